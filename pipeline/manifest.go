@@ -1,0 +1,68 @@
+package pipeline
+
+import (
+	"time"
+)
+
+// ManifestVersion is the newest form of a manifest that this program writes,
+// and the newest that it reads.
+const ManifestVersion = 1
+
+// Manifest is a snapshot's public record, stored as JSON. It is written last,
+// create-only: a snapshot without one does not exist. Fields are added, never
+// renamed.
+type Manifest struct {
+	Version       int        `json:"version"`
+	Dataset       string     `json:"dataset"`
+	Portal        string     `json:"portal"`
+	Snapshot      SnapshotID `json:"snapshot"`
+	Previous      SnapshotID `json:"previous,omitempty"`
+	Mode          Mode       `json:"mode"`
+	Program       string     `json:"program"`
+	SchemaVersion int        `json:"schema_version"`
+	Fingerprint   string     `json:"job_fingerprint"`
+	// Source is how payments were found, and Why it was chosen.
+	Source     string    `json:"source"`
+	SourceWhy  string    `json:"source_why,omitempty"`
+	StartedAt  time.Time `json:"started_at"`
+	FinishedAt time.Time `json:"finished_at"`
+	// FullAt is the start of the newest run, up to this one, that got every
+	// payment anew.
+	FullAt    time.Time        `json:"full_at"`
+	Ledger    Ledger           `json:"ledger"`
+	Changes   Changes          `json:"changes"`
+	Totals    map[string]Total `json:"totals"`
+	Files     []File           `json:"files"`
+	PortalUse PortalUse        `json:"portal_use"`
+}
+
+// Changes counts a snapshot's differences from the one before. The first
+// snapshot of a portal is all inserts.
+type Changes struct {
+	Insert int64 `json:"insert"`
+	Update int64 `json:"update"`
+	Delete int64 `json:"delete"`
+}
+
+// Sum is how many there are.
+func (c Changes) Sum() int64 { return c.Insert + c.Update + c.Delete }
+
+// Total adds up one currency's payments. Sums are exact decimals with four
+// digits behind the point; payments without a sum count, but add nothing.
+type Total struct {
+	Payments int64  `json:"payments"`
+	Sum      string `json:"sum"`
+	Paid     int64  `json:"paid"`
+	PaidSum  string `json:"paid_sum"`
+}
+
+// File is one of a snapshot's objects. Path is relative to the sink's URL. A
+// file without payment ids has none as MinID and MaxID.
+type File struct {
+	Path   string    `json:"path"`
+	Rows   int64     `json:"rows"`
+	Bytes  int64     `json:"bytes"`
+	SHA256 string    `json:"sha256"`
+	MinID  PaymentID `json:"min_id,omitempty"`
+	MaxID  PaymentID `json:"max_id,omitempty"`
+}

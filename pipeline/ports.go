@@ -1,0 +1,134 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// Listed is a payment as a listing showed it.
+type Listed[R any] struct {
+	ID PaymentID
+	// Row has the columns that the listing knows.
+	Row R
+	// Reject is set if the listing's values could not be read. The payment is
+	// rejected without being got.
+	Reject *Reject
+}
+
+// Got is what became of the payments of one chunk: each of them is in exactly
+// one of the three.
+type Got[R any] struct {
+	// Rows may be in any order.
+	Rows     []R
+	Rejects  []Reject
+	Vanished []PaymentID
+}
+
+// Source finds and reads a portal's payments.
+type Source[R any] interface {
+	// List yields pages of payments in strictly ascending order of id,
+	// beginning with the first id above after. A payment that exists during
+	// the whole listing must be in it. An error ends the sequence. It is
+	// called once a run; the sequence is ranged over once.
+	List(ctx context.Context, after PaymentID) iter.Seq2[[]Listed[R], error]
+	// Get reads the payments of one chunk. It retries by itself what may pass;
+	// an error ends the run. Called concurrently.
+	Get(ctx context.Context, chunk []Listed[R]) (Got[R], error)
+	// Use is what the source has cost the portal since it was made. Called
+	// concurrently with the others.
+	Use() PortalUse
+}
+
+// Table is what the engine has to know of a row.
+type Table[R any] struct {
+	// ID gives a row's payment id.
+	ID func(*R) PaymentID
+	// Same reports whether a listing's row has the same values as the last
+	// snapshot's, as far as a listing knows them.
+	Same func(listed, last *R) bool
+}
+
+// State is what a sink holds of a portal's dataset when a run begins.
+type State struct {
+	// Checkpoint is the newest one; the zero checkpoint if there is none.
+	Checkpoint Checkpoint
+	// Last is the newest snapshot's manifest, nil if there is none.
+	Last *Manifest
+}
+
+// Part is what a segment is made of.
+type Part[R any] struct {
+	// Rows in ascending order of id.
+	Rows []R
+	// Gone are the ids, ascending, that the last snapshot has and the portal
+	// no longer lists, or that vanished before they were got.
+	Gone    []PaymentID
+	Rejects []Reject
+}
+
+// Sink keeps one portal's dataset. Methods are called from one goroutine at a
+// time, but for Last, which may run beside WriteSegment and Commit. All but
+// Commit and Begin may be repeated with the same arguments, by this runner or
+// another one, and then leave the same bytes behind. A method that returns nil
+// has made its effect durable; one that returns an error may or may not have
+// had its effect. Temporary faults of the storage are retried inside.
+type Sink[R any] interface {
+	// Begin takes the lease and reads the newest state. A lease that another
+	// living runner holds is a *HeldError.
+	Begin(ctx context.Context) (State, error)
+	// Last yields the rows of the snapshot that m is the manifest of, in
+	// ascending order of id, beginning with the first id above after. The row
+	// may be reused by the next step of the sequence.
+	Last(ctx context.Context, m *Manifest, after PaymentID) iter.Seq2[*R, error]
+	// WriteSegment stores a part under the name that follows from number, the
+	// number of the checkpoint that will name it.
+	WriteSegment(ctx context.Context, number int64, part Part[R]) (Segment, error)
+	// Commit stores the checkpoint, create-only. ErrFenced if its number, or a
+	// higher one, is there already and not by this very call.
+	Commit(ctx context.Context, cp Checkpoint) error
+	// Merge makes the snapshot's files from cp's segments and, where last is
+	// not nil, from the rows of last that no segment has a row for or calls
+	// gone. It reads back what it wrote.
+	Merge(ctx context.Context, cp Checkpoint, last *Manifest) (MergeResult, error)
+	// Publish makes m the newest snapshot: the current table first, then the
+	// manifest. ErrFenced if a later snapshot is there already.
+	Publish(ctx context.Context, m *Manifest) error
+	// Sweep deletes what neither a manifest within retention nor cp needs:
+	// segments, older checkpoints, old snapshots, temporary files.
+	Sweep(ctx context.Context, cp Checkpoint) error
+	// End gives the lease back, if it is still held. Called once after a
+	// successful Begin, whatever happened.
+	End(ctx context.Context) error
+}
+
+// MergeResult is what a merge made.
+type MergeResult struct {
+	Files []File
+	// Rows is how many the table has; Carried how many of them came from the
+	// last snapshot.
+	Rows    int64
+	Carried int64
+	Changes Changes
+	Totals  map[string]Total
+}
+
+// ErrFenced says that another runner has gone on with this dataset. What it
+// does is right; this runner stops.
+var ErrFenced = errors.New("another runner has taken this dataset over")
+
+// HeldError says that another runner holds the lease.
+type HeldError struct {
+	// Holder is host and process of the other runner.
+	Holder string
+	Since  time.Time
+	// Until is when the lease ends unless it is renewed.
+	Until time.Time
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("lease held by %s since %s, until %s",
+		e.Holder, e.Since.UTC().Format(time.RFC3339), e.Until.UTC().Format(time.RFC3339))
+}
