@@ -1,4 +1,93 @@
 // Package pipeline is the engine of an export: it lists a portal's payments,
 // tells what changed, gets those payments, and commits them. It knows neither
-// the portal's API nor the storage.
+// the portal's API (a Source does) nor the storage (a Sink does), nor what a
+// row looks like (a Table does).
+//
+// # Overview
+//
+//	Source.List ──pages──► lister ──chunks──► getters ──results──► collector ──segments──► merge ──► snapshot
+//	                         ▲                (Source.Get)          │
+//	   Sink.Last ────rows────┘                                      └─► checkpoints
+//
+// All listings ascend by payment id, and so does a snapshot. The lister walks
+// both side by side and knows for each payment whether it is new, listed as
+// before, or gone. What has to be got is cut into numbered chunks; getters read
+// them in any order, and the collector takes them in theirs. So the id of the
+// last payment taken is the whole position of a run.
+//
+// Data flows one way. What flows back is cancellation, and one token of a
+// window for each chunk taken, so that one slow chunk cannot make the others
+// pile up in memory.
+//
+// # Modes
+//
+// A full run gets every listed payment. An incremental run gets those whose
+// listed values differ from the last snapshot's, and those that the last
+// snapshot could not read; it becomes a full one when there is no last
+// snapshot, when the job's meaning has changed since, or when the newest full
+// run is older than Options.FullEvery.
+//
+// # Guarantees
+//
+// In the order in which they win:
+//
+//  1. A published table has each payment that the portal listed exactly once,
+//     with the values that the portal gave, as of the row's own instant of
+//     reading; or the ledger says how many are missing, and the rejects which
+//     and why. A payment that exists during the whole run is in the table.
+//  2. A reader sees the snapshot before or the snapshot after.
+//  3. Whenever the process dies, the next run goes on, on any machine, and
+//     reads again at most what was read since the last checkpoint.
+//  4. Memory does not grow with the table: it holds the window's chunks and one
+//     open segment.
+//
+// # Commit protocol
+//
+//  1. Take the lease. It is advice, and saves two runners from doing the same
+//     work; step 4 is what keeps them apart.
+//  2. Read the newest checkpoint. The zero checkpoint starts a new snapshot; any
+//     other one goes through the same code.
+//  3. Write the open part as a segment, under a name that follows from the
+//     number of the checkpoint to come.
+//  4. Write that checkpoint, create-only. Of two runners only one can; the other
+//     one stops with ErrFenced. Repeat 3 and 4 until all is read.
+//  5. Merge the segments and the last snapshot's other rows into the snapshot's
+//     files; read them back; hold rows and ledger against each other. Write a
+//     checkpoint that has the whole manifest.
+//  6. Replace the current table by a copy of the snapshot's.
+//  7. Write the manifest, create-only. The snapshot exists from here. Write a
+//     checkpoint that says so.
+//  8. Sweep: segments, older checkpoints, snapshots past retention. The last
+//     checkpoint stays, so that numbers are never used again.
+//
+// If the process dies after a step:
+//
+//	died after             readers see     the next run
+//	1 lease                the old table   waits for the lease's end, starts anew
+//	2 newest checkpoint    the old table   the same
+//	3 segment              the old table   reads since the last checkpoint again, overwrites the segment
+//	4 checkpoint           the old table   goes on behind it
+//	5 merge, no checkpoint the old table   merges again: the same bytes under the same names
+//	5 checkpoint           the old table   goes on with 6
+//	6 current table        the new table   copies again (the same bytes), goes on with 7
+//	7 manifest             the new table   finds it there, goes on with its checkpoint
+//	8 a part of the sweep  the new table   starts a new snapshot, sweeps the rest at its end
+//
+// A run that is told to stop (its context ends) gives gets under way a moment,
+// then does 3 and 4 once more. A run that fails does the same.
+//
+// # Errors
+//
+// A payment that cannot be read is a Reject: recorded, and the run goes on,
+// unless there are more than Options.Rejects allows (*RejectsError): then the
+// snapshot is given up, and the next run starts anew. All other errors end the
+// run and leave a checkpoint that the next run goes on from. *HeldError and
+// ErrFenced mean that another runner is at work; *JobChangedError that the
+// unfinished snapshot belongs to a job that meant something else.
+//
+// # Testing
+//
+// The engine is tested with a memory sink and a scripted source: a run is
+// stopped at each of its effects in turn, in four variants, taken up again, and
+// every guarantee checked.
 package pipeline

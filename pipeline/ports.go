@@ -40,6 +40,9 @@ type Source[R any] interface {
 	// Use is what the source has cost the portal since it was made. Called
 	// concurrently with the others.
 	Use() PortalUse
+	// Total is how many payments the portal says it has, as far as is known by
+	// now; 0 if it is not. Called concurrently with the others.
+	Total() int64
 }
 
 // Table is what the engine has to know of a row.
@@ -70,7 +73,8 @@ type Part[R any] struct {
 }
 
 // Sink keeps one portal's dataset. Methods are called from one goroutine at a
-// time, but for Last, which may run beside WriteSegment and Commit. All but
+// time, but for Last and Rejected, which may run beside WriteSegment and
+// Commit. All but
 // Commit and Begin may be repeated with the same arguments, by this runner or
 // another one, and then leave the same bytes behind. A method that returns nil
 // has made its effect durable; one that returns an error may or may not have
@@ -83,8 +87,11 @@ type Sink[R any] interface {
 	// ascending order of id, beginning with the first id above after. The row
 	// may be reused by the next step of the sequence.
 	Last(ctx context.Context, m *Manifest, after PaymentID) iter.Seq2[*R, error]
+	// Rejected gives the ids, ascending, of the payments that the snapshot of m
+	// has as rejects.
+	Rejected(ctx context.Context, m *Manifest) ([]PaymentID, error)
 	// WriteSegment stores a part under the name that follows from number, the
-	// number of the checkpoint that will name it.
+	// number of the checkpoint that will name it. It keeps nothing of part.
 	WriteSegment(ctx context.Context, number int64, part Part[R]) (Segment, error)
 	// Commit stores the checkpoint, create-only. ErrFenced if its number, or a
 	// higher one, is there already and not by this very call.

@@ -77,6 +77,9 @@ const (
 	// Merged: the snapshot's files are written and checked, and
 	// Checkpoint.Manifest is what will be published.
 	Merged Phase = "merged"
+	// Abandoned: the snapshot was given up, since too much of it was rejected.
+	// The next run starts anew.
+	Abandoned Phase = "abandoned"
 	// Published: the manifest is there. Nothing is left to do; the checkpoint
 	// stays as the fence against a runner that was paused all the while.
 	Published Phase = "published"

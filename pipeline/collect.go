@@ -1,0 +1,166 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// collector puts the chunks back into their order and owns all output state:
+// the open part, the ledger, the checkpoint. Since it takes chunks in order,
+// "all up to id n" is the whole position of a run, and a segment's ids lie
+// behind those of the segment before.
+type collector[R any] struct {
+	*run[R]
+	window  <-chan struct{}
+	pending map[int64]result[R] // chunks that wait for an earlier one
+	next    int64
+	part    Part[R]
+	now     Checkpoint // what the next commit will say
+	final   bool       // the listing's last chunk is taken
+}
+
+// collect takes results until they are closed, and checkpoints on the way. It
+// leaves the run at phase Fetched if the listing's end was among them; else it
+// saves what there is and returns the reason why ctx ended.
+func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) error {
+	c.pending = make(map[int64]result[R])
+	c.now = c.cp
+	tick := time.NewTicker(c.CheckpointEvery)
+	defer tick.Stop()
+	// Saving goes on when ctx has ended: that is when it matters most.
+	saveCtx := context.WithoutCancel(ctx)
+	for {
+		select {
+		case res, ok := <-results:
+			if !ok {
+				return c.finish(ctx, saveCtx)
+			}
+			c.pending[res.seq] = res
+			c.takeReady()
+			if len(c.part.Rows)+len(c.part.Gone) >= c.CheckpointRows {
+				if err := c.save(saveCtx); err != nil {
+					return err
+				}
+				tick.Reset(c.CheckpointEvery)
+			}
+			if err := c.checkRejects(); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if err := c.save(saveCtx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// takeReady moves every chunk whose turn it is into the open part.
+func (c *collector[R]) takeReady() {
+	for {
+		res, ok := c.pending[c.next]
+		if !ok {
+			return
+		}
+		delete(c.pending, c.next)
+		c.next++
+		c.take(res)
+		<-c.window // its token was put in before the chunk was sent
+	}
+}
+
+func (c *collector[R]) take(res result[R]) {
+	slices.SortFunc(res.got.Rows, func(a, b R) int { return cmp.Compare(c.Table.ID(&a), c.Table.ID(&b)) })
+	c.part.Rows = append(c.part.Rows, res.got.Rows...)
+	c.part.Gone = append(c.part.Gone, res.gone...)
+	for _, id := range res.got.Vanished {
+		if res.known[id] {
+			c.part.Gone = append(c.part.Gone, id)
+		}
+	}
+	c.part.Rejects = append(append(c.part.Rejects, res.rejects...), res.got.Rejects...)
+	if c.reject.ID == 0 && len(c.part.Rejects) > 0 {
+		c.reject = c.part.Rejects[0]
+	}
+
+	l := &c.now.Ledger
+	l.Listed += res.listed
+	l.Carried += res.carried
+	l.Got += int64(len(res.got.Rows))
+	l.Vanished += int64(len(res.got.Vanished))
+	l.Rejected += int64(len(res.rejects) + len(res.got.Rejects))
+	l.Kept += res.kept
+	for _, rej := range res.got.Rejects {
+		if res.known[rej.ID] {
+			l.Kept++
+		}
+	}
+	c.now.Done = res.through
+	c.final = c.final || res.final
+	c.Progress.Got.Add(int64(len(res.got.Rows)))
+	c.Progress.Vanished.Add(int64(len(res.got.Vanished)))
+	c.Progress.Rejected.Add(int64(len(res.got.Rejects)))
+}
+
+// checkRejects ends a run early that can no longer stay below its limit, by
+// the portal's own count of its payments.
+func (c *collector[R]) checkRejects() error {
+	l := c.now.Ledger
+	if total := c.Source.Total(); total > 0 {
+		if allowed := c.Rejects.Allowed(max(total, l.Listed)); l.Rejected > allowed {
+			c.cp.Ledger = l // for the record of the snapshot that is given up
+			return &RejectsError{Rejected: l.Rejected, Listed: l.Listed, Allowed: allowed, First: c.reject}
+		}
+	}
+	return nil
+}
+
+// save writes the open part as a segment and the checkpoint that names it.
+func (c *collector[R]) save(ctx context.Context) error {
+	if c.now.Done == c.cp.Done && c.now.Phase == c.cp.Phase && c.partEmpty() {
+		return nil
+	}
+	cp := c.now
+	if !c.partEmpty() {
+		slices.Sort(c.part.Gone)
+		slices.SortFunc(c.part.Rejects, func(a, b Reject) int { return cmp.Compare(a.ID, b.ID) })
+		// Died while the segment is written, or before the commit: no
+		// checkpoint names it, and the next writer of this number overwrites it.
+		seg, err := c.Sink.WriteSegment(ctx, c.cp.Number+1, c.part)
+		if err != nil {
+			return fmt.Errorf("write segment %d: %w", c.cp.Number+1, err)
+		}
+		cp.Segments = append(slices.Clone(cp.Segments), seg)
+	}
+	if err := c.commit(ctx, cp); err != nil {
+		return err
+	}
+	c.now = c.cp
+	c.part = Part[R]{Rows: c.part.Rows[:0], Gone: c.part.Gone[:0], Rejects: c.part.Rejects[:0]}
+	c.Progress.Saved.Store(c.cp.Ledger.Listed)
+	c.Log.Debug("checkpoint", "number", c.cp.Number, "done", c.cp.Done, "got", c.cp.Ledger.Got)
+	return nil
+}
+
+func (c *collector[R]) partEmpty() bool {
+	return len(c.part.Rows) == 0 && len(c.part.Gone) == 0 && len(c.part.Rejects) == 0
+}
+
+// finish saves the rest once no more results can come.
+func (c *collector[R]) finish(ctx, saveCtx context.Context) error {
+	if c.final {
+		c.now.Phase = Fetched
+		return c.save(saveCtx)
+	}
+	cause := context.Cause(ctx)
+	if err := c.save(saveCtx); err != nil {
+		// Both matter: why the run stopped, and that this much has to be
+		// fetched again.
+		return errors.Join(cause, fmt.Errorf("save what was read: %w", err))
+	}
+	c.Log.Info("saved", "checkpoint", c.cp.Number, "got", c.cp.Ledger.Got)
+	return cause
+}

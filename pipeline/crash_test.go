@@ -1,0 +1,145 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestStopAtEveryEffect stops a run at its k-th side effect, in each variant,
+// lets further runs finish the work, and checks every guarantee; then k+1,
+// until a run is not stopped any more. Three nights in a row: a full run, an
+// incremental one with changes, and a full one with a last snapshot.
+func TestStopAtEveryEffect(t *testing.T) {
+	for _, variant := range []struct {
+		name string
+		out  outcome
+	}{
+		{"not done", notDone},
+		{"done", doneGone},
+		{"done but reported as failed", doneError},
+		{"gone before it", gone},
+	} {
+		t.Run(variant.name, func(t *testing.T) {
+			for k, stopped := 0, true; stopped; k++ {
+				synctest.Test(t, func(t *testing.T) {
+					stopped = stopAt(t, k, variant.out)
+				})
+				if t.Failed() {
+					t.Fatalf("stopped at effect %d", k)
+				}
+				if k > 500 {
+					t.Fatal("a run that never ends untouched")
+				}
+			}
+		})
+	}
+}
+
+// stopAt runs three nights and stops the k-th effect of them all. It reports
+// whether there was such an effect.
+func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
+	p, m := newPortal(300), newMemory(t)
+	p.refuse = map[PaymentID]bool{30: true}
+	count, dead := 0, false
+	m.effect = func(name string) outcome {
+		if dead {
+			return gone
+		}
+		count++
+		if count-1 != k {
+			return done
+		}
+		stopped = true
+		dead = out == doneGone || out == gone
+		return out
+	}
+	nights := []struct {
+		mode   Mode
+		change func()
+	}{
+		{Full, func() {}},
+		{Incremental, func() {
+			p.rows[60] = row{id: 60, value: -1}
+			p.rows[61] = row{id: 61, value: 61}
+			delete(p.rows, 90)
+			delete(p.rows, 900)
+		}},
+		{Full, func() {
+			p.rows[63] = row{id: 63, value: 21, detail: -5}
+			delete(p.rows, 3)
+		}},
+	}
+	for n, night := range nights {
+		night.change()
+		before := slices.Clone(m.current)
+		p.gets = map[PaymentID]int{}
+		cfg := config(p, m)
+		cfg.Mode = night.mode
+		snapshots := len(m.manifests)
+		for try := 0; len(m.manifests) == snapshots || m.newestCheckpoint().Phase != Published; try++ {
+			if try == 3 {
+				t.Fatalf("night %d: not complete after three tries", n)
+			}
+			cfg.Runner = fmt.Sprintf("runner %d.%d", n, try)
+			_, err := Run(context.Background(), cfg)
+			if err == nil && len(m.manifests) == snapshots {
+				t.Fatalf("night %d: no error, but nothing published", n)
+			}
+			if len(m.manifests) == snapshots && !slices.Equal(m.current, before) && !slices.Equal(m.current, p.truth()) {
+				t.Errorf("night %d: readers see a table that is neither the old nor the new one", n)
+			}
+			dead = false
+		}
+		if !slices.Equal(m.current, p.truth()) {
+			t.Errorf("night %d: table has %d rows, the portal %d", n, len(m.current), len(p.truth()))
+		}
+		if err := m.newestManifest().Ledger.Check(); err != nil {
+			t.Error(err)
+		}
+		// At most one segment and one window are read again.
+		if n == 0 {
+			if again := p.getsSum() - 300; again > 100+8*10 {
+				t.Errorf("%d payments got again", again)
+			}
+		}
+		time.Sleep(time.Hour)
+	}
+	if !stopped {
+		if len(m.checkpoints) != 1 || len(m.segments) != 0 {
+			t.Errorf("%d checkpoints and %d segments left behind", len(m.checkpoints), len(m.segments))
+		}
+	}
+	return stopped
+}
+
+// TestTwoRunners lets a second runner go on while the first one is paused: the
+// first one must stop, and change nothing.
+func TestTwoRunners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, m := newPortal(500), newMemory(t)
+		first := config(p, m)
+		paused := false
+		m.effect = func(name string) outcome {
+			if name == "checkpoint" && !paused {
+				paused = true
+				m.mu.Unlock() // the whole second run happens here
+				second := config(p, m)
+				second.Runner = "second"
+				mustRun(t, second)
+				m.mu.Lock()
+			}
+			return done
+		}
+		if _, err := Run(t.Context(), first); !errors.Is(err, ErrFenced) {
+			t.Errorf("paused runner: %v, want ErrFenced", err)
+		}
+		if len(m.manifests) != 1 || !slices.Equal(m.current, p.truth()) {
+			t.Errorf("%d manifests; the table is wrong: %v", len(m.manifests), !slices.Equal(m.current, p.truth()))
+		}
+	})
+}

@@ -1,0 +1,149 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// result is a chunk with what became of its payments.
+type result[R any] struct {
+	chunk[R]
+	got Got[R]
+}
+
+// fetch lists, gets and collects until all payments are in segments, and
+// leaves the run at phase Fetched. On an error, or when ctx ends, what was
+// read is saved first.
+//
+// One goroutine lists and closes chunks; Workers of them get, and the last one
+// to end closes results; one collects and owns the checkpoint. The lister and
+// the wait for new chunks end with the group's context; gets under way have
+// Grace to end by themselves.
+func (r *run[R]) fetch(ctx context.Context) error {
+	r.Progress.setPhase(PhaseFetching)
+	g, gctx := errgroup.WithContext(ctx)
+	getCtx, stopGets := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopGets()
+	defer context.AfterFunc(gctx, func() {
+		grace := time.NewTimer(r.Grace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			stopGets()
+		case <-getCtx.Done():
+		}
+	})()
+
+	var (
+		chunks  = make(chan chunk[R], r.Window)
+		results = make(chan result[R], r.Workers)
+		window  = make(chan struct{}, r.Window)
+	)
+	l := &lister[R]{run: r, out: chunks, window: window}
+	g.Go(func() error { return l.list(gctx) })
+
+	var getters sync.WaitGroup
+	for range r.Workers {
+		getters.Add(1)
+		g.Go(func() error {
+			defer getters.Done()
+			return r.get(gctx, getCtx, chunks, results)
+		})
+	}
+	g.Go(func() error {
+		getters.Wait()
+		close(results)
+		return nil
+	})
+
+	c := &collector[R]{run: r, window: window}
+	var collectErr error
+	g.Go(func() error {
+		collectErr = c.collect(gctx, results)
+		if collectErr != nil {
+			stopGets() // nobody is left to take what they read
+		}
+		return collectErr
+	})
+	err := g.Wait()
+	if collectErr != nil {
+		// It has the group's first error as its cause, and what became of the
+		// save besides.
+		return collectErr
+	}
+	return err
+}
+
+// get reads chunks until there are no more, or ctx ends.
+func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], results chan<- result[R]) error {
+	for {
+		var c chunk[R]
+		var ok bool
+		select {
+		case c, ok = <-chunks:
+			if !ok {
+				return nil
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if ctx.Err() != nil { // select picks at random when both are ready
+			return context.Cause(ctx)
+		}
+		res := result[R]{chunk: c}
+		if len(c.get) > 0 {
+			var err error
+			if res.got, err = r.Source.Get(getCtx, c.get); err != nil {
+				return fmt.Errorf("get payments %d to %d: %w", c.get[0].ID, c.get[len(c.get)-1].ID, err)
+			}
+			if err := r.checkGot(c.get, res.got); err != nil {
+				return err
+			}
+		}
+		// The collector receives until results is closed, or fails; then ctx
+		// has ended. What was read after the end of ctx still finds it there.
+		select {
+		case results <- res:
+		case <-getCtx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// checkGot makes sure that each payment of a chunk is in got exactly once.
+func (r *run[R]) checkGot(asked []Listed[R], got Got[R]) error {
+	want := make(map[PaymentID]bool, len(asked))
+	for _, item := range asked {
+		want[item.ID] = true
+	}
+	take := func(id PaymentID) error {
+		if !want[id] {
+			return fmt.Errorf("get payments: payment %d answered twice or without being asked for", id)
+		}
+		delete(want, id)
+		return nil
+	}
+	for i := range got.Rows {
+		if err := take(r.Table.ID(&got.Rows[i])); err != nil {
+			return err
+		}
+	}
+	for _, rej := range got.Rejects {
+		if err := take(rej.ID); err != nil {
+			return err
+		}
+	}
+	for _, id := range got.Vanished {
+		if err := take(id); err != nil {
+			return err
+		}
+	}
+	for id := range want {
+		return fmt.Errorf("get payments: no answer for payment %d", id)
+	}
+	return nil
+}

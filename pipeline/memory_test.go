@@ -1,0 +1,269 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// row is what these tests export: the value stands for all columns that a
+// listing shows, detail for one that only a get shows.
+type row struct {
+	id     PaymentID
+	value  int
+	detail int
+}
+
+var rowTable = Table[row]{
+	ID:   func(r *row) PaymentID { return r.id },
+	Same: func(a, b *row) bool { return a.value == b.value },
+}
+
+// errGone is what a process that died sees of its own further effects.
+var errGone = errors.New("the process is gone")
+
+// memory is a strict sink: it fails the test when an immutable object changes
+// or when a segment is read that no checkpoint names.
+type memory struct {
+	t testing.TB
+	// effect, if set, is asked before each side effect.
+	effect func(name string) outcome
+
+	mu          sync.Mutex
+	holder      string
+	checkpoints map[int64]Checkpoint
+	segments    map[int64]Part[row]
+	history     map[SnapshotID][]row
+	rejects     map[SnapshotID][]PaymentID
+	manifests   map[SnapshotID]Manifest
+	current     []row
+	feeds       map[SnapshotID]Changes
+}
+
+// outcome is what a test makes of an effect.
+type outcome int
+
+const (
+	done      outcome = iota
+	notDone           // nothing happened, and an error says so
+	doneError         // it happened, but an error came back
+	doneGone          // it happened, and nothing else will
+	gone              // nothing happened, and nothing else will
+)
+
+func newMemory(t testing.TB) *memory {
+	return &memory{
+		t:           t,
+		checkpoints: map[int64]Checkpoint{},
+		segments:    map[int64]Part[row]{},
+		history:     map[SnapshotID][]row{},
+		rejects:     map[SnapshotID][]PaymentID{},
+		manifests:   map[SnapshotID]Manifest{},
+		feeds:       map[SnapshotID]Changes{},
+	}
+}
+
+func (m *memory) do(name string, apply func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := done
+	if m.effect != nil {
+		out = m.effect(name)
+	}
+	if out == notDone {
+		return errors.New("storage: " + name + " did not happen")
+	}
+	if out == gone {
+		return errGone
+	}
+	if err := apply(); err != nil {
+		return err
+	}
+	switch out {
+	case doneError:
+		return errors.New("storage: answer to " + name + " got lost")
+	case doneGone:
+		return errGone
+	}
+	return nil
+}
+
+func (m *memory) newestManifest() *Manifest {
+	if len(m.manifests) == 0 {
+		return nil
+	}
+	man := m.manifests[slices.Max(slices.Collect(maps.Keys(m.manifests)))]
+	return &man
+}
+
+func (m *memory) newestCheckpoint() Checkpoint {
+	if len(m.checkpoints) == 0 {
+		return Checkpoint{}
+	}
+	return m.checkpoints[slices.Max(slices.Collect(maps.Keys(m.checkpoints)))]
+}
+
+func (m *memory) Begin(context.Context) (State, error) {
+	err := m.do("lease", func() error { return nil })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return State{Checkpoint: m.newestCheckpoint(), Last: m.newestManifest()}, err
+}
+
+func (m *memory) Last(_ context.Context, man *Manifest, after PaymentID) iter.Seq2[*row, error] {
+	return func(yield func(*row, error) bool) {
+		m.mu.Lock()
+		rows, ok := m.history[man.Snapshot]
+		m.mu.Unlock()
+		if !ok {
+			yield(nil, fmt.Errorf("no snapshot %s", man.Snapshot))
+			return
+		}
+		var reused row
+		for _, r := range rows {
+			if r.id > after {
+				reused = r
+				if !yield(&reused, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (m *memory) Rejected(_ context.Context, man *Manifest) ([]PaymentID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rejects[man.Snapshot], nil
+}
+
+func (m *memory) WriteSegment(_ context.Context, number int64, part Part[row]) (Segment, error) {
+	if !slices.IsSortedFunc(part.Rows, func(a, b row) int { return int(a.id - b.id) }) {
+		m.t.Errorf("segment %d: rows do not ascend", number)
+	}
+	err := m.do("segment", func() error {
+		for n, cp := range m.checkpoints {
+			for _, s := range cp.Segments {
+				if s.Number == number {
+					m.t.Errorf("segment %d written again although checkpoint %d names it", number, n)
+				}
+			}
+		}
+		m.segments[number] = Part[row]{
+			Rows: slices.Clone(part.Rows), Gone: slices.Clone(part.Gone), Rejects: slices.Clone(part.Rejects),
+		}
+		return nil
+	})
+	return Segment{Number: number, Rows: int64(len(part.Rows))}, err
+}
+
+func (m *memory) Commit(_ context.Context, cp Checkpoint) error {
+	return m.do("checkpoint", func() error {
+		for n := range m.checkpoints {
+			if n >= cp.Number {
+				return ErrFenced
+			}
+		}
+		m.checkpoints[cp.Number] = cp
+		return nil
+	})
+}
+
+func (m *memory) Merge(_ context.Context, cp Checkpoint, last *Manifest) (MergeResult, error) {
+	m.mu.Lock()
+	table := map[PaymentID]row{}
+	old := map[PaymentID]row{}
+	if last != nil {
+		for _, r := range m.history[last.Snapshot] {
+			old[r.id] = r
+		}
+	}
+	carried := maps.Clone(old)
+	var rejects []PaymentID
+	for _, seg := range cp.Segments {
+		part, ok := m.segments[seg.Number]
+		if !ok {
+			m.t.Errorf("checkpoint %d names segment %d, which is not there", cp.Number, seg.Number)
+		}
+		for _, r := range part.Rows {
+			if _, twice := table[r.id]; twice {
+				m.t.Errorf("payment %d in two segments", r.id)
+			}
+			table[r.id] = r
+			delete(carried, r.id)
+		}
+		for _, id := range part.Gone {
+			delete(carried, id)
+		}
+		for _, rej := range part.Rejects {
+			rejects = append(rejects, rej.ID)
+		}
+	}
+	m.mu.Unlock()
+	res := MergeResult{Carried: int64(len(carried))}
+	maps.Copy(table, carried)
+	rows := slices.SortedFunc(maps.Values(table), func(a, b row) int { return int(a.id - b.id) })
+	res.Rows = int64(len(rows))
+	for id, r := range table {
+		if was, ok := old[id]; !ok {
+			res.Changes.Insert++
+		} else if was != r {
+			res.Changes.Update++
+		}
+	}
+	for id := range old {
+		if _, ok := table[id]; !ok {
+			res.Changes.Delete++
+		}
+	}
+	err := m.do("history", func() error {
+		if was, ok := m.history[cp.Snapshot]; ok && !slices.Equal(was, rows) {
+			m.t.Errorf("snapshot %s merged again with other rows", cp.Snapshot)
+		}
+		m.history[cp.Snapshot] = rows
+		m.rejects[cp.Snapshot] = slices.Sorted(slices.Values(rejects))
+		return nil
+	})
+	return res, err
+}
+
+func (m *memory) Publish(_ context.Context, man *Manifest) error {
+	err := m.do("current", func() error {
+		for s := range m.manifests {
+			if s > man.Snapshot {
+				return ErrFenced
+			}
+		}
+		m.current = m.history[man.Snapshot]
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return m.do("manifest", func() error {
+		if was, ok := m.manifests[man.Snapshot]; ok && !was.FinishedAt.Equal(man.FinishedAt) {
+			m.t.Errorf("manifest %s written again with other content", man.Snapshot)
+		}
+		m.manifests[man.Snapshot] = *man
+		return nil
+	})
+}
+
+func (m *memory) Sweep(_ context.Context, cp Checkpoint) error {
+	return m.do("sweep", func() error {
+		maps.DeleteFunc(m.checkpoints, func(n int64, _ Checkpoint) bool { return n != cp.Number })
+		named := map[int64]bool{}
+		for _, s := range cp.Segments {
+			named[s.Number] = true
+		}
+		maps.DeleteFunc(m.segments, func(n int64, _ Part[row]) bool { return !named[n] })
+		return nil
+	})
+}
+
+func (m *memory) End(context.Context) error { return m.do("lease end", func() error { return nil }) }

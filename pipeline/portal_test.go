@@ -1,0 +1,146 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// portal is a scripted source of rows. It counts gets, and can be told to be
+// slow or to fail.
+type portal struct {
+	mu       sync.Mutex
+	rows     map[PaymentID]row
+	refuse   map[PaymentID]bool // listed, but a get is refused
+	vanish   map[PaymentID]bool // listed, but gone when got
+	badList  map[PaymentID]bool // listed with values that cannot be read
+	gets     map[PaymentID]int
+	getError func(chunk []Listed[row]) error
+	getTime  time.Duration
+	total    int64
+	listFail PaymentID // the listing fails when it comes to this id
+}
+
+func newPortal(n int) *portal {
+	p := &portal{rows: map[PaymentID]row{}, gets: map[PaymentID]int{}}
+	for i := 1; i <= n; i++ {
+		id := PaymentID(i * 3)
+		p.rows[id] = row{id: id, value: i, detail: i * i}
+	}
+	return p
+}
+
+func (p *portal) List(_ context.Context, after PaymentID) iter.Seq2[[]Listed[row], error] {
+	return func(yield func([]Listed[row], error) bool) {
+		p.mu.Lock()
+		ids := slices.Sorted(maps.Keys(p.rows))
+		p.mu.Unlock()
+		var page []Listed[row]
+		for _, id := range ids {
+			if id <= after {
+				continue
+			}
+			if id == p.listFail {
+				yield(nil, fmt.Errorf("portal down at %d", id))
+				return
+			}
+			p.mu.Lock()
+			item := Listed[row]{ID: id, Row: row{id: id, value: p.rows[id].value}}
+			if p.badList[id] {
+				item.Reject = &Reject{ID: id, Stage: "list", Code: "BAD_VALUE"}
+			}
+			p.mu.Unlock()
+			if page = append(page, item); len(page) == 50 {
+				if !yield(page, nil) {
+					return
+				}
+				page = nil
+			}
+		}
+		if len(page) > 0 {
+			yield(page, nil)
+		}
+	}
+}
+
+func (p *portal) Get(ctx context.Context, chunk []Listed[row]) (Got[row], error) {
+	if p.getTime > 0 {
+		select {
+		case <-time.After(p.getTime):
+		case <-ctx.Done():
+			return Got[row]{}, ctx.Err()
+		}
+	}
+	if p.getError != nil {
+		if err := p.getError(chunk); err != nil {
+			return Got[row]{}, err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var got Got[row]
+	for _, item := range slices.Backward(chunk) {
+		p.gets[item.ID]++
+		switch r, ok := p.rows[item.ID]; {
+		case p.refuse[item.ID]:
+			got.Rejects = append(got.Rejects, Reject{ID: item.ID, Stage: "get", Code: "0", Description: "Access denied"})
+		case !ok, p.vanish[item.ID]:
+			got.Vanished = append(got.Vanished, item.ID)
+		default:
+			got.Rows = append(got.Rows, r)
+		}
+	}
+	return got, nil
+}
+
+func (p *portal) Use() PortalUse {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return PortalUse{Commands: int64(len(p.gets))}
+}
+
+func (p *portal) Total() int64 { return p.total }
+
+func (p *portal) getsSum() (n int) {
+	for _, g := range p.gets {
+		n += g
+	}
+	return n
+}
+
+// truth is the table that a run must end in.
+func (p *portal) truth() []row {
+	var rows []row
+	for _, r := range p.rows {
+		if !p.refuse[r.id] && !p.badList[r.id] && !p.vanish[r.id] {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return int(a.id - b.id) })
+	return rows
+}
+
+func config(p *portal, m *memory) Config[row] {
+	return Config[row]{
+		Source: p, Sink: m, Table: rowTable,
+		Options: Options{
+			Dataset: "payments", Portal: "acme", Program: "test", Runner: "r1", Fingerprint: "f1",
+			Mode: Full, Chunk: 10, Workers: 4, Window: 8, CheckpointRows: 100,
+			Rejects: RejectLimit{Share: 1},
+		},
+	}
+}
+
+func mustRun(t *testing.T, cfg Config[row]) Summary {
+	t.Helper()
+	s, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatalf("Run: %v", err)
+	}
+	return s
+}

@@ -1,0 +1,49 @@
+package pipeline
+
+import "sync/atomic"
+
+// RunPhase is what a run is busy with, for people.
+type RunPhase int32
+
+// The phases that a run shows.
+const (
+	PhaseStarting RunPhase = iota
+	PhaseFetching
+	PhaseMerging
+	PhasePublishing
+	PhaseDone
+)
+
+// String gives the phase as a progress line has it.
+func (p RunPhase) String() string {
+	return [...]string{"starting", "fetching", "merging", "publishing", "done"}[p]
+}
+
+// Progress is a run's state as others may watch it, at any time and from any
+// goroutine. Counts are of the whole snapshot, resumed work included.
+type Progress struct {
+	phase    atomic.Int32
+	Listed   atomic.Int64 // payments that the listing has shown
+	ToGet    atomic.Int64 // those of them that are got
+	Got      atomic.Int64
+	Carried  atomic.Int64
+	Rejected atomic.Int64
+	Vanished atomic.Int64
+	Saved    atomic.Int64 // accounted for by the newest checkpoint
+}
+
+// Phase is what the run is busy with.
+func (p *Progress) Phase() RunPhase { return RunPhase(p.phase.Load()) }
+
+func (p *Progress) setPhase(ph RunPhase) { p.phase.Store(int32(ph)) }
+
+// take sets the counts to those of a ledger.
+func (p *Progress) take(l Ledger) {
+	p.Listed.Store(l.Listed)
+	p.ToGet.Store(l.Listed - l.Carried)
+	p.Got.Store(l.Got)
+	p.Carried.Store(l.Carried)
+	p.Rejected.Store(l.Rejected)
+	p.Vanished.Store(l.Vanished)
+	p.Saved.Store(l.Listed)
+}

@@ -1,0 +1,380 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+)
+
+// Config is one portal's run, wired.
+type Config[R any] struct {
+	Source Source[R]
+	Sink   Sink[R]
+	Table  Table[R]
+	Options
+}
+
+// Options are what a run can be told. Required: Dataset, Portal, Program,
+// Runner, Mode; all others have a default for their zero value.
+type Options struct {
+	// Dataset and Portal name what is exported, in the manifest.
+	Dataset, Portal string
+	// Program is name and version, Runner this process's random name.
+	Program, Runner string
+	SchemaVersion   int
+	// Fingerprint stands for the job's meaning. A checkpoint of another meaning
+	// is not taken up, and a snapshot of another meaning is not carried over.
+	Fingerprint string
+	// SourceName and SourceWhy go into the manifest.
+	SourceName, SourceWhy string
+	Mode                  Mode
+	// FullEvery is how old the newest full run may become before an incremental
+	// one gets everything anew. 0: any age.
+	FullEvery time.Duration
+	// Restart throws an unfinished snapshot away instead of taking it up.
+	Restart bool
+	// Chunk is how many payments one Get reads. Default 49: with the command
+	// for their owners that is a full batch.
+	Chunk int
+	// Workers is how many Gets run at once. Default 16.
+	Workers int
+	// Window is how many chunks may be listed and not yet collected; it bounds
+	// memory when one chunk is slow. Default 256, and at least Workers.
+	Window int
+	// CheckpointEvery is how much time may pass between two checkpoints,
+	// default 60 s; CheckpointRows how many rows, default 50,000.
+	CheckpointEvery time.Duration
+	CheckpointRows  int
+	Rejects         RejectLimit
+	// Grace is how long a run that stops waits for the gets under way, so that
+	// what they read is not lost. Default 10 s.
+	Grace time.Duration
+	// Log gets one line for each thing that matters. Default: none.
+	Log *slog.Logger
+	// Progress, if given, is kept up to date during the run.
+	Progress *Progress
+	// Now is the clock of snapshot names and stamps. Default time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) setDefaults() {
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	def(&o.Chunk, 49)
+	def(&o.Workers, 16)
+	def(&o.Window, 256)
+	o.Window = max(o.Window, o.Workers)
+	def(&o.CheckpointRows, 50_000)
+	if o.CheckpointEvery <= 0 {
+		o.CheckpointEvery = time.Minute
+	}
+	if o.Grace <= 0 {
+		o.Grace = 10 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// RejectLimit is how many rejects a snapshot may have and still be published:
+// a share of the listed payments, or a count. The zero limit allows none.
+type RejectLimit struct {
+	Share float64
+	Count int64
+}
+
+// Allowed is the most rejects that the limit lets pass among listed payments.
+func (l RejectLimit) Allowed(listed int64) int64 {
+	return max(l.Count, int64(math.Floor(l.Share*float64(listed)+1e-9)))
+}
+
+// RejectsError says that too many payments were rejected to publish.
+type RejectsError struct {
+	Rejected, Listed, Allowed int64
+	// First is one of them, as an example.
+	First Reject
+}
+
+func (e *RejectsError) Error() string {
+	s := fmt.Sprintf("%d of %d payments rejected, rejects.max allows %d; nothing was published", e.Rejected, e.Listed, e.Allowed)
+	if e.First.ID != 0 {
+		s += fmt.Sprintf("; payment %d, for one: %s %s", e.First.ID, e.First.Code, e.First.Description)
+	}
+	return s
+}
+
+// JobChangedError says that an unfinished snapshot belongs to a job with
+// another meaning. Options.Restart throws it away.
+type JobChangedError struct {
+	Snapshot SnapshotID
+	Rows     int64
+}
+
+func (e *JobChangedError) Error() string {
+	return fmt.Sprintf("the job has changed since its unfinished snapshot %s (%d payments read so far)", e.Snapshot, e.Rows)
+}
+
+// Summary is what a run did.
+type Summary struct {
+	// Manifest is the published snapshot's; nil if none was published.
+	Manifest *Manifest
+	// Resumed reports whether the run took up an unfinished snapshot.
+	Resumed bool
+	// Snapshot and Ledger are those of the newest checkpoint, also of a run
+	// that failed.
+	Snapshot SnapshotID
+	Ledger   Ledger
+	Use      PortalUse
+}
+
+// Run brings one snapshot of one portal's payments to the end: the one that an
+// earlier run left unfinished, else a new one. The package comment has its
+// steps. When ctx is cancelled, what has been read is saved and the context's
+// error returned. Whatever the error, what readers see is as it was before, or
+// complete.
+func Run[R any](ctx context.Context, cfg Config[R]) (Summary, error) {
+	cfg.setDefaults()
+	r := &run[R]{Config: cfg}
+	cfg.Progress.setPhase(PhaseStarting)
+	state, err := cfg.Sink.Begin(ctx)
+	if err != nil {
+		return Summary{}, fmt.Errorf("begin: %w", err)
+	}
+	err = r.complete(ctx, state)
+	// The lease is given back even after a signal: the next run would have to
+	// wait for its end otherwise. A failure here costs only that wait.
+	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Grace)
+	defer cancel()
+	if endErr := cfg.Sink.End(endCtx); endErr != nil {
+		cfg.Log.Warn("lease not given back; it ends by itself", "error", endErr)
+	}
+	return r.summary(err), err
+}
+
+// run is a Run under way. Its checkpoint is owned by the goroutine of Run,
+// but while fetch runs by the collector.
+type run[R any] struct {
+	Config[R]
+	cp      Checkpoint
+	last    *Manifest
+	before  PortalUse // what earlier runs of this snapshot cost the portal
+	resumed bool
+	reject  Reject // the first reject of this run, for the error's text
+}
+
+// complete does the steps that the package comment numbers, from where the
+// stored state stands.
+func (r *run[R]) complete(ctx context.Context, state State) error {
+	if err := r.start(state); err != nil {
+		return err
+	}
+	if r.cp.Phase == Fetching {
+		err := r.fetch(ctx)
+		if rejects, ok := errors.AsType[*RejectsError](err); ok {
+			return r.abandon(ctx, rejects)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.cp.Phase == Fetched {
+		if err := r.merge(ctx); err != nil {
+			return err
+		}
+	}
+	return r.publish(ctx)
+}
+
+// start makes the checkpoint that the run goes on from: the stored one if it
+// is unfinished, else that of a new snapshot. Nothing is written.
+func (r *run[R]) start(state State) error {
+	cp := state.Checkpoint
+	r.last = state.Last
+	unfinished := cp.Phase == Fetching || cp.Phase == Fetched || cp.Phase == Merged
+	if unfinished && cp.Fingerprint != r.Fingerprint && !r.Restart {
+		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got}
+	}
+	if unfinished && !r.Restart {
+		r.cp, r.before, r.resumed = cp, cp.Use, true
+		r.before.Resumed++
+		r.Progress.take(cp.Ledger)
+		r.Log.Info("resuming", "snapshot", cp.Snapshot, "phase", cp.Phase, "done", cp.Done, "got", cp.Ledger.Got)
+		return nil
+	}
+	now := r.Now().UTC().Truncate(time.Microsecond)
+	newest := cp.Snapshot
+	r.cp = Checkpoint{
+		Number:      cp.Number,
+		Fingerprint: r.Fingerprint,
+		Mode:        r.Mode,
+		Phase:       Fetching,
+		StartedAt:   now,
+	}
+	why := "as the job says"
+	if r.last != nil {
+		r.cp.Previous = r.last.Snapshot
+		newest = max(newest, r.last.Snapshot)
+	}
+	if r.Mode == Incremental {
+		r.cp.Mode, why = r.resolveIncremental(now)
+	}
+	r.cp.Snapshot = newest.after(now)
+	r.Log.Info("starting", "snapshot", r.cp.Snapshot, "mode", r.cp.Mode, "why", why, "previous", r.cp.Previous)
+	return nil
+}
+
+// fullSlack is how much earlier than full_every a full run may come, so that a
+// nightly job that starts some minutes earlier than last week's is not put off
+// by a whole night.
+const fullSlack = time.Hour
+
+// resolveIncremental says whether an incremental job's new snapshot has to be a
+// full one, and why.
+func (r *run[R]) resolveIncremental(now time.Time) (Mode, string) {
+	switch {
+	case r.last == nil:
+		return Full, "first snapshot"
+	case r.last.Fingerprint != r.Fingerprint:
+		return Full, "the job has changed since the last snapshot"
+	case r.FullEvery > 0 && now.Sub(r.last.FullAt) >= r.FullEvery-min(fullSlack, r.FullEvery/10):
+		return Full, "full_every"
+	}
+	return Incremental, "as the job says"
+}
+
+// commit stores cp as the next checkpoint and makes it the run's.
+func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
+	cp.Version = CheckpointVersion
+	cp.Number++
+	cp.Program, cp.Runner = r.Program, r.Runner
+	cp.WrittenAt = r.Now().UTC().Truncate(time.Microsecond)
+	cp.Use = r.before.Add(r.Source.Use())
+	// Died before: the newest checkpoint is still the one before, and what was
+	// written for this one is overwritten or swept. Died after: the next run
+	// goes on from here.
+	if err := r.Sink.Commit(ctx, cp); err != nil {
+		return fmt.Errorf("write checkpoint %d: %w", cp.Number, err)
+	}
+	r.cp = cp
+	return nil
+}
+
+// merge makes the snapshot's files and holds them against the ledger.
+func (r *run[R]) merge(ctx context.Context) error {
+	cp := r.cp
+	if err := cp.Ledger.Check(); err != nil {
+		return err
+	}
+	if allowed := r.Rejects.Allowed(cp.Ledger.Listed); cp.Ledger.Rejected > allowed {
+		return r.abandon(ctx, &RejectsError{Rejected: cp.Ledger.Rejected, Listed: cp.Ledger.Listed, Allowed: allowed, First: r.reject})
+	}
+	r.Progress.setPhase(PhaseMerging)
+	// Died while merging: the files have their final names, but no manifest
+	// names them. The next run makes them again, with the same bytes.
+	made, err := r.Sink.Merge(ctx, cp, r.last)
+	if err != nil {
+		return fmt.Errorf("merge snapshot %s: %w", cp.Snapshot, err)
+	}
+	l := cp.Ledger
+	if made.Rows != l.Rows() || made.Carried != l.Carried+l.Kept+l.Outside {
+		return fmt.Errorf("merge snapshot %s: table has %d rows, %d of them carried; the ledger wants %d and %d",
+			cp.Snapshot, made.Rows, made.Carried, l.Rows(), l.Carried+l.Kept+l.Outside)
+	}
+	cp.Manifest = r.manifest(made)
+	cp.Phase = Merged
+	return r.commit(ctx, cp)
+}
+
+func (r *run[R]) manifest(made MergeResult) *Manifest {
+	m := &Manifest{
+		Version:       ManifestVersion,
+		Dataset:       r.Dataset,
+		Portal:        r.Portal,
+		Snapshot:      r.cp.Snapshot,
+		Previous:      r.cp.Previous,
+		Mode:          r.cp.Mode,
+		Program:       r.Program,
+		SchemaVersion: r.SchemaVersion,
+		Fingerprint:   r.Fingerprint,
+		Source:        r.SourceName,
+		SourceWhy:     r.SourceWhy,
+		StartedAt:     r.cp.StartedAt,
+		// It stands in the checkpoint before it is published: whoever
+		// publishes it, and however often, publishes the same bytes.
+		FinishedAt: r.Now().UTC().Truncate(time.Microsecond),
+		FullAt:     r.cp.StartedAt,
+		Ledger:     r.cp.Ledger,
+		Changes:    made.Changes,
+		Totals:     made.Totals,
+		Files:      made.Files,
+		PortalUse:  r.before.Add(r.Source.Use()),
+	}
+	if r.cp.Mode != Full && r.last != nil {
+		m.FullAt = r.last.FullAt
+	}
+	return m
+}
+
+// abandon gives the snapshot up: were it left unfinished, each later run would
+// take it up only to fail again.
+func (r *run[R]) abandon(ctx context.Context, why *RejectsError) error {
+	cp := r.cp
+	cp.Phase = Abandoned
+	cp.Segments = nil
+	if err := r.commit(ctx, cp); err != nil {
+		return errors.Join(why, err)
+	}
+	r.sweep(ctx)
+	return why
+}
+
+// publish shows the snapshot to readers and cleans up behind it.
+func (r *run[R]) publish(ctx context.Context) error {
+	r.Progress.setPhase(PhasePublishing)
+	// Died in here: the checkpoint still says Merged, and the next run
+	// publishes again, with the same bytes.
+	if err := r.Sink.Publish(ctx, r.cp.Manifest); err != nil {
+		return fmt.Errorf("publish snapshot %s: %w", r.cp.Snapshot, err)
+	}
+	cp := r.cp
+	cp.Phase = Published
+	cp.Segments = nil
+	if err := r.commit(ctx, cp); err != nil {
+		return err
+	}
+	// Died from here on: the snapshot is out, and the next run sweeps.
+	r.sweep(ctx)
+	r.Progress.setPhase(PhaseDone)
+	m := cp.Manifest
+	r.Log.Info("published", "snapshot", m.Snapshot, "rows", m.Ledger.Rows(), "insert", m.Changes.Insert,
+		"update", m.Changes.Update, "delete", m.Changes.Delete, "rejected", m.Ledger.Rejected)
+	return nil
+}
+
+// sweep removes what is no longer needed. Its failure is told, but fails
+// nothing: the next run sweeps again.
+func (r *run[R]) sweep(ctx context.Context) {
+	if err := r.Sink.Sweep(ctx, r.cp); err != nil {
+		r.Log.Warn("clean up; the next run tries again", "error", err)
+	}
+}
+
+func (r *run[R]) summary(err error) Summary {
+	s := Summary{Resumed: r.resumed, Snapshot: r.cp.Snapshot, Ledger: r.cp.Ledger, Use: r.before.Add(r.Source.Use())}
+	if err == nil {
+		s.Manifest = r.cp.Manifest
+	}
+	return s
+}
