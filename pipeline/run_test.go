@@ -263,8 +263,9 @@ func TestListErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "list payments after 1500") {
 			t.Errorf("error %v", err)
 		}
-		if s.Ledger.Got != 500 {
-			t.Errorf("saved %d, want what was listed before: 500", s.Ledger.Got)
+		// Chunks that no getter had taken yet are not saved.
+		if s.Ledger.Got > 500 || s.Ledger.Got < 500-8*10 {
+			t.Errorf("saved %d, want what was got before: 500 less a window at most", s.Ledger.Got)
 		}
 	})
 }
@@ -274,14 +275,15 @@ func TestChangedJobIsNotTakenUp(t *testing.T) {
 		p, m := newPortal(1000), newMemory(t)
 		p.listFail = 1530
 		cfg := config(p, m)
-		if _, err := Run(t.Context(), cfg); err == nil {
+		first, err := Run(t.Context(), cfg)
+		if err == nil {
 			t.Fatal("no error")
 		}
 		p.listFail = 0
 		cfg.Fingerprint = "f2"
 		var changed *JobChangedError
-		if _, err := Run(t.Context(), cfg); !errors.As(err, &changed) || changed.Rows != 500 {
-			t.Fatalf("error %v, want a JobChangedError with 500 rows", err)
+		if _, err := Run(t.Context(), cfg); !errors.As(err, &changed) || changed.Rows != first.Ledger.Got {
+			t.Fatalf("error %v, want a JobChangedError with %d rows", err, first.Ledger.Got)
 		}
 		cfg.Restart = true
 		if s := mustRun(t, cfg); s.Resumed || s.Manifest.Ledger.Got != 1000 {
