@@ -24,9 +24,13 @@ type chunk[R any] struct {
 }
 
 // lister walks the listing beside the last snapshot, both by id, and cuts what
-// differs into chunks. It runs in one goroutine.
+// differs into chunks. It runs in one goroutine, and knows of the run only what
+// does not change while it fetches: the checkpoint is the collector's.
 type lister[R any] struct {
-	*run[R]
+	Config[R]
+	last   *Manifest
+	mode   Mode
+	from   PaymentID // the listing begins behind it
 	out    chan<- chunk[R]
 	window chan struct{} // one token a chunk that is not collected yet
 	open   chunk[R]
@@ -47,7 +51,7 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 			return fmt.Errorf("read the rejects of snapshot %s: %w", l.last.Snapshot, err)
 		}
 	}
-	at := l.cp.Done
+	at := l.from
 	l.open.through = at
 	last, err := next()
 	if err != nil {
@@ -110,7 +114,7 @@ func (l *lister[R]) add(ctx context.Context, item Listed[R], was *R) error {
 			c.kept++
 		}
 		l.Progress.Rejected.Add(1)
-	case l.cp.Mode == Incremental && was != nil && !l.wasRejected(item.ID) && l.Table.Same(&item.Row, was):
+	case l.mode == Incremental && was != nil && !l.wasRejected(item.ID) && l.Table.Same(&item.Row, was):
 		c.carried++
 		l.Progress.Carried.Add(1)
 	default:
@@ -171,7 +175,7 @@ func (l *lister[R]) lastRows(ctx context.Context) (next func() (*R, error), stop
 	if l.last == nil {
 		return func() (*R, error) { return nil, nil }, func() {}
 	}
-	pull, stop := iter.Pull2(l.Sink.Last(ctx, l.last, l.cp.Done))
+	pull, stop := iter.Pull2(l.Sink.Last(ctx, l.last, l.from))
 	return func() (*R, error) {
 		row, err, ok := pull()
 		if err != nil {
