@@ -1,0 +1,186 @@
+package schemas
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Decimal is a number with four digits behind the point, as the number of its
+// ten-thousandths: 12.34 is 123400.
+type Decimal int64
+
+const (
+	// Precision and Scale of a Decimal, as SQL has them: DECIMAL(18,4).
+	Precision = 18
+	Scale     = 4
+
+	maxDecimal = 1e18 - 1
+
+	ruleDecimal = "must be a decimal number"
+	ruleRange   = "must fit DECIMAL(18,4)"
+)
+
+// String gives the number with all its four digits: "12.3400".
+func (d Decimal) String() string {
+	magnitude := uint64(d)
+	if d < 0 {
+		magnitude = -magnitude
+	}
+	var digits [20]byte
+	return formatScaled(d < 0, strconv.AppendUint(digits[:0], magnitude, 10))
+}
+
+// formatScaled sets the point Scale digits before the end.
+func formatScaled(negative bool, digits []byte) string {
+	out := make([]byte, 0, len(digits)+Scale+2)
+	if negative {
+		out = append(out, '-')
+	}
+	whole := len(digits) - Scale
+	if whole <= 0 {
+		out = append(out, '0')
+	} else {
+		out = append(out, digits[:whole]...)
+	}
+	out = append(out, '.')
+	for i := whole; i < 0; i++ {
+		out = append(out, '0')
+	}
+	return string(append(out, digits[max(whole, 0):]...))
+}
+
+// ParseDecimal reads a number such as 12, -0.5 or 1.5E2 exactly, however many
+// digits it has, and rounds it half to even to four digits. Numbers that then
+// need more than 14 digits before the point are errors.
+func ParseDecimal(text string) (Decimal, error) {
+	d, rule := parseDecimal([]byte(text))
+	if rule != "" {
+		return 0, fmt.Errorf("decimal %q: %s", excerpt([]byte(text)), rule)
+	}
+	return d, nil
+}
+
+// parseDecimal gives the rule that b breaks, "" if none. Its time grows with
+// the length of b, but not with the size of the exponent.
+func parseDecimal(b []byte) (Decimal, string) {
+	n, ok := scanNumeral(b)
+	if !ok {
+		return 0, ruleDecimal
+	}
+	zeros := 0
+	for zeros < n.count && n.digit(zeros) == 0 {
+		zeros++
+	}
+	if zeros == n.count {
+		return 0, "" // zero, whatever the exponent
+	}
+	keep := n.point + Scale // so many of the digits make the ten-thousandths
+	if keep-int64(zeros) > Precision {
+		return 0, ruleRange
+	}
+	if keep < 0 {
+		return 0, "" // less than half of the last digit
+	}
+	var v int64
+	for i := range int(keep) { // at most Precision beyond the digits there are
+		v *= 10
+		if i < n.count {
+			v += int64(n.digit(i))
+		}
+	}
+	if i := int(keep); i < n.count {
+		half := n.digit(i) == 5
+		up := n.digit(i) > 5 || half && v%2 == 1
+		for i++; half && !up && i < n.count; i++ {
+			up = n.digit(i) != 0 // more than half
+		}
+		if up {
+			v++
+		}
+	}
+	if v > maxDecimal {
+		return 0, ruleRange
+	}
+	if n.negative {
+		v = -v
+	}
+	return Decimal(v), ""
+}
+
+// numeral is a number's text taken apart: 0.d₀d₁d₂… × 10^point.
+type numeral struct {
+	negative bool
+	text     []byte // the digits before and behind the point, with the point
+	whole    int    // how many are before it
+	count    int    // how many there are
+	point    int64
+}
+
+// digit gives the i-th digit, for 0 ≤ i < count.
+func (n *numeral) digit(i int) byte {
+	if i >= n.whole {
+		i++ // the point
+	}
+	return n.text[i] - '0'
+}
+
+// scanNumeral reads the grammar of a JSON number, but for leading zeros, which
+// numbers in strings may have.
+func scanNumeral(b []byte) (numeral, bool) {
+	var n numeral
+	if len(b) > 0 && b[0] == '-' {
+		n.negative = true
+		b = b[1:]
+	}
+	n.whole = countDigits(b)
+	n.count = n.whole
+	end := n.whole
+	if end < len(b) && b[end] == '.' {
+		fraction := countDigits(b[end+1:])
+		if fraction == 0 {
+			return n, false
+		}
+		n.count += fraction
+		end += 1 + fraction
+	}
+	n.text, b = b[:end], b[end:]
+	if n.whole == 0 {
+		return n, false
+	}
+	n.point = int64(n.whole)
+	if len(b) == 0 {
+		return n, true
+	}
+
+	if b[0] != 'e' && b[0] != 'E' {
+		return n, false
+	}
+	b = b[1:]
+	sign := int64(1)
+	if len(b) > 0 && (b[0] == '+' || b[0] == '-') {
+		if b[0] == '-' {
+			sign = -1
+		}
+		b = b[1:]
+	}
+	if len(b) == 0 || countDigits(b) != len(b) {
+		return n, false
+	}
+	// More than any text has digits to make up for, and far from an overflow.
+	const limit = 1 << 50
+	exponent := int64(0)
+	for _, c := range b {
+		exponent = min(exponent*10+int64(c-'0'), limit)
+	}
+	n.point += sign * exponent
+	return n, true
+}
+
+// countDigits counts the digits that b begins with.
+func countDigits(b []byte) int {
+	n := 0
+	for n < len(b) && isDigit(b[n]) {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,104 @@
+package schemas
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// appendMember adds a member to an object that is being put together: a comma
+// or brace, name, and value. raw must be valid.
+func appendMember(object, name, raw []byte) []byte {
+	if len(object) == 0 {
+		object = append(object, '{')
+	} else {
+		object = append(object, ',')
+	}
+	// Its error is that of an invalid name, which the reader refuses.
+	object, _ = jsontext.AppendQuote(object, name)
+	object = append(object, ':')
+	return append(object, raw...)
+}
+
+// addExtra adds the members that appendMember has put together to p.Extra, but
+// for those that are there already.
+func (p *Payment) addExtra(members []byte) error {
+	object := append(members, '}')
+	if p.Extra.Valid {
+		merged, err := mergeExtra(p.Extra.V, object)
+		if err != nil {
+			return err
+		}
+		object = merged
+	}
+	// One order of names, one spelling of strings, no white space: equal values
+	// are equal texts. Numbers stay as they are, since many are no floats.
+	canonical, err := jsontext.AppendFormat(nil, object, jsontext.ReorderRawObjects(true))
+	if err != nil {
+		return syntaxError(err, object)
+	}
+	p.Extra = Some(string(canonical))
+	return nil
+}
+
+// mergeExtra adds to the object old those members of more that it has not.
+func mergeExtra(old string, more []byte) ([]byte, error) {
+	var object []byte
+	var names []string
+	err := eachMember([]byte(old), func(name, raw []byte) {
+		names = append(names, string(name))
+		object = appendMember(object, name, raw)
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = eachMember(more, func(name, raw []byte) {
+		if !slices.Contains(names, string(name)) {
+			object = appendMember(object, name, raw)
+		}
+	})
+	return append(object, '}'), err
+}
+
+// sameMembers reports whether the fields have equal values in both of two Extra
+// columns. Both must be canonical; one that is no JSON is equal to nothing.
+func sameMembers(a, b Null[string], fields []string) bool {
+	if a == b || len(fields) == 0 {
+		return true
+	}
+	onlyA, errA := project(a, fields)
+	onlyB, errB := project(b, fields)
+	return errA == nil && errB == nil && bytes.Equal(onlyA, onlyB)
+}
+
+// project gives those members of extra that fields names.
+func project(extra Null[string], fields []string) ([]byte, error) {
+	if !extra.Valid {
+		return nil, nil
+	}
+	var object []byte
+	err := eachMember([]byte(extra.V), func(name, raw []byte) {
+		if slices.Contains(fields, string(name)) {
+			object = appendMember(object, name, raw)
+		}
+	})
+	return object, err
+}
+
+// eachMember calls f for the members of an object, in their order. What f gets
+// is valid during the call.
+func eachMember(object []byte, f func(name, raw []byte)) error {
+	r := newReader()
+	defer r.release()
+	if err := r.begin(object); err != nil {
+		return err
+	}
+	for {
+		v, more, err := r.next()
+		if err != nil || !more {
+			return err
+		}
+		f(r.name, v.raw)
+	}
+}

@@ -1,0 +1,82 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxRaw is how many bytes of what was sent an error shows: enough to see what
+// it is, short enough for a log line.
+const maxRaw = 200
+
+// FieldError says that the portal's value cannot be read as its column's type.
+type FieldError struct {
+	// Field is the portal's name of the field, "" if it is about the object as
+	// a whole.
+	Field string
+	// Rule is what the value should have been: "must be a decimal number".
+	Rule string
+	// Raw is the JSON text that was sent, cut to 200 bytes, always valid UTF-8;
+	// "" if there was none.
+	Raw string
+}
+
+// Error gives field, rule and text in one line.
+func (e *FieldError) Error() string {
+	field := e.Field
+	if field == "" {
+		field = "object"
+	}
+	if e.Raw == "" {
+		return field + ": " + e.Rule
+	}
+	return fmt.Sprintf("%s: %s, not %#q", field, e.Rule, e.Raw)
+}
+
+func fieldError(field, rule string, raw []byte) *FieldError {
+	return &FieldError{Field: excerpt([]byte(field)), Rule: rule, Raw: excerpt(raw)}
+}
+
+// syntaxError translates what jsontext says of raw.
+func syntaxError(err error, raw []byte) *FieldError {
+	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
+	if !ok { // the end of raw where a value should have been
+		return fieldError("", "must be an object", raw)
+	}
+	field, depth := "", 0
+	for token := range syntax.JSONPointer.Tokens() {
+		if depth == 0 {
+			field = token
+		}
+		depth++
+	}
+	// Show the place, with something before it.
+	from := max(0, min(int(syntax.ByteOffset), len(raw))-maxRaw/2)
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		if depth > 1 {
+			return fieldError(field, "must not have a name twice", raw[from:])
+		}
+		return fieldError(field, "must not be there twice", raw[from:])
+	}
+	return fieldError(field, "must be valid JSON: "+syntax.Err.Error(), raw[from:])
+}
+
+// excerpt gives the beginning of b as valid UTF-8 of at most maxRaw bytes.
+func excerpt(b []byte) string {
+	const ellipsis = "…"
+	out := make([]byte, 0, min(len(b), maxRaw))
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b) // U+FFFD for each byte that is no UTF-8
+		width := utf8.RuneLen(r)
+		room := maxRaw - len(out)
+		if width > room || size < len(b) && width > room-len(ellipsis) {
+			return string(append(out, ellipsis...))
+		}
+		out = utf8.AppendRune(out, r)
+		b = b[size:]
+	}
+	return string(out)
+}

@@ -1,0 +1,122 @@
+package schemas
+
+import (
+	"fmt"
+	"time"
+)
+
+// Instant is a point in time, in microseconds since 1970-01-01 UTC.
+type Instant int64
+
+const (
+	// The years that RFC 3339, BigQuery and DuckDB all can spell.
+	minInstant Instant = -62135596800e6 // 0001-01-01T00:00:00Z
+	maxInstant Instant = 253402300800e6 - 1
+
+	ruleTime  = "must be an RFC 3339 time with offset"
+	ruleYears = "must be in the years 1 to 9999 (UTC)"
+)
+
+// InstantOf gives t's instant; what exceeds a microsecond is cut off.
+func InstantOf(t time.Time) Instant { return Instant(t.UnixMicro()) }
+
+// Time gives the instant in UTC.
+func (i Instant) Time() time.Time { return time.UnixMicro(int64(i)).UTC() }
+
+// String gives the instant as RFC 3339 in UTC, always with six digits of
+// fraction.
+func (i Instant) String() string { return i.Time().Format("2006-01-02T15:04:05.000000Z") }
+
+// ParseInstant reads an RFC 3339 time with any offset and any fraction; what
+// exceeds a microsecond is cut off, towards the past.
+func ParseInstant(text string) (Instant, error) {
+	i, rule := parseInstant([]byte(text))
+	if rule != "" {
+		return 0, fmt.Errorf("time %q: %s", excerpt([]byte(text)), rule)
+	}
+	return i, nil
+}
+
+// parseInstant gives the rule that b breaks, "" if none. It does not use
+// time.Parse, since that is laxer than RFC 3339 (one-digit hours, a comma for a
+// point, offsets of more than a day) and makes a location for each odd offset.
+func parseInstant(b []byte) (Instant, string) {
+	const shape = "0000-00-00T00:00:00"
+	if len(b) <= len(shape) {
+		return 0, ruleTime
+	}
+	for i := range shape {
+		if shape[i] == '0' && !isDigit(b[i]) || shape[i] != '0' && shape[i] != b[i] {
+			return 0, ruleTime
+		}
+	}
+	year, month, day := number(b[0:4]), number(b[5:7]), number(b[8:10])
+	hour, minute, second := number(b[11:13]), number(b[14:16]), number(b[17:19])
+	if hour > 23 || minute > 59 || second > 59 {
+		return 0, ruleTime
+	}
+
+	rest := b[len(shape):]
+	micros := 0
+	if rest[0] == '.' {
+		n := 1
+		for n < len(rest) && isDigit(rest[n]) {
+			n++
+		}
+		if n == 1 {
+			return 0, ruleTime
+		}
+		for i := 1; i <= 6; i++ {
+			micros *= 10
+			if i < n {
+				micros += int(rest[i] - '0')
+			}
+		}
+		rest = rest[n:]
+	}
+	offset, ok := parseOffset(rest)
+	if !ok {
+		return 0, ruleTime
+	}
+
+	t := time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
+	if int(t.Month()) != month || t.Day() != day {
+		return 0, ruleTime // no such day; time.Date went on into the next month
+	}
+	i := InstantOf(t) - Instant(offset)*1e6
+	if i < minInstant || i > maxInstant {
+		return 0, ruleYears
+	}
+	return i, ""
+}
+
+// parseOffset reads Z or ±hh:mm, as seconds east of UTC.
+func parseOffset(b []byte) (seconds int, ok bool) {
+	if len(b) == 1 && b[0] == 'Z' {
+		return 0, true
+	}
+	if len(b) != len("+00:00") || b[0] != '+' && b[0] != '-' || b[3] != ':' ||
+		!isDigit(b[1]) || !isDigit(b[2]) || !isDigit(b[4]) || !isDigit(b[5]) {
+		return 0, false
+	}
+	hours, minutes := number(b[1:3]), number(b[4:6])
+	if hours > 23 || minutes > 59 {
+		return 0, false
+	}
+	seconds = hours*3600 + minutes*60
+	if b[0] == '-' {
+		seconds = -seconds
+	}
+	return seconds, true
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// number reads a few digits.
+func number(digits []byte) int {
+	n := 0
+	for _, c := range digits {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}

@@ -1,0 +1,26 @@
+package schemas
+
+import "hash/maphash"
+
+// interner keeps one copy of strings that come again and again, such as
+// currencies. It holds at most 256 of them, of 64 bytes each: a newcomer takes
+// the place of the one with the same hash.
+type interner struct {
+	seed maphash.Seed
+	kept [256]string
+}
+
+func newInterner() *interner { return &interner{seed: maphash.MakeSeed()} }
+
+// str gives b as a string, without allocating if it is kept.
+func (in *interner) str(b []byte) string {
+	const longest = 64
+	if len(b) > longest {
+		return string(b)
+	}
+	slot := &in.kept[maphash.Bytes(in.seed, b)%uint64(len(in.kept))]
+	if *slot != string(b) {
+		*slot = string(b)
+	}
+	return *slot
+}

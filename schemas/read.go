@@ -1,0 +1,171 @@
+package schemas
+
+import (
+	"fmt"
+	"slices"
+)
+
+// listFields are the fields of sale.payment.list that have a column.
+var listFields = []string{
+	"id", "accountNumber", "paid", "datePaid", "empPaidId", "paySystemId", "sum", "currency", "paySystemName",
+	"orderId", "dateBill",
+}
+
+// ListFields gives what to select from sale.payment.list: every field that has
+// a column, then those of fields that have none.
+func ListFields(fields []string) []string {
+	list := slices.Clone(listFields)
+	for _, f := range fields {
+		if !slices.Contains(list, f) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// ReadListed makes p what raw says, which is an element of sale.payment.list or
+// of crm.item.payment.list. The given fields that have no column are kept in
+// Extra, in the spelling that the portal sent but for white space and escapes;
+// other such fields are passed over. Any other column that raw does not have is
+// null, ExtractedAt too.
+//
+// An error is a *FieldError, and p is as it was. raw is neither kept nor
+// changed.
+func (p *Payment) ReadListed(raw []byte, fields []string) error {
+	var listed Payment
+	keep := func(name []byte) bool {
+		for _, f := range fields {
+			if f == string(name) {
+				return true
+			}
+		}
+		return false
+	}
+	if err := listed.read(raw, keep); err != nil {
+		return err
+	}
+	*p = listed
+	return nil
+}
+
+// ReadGot lays raw, which is the result of crm.item.payment.get, over p. Columns
+// that raw has no field for stay; fields that have no column go to Extra, but
+// for those that it has already: the listing's value stays, since the next
+// listing is held against it. If p has an ID, raw must have the same.
+//
+// An error is a *FieldError, and p is as it was. raw is neither kept nor
+// changed.
+func (p *Payment) ReadGot(raw []byte) error {
+	got := *p
+	if err := got.read(raw, func([]byte) bool { return true }); err != nil {
+		return err
+	}
+	if p.ID != 0 && got.ID != p.ID {
+		return fieldError("id", fmt.Sprintf("must be %d, the payment that was asked for", p.ID), fmt.Append(nil, got.ID))
+	}
+	*p = got
+	return nil
+}
+
+// read lays raw over p. Of the fields without a column, Extra gets those that
+// keep says. On an error p is half read.
+func (p *Payment) read(raw []byte, keep func(name []byte) bool) error {
+	r := newReader()
+	defer r.release()
+	if err := r.begin(raw); err != nil {
+		return err
+	}
+	p.ID = 0 // no id is as bad as a wrong one
+	for {
+		v, more, err := r.next()
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		known, rule := p.setColumn(r.name, &v, r.strings)
+		if rule != "" {
+			return fieldError(string(r.name), rule, v.raw)
+		}
+		if !known && keep(r.name) {
+			r.extra = appendMember(r.extra, r.name, v.raw)
+		}
+	}
+	if p.ID == 0 {
+		return fieldError("id", ruleThere, nil)
+	}
+	if len(r.extra) > 0 {
+		return p.addExtra(r.extra)
+	}
+	return nil
+}
+
+// setColumn sets the column of the portal's field name. It gives the rule that
+// v breaks, "" if none.
+func (p *Payment) setColumn(name []byte, v *value, pool *interner) (known bool, rule string) {
+	switch string(name) {
+	case "id":
+		p.ID, rule = v.id()
+	case "accountNumber":
+		p.AccountNumber, rule = v.str(nil) // each payment has its own
+	case "paid":
+		p.Paid, rule = v.flag()
+	case "datePaid":
+		p.DatePaid, rule = v.instant()
+	case "empPaidId":
+		p.EmpPaidID, rule = v.ref()
+	case "paySystemId":
+		p.PaySystemID, rule = v.ref()
+	case "sum":
+		p.Sum, rule = v.decimal()
+	case "currency":
+		p.Currency, rule = v.str(pool)
+	case "paySystemName":
+		p.PaySystemName, rule = v.str(pool)
+	case "orderId":
+		p.OrderID, rule = v.ref()
+	case "dateBill":
+		p.DateBill, rule = v.instant()
+	default:
+		return false, ""
+	}
+	return true, rule
+}
+
+// ReadOwner reads an element of crm.orderentity.list: an order, and the CRM item
+// that it belongs to. Type and id of the item are 0 where the portal has none.
+//
+// An error is a *FieldError. raw is neither kept nor changed.
+func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {
+	r := newReader()
+	defer r.release()
+	if err := r.begin(raw); err != nil {
+		return 0, 0, 0, err
+	}
+	for {
+		v, more, err := r.next()
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		if !more {
+			break
+		}
+		rule := ""
+		switch string(r.name) {
+		case "orderId":
+			orderID, rule = v.id()
+		case "ownerTypeId":
+			entityTypeID, rule = v.owner()
+		case "ownerId":
+			entityID, rule = v.owner()
+		}
+		if rule != "" {
+			return 0, 0, 0, fieldError(string(r.name), rule, v.raw)
+		}
+	}
+	if orderID == 0 {
+		return 0, 0, 0, fieldError("orderId", ruleThere, nil)
+	}
+	return orderID, entityTypeID, entityID, nil
+}

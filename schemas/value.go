@@ -1,0 +1,142 @@
+package schemas
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	ruleID    = "must be a whole number from 1"
+	ruleWhole = "must be a whole number"
+	ruleBool  = `must be "Y" or "N"`
+	ruleText  = "must be a text"
+	ruleThere = "must be there"
+)
+
+// value is a JSON value whose type depends on what is asked of it. Its methods
+// give, beside what they read, the rule that the value breaks, "" if none.
+type value struct {
+	raw  jsontext.Value // as sent
+	kind jsontext.Kind  // of raw
+	text []byte         // of a string without quotes and escapes, else raw
+}
+
+// absent reports whether the value is one of the ways to say that there is
+// none. An empty PHP array is written [] even where it stands for an object.
+func (v *value) absent() bool {
+	switch v.kind {
+	case jsontext.KindNull, jsontext.KindFalse:
+		return true
+	case jsontext.KindString:
+		return len(v.text) == 0
+	case jsontext.KindBeginArray, jsontext.KindBeginObject:
+		return len(bytes.TrimSpace(v.raw[1:len(v.raw)-1])) == 0
+	}
+	return false
+}
+
+// scalar reports whether the value is a string or a number.
+func (v *value) scalar() bool {
+	return v.kind == jsontext.KindString || v.kind == jsontext.KindNumber
+}
+
+// id reads an id that must be there.
+func (v *value) id() (int64, string) {
+	n, rule := v.ref()
+	if rule != "" || n.V < 1 {
+		return 0, ruleID
+	}
+	return n.V, ""
+}
+
+// ref reads an id that may be absent. The portal writes 0 for none, too.
+func (v *value) ref() (Null[int64], string) {
+	switch {
+	case v.absent():
+		return Null[int64]{}, ""
+	case !v.scalar() || v.text[0] == '+': // which ParseInt would take
+		return Null[int64]{}, ruleWhole
+	}
+	n, err := strconv.ParseInt(string(v.text), 10, 64)
+	switch {
+	case err != nil:
+		return Null[int64]{}, ruleWhole
+	case n == 0:
+		return Null[int64]{}, ""
+	}
+	return Some(n), ""
+}
+
+// owner reads an id that is 0 where there is none.
+func (v *value) owner() (int64, string) {
+	n, rule := v.ref()
+	if rule == "" && n.V < 0 {
+		rule = ruleID
+	}
+	return n.V, rule
+}
+
+func (v *value) flag() (Null[bool], string) {
+	if v.kind == jsontext.KindTrue {
+		return Some(true), ""
+	}
+	if v.kind == jsontext.KindFalse {
+		return Some(false), ""
+	}
+	if v.absent() {
+		return Null[bool]{}, ""
+	}
+	if v.scalar() && len(v.text) == 1 {
+		switch v.text[0] {
+		case 'Y', 'y', '1':
+			return Some(true), ""
+		case 'N', 'n', '0':
+			return Some(false), ""
+		}
+	}
+	return Null[bool]{}, ruleBool
+}
+
+func (v *value) decimal() (Null[Decimal], string) {
+	if v.absent() {
+		return Null[Decimal]{}, ""
+	}
+	if !v.scalar() {
+		return Null[Decimal]{}, ruleDecimal
+	}
+	d, rule := parseDecimal(v.text)
+	if rule != "" {
+		return Null[Decimal]{}, rule
+	}
+	return Some(d), ""
+}
+
+func (v *value) instant() (Null[Instant], string) {
+	if v.absent() {
+		return Null[Instant]{}, ""
+	}
+	if v.kind != jsontext.KindString {
+		return Null[Instant]{}, ruleTime
+	}
+	i, rule := parseInstant(v.text)
+	if rule != "" {
+		return Null[Instant]{}, rule
+	}
+	return Some(i), ""
+}
+
+// str reads a text. It comes out of pool if that is not nil.
+func (v *value) str(pool *interner) (Null[string], string) {
+	if v.absent() {
+		return Null[string]{}, ""
+	}
+	if !v.scalar() {
+		return Null[string]{}, ruleText
+	}
+	if pool != nil {
+		return Some(pool.str(v.text)), ""
+	}
+	return Some(string(v.text)), ""
+}
