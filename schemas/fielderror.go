@@ -3,6 +3,7 @@ package schemas
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -67,16 +68,14 @@ func syntaxError(err error, raw []byte) *FieldError {
 // excerpt gives the beginning of b as valid UTF-8 of at most maxRaw bytes.
 func excerpt(b []byte) string {
 	const ellipsis = "…"
-	out := make([]byte, 0, min(len(b), maxRaw))
-	for len(b) > 0 {
-		r, size := utf8.DecodeRune(b) // U+FFFD for each byte that is no UTF-8
-		width := utf8.RuneLen(r)
-		room := maxRaw - len(out)
-		if width > room || size < len(b) && width > room-len(ellipsis) {
-			return string(append(out, ellipsis...))
-		}
-		out = utf8.AppendRune(out, r)
-		b = b[size:]
+	head := b[:min(len(b), maxRaw+utf8.UTFMax)]
+	text := strings.ToValidUTF8(string(head), "\uFFFD")
+	if len(head) == len(b) && len(text) <= maxRaw {
+		return text
 	}
-	return string(out)
+	cut := min(len(text), maxRaw-len(ellipsis))
+	for cut < len(text) && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + ellipsis
 }

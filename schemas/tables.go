@@ -80,12 +80,12 @@ var paymentColumns = []column{
 		description: "Whether the payment has been made.",
 	},
 	{
-		name: "date_paid", kind: timeKind, source: "datePaid", unit: microseconds, null: "not paid",
-		description: "When paid was last set.",
+		name: "date_paid", kind: timeKind, source: "datePaid", unit: microseconds, null: "the portal gives none",
+		description: "When the payment was made.",
 	},
 	{
 		name: "emp_paid_id", kind: integerKind, source: "empPaidId", null: "nobody, or 0",
-		description: "The portal's user who set paid.",
+		description: "The portal's user who made the payment.",
 	},
 	{
 		name: "pay_system_id", kind: integerKind, source: "paySystemId", null: "none, or 0",
@@ -101,10 +101,10 @@ var paymentColumns = []column{
 	},
 	{
 		name: "pay_system_name", kind: textKind, source: "paySystemName", null: "the portal gives none",
-		description: "The payment system's name when the payment was created.",
+		description: "The payment system's name, as this payment has it.",
 	},
 	{
-		name: "order_id", kind: integerKind, source: "orderId of sale.payment.list, else the bindings", null: "not known, or 0",
+		name: "order_id", kind: integerKind, source: "orderId of sale.payment.list, else the order that it was listed by", null: "not known, or 0",
 		description: "The order that the payment is for.",
 	},
 	{

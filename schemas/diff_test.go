@@ -1,0 +1,141 @@
+package schemas
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// touch gives row another value in its i-th field. Tests that must hold for
+// every column go through the struct this way, so that none is forgotten.
+func touch(row *Payment, i int) {
+	switch f := reflect.ValueOf(row).Elem().Field(i).Addr().Interface().(type) {
+	case *int64:
+		*f++
+	case *Null[int64]:
+		*f = Some(f.V + 1)
+	case *Null[string]:
+		*f = Some(f.V + "x")
+	case *Null[bool]:
+		*f = Some(!f.V)
+	case *Null[Instant]:
+		*f = Some(f.V + 1)
+	case *Null[Decimal]:
+		*f = Some(f.V + 1)
+	default:
+		panic(fmt.Sprintf("no way to touch a %T", f))
+	}
+}
+
+// fields is the number of columns of a payment.
+var fields = reflect.TypeFor[Payment]().NumField()
+
+func TestChangedNamesEveryColumn(t *testing.T) {
+	schema := Payments()
+	if schema.NumFields() != fields {
+		t.Fatalf("schema has %d columns, Payment has %d fields", schema.NumFields(), fields)
+	}
+	var all []string
+	for i := range fields {
+		name := schema.Field(i).Name
+		var want []string
+		if name != "extracted_at" {
+			want = []string{name}
+			all = append(all, name)
+		}
+		var old, new Payment
+		touch(&new, i)
+		if diff := cmp.Diff(want, Changed(&old, &new)); diff != "" {
+			t.Errorf("Changed, where only %s differs (-want +got):\n%s", name, diff)
+		}
+	}
+
+	var old, new Payment
+	for i := range fields {
+		touch(&new, i)
+	}
+	if diff := cmp.Diff(all, Changed(&old, &new)); diff != "" {
+		t.Errorf("Changed, where all differs (-want +got):\n%s", diff)
+	}
+	if got := Changed(&new, &new); got != nil {
+		t.Errorf("Changed of equal rows = %v", got)
+	}
+}
+
+func TestChangedFromNull(t *testing.T) {
+	old := Payment{Sum: Null[Decimal]{}, Paid: Null[bool]{}}
+	new := Payment{Sum: Some(Decimal(0)), Paid: Some(false)}
+	if diff := cmp.Diff([]string{"paid", "sum"}, Changed(&old, &new)); diff != "" {
+		t.Errorf("Changed from null to zero (-want +got):\n%s", diff)
+	}
+}
+
+func TestSameListedSeesEveryColumnOfAListing(t *testing.T) {
+	unseen := map[string]bool{"entity_type_id": true, "entity_id": true, "extra": true, "extracted_at": true}
+	for i := range fields {
+		name := Payments().Field(i).Name
+		var listed, last Payment
+		touch(&last, i)
+		if got := SameListed(&listed, &last, nil); got != unseen[name] {
+			t.Errorf("SameListed, where only %s differs = %t, want %t", name, got, unseen[name])
+		}
+	}
+}
+
+func TestSameListedExtra(t *testing.T) {
+	null := Null[string]{}
+	tests := []struct {
+		name         string
+		listed, last Null[string]
+		fields       []string
+		want         bool
+	}{
+		{"both null", null, null, []string{"a"}, true},
+		{"equal", Some(`{"a":1}`), Some(`{"a":1}`), []string{"a"}, true},
+		{"another value", Some(`{"a":1}`), Some(`{"a":2}`), []string{"a"}, false},
+		{"another value of two", Some(`{"a":1,"b":1}`), Some(`{"a":1,"b":2}`), []string{"b", "a"}, false},
+		{"new field", Some(`{"a":1}`), null, []string{"a"}, false},
+		{"field gone", null, Some(`{"a":1}`), []string{"a"}, false},
+		{"null is not absent", Some(`{"a":null}`), null, []string{"a"}, false},
+		{"the get gave more", Some(`{"a":1}`), Some(`{"0":5,"a":1,"b":{"a":2}}`), []string{"a"}, true},
+		{"the get gave more, the listing nothing", null, Some(`{"b":2}`), []string{"a"}, true},
+		{"nothing asked for", null, Some(`{"b":2}`), nil, true},
+		{"name with escapes", Some(`{"a\"b":1}`), Some(`{"a\"b":2}`), []string{`a"b`}, false},
+		{"last is no JSON", Some(`{"a":1}`), Some(`{"a":`), []string{"a"}, false},
+		{"last is no object", null, Some(`[]`), []string{"a"}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			listed, last := Payment{Extra: tt.listed}, Payment{Extra: tt.last}
+			if got := SameListed(&listed, &last, tt.fields); got != tt.want {
+				t.Errorf("SameListed(%v, %v, %v) = %t, want %t", tt.listed, tt.last, tt.fields, got, tt.want)
+			}
+		})
+	}
+}
+
+// A payment that is got as it was listed, with fields that the get spells in
+// its own way or has besides, must not look changed to the next listing: it
+// would be got again every night.
+func TestSameListedAfterGet(t *testing.T) {
+	raw := []byte(`{"id":1,"sum":"1.5","orderId":3,"companyId":"5","comments":null}`)
+	fields := []string{"companyId", "comments"}
+	var listed, last Payment
+	for _, p := range []*Payment{&listed, &last} {
+		if err := p.ReadListed(raw, fields); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := last.ReadGot([]byte(`{"id":1,"sum":1.50,"companyId":5,"isReturn":"N"}`)); err != nil {
+		t.Fatal(err)
+	}
+	last.EntityID = Some(int64(8))
+	if want := Some(`{"comments":null,"companyId":"5","isReturn":"N"}`); last.Extra != want {
+		t.Errorf("extra %v, want %v", last.Extra, want)
+	}
+	if !SameListed(&listed, &last, fields) {
+		t.Errorf("changed, though only got:\nlisted %+v\nlast   %+v", listed, last)
+	}
+}

@@ -1,0 +1,83 @@
+package schemas
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseInstant(t *testing.T) {
+	tests := []struct {
+		name string
+		text string
+		want string // "" where rule is set
+		rule string
+	}{
+		{name: "offset", text: "2024-05-20T12:32:02+02:00", want: "2024-05-20T10:32:02.000000Z"},
+		{name: "negative offset over midnight", text: "2024-12-31T20:00:00-05:30", want: "2025-01-01T01:30:00.000000Z"},
+		{name: "UTC", text: "2024-05-20T12:32:02Z", want: "2024-05-20T12:32:02.000000Z"},
+		{name: "zero offset", text: "2024-05-20T12:32:02+00:00", want: "2024-05-20T12:32:02.000000Z"},
+		{name: "unknown offset", text: "2024-05-20T12:32:02-00:00", want: "2024-05-20T12:32:02.000000Z"},
+		{name: "largest offset", text: "2024-05-20T00:00:00-23:59", want: "2024-05-20T23:59:00.000000Z"},
+		{name: "one digit of fraction", text: "2024-05-20T12:32:02.5Z", want: "2024-05-20T12:32:02.500000Z"},
+		{name: "microseconds", text: "2024-05-20T12:32:02.123456+03:00", want: "2024-05-20T09:32:02.123456Z"},
+		{name: "more than microseconds", text: "2024-05-20T12:32:02.12345699999999999Z", want: "2024-05-20T12:32:02.123456Z"},
+		{name: "before 1970 cuts to the past", text: "1969-12-31T23:59:59.9999999Z", want: "1969-12-31T23:59:59.999999Z"},
+		{name: "leap day", text: "2024-02-29T00:00:00Z", want: "2024-02-29T00:00:00.000000Z"},
+		{name: "first", text: "0001-01-01T00:00:00Z", want: "0001-01-01T00:00:00.000000Z"},
+		{name: "last", text: "9999-12-31T23:59:59.999999Z", want: "9999-12-31T23:59:59.999999Z"},
+		{name: "first by offset", text: "0000-12-31T23:00:00-01:00", want: "0001-01-01T00:00:00.000000Z"},
+		{name: "year 0", text: "0000-06-01T00:00:00Z", rule: ruleYears},
+		{name: "before the first by offset", text: "0001-01-01T00:00:00+00:01", rule: ruleYears},
+		{name: "after the last by offset", text: "9999-12-31T23:59:59-00:01", rule: ruleYears},
+		{name: "the database's zero date", text: "-0001-11-30T00:00:00+02:00", rule: ruleTime},
+		{name: "five-digit year", text: "10000-01-01T00:00:00Z", rule: ruleTime},
+		{name: "no such day", text: "2023-02-29T00:00:00Z", rule: ruleTime},
+		{name: "day 0", text: "2023-02-00T00:00:00Z", rule: ruleTime},
+		{name: "day 31 of 30", text: "2023-04-31T00:00:00Z", rule: ruleTime},
+		{name: "month 13", text: "2023-13-01T00:00:00Z", rule: ruleTime},
+		{name: "month 0", text: "2023-00-01T00:00:00Z", rule: ruleTime},
+		{name: "hour 24", text: "2023-01-01T24:00:00Z", rule: ruleTime},
+		{name: "minute 60", text: "2023-01-01T00:60:00Z", rule: ruleTime},
+		{name: "leap second", text: "2016-12-31T23:59:60Z", rule: ruleTime},
+		{name: "offset of a day", text: "2023-01-01T00:00:00+24:00", rule: ruleTime},
+		{name: "offset with minute 60", text: "2023-01-01T00:00:00+01:60", rule: ruleTime},
+		{name: "offset without colon", text: "2023-01-01T00:00:00+0100", rule: ruleTime},
+		{name: "no offset", text: "2023-01-01T00:00:00", rule: ruleTime},
+		{name: "no offset but a fraction", text: "2023-01-01T00:00:00.5", rule: ruleTime},
+		{name: "fraction without digits", text: "2023-01-01T00:00:00.Z", rule: ruleTime},
+		{name: "fraction with a comma", text: "2023-01-01T00:00:00,5Z", rule: ruleTime},
+		{name: "one-digit hour", text: "2023-01-01T1:00:00Z", rule: ruleTime},
+		{name: "space for T", text: "2023-01-01 00:00:00+00:00", rule: ruleTime},
+		{name: "something behind", text: "2023-01-01T00:00:00Z ", rule: ruleTime},
+		{name: "date only", text: "2023-01-01", rule: ruleTime},
+		{name: "the site's format", text: "20.05.2024 12:32:02", rule: ruleTime},
+		{name: "empty", text: "", rule: ruleTime},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ParseInstant(tt.text)
+			if tt.rule != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.rule) {
+					t.Fatalf("ParseInstant(%q) = %v, %v; want error %q", tt.text, got, err, tt.rule)
+				}
+				return
+			}
+			if err != nil || got.String() != tt.want {
+				t.Errorf("ParseInstant(%q) = %v, %v; want %s", tt.text, got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestInstantOf(t *testing.T) {
+	east := time.FixedZone("", 3*3600)
+	got := InstantOf(time.Date(2026, 11, 22, 2, 0, 0, 123456789, east))
+	want := time.Date(2026, 11, 21, 23, 0, 0, 123456000, time.UTC)
+	if !got.Time().Equal(want) || got.Time().Location() != time.UTC {
+		t.Errorf("InstantOf(…).Time() = %v, want %v", got.Time(), want)
+	}
+	if want := Instant(1795302000123456); got != want {
+		t.Errorf("InstantOf(…) = %d, want %d", got, want)
+	}
+}

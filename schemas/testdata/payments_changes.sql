@@ -1,0 +1,37 @@
+CREATE TABLE "payments_changes" (
+  "op" VARCHAR,
+  "changed" VARCHAR,
+  "id" BIGINT,
+  "account_number" VARCHAR,
+  "paid" BOOLEAN,
+  "date_paid" TIMESTAMP WITH TIME ZONE,
+  "emp_paid_id" BIGINT,
+  "pay_system_id" BIGINT,
+  "sum" DECIMAL(18,4),
+  "currency" VARCHAR,
+  "pay_system_name" VARCHAR,
+  "order_id" BIGINT,
+  "entity_type_id" BIGINT,
+  "entity_id" BIGINT,
+  "date_bill" TIMESTAMP WITH TIME ZONE,
+  "extra" VARCHAR,
+  "extracted_at" TIMESTAMP WITH TIME ZONE
+);
+COMMENT ON TABLE "payments_changes" IS 'What changed against the snapshot before, sorted by id.';
+COMMENT ON COLUMN "payments_changes"."op" IS 'What happened: insert, update or delete.';
+COMMENT ON COLUMN "payments_changes"."changed" IS 'The columns that have another value than before. Of a deleted payment the columns below are as last known.';
+COMMENT ON COLUMN "payments_changes"."id" IS 'The payment''s number on its portal.';
+COMMENT ON COLUMN "payments_changes"."account_number" IS 'The number that people see, such as 3653/1.';
+COMMENT ON COLUMN "payments_changes"."paid" IS 'Whether the payment has been made.';
+COMMENT ON COLUMN "payments_changes"."date_paid" IS 'When the payment was made.';
+COMMENT ON COLUMN "payments_changes"."emp_paid_id" IS 'The portal''s user who made the payment.';
+COMMENT ON COLUMN "payments_changes"."pay_system_id" IS 'The payment system.';
+COMMENT ON COLUMN "payments_changes"."sum" IS 'The amount, exact; rounded half to even to four digits where an old portal prints more.';
+COMMENT ON COLUMN "payments_changes"."currency" IS 'The currency of sum, such as USD.';
+COMMENT ON COLUMN "payments_changes"."pay_system_name" IS 'The payment system''s name, as this payment has it.';
+COMMENT ON COLUMN "payments_changes"."order_id" IS 'The order that the payment is for.';
+COMMENT ON COLUMN "payments_changes"."entity_type_id" IS 'The type of the CRM item that the order belongs to: 2 deal, 31 smart invoice, from 128 smart processes.';
+COMMENT ON COLUMN "payments_changes"."entity_id" IS 'The CRM item that the order belongs to.';
+COMMENT ON COLUMN "payments_changes"."date_bill" IS 'When the payment was billed.';
+COMMENT ON COLUMN "payments_changes"."extra" IS 'Fields that the portal sent and this table has no column for, in its spelling, names sorted.';
+COMMENT ON COLUMN "payments_changes"."extracted_at" IS 'When these values were read from the portal.';

@@ -1,0 +1,67 @@
+package schemas
+
+import (
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTotals(t *testing.T) {
+	var totals Totals
+	if got := totals.ByCurrency(); len(got) != 0 {
+		t.Errorf("totals of nothing: %v", got)
+	}
+	paid, unpaid := Some(true), Some(false)
+	for _, p := range []Payment{
+		{Currency: Some("USD"), Sum: Some(Decimal(1)), Paid: paid},
+		{Currency: Some("USD"), Sum: Some(Decimal(10000)), Paid: unpaid},
+		{Currency: Some("USD"), Sum: Some(Decimal(-50000)), Paid: paid},
+		{Currency: Some("USD"), Paid: paid},
+		{Currency: Some("RUB"), Sum: Some(Decimal(maxDecimal))},
+		{Currency: Some("RUB"), Sum: Some(Decimal(maxDecimal)), Paid: paid},
+		{Sum: Some(Decimal(25000))},
+		{Paid: paid},
+	} {
+		totals.Add(&p)
+	}
+	want := map[string]Total{
+		"USD": {Payments: 4, Sum: "-3.9999", Paid: 3, PaidSum: "-4.9999"},
+		"RUB": {Payments: 2, Sum: "199999999999999.9998", Paid: 1, PaidSum: "99999999999999.9999"},
+		"":    {Payments: 2, Sum: "2.5000", Paid: 1, PaidSum: "0.0000"},
+	}
+	if diff := cmp.Diff(want, totals.ByCurrency()); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
+	}
+}
+
+// However many decimals of whatever sign are added, the sum is the one that
+// math/big has.
+func TestWideSum(t *testing.T) {
+	tests := []struct {
+		name string
+		draw func(*rand.Rand) Decimal
+	}{
+		{"large", func(*rand.Rand) Decimal { return maxDecimal }},
+		{"large negative", func(*rand.Rand) Decimal { return -maxDecimal }},
+		{"mixed", func(r *rand.Rand) Decimal { return Decimal(r.Int64N(2*maxDecimal+1) - maxDecimal) }},
+		{"around zero", func(r *rand.Rand) Decimal { return Decimal(r.Int64N(3) - 1) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 2))
+			var got wide
+			exact := new(big.Int)
+			for range 5000 {
+				d := tt.draw(r)
+				got.add(d)
+				exact.Add(exact, big.NewInt(int64(d)))
+				want := new(big.Rat).SetFrac(exact, big.NewInt(10000)).FloatString(4)
+				if got.String() != want {
+					t.Fatalf("sum %s, want %s", got.String(), want)
+				}
+			}
+		})
+	}
+}
