@@ -4,7 +4,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestParseDecimal(t *testing.T) {
@@ -81,23 +80,20 @@ func TestParseDecimal(t *testing.T) {
 	}
 }
 
-// The time for a number must not follow the value of its exponent, and no more
-// than follow the number of its digits.
-func TestParseDecimalIsQuick(t *testing.T) {
-	texts := []string{
-		"1e999999999999", "1e-999999999999",
+// The time for a number must not follow the value of its exponent, and its
+// error must not grow with its length. Were a digit made for each power of ten,
+// the first two would never end.
+func TestParseDecimalIsBounded(t *testing.T) {
+	for _, text := range []string{
+		"1e999999999999999999", "1e-999999999999999999",
 		strings.Repeat("9", 1<<20), "0." + strings.Repeat("9", 1<<20),
 		"1e" + strings.Repeat("9", 1<<20), strings.Repeat("0", 1<<20) + "e9",
-	}
-	start := time.Now()
-	for _, text := range texts {
+		strings.Repeat("x", 1<<20),
+	} {
 		d, err := ParseDecimal(text)
 		if err != nil && len(err.Error()) > 2*maxRaw {
-			t.Errorf("ParseDecimal of %d bytes = %v; error of %d bytes", len(text), d, len(err.Error()))
+			t.Errorf("ParseDecimal of %d bytes = %v, with an error of %d bytes", len(text), d, len(err.Error()))
 		}
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("took %v", took)
 	}
 }
 

@@ -54,8 +54,8 @@
 //  3. Read it in Payment.setColumn, append it in [AppendPayment], compare it in
 //     [Changed]; if the listing does not know it, mask it in [SameListed]; if it
 //     does, add the field's name to listFields.
-//  4. Raise [Version], and run the tests with -update. They hold the places
-//     above against each other.
+//  4. Raise [Version], add the column to the list of frozen ones in the tests,
+//     and run them with -update. They hold the places above against each other.
 //
 // A row from before the column has null there.
 package schemas

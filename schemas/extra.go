@@ -36,7 +36,7 @@ func (p *Payment) addExtra(members []byte) error {
 	// are equal texts. Numbers stay as they are, since many are no floats.
 	canonical, err := jsontext.AppendFormat(nil, object, jsontext.ReorderRawObjects(true))
 	if err != nil {
-		return syntaxError(err, object)
+		return syntaxError(err, object) // unreachable: each member was read, and none is there twice
 	}
 	p.Extra = Some(string(canonical))
 	return nil
