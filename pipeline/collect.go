@@ -109,7 +109,7 @@ func (c *collector[R]) take(res result[R]) {
 // the portal's own count of its payments.
 func (c *collector[R]) checkRejects() error {
 	l := c.now.Ledger
-	if total := c.Source.Total(); total > 0 {
+	if total := c.Progress.Total.Load(); total > 0 {
 		if allowed := c.Rejects.Allowed(max(total, l.Listed)); l.Rejected > allowed {
 			c.cp.Ledger = l // for the record of the snapshot that is given up
 			return &RejectsError{Rejected: l.Rejected, Listed: l.Listed, Allowed: allowed, First: c.reject}

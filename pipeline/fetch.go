@@ -43,7 +43,9 @@ func (r *run[R]) fetch(ctx context.Context) error {
 		results = make(chan result[R], r.Workers)
 		window  = make(chan struct{}, r.Window)
 	)
-	l := &lister[R]{Config: r.Config, last: r.last, mode: r.cp.Mode, from: r.cp.Done, out: chunks, window: window}
+	l := &lister[R]{
+		Config: r.Config, last: r.last, mode: r.cp.Mode, from: r.cp.Done, before: r.listed, out: chunks, window: window,
+	}
 	g.Go(func() error { return l.list(gctx) })
 
 	var getters sync.WaitGroup

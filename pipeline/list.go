@@ -31,6 +31,7 @@ type lister[R any] struct {
 	last   *Manifest
 	mode   Mode
 	from   PaymentID // the listing begins behind it
+	before int64     // payments listed up to there
 	out    chan<- chunk[R]
 	window chan struct{} // one token a chunk that is not collected yet
 	open   chunk[R]
@@ -60,6 +61,9 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 	for page, err := range l.Source.List(ctx, at) {
 		if err != nil {
 			return fmt.Errorf("list payments after %d: %w", at, err)
+		}
+		if total := l.Source.Total(); total > 0 {
+			l.Progress.Total.Store(l.before + total)
 		}
 		for _, item := range page {
 			if item.ID <= at {

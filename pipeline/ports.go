@@ -40,8 +40,9 @@ type Source[R any] interface {
 	// Use is what the source has cost the portal since it was made. Called
 	// concurrently with the others.
 	Use() PortalUse
-	// Total is how many payments the portal says it has, as far as is known by
-	// now; 0 if it is not. Called concurrently with the others.
+	// Total is how many payments the portal says that the listing has from its
+	// beginning on, as far as is known by now; 0 if it is not. Called
+	// concurrently with the others.
 	Total() int64
 }
 

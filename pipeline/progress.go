@@ -23,6 +23,7 @@ func (p RunPhase) String() string {
 // goroutine. Counts are of the whole snapshot, resumed work included.
 type Progress struct {
 	phase    atomic.Int32
+	Total    atomic.Int64 // what the listing will show; 0 while that is unknown
 	Listed   atomic.Int64 // payments that the listing has shown
 	ToGet    atomic.Int64 // those of them that are got
 	Got      atomic.Int64

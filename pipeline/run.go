@@ -171,6 +171,7 @@ type run[R any] struct {
 	last    *Manifest
 	before  PortalUse // what earlier runs of this snapshot cost the portal
 	resumed bool
+	listed  int64  // what earlier runs of this snapshot have listed
 	reject  Reject // the first reject of this run, for the error's text
 }
 
@@ -209,6 +210,7 @@ func (r *run[R]) start(state State) error {
 	if unfinished && !r.Restart {
 		r.cp, r.before, r.resumed = cp, cp.Use, true
 		r.before.Resumed++
+		r.listed = cp.Ledger.Listed
 		r.Progress.take(cp.Ledger)
 		r.Log.Info("resuming", "snapshot", cp.Snapshot, "phase", cp.Phase, "done", cp.Done, "got", cp.Ledger.Got)
 		return nil
