@@ -1,0 +1,181 @@
+// Package procs runs child processes for tests: their output is kept, they are
+// stopped with their test, and they die with the test's process, however that
+// one ends.
+package procs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Process is a running or ended child. Its methods may be called from any
+// goroutine.
+type Process struct {
+	name           string
+	cmd            *exec.Cmd
+	stdout, stderr tail
+	done           chan struct{} // closed once the child has ended and its output is complete
+}
+
+// Start starts cmd, whose Stdout and Stderr must be unset. The child is killed
+// when the test ends, unless it has ended before.
+func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
+	// A child whose own child holds the pipes is not waited for without end.
+	cmd.WaitDelay = 5 * time.Second
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	if err := onLauncher(cmd.Start); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	// Owns the wait; ends with the child, which the cleanup sees to.
+	go func() {
+		defer close(p.done)
+		_ = cmd.Wait() // Exit has it, in ProcessState
+	}()
+	t.Cleanup(p.Kill)
+	return p
+}
+
+// onLauncher calls start on a thread that lives as long as the process: the
+// kernel sends a parent-death signal when the thread that started the child
+// ends, not the process.
+func onLauncher(start func() error) error {
+	errs := make(chan error)
+	launcher() <- func() { errs <- start() }
+	return <-errs
+}
+
+var launcher = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+// Done is closed once the child has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// PID is the child's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal. A child that has ended is left alone.
+func (p *Process) Signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatalf("signal %s: %v", p.name, err)
+	}
+}
+
+// Kill ends the child with SIGKILL, if it has not ended, and waits for its end.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // the one error is that it has ended
+	<-p.done
+}
+
+// Stop ends the child with SIGTERM, and with SIGKILL if that takes longer than
+// grace.
+func (p *Process) Stop(grace time.Duration) {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // the one error is that it has ended
+	select {
+	case <-p.done:
+	case <-time.After(grace):
+		p.Kill()
+	}
+}
+
+// Exit is how a child ended.
+type Exit struct {
+	// Code is the exit code, -1 if a signal ended the child.
+	Code int
+	// Killed reports whether SIGKILL did.
+	Killed bool
+	Stdout []byte
+	Stderr []byte
+	// CPU is the processor time that the child took.
+	CPU time.Duration
+}
+
+// Wait waits for the child's end. A child that has not ended when ctx has is
+// killed, and the test fails with its output.
+func (p *Process) Wait(t testing.TB, ctx context.Context) Exit {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.Kill()
+		t.Fatalf("wait for %s: %v; it said:\n%s", p.name, context.Cause(ctx), p.Stderr())
+	}
+	state := p.cmd.ProcessState
+	status, _ := state.Sys().(syscall.WaitStatus)
+	return Exit{
+		Code:   state.ExitCode(),
+		Killed: status.Signaled() && status.Signal() == syscall.SIGKILL,
+		Stdout: p.stdout.bytes(),
+		Stderr: p.stderr.bytes(),
+		CPU:    state.UserTime() + state.SystemTime(),
+	}
+}
+
+// Stderr is what the child has written to its standard error so far, or the
+// end of it.
+func (p *Process) Stderr() []byte { return p.stderr.bytes() }
+
+// tail keeps the last part of what is written to it.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+// tailBytes is far more than a run of the program prints, and little enough for
+// a server that prints a line a request.
+const tailBytes = 1 << 20
+
+func (w *tail) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf = append(w.buf, p...)
+	if over := len(w.buf) - tailBytes; over > tailBytes {
+		w.buf = append(w.buf[:0], w.buf[over:]...)
+	}
+	return len(p), nil
+}
+
+func (w *tail) bytes() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return bytes.Clone(w.buf[max(0, len(w.buf)-tailBytes):])
+}
+
+// Await asks cond again and again until it holds. If it does not within limit,
+// the test fails with what was waited for.
+func Await(t testing.TB, limit time.Duration, what string, cond func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited %v for %s", limit, what)
+		case <-tick.C:
+		}
+	}
+}
