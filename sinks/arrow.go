@@ -1,0 +1,151 @@
+package sinks
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/parquet/file"
+	"github.com/apache/arrow/go/v17/parquet/metadata"
+	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// fileKind is what a file of a snapshot has to look like.
+type fileKind struct {
+	table  string
+	schema *arrow.Schema
+	id     int // the place of the column id
+}
+
+func (l layout) fileKind(key string) (fileKind, error) {
+	switch id := l.snapshotOf(key); key {
+	case l.history(id):
+		return fileKind{paymentTable.name, schemas.Payments(), 0}, nil
+	case l.changes(id):
+		return fileKind{changeTable.name, schemas.Changes(), 2}, nil
+	case l.rejects(id):
+		return fileKind{rejectTable.name, schemas.Rejects(), 0}, nil
+	}
+	return fileKind{}, fmt.Errorf("%s is no file of this dataset", key)
+}
+
+// columns gives the kind as it was with n columns: they are only ever added.
+func (k fileKind) columns(n int) fileKind {
+	if fields := k.schema.Fields(); n < len(fields) {
+		k.schema = arrow.NewSchema(fields[:n], nil)
+	}
+	return k
+}
+
+// openArrow opens a file with Arrow's Parquet reader, which shares no code
+// with the library that wrote it.
+func openArrow(obj Object) (_ *file.Reader, err error) {
+	defer guard(&err)
+	if err := checkFooter(obj, obj.Size()); err != nil {
+		return nil, err
+	}
+	r, err := file.NewParquetReader(io.NewSectionReader(obj, 0, obj.Size()))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	return r, nil
+}
+
+// footerFaults says what in a file's footer is not as f and its kind have it:
+// columns, rows, and the statistics of id, which must ascend.
+func footerFaults(r *file.Reader, k fileKind, f pipeline.File) (faults []string) {
+	// Arrow panics on some files that are no table.
+	defer func() {
+		if p := recover(); p != nil {
+			faults = append(faults, fmt.Sprintf("footer: %v", p))
+		}
+	}()
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	schema, err := pqarrow.FromParquet(r.MetaData().Schema, nil, nil)
+	if err != nil {
+		fault("columns: %v", err)
+		return faults
+	}
+	if diff := schemaDiff(schema, k.schema); diff != "" {
+		fault("%s", diff)
+		return faults
+	}
+	if r.NumRows() != f.Rows {
+		fault("rows: the footer has %d, the manifest %d", r.NumRows(), f.Rows)
+	}
+	last, sum := int64(0), int64(0)
+	for i := range r.NumRowGroups() {
+		low, high, err := idRange(r, i, k.id)
+		if err != nil {
+			fault("row group %d: %v", i, err)
+			continue
+		}
+		if low <= last || high < low {
+			fault("row group %d: ids %d to %d come after id %d", i, low, high, last)
+		}
+		if i == 0 && low != int64(f.MinID) {
+			fault("ids begin at %d, in the manifest at %d", low, f.MinID)
+		}
+		last = high
+		sum += r.MetaData().RowGroup(i).NumRows()
+	}
+	if r.NumRowGroups() > 0 && last != int64(f.MaxID) {
+		fault("ids end at %d, in the manifest at %d", last, f.MaxID)
+	}
+	if sum != r.NumRows() {
+		fault("rows: the row groups have %d, the footer %d", sum, r.NumRows())
+	}
+	return faults
+}
+
+// idRange is the smallest and the largest id of a row group by its statistics.
+func idRange(r *file.Reader, group, column int) (low, high int64, err error) {
+	chunk, err := r.MetaData().RowGroup(group).ColumnChunk(column)
+	if err != nil {
+		return 0, 0, err
+	}
+	stats, err := chunk.Statistics()
+	if err != nil {
+		return 0, 0, err
+	}
+	ids, ok := stats.(*metadata.Int64Statistics)
+	if !ok || !ids.HasMinMax() {
+		return 0, 0, fmt.Errorf("no statistics of id")
+	}
+	if ids.HasNullCount() && ids.NullCount() != 0 {
+		return 0, 0, fmt.Errorf("%d rows without id", ids.NullCount())
+	}
+	return ids.Min(), ids.Max(), nil
+}
+
+// schemaDiff says how the columns of two schemas differ: names, order, types,
+// nullability. "" if they do not.
+func schemaDiff(got, want *arrow.Schema) string {
+	text := func(s *arrow.Schema) []string {
+		var columns []string
+		for _, f := range s.Fields() {
+			null := " NOT NULL"
+			if f.Nullable {
+				null = ""
+			}
+			columns = append(columns, fmt.Sprintf("%s %s%s", f.Name, f.Type, null))
+		}
+		return columns
+	}
+	g, w := text(got), text(want)
+	for i := range max(len(g), len(w)) {
+		switch {
+		case i >= len(g):
+			return fmt.Sprintf("columns: %s is missing", strings.Join(w[i:], ", "))
+		case i >= len(w):
+			return fmt.Sprintf("columns: %s is too much", strings.Join(g[i:], ", "))
+		case g[i] != w[i]:
+			return fmt.Sprintf("columns: number %d is %s, want %s", i+1, g[i], w[i])
+		}
+	}
+	return ""
+}

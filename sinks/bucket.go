@@ -1,0 +1,272 @@
+package sinks
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/azureblob" // azblob://
+	_ "gocloud.dev/blob/gcsblob"   // gs://
+	_ "gocloud.dev/blob/memblob"   // mem://
+	_ "gocloud.dev/blob/s3blob"    // s3://
+	"gocloud.dev/gcerrors"
+)
+
+// Bucket is a Store in an object store. The stores behind s3://, gs:// and
+// azblob:// make an object visible when it is complete and durable, and list
+// it from then on.
+//
+// Whether Create excludes anybody depends on the server: see CheckConditional.
+type Bucket struct {
+	b        *blob.Bucket
+	name     string
+	patience time.Duration
+	log      *slog.Logger
+}
+
+var _ Store = (*Bucket)(nil)
+
+// NewBucket makes a Store of an opened bucket, which it takes over. name is
+// what messages call it.
+func NewBucket(b *blob.Bucket, name string, opts *StoreOptions) *Bucket {
+	o := opts.withDefaults()
+	return &Bucket{b: b, name: name, patience: o.Patience, log: o.Log}
+}
+
+// openBucket opens the bucket of a URL. gocloud knows only a bucket's name
+// there; the path becomes a prefix of the keys, before one given as parameter.
+func openBucket(ctx context.Context, u *url.URL, opts *StoreOptions) (Store, error) {
+	bare := *u
+	bare.Path, bare.RawPath = "", ""
+	b, err := blob.OpenBucket(ctx, bare.String())
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", bareURL(u), scrub(err))
+	}
+	if prefix := strings.Trim(u.Path, "/"); prefix != "" {
+		if err := checkKey(prefix); err != nil {
+			b.Close()
+			return nil, fmt.Errorf("open store %s: %w", bareURL(u), err)
+		}
+		b = blob.PrefixedBucket(b, prefix+"/")
+	}
+	return NewBucket(b, bareURL(u), opts), nil
+}
+
+// String is the bucket's URL without its parameters.
+func (s *Bucket) String() string { return s.name }
+
+// Close frees the bucket's connections.
+func (s *Bucket) Close() error { return s.b.Close() }
+
+// Read implements Store.
+func (s *Bucket) Read(ctx context.Context, key string) ([]byte, error) {
+	return retry(ctx, s, "read", key, func(ctx context.Context) ([]byte, error) {
+		r, err := s.b.NewReader(ctx, key, nil)
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		if r.Size() > maxRead {
+			return nil, ownError{fmt.Errorf("%d bytes are more than this program ever writes there", r.Size())}
+		}
+		return io.ReadAll(r)
+	})
+}
+
+// Open implements Store. Reads fetch blocks of 2 MiB and keep the newest few.
+func (s *Bucket) Open(ctx context.Context, key string) (Object, error) {
+	size, err := retry(ctx, s, "open", key, func(ctx context.Context) (int64, error) {
+		a, err := s.b.Attributes(ctx, key)
+		if err != nil {
+			return 0, err
+		}
+		return a.Size, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newReadAhead(size, func(p []byte, off int64) error {
+		_, err := retry(ctx, s, "read", key, func(ctx context.Context) (struct{}, error) {
+			r, err := s.b.NewRangeReader(ctx, key, off, int64(len(p)), nil)
+			if err != nil {
+				return struct{}{}, err
+			}
+			defer r.Close()
+			_, err = io.ReadFull(r, p)
+			return struct{}{}, err
+		})
+		return err
+	}), nil
+}
+
+// Create implements Store.
+func (s *Bucket) Create(ctx context.Context, key string, data []byte) error {
+	_, err := retry(ctx, s, "create", key, func(ctx context.Context) (struct{}, error) {
+		// Upload, never a streamed writer: that one panics on Azure when the
+		// condition does not hold.
+		err := s.b.Upload(ctx, key, bytes.NewReader(data), &blob.WriterOptions{
+			ContentType: contentType(key),
+			IfNotExist:  true,
+		})
+		if gcerrors.Code(err) != gcerrors.FailedPrecondition {
+			return struct{}{}, err
+		}
+		// Below us the client has its own retries: the first try may have won
+		// and its answer got lost.
+		there, rerr := s.b.ReadAll(ctx, key)
+		if rerr != nil {
+			return struct{}{}, fmt.Errorf("read back: %w", rerr)
+		}
+		if !bytes.Equal(there, data) {
+			return struct{}{}, ownError{ErrExists}
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// Put implements Store. The object streams through; memory is bounded by the
+// parts in flight.
+func (s *Bucket) Put(ctx context.Context, key string, write func(io.Writer) error) error {
+	_, err := retryLong(ctx, s, "put", key, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.put(ctx, key, write)
+	})
+	return err
+}
+
+var errStalled = errors.New("no progress")
+
+// put is one attempt of Put.
+func (s *Bucket) put(ctx context.Context, key string, write func(io.Writer) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	pr, pw := io.Pipe()
+	// Without this a panic of write would leave the upload waiting.
+	defer pw.CloseWithError(context.Canceled)
+	uploaded := make(chan error, 1)
+	// Owns the upload. Ends when write has ended and closed its side, or when
+	// ctx ends or the storage fails; then it fails what write writes.
+	go func() {
+		err := s.b.Upload(ctx, key, pr, &blob.WriterOptions{
+			ContentType: contentType(key),
+			BufferSize:  8 << 20, // a part; 10,000 of them are the most S3 takes
+		})
+		if err != nil {
+			pr.CloseWithError(err)
+		} else {
+			pr.Close()
+		}
+		uploaded <- err
+	}()
+	out := &pipeWriter{w: pw, limit: s.stall(), stalled: func() { cancel(errStalled) }}
+	buf := bufio.NewWriterSize(out, 256<<10)
+	err := write(buf)
+	if err == nil {
+		err = buf.Flush()
+	}
+	if err != nil && !out.failed {
+		// The writer's own error: the upload must not be completed.
+		cancel(err)
+		pw.CloseWithError(err)
+		<-uploaded
+		return ownError{err}
+	}
+	pw.Close()
+	tail := time.AfterFunc(s.stall(), func() { cancel(errStalled) })
+	defer tail.Stop()
+	if err = <-uploaded; err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		err = errStalled
+	}
+	return err
+}
+
+// pipeWriter feeds an upload, notes that it failed, and calls stalled if it
+// takes nothing for as long as limit.
+type pipeWriter struct {
+	w       *io.PipeWriter
+	limit   time.Duration
+	stalled func()
+	failed  bool
+}
+
+func (w *pipeWriter) Write(p []byte) (int, error) {
+	timer := time.AfterFunc(w.limit, w.stalled)
+	defer timer.Stop()
+	n, err := w.w.Write(p)
+	w.failed = w.failed || err != nil
+	return n, err
+}
+
+// Copy implements Store.
+func (s *Bucket) Copy(ctx context.Context, dst, src string) error {
+	_, err := retryLong(ctx, s, "copy", src, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.b.Copy(ctx, dst, src, nil)
+	})
+	if err == nil || !canStream(ctx, err) {
+		return err
+	}
+	// The server does not copy, or not objects of this size (5 GiB on S3): the
+	// bytes go through this machine.
+	s.log.Debug("copy through this machine", "object", src, "why", err)
+	obj, err := s.Open(ctx, src)
+	if err != nil {
+		return err
+	}
+	defer obj.Close()
+	return s.Put(ctx, dst, func(w io.Writer) error {
+		_, err := io.Copy(w, io.NewSectionReader(obj, 0, obj.Size()))
+		return err
+	})
+}
+
+// Delete implements Store.
+func (s *Bucket) Delete(ctx context.Context, key string) error {
+	_, err := retry(ctx, s, "delete", key, func(ctx context.Context) (struct{}, error) {
+		err := s.b.Delete(ctx, key)
+		if isNotFound(err) {
+			err = nil
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// List implements Store.
+func (s *Bucket) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
+	type page struct {
+		objects []*blob.ListObject
+		next    []byte
+	}
+	return func(yield func(Entry, error) bool) {
+		for token := blob.FirstPageToken; len(token) > 0; {
+			p, err := retry(ctx, s, "list", prefix, func(ctx context.Context) (page, error) {
+				objects, next, err := s.b.ListPage(ctx, token, 1000, &blob.ListOptions{Prefix: prefix})
+				return page{objects, next}, err
+			})
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			for _, o := range p.objects {
+				if !yield(Entry{Key: o.Key, Size: o.Size, ModTime: o.ModTime}, nil) {
+					return
+				}
+			}
+			token = p.next
+		}
+	}
+}
+
+// SweepTemp implements Store: there is nothing to sweep. What an upload that
+// was cut off leaves on the server is no object; the bucket's lifecycle rules
+// remove it.
+func (s *Bucket) SweepTemp(context.Context, string, time.Duration) error { return nil }

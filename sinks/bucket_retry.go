@@ -1,0 +1,191 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/cenkalti/backoff/v5"
+	"gocloud.dev/gcerrors"
+	"google.golang.org/api/googleapi"
+)
+
+// attemptLimit bounds one attempt of a small operation. A connection that was
+// silently cut would otherwise hold it for as long as the system's TCP does.
+const attemptLimit = time.Minute
+
+// stall is how long a storage may take nothing of an upload.
+func (s *Bucket) stall() time.Duration { return min(attemptLimit, s.patience) }
+
+// retry does an operation whose single attempts are short.
+func retry[T any](ctx context.Context, s *Bucket, op, key string, attempt func(context.Context) (T, error)) (T, error) {
+	return retryLong(ctx, s, op, key, func(ctx context.Context) (T, error) {
+		ctx, cancel := context.WithTimeout(ctx, s.stall())
+		defer cancel()
+		return attempt(ctx)
+	})
+}
+
+// retryLong does an operation until it succeeds, fails for good, or has met
+// with nothing but temporary faults for as long as the store's patience.
+func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt func(context.Context) (T, error)) (T, error) {
+	if op != "list" {
+		if err := checkKey(key); err != nil {
+			return *new(T), fmt.Errorf("%s: %w", op, err)
+		}
+	}
+	limit := &patience{limit: s.patience, ExponentialBackOff: backoff.NewExponentialBackOff()}
+	limit.MaxInterval = 15 * time.Second
+	v, err := backoff.Retry(ctx, func() (T, error) {
+		v, err := attempt(ctx)
+		if err == nil || temporary(ctx, err) {
+			return v, err
+		}
+		return v, backoff.Permanent(err)
+	}, backoff.WithBackOff(limit), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
+		s.log.Warn("storage fault, trying again", "op", op, "object", key, "error", scrub(err), "wait", wait.Round(time.Millisecond))
+	}))
+	if err == nil {
+		return v, nil
+	}
+	var own ownError
+	switch {
+	case errors.As(err, &own):
+		if errors.Is(own.error, ErrExists) || op == "read" {
+			return v, fmt.Errorf("%s %s: %w", op, key, own.error)
+		}
+		return v, own.error
+	case ctx.Err() != nil:
+		return v, context.Cause(ctx)
+	case isNotFound(err) && op == "list":
+		return v, fmt.Errorf("list %s: %s does not exist, or these credentials may not see it: %w", key, s.name, scrub(err))
+	case isNotFound(err):
+		return v, fmt.Errorf("%s %s: %w: %w", op, key, fs.ErrNotExist, scrub(err))
+	case isDenied(err):
+		return v, fmt.Errorf("%s %s: %w: check what the credentials may do in %s: %w", op, key, fs.ErrPermission, s.name, scrub(err))
+	case temporary(ctx, err):
+		return v, fmt.Errorf("%s %s: %w for %s: %w", op, key, ErrUnavailable, s.patience, scrub(err))
+	}
+	return v, fmt.Errorf("%s %s: %w", op, key, scrub(err))
+}
+
+// ownError is an error of this program inside an attempt: final, and not to be
+// taken for one of the storage.
+type ownError struct{ error }
+
+func (e ownError) Unwrap() error { return e.error }
+
+// patience spaces out the attempts until faults have lasted for limit. The
+// time counts from the first fault, not from the start: an upload may run for
+// long before anything happens to it.
+type patience struct {
+	*backoff.ExponentialBackOff
+	limit time.Duration
+	since time.Time
+}
+
+// Reset is called by the retry loop when it begins.
+func (p *patience) Reset() {
+	p.ExponentialBackOff.Reset()
+	p.since = time.Time{}
+}
+
+// NextBackOff gives the wait before the next attempt, or backoff.Stop.
+func (p *patience) NextBackOff() time.Duration {
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
+	next := p.ExponentialBackOff.NextBackOff()
+	if time.Since(p.since)+next > p.limit {
+		return backoff.Stop
+	}
+	return next
+}
+
+// temporary reports whether a later attempt may fare better. What no rule
+// knows is temporary: network errors come in many shapes, and patience ends.
+func temporary(ctx context.Context, err error) bool {
+	var own ownError
+	if ctx.Err() != nil || errors.As(err, &own) || isNotFound(err) || isDenied(err) {
+		return false
+	}
+	switch code := httpStatus(err); {
+	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests,
+		code == http.StatusConflict, // S3: a write of the same key at the same time
+		code == http.StatusTooEarly:
+		return true
+	case code >= 400 && code < 500, code == http.StatusNotImplemented, code >= 300 && code < 400:
+		return false
+	}
+	switch gcerrors.Code(err) {
+	case gcerrors.InvalidArgument, gcerrors.AlreadyExists, gcerrors.FailedPrecondition, gcerrors.Unimplemented:
+		return false
+	}
+	return true
+}
+
+// httpStatus is the status that a server answered with, 0 if none is known.
+func httpStatus(err error) int {
+	var (
+		aws    interface{ HTTPStatusCode() int }
+		google *googleapi.Error
+		azure  *azcore.ResponseError
+	)
+	switch {
+	case errors.As(err, &aws):
+		return aws.HTTPStatusCode()
+	case errors.As(err, &google):
+		return google.Code
+	case errors.As(err, &azure):
+		return azure.StatusCode
+	}
+	return 0
+}
+
+// isNotFound goes by the status first: gocloud calls some refusals of Google
+// "not found", and an object that may not be read is not an absent one.
+func isNotFound(err error) bool {
+	if code := httpStatus(err); code != 0 {
+		return code == http.StatusNotFound
+	}
+	return gcerrors.Code(err) == gcerrors.NotFound
+}
+
+func isDenied(err error) bool {
+	code := httpStatus(err)
+	return code == http.StatusUnauthorized || code == http.StatusForbidden || gcerrors.Code(err) == gcerrors.PermissionDenied
+}
+
+// canStream reports whether a failed server-side copy may be done by hand.
+func canStream(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission)
+}
+
+// urlParameters finds what may be a signature in a URL that an error quotes.
+var urlParameters = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s?"'<>]*)\?[^\s"'<>]*`)
+
+// urlUser finds credentials before a URL's host.
+var urlUser = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?"'<>@]*@`)
+
+// scrub keeps an error's text free of parameters and credentials of URLs.
+func scrub(err error) error {
+	text := urlParameters.ReplaceAllString(err.Error(), "$1")
+	text = urlUser.ReplaceAllString(text, "$1")
+	if text == err.Error() {
+		return err
+	}
+	return &scrubbed{text: text, err: err}
+}
+
+type scrubbed struct {
+	text string
+	err  error
+}
+
+func (e *scrubbed) Error() string { return e.text }
+func (e *scrubbed) Unwrap() error { return e.err }

@@ -1,0 +1,302 @@
+package sinks
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// Options say which dataset, and how it is written. Portal is required.
+type Options struct {
+	// Name is the dataset's, and its folders'. Default "payments".
+	Name string
+	// Portal is the portal's name in the job: portal=… in paths.
+	Portal string
+	// Program is name and version of the program, for the files' metadata.
+	Program string
+	// Runner names this process, and must be unique. Default: random. It must
+	// be the one that checkpoints are written under.
+	Runner string
+	// Lease is how long a lease holds without being renewed, which happens three
+	// times as often. Default 60 s: what a run waits at most behind one that
+	// was killed.
+	Lease time.Duration
+	// Compression is zstd (default), snappy or none.
+	Compression string
+	// RowGroupRows is the length of row groups. Default 122,880, which is what
+	// DuckDB works in, and what others split work by.
+	RowGroupRows int
+	// History is how many snapshots are kept besides the newest one. The zero
+	// value keeps none.
+	History int
+	// UnsafeNoFencing takes a store that does not honour conditional writes.
+	UnsafeNoFencing bool
+	// Now is the clock of leases. Default time.Now.
+	Now func() time.Time
+	// Log gets what is worth knowing. Default: none.
+	Log *slog.Logger
+}
+
+// Dataset is one portal's payments in a store: a pipeline.Sink, and what else
+// one may want to know of them. The package comment has layout and guarantees.
+//
+// The methods of pipeline.Sink are for one runner, between Begin and End. The
+// others only read, but for Prune, and may be called at any time by anybody.
+type Dataset struct {
+	store Store
+	layout
+	opts Options
+	bad  error // what is wrong with the options
+
+	held *heldLease // nil outside of Begin and End
+}
+
+var _ pipeline.Sink[schemas.Payment] = (*Dataset)(nil)
+
+var (
+	validName   = regexp.MustCompile(`^[a-z0-9_]+$`)
+	validPortal = regexp.MustCompile(`^[a-z0-9-]+$`)
+)
+
+// New makes a Dataset in store, which stays the caller's to close. Options that
+// cannot be are an error of every method.
+func New(store Store, opts *Options) *Dataset {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Name == "" {
+		o.Name = "payments"
+	}
+	if o.Runner == "" {
+		o.Runner = rand.Text()
+	}
+	if o.Lease <= 0 {
+		o.Lease = time.Minute
+	}
+	if o.Compression == "" {
+		o.Compression = "zstd"
+	}
+	if o.RowGroupRows == 0 {
+		o.RowGroupRows = 122_880
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Dataset{store: store, layout: layout{o.Name, o.Portal}, opts: o}
+	var errs []error
+	if !validName.MatchString(o.Name) {
+		errs = append(errs, fmt.Errorf("dataset name %q: must be of a-z, 0-9 and _", o.Name))
+	}
+	if !validPortal.MatchString(o.Portal) {
+		errs = append(errs, fmt.Errorf("portal name %q: must be of a-z, 0-9 and -", o.Portal))
+	}
+	if codecs[o.Compression] == nil {
+		errs = append(errs, fmt.Errorf("compression %q: must be zstd, snappy or none", o.Compression))
+	}
+	if o.RowGroupRows < 1 || o.RowGroupRows > 10_000_000 {
+		errs = append(errs, fmt.Errorf("row_group_rows %d: must be 1 to 10000000", o.RowGroupRows))
+	}
+	if o.History < 0 {
+		errs = append(errs, fmt.Errorf("history %d: must not be negative", o.History))
+	}
+	d.bad = errors.Join(errs...)
+	return d
+}
+
+// CurrentPath is where the current table is, relative to the store.
+func (d *Dataset) CurrentPath() string { return d.current() }
+
+// HistoryPath is where a snapshot's table is, relative to the store.
+func (d *Dataset) HistoryPath(id pipeline.SnapshotID) string { return d.history(id) }
+
+// ChangesPath is where a snapshot's change feed is, if it has one.
+func (d *Dataset) ChangesPath(id pipeline.SnapshotID) string { return d.changes(id) }
+
+// RejectsPath is where a snapshot's rejects are, if it has some.
+func (d *Dataset) RejectsPath(id pipeline.SnapshotID) string { return d.rejects(id) }
+
+// ManifestPath is where a snapshot's manifest is.
+func (d *Dataset) ManifestPath(id pipeline.SnapshotID) string { return d.manifest(id) }
+
+// StatePath is the prefix of what only this program reads: a good place for
+// CheckConditional.
+func (d *Dataset) StatePath() string { return d.state() }
+
+func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
+	return fileOptions{
+		codec:         codecs[d.opts.Compression],
+		rowGroupRows:  int64(d.opts.RowGroupRows),
+		program:       d.opts.Program,
+		snapshot:      id,
+		schemaVersion: schemas.Version,
+	}
+}
+
+// Begin implements pipeline.Sink: it proves once that conditional writes work,
+// takes the lease and reads the state.
+func (d *Dataset) Begin(ctx context.Context) (pipeline.State, error) {
+	if d.bad != nil {
+		return pipeline.State{}, d.bad
+	}
+	if !d.opts.UnsafeNoFencing {
+		if err := CheckConditional(ctx, d.store, d.state()); err != nil {
+			return pipeline.State{}, err
+		}
+	}
+	if err := d.acquire(ctx); err != nil {
+		return pipeline.State{}, err
+	}
+	state, err := d.readState(ctx)
+	if err != nil {
+		// Nobody is to wait for a run that does not take place.
+		if endErr := d.End(context.WithoutCancel(ctx)); endErr != nil {
+			d.opts.Log.Warn("lease not given back; it ends by itself", "error", endErr)
+		}
+		return pipeline.State{}, err
+	}
+	return state, nil
+}
+
+func (d *Dataset) readState(ctx context.Context) (pipeline.State, error) {
+	cp, err := d.newestCheckpoint(ctx)
+	if err != nil {
+		return pipeline.State{}, err
+	}
+	last, err := d.Newest(ctx)
+	if err != nil {
+		return pipeline.State{}, err
+	}
+	return pipeline.State{Checkpoint: cp, Last: last}, nil
+}
+
+// newestCheckpoint is the one with the highest number; the zero checkpoint if
+// there is none.
+func (d *Dataset) newestCheckpoint(ctx context.Context) (pipeline.Checkpoint, error) {
+	for try := 0; ; try++ {
+		n, err := d.highest(ctx, checkpointKind)
+		if err != nil || n == 0 {
+			return pipeline.Checkpoint{}, err
+		}
+		key := d.checkpoint(n)
+		data, err := d.store.Read(ctx, key)
+		if isAbsent(err) && try < 10 {
+			continue // its successor came, and a sweep
+		}
+		if err != nil {
+			return pipeline.Checkpoint{}, err
+		}
+		cp, err := decodeCheckpoint(data, n)
+		if err != nil {
+			return pipeline.Checkpoint{}, corrupt(key, err)
+		}
+		return cp, nil
+	}
+}
+
+// highest is the highest number among the objects of some kind, 0 if there are
+// none.
+func (d *Dataset) highest(ctx context.Context, k kind) (int64, error) {
+	highest := int64(0)
+	for e, err := range d.store.List(ctx, d.state()+k.begin) {
+		if err != nil {
+			return 0, err
+		}
+		if n, ok := d.number(k, e.Key); ok {
+			highest = max(highest, n)
+		}
+	}
+	return highest, nil
+}
+
+// Commit implements pipeline.Sink.
+func (d *Dataset) Commit(ctx context.Context, cp pipeline.Checkpoint) error {
+	if err := d.fenced(); err != nil {
+		return err
+	}
+	data, err := encodeCheckpoint(cp)
+	if err != nil {
+		return err
+	}
+	err = d.create(ctx, d.checkpoint(cp.Number), data)
+	if errors.Is(err, ErrExists) {
+		return fmt.Errorf("%w: it has written checkpoint %d", pipeline.ErrFenced, cp.Number)
+	}
+	if err != nil {
+		return err
+	}
+	// A runner that was paused for so long that its number was swept again
+	// could create it. What it created harms nobody, being not the newest.
+	if err := d.notBeyond(ctx, cp.Number); err != nil {
+		return err
+	}
+	// Each checkpoint names all segments, so a long run's would add up. The one
+	// before stays for people to look at; failing is left to the sweep.
+	if cp.Number > 2 {
+		if err := d.store.Delete(ctx, d.checkpoint(cp.Number-2)); err != nil {
+			d.opts.Log.Debug("old checkpoint not deleted", "error", err)
+		}
+	}
+	return nil
+}
+
+// notBeyond is ErrFenced if there is a checkpoint with a higher number.
+func (d *Dataset) notBeyond(ctx context.Context, number int64) error {
+	n, err := d.highest(ctx, checkpointKind)
+	if err != nil {
+		return err
+	}
+	if n > number {
+		return fmt.Errorf("%w: it has written checkpoint %d", pipeline.ErrFenced, n)
+	}
+	return nil
+}
+
+// create is Store.Create. On a store without conditional writes, it looks
+// first, which is all that can be done.
+func (d *Dataset) create(ctx context.Context, key string, data []byte) error {
+	if d.opts.UnsafeNoFencing {
+		there, err := d.store.Read(ctx, key)
+		if err == nil && string(there) != string(data) {
+			return fmt.Errorf("create %s: %w", key, ErrExists)
+		}
+		if err != nil && !isAbsent(err) {
+			return err
+		}
+	}
+	return d.store.Create(ctx, key, data)
+}
+
+// fenced is ErrFenced once the lease is known to be another runner's.
+func (d *Dataset) fenced() error {
+	switch {
+	case d.bad != nil:
+		return d.bad
+	case d.held == nil:
+		return errors.New("the dataset is used before Begin or after End")
+	case d.held.lost.Load():
+		return fmt.Errorf("%w: the lease was lost", pipeline.ErrFenced)
+	}
+	return nil
+}
+
+// holder is how this process shows itself to others.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d", strings.ToValidUTF8(host, "?"), os.Getpid())
+}

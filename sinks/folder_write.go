@@ -1,0 +1,218 @@
+package sinks
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+// tempSuffix ends the names of files in the making. They begin with a dot, so
+// that neither *.parquet nor a file browser shows them.
+const tempSuffix = ".b24export-tmp"
+
+func isTemp(key string) bool {
+	name := path.Base(key)
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, tempSuffix)
+}
+
+// write makes a durable file of what fill writes, and lets commit give it its
+// name: 1. temporary file, 2. sync, 3. commit, 4. sync of the folder.
+func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer) error,
+	commit func(root *os.Root, tmp string) error) error {
+	root, err := f.begin(ctx, op, key, true)
+	if err != nil {
+		return err
+	}
+	file, tmp, err := f.makeTemp(root, key)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", op, key, plain(err))
+	}
+	// Died from here to the commit: the temporary file stays, until a sweep.
+	done := false
+	defer func() {
+		if !done {
+			file.Close()
+			root.Remove(tmp)
+		}
+	}()
+	out := &ctxWriter{ctx: ctx, w: file}
+	w := bufio.NewWriterSize(out, 256<<10)
+	if err := fill(w); err != nil {
+		if out.err != nil {
+			return fmt.Errorf("%s %s: %w", op, key, plain(out.err))
+		}
+		return err // its own
+	}
+	if err = w.Flush(); err == nil {
+		err = file.Sync()
+	}
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		// Died after: the object is complete, and perhaps not durable yet; its
+		// writer was not told that it is.
+		if err = commit(root, tmp); err == nil {
+			err = syncFolder(root, path.Dir(key))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", op, key, plain(err))
+	}
+	done = true
+	return nil
+}
+
+// ctxWriter ends a long write soon after its context, and remembers its error.
+type ctxWriter struct {
+	ctx context.Context
+	w   io.Writer
+	err error
+}
+
+func (w *ctxWriter) Write(p []byte) (n int, err error) {
+	if w.ctx.Err() != nil {
+		w.err = context.Cause(w.ctx)
+		return 0, w.err
+	}
+	n, w.err = w.w.Write(p)
+	return n, w.err
+}
+
+// makeTemp opens a new temporary file beside key's file, and makes the folders
+// that lead there.
+func (f *Folder) makeTemp(root *os.Root, key string) (*os.File, string, error) {
+	dir, name := path.Split(key)
+	tmp := dir + "." + name + "." + rand.Text()[:12] + tempSuffix
+	// A delete elsewhere may remove a folder that just became empty between
+	// the two steps; a few rounds outrun it.
+	for try := 0; ; try++ {
+		if err := f.makeParents(root, path.Dir(key)); err != nil {
+			return nil, "", err
+		}
+		file, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) || try == 10 {
+			return file, tmp, err
+		}
+		f.forget(path.Dir(key))
+	}
+}
+
+// makeParents makes dir and what leads there, and makes that durable: a synced
+// file is lost all the same if the name of its folder is.
+func (f *Folder) makeParents(root *os.Root, dir string) error {
+	if dir == "." || f.isSynced(dir) {
+		return nil
+	}
+	if err := f.makeParents(root, path.Dir(dir)); err != nil {
+		return err
+	}
+	if err := root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// Also where the folder was there: who made it may not have synced it yet.
+	if err := syncFolder(root, path.Dir(dir)); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.synced[dir] = true
+	return nil
+}
+
+func (f *Folder) isSynced(dir string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.synced[dir]
+}
+
+// forget takes dir and what is below it off the folders known to be durable.
+func (f *Folder) forget(dir string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for d := range f.synced {
+		if d == dir || strings.HasPrefix(d, dir+"/") {
+			delete(f.synced, d)
+		}
+	}
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(root *os.Root, dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // has no such thing; NTFS journals names by itself
+	}
+	d, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil // a mount that cannot: there is nothing else to be done
+	}
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// makeFolders makes a folder outside of any root, and syncs each new name.
+func makeFolders(name string) error {
+	info, err := os.Stat(name)
+	if err == nil {
+		if !info.IsDir() {
+			return syscall.ENOTDIR
+		}
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(name)
+	if err := makeFolders(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	root, err := os.OpenRoot(parent)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return syncFolder(root, ".")
+}
+
+// plain strips the path that package os puts before an error, since the key
+// stands there already, and says what to do where the user can.
+func plain(err error) error {
+	var (
+		perr *fs.PathError
+		lerr *os.LinkError
+	)
+	switch {
+	case errors.As(err, &perr):
+		err = perr.Err
+	case errors.As(err, &lerr):
+		err = lerr.Err
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: make room and run again", err)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: nothing can be written there", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: check owner and mode of the folder", err)
+	}
+	return err
+}

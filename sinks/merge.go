@@ -1,0 +1,285 @@
+package sinks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+var (
+	// errNoRows keeps a file without rows from being stored.
+	errNoRows = errors.New("no rows")
+	// errAgain says that both files of a merge have to be written anew.
+	errAgain = errors.New("the change feed has to be written again")
+)
+
+// mergeTries bounds how often a merge is done over because the storage failed
+// in the middle of the change feed.
+const mergeTries = 3
+
+// Merge implements pipeline.Sink. Segments and the last snapshot are read once,
+// side by side, while the table and the change feed are written. An id that
+// both know is written as the segment has it; one that only the last snapshot
+// knows is carried.
+func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (pipeline.MergeResult, error) {
+	if err := d.fenced(); err != nil {
+		return pipeline.MergeResult{}, err
+	}
+	if _, err := pipeline.ParseSnapshotID(string(cp.Snapshot)); err != nil {
+		return pipeline.MergeResult{}, err
+	}
+	// A runner that slept must not replace files that its successor published.
+	// They have the same bytes, but for a newer program's.
+	allowed := func() error { return d.notBeyond(ctx, cp.Number) }
+	m, err := d.mergeTable(ctx, cp, last, allowed)
+	for try := 1; errors.Is(err, errAgain); try++ {
+		if try == mergeTries {
+			return pipeline.MergeResult{}, fmt.Errorf("%w: %s could not be written", ErrUnavailable, d.changes(cp.Snapshot))
+		}
+		m, err = d.mergeTable(ctx, cp, last, allowed)
+	}
+	if err != nil {
+		return pipeline.MergeResult{}, err
+	}
+	res := m.result
+	res.Rows = m.file.Rows
+	res.Totals = totalsOf(&m.totals)
+	res.Files = []pipeline.File{m.file}
+	if res.Changes.Sum() > 0 {
+		res.Files = append(res.Files, m.feed)
+	} else if err := d.store.Delete(ctx, d.changes(cp.Snapshot)); err != nil {
+		return pipeline.MergeResult{}, err
+	}
+	rejects, err := d.mergeRejects(ctx, cp, allowed)
+	if err != nil {
+		return pipeline.MergeResult{}, err
+	}
+	if rejects.Rows > 0 {
+		res.Files = append(res.Files, rejects)
+	}
+	for _, f := range res.Files {
+		if err := d.readBack(ctx, f); err != nil {
+			return pipeline.MergeResult{}, fmt.Errorf("read back %s: %w", f.Path, err)
+		}
+	}
+	return res, nil
+}
+
+// merge is the writing end of one merge.
+type merge struct {
+	table      *rowWriter[schemas.Payment, paymentColumns]
+	changes    *rowWriter[changeRecord, changeColumns]
+	change     changeRecord
+	totals     schemas.Totals
+	result     pipeline.MergeResult
+	file, feed pipeline.File // what became of table and changes
+}
+
+// mergeTable writes table and change feed. The feed is complete before the
+// table gets its name. Died in between, or anywhere in here: both lie where no
+// manifest names them, and are written again.
+func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, allowed func() error) (*merge, error) {
+	var m *merge
+	err := d.store.Put(ctx, d.history(cp.Snapshot), func(out io.Writer) error {
+		m = &merge{table: newRowWriter(out, paymentTable, d.fileOptions(cp.Snapshot))}
+		err := d.store.Put(ctx, d.changes(cp.Snapshot), func(feed io.Writer) error {
+			if m.changes != nil {
+				// The storage asks for the feed again, but the table's rows are
+				// on their way already.
+				return errAgain
+			}
+			m.changes = newRowWriter(feed, changeTable, d.fileOptions(cp.Snapshot))
+			err := d.mergeRows(ctx, m, cp, last)
+			if err != nil {
+				return err
+			}
+			if m.file, err = m.table.close(); err != nil {
+				return err
+			}
+			if m.result.Changes.Sum() == 0 {
+				return errNoRows
+			}
+			if m.feed, err = m.changes.close(); err != nil {
+				return err
+			}
+			return allowed()
+		})
+		if errors.Is(err, errNoRows) {
+			err = allowed()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.file.Path, m.feed.Path = d.history(cp.Snapshot), d.changes(cp.Snapshot)
+	return m, nil
+}
+
+// mergeRows feeds m with all ids in their order.
+func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoint, last *pipeline.Manifest) error {
+	segments := d.segmentRows(cp)
+	defer segments.close()
+	old := &lastRows{}
+	if last != nil {
+		var err error
+		if old, err = d.openLast(ctx, last); err != nil {
+			return err
+		}
+	}
+	defer old.close()
+	row, err := segments.next(ctx)
+	if err != nil {
+		return err
+	}
+	was, err := old.next(ctx, 0)
+	if err != nil {
+		return err
+	}
+	for row != nil || was != nil {
+		takeNew := row != nil && (was == nil || row.ID <= was.ID)
+		takeOld := was != nil && (row == nil || was.ID <= row.ID)
+		switch {
+		case !takeNew:
+			err = m.carry(was)
+		case !takeOld:
+			err = m.put(&row.Payment, nil, row.Gone)
+		default:
+			err = m.put(&row.Payment, was, row.Gone)
+		}
+		if err == nil && takeNew {
+			row, err = segments.next(ctx)
+		}
+		if err == nil && takeOld {
+			was, err = old.next(ctx, 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carry takes a row of the last snapshot over.
+func (m *merge) carry(p *schemas.Payment) error {
+	m.result.Carried++
+	m.totals.Add(p)
+	return m.table.add(p)
+}
+
+// put takes a segment's row; was is the last snapshot's, if it has one.
+func (m *merge) put(p, was *schemas.Payment, gone bool) error {
+	switch {
+	case gone && was == nil:
+		return nil
+	case gone:
+		m.result.Changes.Delete++
+		m.change.set(OpDelete, nil, was)
+		return m.changes.add(&m.change)
+	}
+	m.totals.Add(p)
+	if err := m.table.add(p); err != nil {
+		return err
+	}
+	if was == nil {
+		m.result.Changes.Insert++
+		m.change.set(OpInsert, nil, p)
+		return m.changes.add(&m.change)
+	}
+	names := schemas.Changed(was, p)
+	if len(names) == 0 {
+		return nil
+	}
+	m.result.Changes.Update++
+	m.change.set(OpUpdate, names, p)
+	return m.changes.add(&m.change)
+}
+
+func totalsOf(t *schemas.Totals) map[string]pipeline.Total {
+	totals := make(map[string]pipeline.Total)
+	for currency, c := range t.ByCurrency() {
+		totals[currency] = pipeline.Total{Payments: c.Payments, Sum: c.Sum, Paid: c.Paid, PaidSum: c.PaidSum}
+	}
+	return totals
+}
+
+// mergeRejects writes the rejects of all segments as one file; none, and away
+// with an earlier attempt's, if there are none.
+func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allowed func() error) (pipeline.File, error) {
+	// Where segments overlap, rejects do, too: the later one has the say. The
+	// rejects are few, or the run fails, but their texts need not be in memory
+	// for that: only which segment has an id.
+	from := make(map[int64]int64)
+	var ids []int64
+	for _, seg := range cp.Segments {
+		if seg.Rejects == 0 {
+			continue
+		}
+		n := int64(0)
+		err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *rejectRecord) error {
+			if _, ok := from[r.ID]; !ok {
+				ids = append(ids, r.ID)
+			}
+			from[r.ID] = seg.Number
+			n++
+			return nil
+		})
+		if err != nil {
+			return pipeline.File{}, err
+		}
+		if n != seg.Rejects {
+			return pipeline.File{}, fmt.Errorf("segment %d has %d rejects, the checkpoint says %d", seg.Number, n, seg.Rejects)
+		}
+	}
+	key := d.rejects(cp.Snapshot)
+	if len(ids) == 0 {
+		return pipeline.File{}, d.store.Delete(ctx, key)
+	}
+	sorted := slices.IsSorted(ids) && len(ids) == len(from)
+	return putFile(ctx, d, key, rejectTable, cp.Snapshot, func(add func(*rejectRecord) error) error {
+		var late []rejectRecord // only where segments do not follow one another
+		for _, seg := range cp.Segments {
+			if seg.Rejects == 0 {
+				continue
+			}
+			err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *rejectRecord) error {
+				switch {
+				case from[r.ID] != seg.Number:
+					return nil
+				case sorted:
+					return add(r)
+				}
+				late = append(late, *r)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		slices.SortFunc(late, func(a, b rejectRecord) int { return cmp.Compare(a.ID, b.ID) })
+		for i := range late {
+			if err := add(&late[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, allowed)
+}
+
+func (d *Dataset) eachReject(ctx context.Context, key string, do func(*rejectRecord) error) error {
+	for r, err := range readRows(ctx, d.store, key, -1, rejectTable, 0) {
+		if err != nil {
+			return err
+		}
+		if err := do(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

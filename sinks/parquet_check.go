@@ -1,0 +1,148 @@
+package sinks
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// What a file of this package cannot have more of. A corrupt file that claims
+// more is refused before anything is allocated for it.
+const (
+	maxFooter     = 64 << 20
+	maxPage       = 256 << 20 // uncompressed
+	maxPageValues = 1 << 20
+)
+
+// errCorrupt says that a file is not as this program wrote it.
+var errCorrupt = errors.New("corrupt Parquet file")
+
+// checkFooter makes sure that a file ends in a footer that can be decoded
+// without harm.
+func checkFooter(r io.ReaderAt, size int64) error {
+	const magic = "PAR1"
+	var head, tail [8]byte
+	if size < int64(len(head)+len(tail)) {
+		return fmt.Errorf("%w: %d bytes are too few", errCorrupt, size)
+	}
+	if err := readFull(r, head[:], 0); err != nil {
+		return err
+	}
+	if err := readFull(r, tail[:], size-8); err != nil {
+		return err
+	}
+	if string(head[:4]) != magic || string(tail[4:]) != magic {
+		return fmt.Errorf("%w: it does not begin and end with %s", errCorrupt, magic)
+	}
+	n := int64(binary.LittleEndian.Uint32(tail[:4]))
+	if n > size-12 || n > maxFooter {
+		return fmt.Errorf("%w: a footer of %d bytes in a file of %d", errCorrupt, n, size)
+	}
+	footer := make([]byte, n)
+	if err := readFull(r, footer, size-8-n); err != nil {
+		return err
+	}
+	if used, err := walkThrift(footer, nil); err != nil {
+		return fmt.Errorf("%w: footer: %w", errCorrupt, err)
+	} else if int64(used) != n {
+		return fmt.Errorf("%w: footer: %d bytes too many", errCorrupt, n-int64(used))
+	}
+	return nil
+}
+
+// readFull fills p or gives an error, which io.ReaderAt may leave to the next
+// call.
+func readFull(r io.ReaderAt, p []byte, off int64) error {
+	n, err := r.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: it ends early", errCorrupt)
+	}
+	return err
+}
+
+// chunkRange is where a column chunk's bytes lie, if that is inside of the file.
+func chunkRange(m *format.ColumnMetaData, size int64) (start, end int64, err error) {
+	start = m.DataPageOffset
+	if m.DictionaryPageOffset != 0 {
+		start = m.DictionaryPageOffset
+	}
+	if start < 4 || m.TotalCompressedSize < 0 || m.TotalCompressedSize > size-start ||
+		m.DataPageOffset < start || m.DataPageOffset > start+m.TotalCompressedSize {
+		return 0, 0, fmt.Errorf("%w: column %q lies outside of the file", errCorrupt, m.PathInSchema)
+	}
+	return start, start + m.TotalCompressedSize, nil
+}
+
+// checkPages goes through the pages of a column chunk, whose bytes are data:
+// their sizes must fit, their checksums hold, and their values be as many as
+// the row group has rows.
+func checkPages(data []byte, rows int64) error {
+	values := int64(0)
+	for page := 0; len(data) > 0; page++ {
+		h, n, err := pageHeader(data)
+		if err != nil {
+			return fmt.Errorf("%w: page %d: %w", errCorrupt, page, err)
+		}
+		data = data[n:]
+		switch {
+		case h.compressed < 0 || h.compressed > int64(len(data)):
+			return fmt.Errorf("%w: page %d: %d bytes announced, %d left", errCorrupt, page, h.compressed, len(data))
+		case h.uncompressed < 0 || h.uncompressed > maxPage:
+			return fmt.Errorf("%w: page %d: %d bytes uncompressed", errCorrupt, page, h.uncompressed)
+		case h.values < 0 || h.values > maxPageValues:
+			return fmt.Errorf("%w: page %d: %d values", errCorrupt, page, h.values)
+		}
+		body := data[:h.compressed]
+		data = data[h.compressed:]
+		if crc32.ChecksumIEEE(body) != uint32(h.crc) {
+			return fmt.Errorf("%w: page %d: checksum mismatch", errCorrupt, page)
+		}
+		switch format.PageType(h.kind) {
+		case format.DictionaryPage:
+			// Each value takes a bit at least, and a Boolean has no dictionary.
+			if page != 0 || h.values > h.uncompressed {
+				return fmt.Errorf("%w: page %d: a dictionary of %d values", errCorrupt, page, h.values)
+			}
+		case format.DataPage:
+			values += h.values
+		default:
+			return fmt.Errorf("%w: page %d: of type %d", errCorrupt, page, h.kind)
+		}
+	}
+	if values != rows {
+		return fmt.Errorf("%w: %d values for %d rows", errCorrupt, values, rows)
+	}
+	return nil
+}
+
+// pageInfo is what a page's header says.
+type pageInfo struct {
+	kind, uncompressed, compressed, crc, values int64
+}
+
+// pageHeader decodes the page header that data begins with, and its length.
+func pageHeader(data []byte) (pageInfo, int, error) {
+	var h pageInfo
+	n, err := walkThrift(data, func(path []int16, v int64) {
+		switch {
+		case len(path) == 1 && path[0] == 1:
+			h.kind = v
+		case len(path) == 1 && path[0] == 2:
+			h.uncompressed = v
+		case len(path) == 1 && path[0] == 3:
+			h.compressed = v
+		case len(path) == 1 && path[0] == 4:
+			h.crc = v
+		case len(path) == 2 && (path[0] == 5 || path[0] == 7) && path[1] == 1:
+			h.values = v // of a data page, of a dictionary page
+		}
+	})
+	return h, n, err
+}

@@ -1,0 +1,297 @@
+package sinks
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
+
+	"b24export/schemas"
+)
+
+// rowReader reads the rows of a Parquet file of this package. It holds one row
+// group's bytes, and one batch of rows.
+type rowReader[T, C any] struct {
+	table *table[T, C]
+	obj   Object
+	file  *parquet.File
+	// columns are the file's leaf columns, by the place in table.columns; nil
+	// where the file is older than the column.
+	columns []*parquet.Column
+	chunks  []chunkReader
+	bytes   []byte // of the row group at hand
+	rows    []T
+	values  []parquet.Value
+
+	group int   // the row group to come
+	left  int64 // rows of the one at hand that are in no batch yet
+	at, n int   // the row to come of the batch, and the batch's length
+}
+
+// guard turns a panic of a Parquet library into an error. Both panic on some
+// files that are not what they say; checkPages and checkFooter keep the
+// corruptions away that are worse than a panic.
+func guard(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w: %v", errCorrupt, r)
+	}
+}
+
+// openRows reads a file's footer and makes sure that it has the table's
+// columns. obj stays the caller's to close.
+func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err error) {
+	defer guard(&err)
+	file, err := openParquet(obj)
+	if err != nil {
+		return nil, err
+	}
+	if name, _ := file.Lookup(metaTable); name != t.name {
+		return nil, fmt.Errorf("it is a table of %q, not of %s", name, t.name)
+	}
+	version, _ := file.Lookup(metaSchema)
+	if v, err := strconv.Atoi(version); err != nil || v < 1 {
+		return nil, fmt.Errorf("%w: schema version %q", errCorrupt, version)
+	} else if v > schemas.Version {
+		return nil, fmt.Errorf("it has columns of version %d, this program knows those of version %d: use a newer one", v, schemas.Version)
+	}
+	r := &rowReader[T, C]{
+		table:   t,
+		obj:     obj,
+		file:    file,
+		columns: make([]*parquet.Column, len(t.columns)),
+		chunks:  make([]chunkReader, len(t.columns)),
+		rows:    make([]T, batchRows),
+		values:  make([]parquet.Value, batchRows),
+	}
+	// Columns are only ever added at the end, so an older file has the first
+	// ones.
+	have, want := file.Root().Columns(), t.schema.Fields()
+	if len(have) > len(want) || len(have) == 0 {
+		return nil, fmt.Errorf("%w: it has %d columns", errCorrupt, len(have))
+	}
+	for i, c := range have {
+		if c.Name() != want[i].Name() || !c.Leaf() || !c.Optional() || !parquet.EqualTypes(c.Type(), want[i].Type()) {
+			return nil, fmt.Errorf("%w: column %d is %s, want %s %s", errCorrupt, i, c, want[i].Name(), want[i])
+		}
+		r.columns[i] = c
+	}
+	return r, nil
+}
+
+// openParquet opens a file whose footer has been looked at.
+func openParquet(obj Object) (*parquet.File, error) {
+	if err := checkFooter(obj, obj.Size()); err != nil {
+		return nil, err
+	}
+	file, err := parquet.OpenFile(obj, obj.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	return file, nil
+}
+
+// next gives the next row, nil at the end. A row is valid until the next call;
+// its texts stay valid. Row groups without an id above after are left out.
+func (r *rowReader[T, C]) next(ctx context.Context, after int64) (*T, error) {
+	for r.at == r.n {
+		r.at, r.n = 0, 0
+		if r.left == 0 {
+			r.release()
+			if more, err := r.nextGroup(ctx, after); err != nil || !more {
+				return nil, err
+			}
+		}
+		n, err := r.batch(min(r.left, batchRows))
+		if err != nil {
+			return nil, fmt.Errorf("row group %d: %w", r.group-1, err)
+		}
+		r.n = n
+		r.left -= int64(n)
+	}
+	r.at++
+	return &r.rows[r.at-1], nil
+}
+
+// nextGroup loads the next row group that is wanted, and reports whether there
+// was one.
+func (r *rowReader[T, C]) nextGroup(ctx context.Context, after int64) (bool, error) {
+	for r.group < len(r.file.Metadata().RowGroups) {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+		group := &r.file.Metadata().RowGroups[r.group]
+		r.group++
+		if maxID, ok := r.maxID(group); ok && maxID <= after {
+			continue
+		}
+		if err := r.load(r.group-1, group); err != nil {
+			return false, fmt.Errorf("row group %d: %w", r.group-1, err)
+		}
+		r.left = group.NumRows
+		return true, nil
+	}
+	return false, nil
+}
+
+// all yields what next gives.
+func (r *rowReader[T, C]) all(ctx context.Context, after int64) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		defer r.release()
+		for {
+			row, err := r.next(ctx, after)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if row == nil || !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// maxID is the largest id of a row group, if its statistics tell.
+func (r *rowReader[T, C]) maxID(group *format.RowGroup) (int64, bool) {
+	for i, c := range r.columns {
+		if c == nil || c.Name() != "id" || i >= len(group.Columns) {
+			continue
+		}
+		if v := group.Columns[i].MetaData.Statistics.MaxValue; len(v) == 8 {
+			return int64(binary.LittleEndian.Uint64(v)), true
+		}
+	}
+	return 0, false
+}
+
+// load reads a row group's bytes, checks its pages and sets up its columns.
+func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
+	defer guard(&err)
+	size := r.obj.Size()
+	start, end := size, int64(0)
+	for i := range group.Columns {
+		s, e, err := chunkRange(&group.Columns[i].MetaData, size)
+		if err != nil {
+			return err
+		}
+		start, end = min(start, s), max(end, e)
+	}
+	if len(group.Columns) < len(r.file.Root().Columns()) || group.NumRows <= 0 || start >= end {
+		return fmt.Errorf("%w: %d rows in %d bytes", errCorrupt, group.NumRows, end-start)
+	}
+	r.bytes = resize(r.bytes, int(end-start))
+	if err := readFull(r.obj, r.bytes, start); err != nil {
+		return err
+	}
+	loaded := &loadedBytes{data: r.bytes, off: start}
+	for i, column := range r.columns {
+		if column == nil {
+			continue
+		}
+		s, e, err := chunkRange(&group.Columns[i].MetaData, size)
+		if err != nil {
+			return err
+		}
+		if err := checkPages(r.bytes[s-start:e-start], group.NumRows); err != nil {
+			return fmt.Errorf("column %s: %w", column.Name(), err)
+		}
+		chunk, ok := r.file.RowGroups()[index].ColumnChunks()[i].(*parquet.FileColumnChunk)
+		if !ok {
+			return fmt.Errorf("%w: column %s", errCorrupt, column.Name())
+		}
+		r.chunks[i] = chunkReader{pages: chunk.PagesFrom(loaded)}
+	}
+	return nil
+}
+
+// batch reads the next n rows into r.rows.
+func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
+	defer guard(&err)
+	clear(r.rows[:n])
+	values := r.values[:n]
+	for i := range r.columns {
+		if r.columns[i] == nil {
+			continue
+		}
+		c := &r.chunks[i]
+		for done := 0; done < len(values); {
+			k, err := c.read(values[done:])
+			if err == nil {
+				// Before the next page: texts stand in this one's memory.
+				err = r.table.columns[i].set(r.rows[done:done+k], values[done:done+k])
+			}
+			if err != nil {
+				return 0, fmt.Errorf("column %s: %w", r.table.columns[i].name, err)
+			}
+			done += k
+		}
+	}
+	return int(n), nil
+}
+
+// release gives the pages back that are open still.
+func (r *rowReader[T, C]) release() {
+	for i := range r.chunks {
+		if c := &r.chunks[i]; c.pages != nil {
+			parquet.Release(c.page)
+			c.pages.Close()
+			*c = chunkReader{}
+		}
+	}
+}
+
+// chunkReader reads the values of one column in one row group.
+type chunkReader struct {
+	pages  *parquet.FilePages
+	page   parquet.Page
+	values parquet.ValueReader
+}
+
+// read reads at least one value, of one page. checkPages has seen to it that
+// there are enough.
+func (c *chunkReader) read(values []parquet.Value) (int, error) {
+	for {
+		if c.page == nil {
+			page, err := c.pages.ReadPage()
+			if errors.Is(err, io.EOF) {
+				return 0, fmt.Errorf("%w: too few values", errCorrupt)
+			}
+			if err != nil {
+				return 0, fmt.Errorf("%w: %w", errCorrupt, err)
+			}
+			c.page, c.values = page, page.Values()
+		}
+		n, err := c.values.ReadValues(values)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, fmt.Errorf("%w: %w", errCorrupt, err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+		parquet.Release(c.page)
+		c.page, c.values = nil, nil
+	}
+}
+
+// loadedBytes is a stretch of a file in memory, at the file's offsets.
+type loadedBytes struct {
+	data []byte
+	off  int64
+}
+
+func (l *loadedBytes) ReadAt(p []byte, off int64) (int, error) {
+	off -= l.off
+	if off < 0 || off >= int64(len(l.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, l.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}

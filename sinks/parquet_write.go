@@ -1,0 +1,157 @@
+package sinks
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"strconv"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+const (
+	// batchRows is how many rows are encoded at once; a multiple of what
+	// parquet-go splits batches into, so that pages end where they end however
+	// rows come in.
+	batchRows = 1024
+	// batchText and groupText bound the unbounded texts of a batch and of a row
+	// group, both of which are held in memory.
+	batchText = 4 << 20
+	groupText = 128 << 20
+)
+
+// Names in the key-value metadata of files.
+const (
+	metaProgram  = "b24export.program"
+	metaSchema   = "b24export.schema_version"
+	metaSnapshot = "b24export.snapshot"
+	metaTable    = "b24export.table"
+)
+
+// fileOptions are how a file is written.
+type fileOptions struct {
+	codec         compress.Codec
+	rowGroupRows  int64
+	program       string
+	snapshot      pipeline.SnapshotID // "" in a segment
+	schemaVersion int
+}
+
+// rowWriter writes rows to a Parquet file. The same rows make the same bytes,
+// however they are handed over. It is not for concurrent use.
+type rowWriter[T, C any] struct {
+	table   *table[T, C]
+	out     *hashingWriter
+	pw      *parquet.GenericWriter[C]
+	rows    []T // copies that wait to be encoded
+	columns []C // pointers into rows
+	text    int // unbounded bytes in rows
+	inGroup int // unbounded bytes in the row group before rows
+	written int64
+	first   int64
+	last    int64
+}
+
+func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowWriter[T, C] {
+	out := &hashingWriter{w: w, hash: sha256.New()}
+	options := []parquet.WriterOption{
+		t.schema,
+		parquet.Compression(opts.codec),
+		parquet.MaxRowsPerRowGroup(opts.rowGroupRows),
+		// Of the two page formats the one that all engines read.
+		parquet.DataPageVersion(1),
+		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("id"))),
+		parquet.KeyValueMetadata(metaProgram, opts.program),
+		parquet.KeyValueMetadata(metaSchema, strconv.Itoa(opts.schemaVersion)),
+		parquet.KeyValueMetadata(metaTable, t.name),
+		// Else it names the library's version or not, depending on the build.
+		parquet.CreatedBy("b24export", strconv.Itoa(schemas.Version), ""),
+	}
+	if opts.snapshot != "" {
+		options = append(options, parquet.KeyValueMetadata(metaSnapshot, string(opts.snapshot)))
+	}
+	for _, name := range t.skipBounds {
+		options = append(options, parquet.SkipPageBounds(name), parquet.SkipPageStatistics(name))
+	}
+	return &rowWriter[T, C]{
+		table:   t,
+		out:     out,
+		pw:      parquet.NewGenericWriter[C](out, options...),
+		rows:    make([]T, 0, batchRows),
+		columns: make([]C, batchRows),
+	}
+}
+
+// add takes a copy of row. Ids must ascend.
+func (w *rowWriter[T, C]) add(row *T) error {
+	id := w.table.id(row)
+	if id <= w.last {
+		return fmt.Errorf("write row %d: payment %d after payment %d; ids must ascend from 1", w.written+int64(len(w.rows)), id, w.last)
+	}
+	if w.last == 0 {
+		w.first = id
+	}
+	w.last = id
+	w.rows = append(w.rows, *row)
+	w.text += w.table.text(row)
+	if len(w.rows) == batchRows || w.text >= batchText {
+		return w.encode()
+	}
+	return nil
+}
+
+// encode hands the rows that wait to the Parquet writer.
+func (w *rowWriter[T, C]) encode() error {
+	for i := range w.rows {
+		w.table.point(&w.columns[i], &w.rows[i])
+	}
+	if _, err := w.pw.Write(w.columns[:len(w.rows)]); err != nil {
+		return err
+	}
+	w.written += int64(len(w.rows))
+	w.rows = w.rows[:0]
+	w.inGroup += w.text
+	w.text = 0
+	if w.inGroup >= groupText {
+		w.inGroup = 0
+		return w.pw.Flush()
+	}
+	return nil
+}
+
+// close ends the file and tells what it is.
+func (w *rowWriter[T, C]) close() (pipeline.File, error) {
+	if err := w.encode(); err != nil {
+		return pipeline.File{}, err
+	}
+	if err := w.pw.Close(); err != nil {
+		return pipeline.File{}, err
+	}
+	return pipeline.File{
+		Rows:   w.written,
+		Bytes:  w.out.n,
+		SHA256: hex.EncodeToString(w.out.hash.Sum(nil)),
+		MinID:  pipeline.PaymentID(w.first),
+		MaxID:  pipeline.PaymentID(w.last),
+	}, nil
+}
+
+// hashingWriter counts and hashes what goes through.
+type hashingWriter struct {
+	w    io.Writer
+	hash hash.Hash
+	n    int64
+}
+
+func (w *hashingWriter) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	w.hash.Write(p[:n])
+	w.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,110 @@
+package sinks
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"b24export/pipeline"
+)
+
+// layout knows where a portal's objects are. Paths are relative to the store.
+type layout struct{ name, portal string }
+
+func (l layout) part() string { return "portal=" + l.portal }
+
+func (l layout) current() string { return path.Join(l.name, l.part(), l.name+".parquet") }
+
+func (l layout) history(id pipeline.SnapshotID) string {
+	return l.snapshotFile("_history", id, l.name+".parquet")
+}
+
+func (l layout) changes(id pipeline.SnapshotID) string {
+	return l.snapshotFile("_changes", id, "changes.parquet")
+}
+
+func (l layout) rejects(id pipeline.SnapshotID) string {
+	return l.snapshotFile("_rejects", id, "rejects.parquet")
+}
+
+func (l layout) snapshotFile(kind string, id pipeline.SnapshotID, file string) string {
+	return path.Join(l.name+kind, l.part(), "snapshot="+string(id), file)
+}
+
+// snapshotOf reads a snapshot's id out of a path of one of its files; "" if
+// it is none.
+func (l layout) snapshotOf(key string) pipeline.SnapshotID {
+	dir := path.Base(path.Dir(key))
+	id, err := pipeline.ParseSnapshotID(strings.TrimPrefix(dir, "snapshot="))
+	if err != nil || (key != l.history(id) && key != l.changes(id) && key != l.rejects(id)) {
+		return ""
+	}
+	return id
+}
+
+// runs is where the manifests are.
+func (l layout) runs() string { return path.Join("_runs", l.name, l.part()) + "/" }
+
+func (l layout) manifest(id pipeline.SnapshotID) string { return l.runs() + string(id) + ".json" }
+
+// manifestOf reads a snapshot's id out of a manifest's path; "" if it is none.
+func (l layout) manifestOf(key string) pipeline.SnapshotID {
+	id, err := pipeline.ParseSnapshotID(strings.TrimSuffix(path.Base(key), ".json"))
+	if err != nil || key != l.manifest(id) {
+		return ""
+	}
+	return id
+}
+
+// state is where what only this program reads is.
+func (l layout) state() string { return path.Join("_state", l.name, l.part()) + "/" }
+
+func (l layout) checkpoint(n int64) string     { return l.numbered(checkpointKind, n) }
+func (l layout) lease(n int64) string          { return l.numbered(leaseKind, n) }
+func (l layout) segment(n int64) string        { return l.numbered(segmentKind, n) }
+func (l layout) segmentRejects(n int64) string { return l.numbered(segmentRejectsKind, n) }
+
+// prefixes are all places where this portal's objects are.
+func (l layout) prefixes() []string {
+	return []string{
+		path.Join(l.name, l.part()) + "/",
+		path.Join(l.name+"_history", l.part()) + "/",
+		path.Join(l.name+"_changes", l.part()) + "/",
+		path.Join(l.name+"_rejects", l.part()) + "/",
+		l.runs(),
+		l.state(),
+	}
+}
+
+// kind is a kind of numbered object, by how its name begins and ends.
+type kind struct{ begin, end string }
+
+var (
+	checkpointKind     = kind{"checkpoint-", ".json"}
+	leaseKind          = kind{"lease-", ".json"}
+	segmentKind        = kind{"segment-", ".parquet"}
+	segmentRejectsKind = kind{"segment-", ".rejects.parquet"}
+)
+
+func (l layout) numbered(k kind, n int64) string {
+	return fmt.Sprintf("%s%s%08d%s", l.state(), k.begin, n, k.end)
+}
+
+// number reads the number out of a key of some kind.
+func (l layout) number(k kind, key string) (int64, bool) {
+	digits, ok := strings.CutPrefix(key, l.state()+k.begin)
+	if !ok {
+		return 0, false
+	}
+	digits, ok = strings.CutSuffix(digits, k.end)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n, err == nil && n > 0 && l.numbered(k, n) == key
+}
+
+const probeStart = "probe-"
+
+func probeName(id string) string { return probeStart + id }

@@ -1,0 +1,43 @@
+package sinks
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"path"
+)
+
+// CheckConditional proves that a store honours conditional writes, which are
+// what keeps two runners apart: it creates an object below prefix twice, and
+// the second time must fail. ErrNoFencing, with what to do, if it does not. The
+// object is deleted again.
+func CheckConditional(ctx context.Context, s Store, prefix string) (err error) {
+	name := rand.Text()
+	key := path.Join(prefix, probeName(name))
+	if err := s.Create(ctx, key, []byte("first "+name)); err != nil {
+		return fmt.Errorf("probe conditional writes: %w", err)
+	}
+	defer func() {
+		if derr := s.Delete(context.WithoutCancel(ctx), key); derr != nil && err == nil {
+			err = fmt.Errorf("probe conditional writes: %w", derr)
+		}
+	}()
+	switch err := s.Create(ctx, key, []byte("second "+name)); {
+	case errors.Is(err, ErrExists):
+	case err != nil:
+		return fmt.Errorf("probe conditional writes: %w", err)
+	default:
+		return fmt.Errorf("%s: %w: two runs could publish over each other; use a store that does "+
+			"(AWS S3, Google Cloud Storage, Azure Blob Storage, a local folder), or set sink.unsafe_no_fencing: true "+
+			"and make sure yourself that no two runs overlap", s, ErrNoFencing)
+	}
+	data, err := s.Read(ctx, key)
+	if err != nil {
+		return fmt.Errorf("probe conditional writes: %w", err)
+	}
+	if string(data) != "first "+name {
+		return fmt.Errorf("%s: %w: a refused write has replaced the object all the same", s, ErrNoFencing)
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// readRows yields the rows of a file with ids above after, in their order. If
+// size is not negative, the file must have it. A row is valid until the next
+// step.
+func readRows[T, C any](ctx context.Context, s Store, key string, size int64, t *table[T, C], after int64) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		fail := func(err error) { yield(nil, fmt.Errorf("read %s: %w", key, err)) }
+		obj, err := s.Open(ctx, key)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer obj.Close()
+		if size >= 0 && obj.Size() != size {
+			fail(fmt.Errorf("it has %d bytes, its manifest says %d", obj.Size(), size))
+			return
+		}
+		r, err := openRows(obj, t)
+		if err != nil {
+			fail(err)
+			return
+		}
+		last := int64(0)
+		for row, err := range r.all(ctx, after) {
+			if err != nil {
+				fail(err)
+				return
+			}
+			id := t.id(row)
+			if id <= last {
+				fail(fmt.Errorf("%w: payment %d comes after payment %d", errCorrupt, id, last))
+				return
+			}
+			last = id
+			if id > after && !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Payments yields the rows of a table of payments in store, with ids above
+// after. A row is valid until the next step of the sequence; its texts are
+// valid longer.
+func Payments(ctx context.Context, store Store, key string, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
+	return readRows(ctx, store, key, -1, paymentTable, int64(after))
+}
+
+// Changes yields the rows of a change feed in store, like Payments.
+func Changes(ctx context.Context, store Store, key string) iter.Seq2[*Change, error] {
+	return changesOf(readRows(ctx, store, key, -1, changeTable, 0))
+}
+
+// Rejects yields the rows of a file of rejects in store, like Payments.
+func Rejects(ctx context.Context, store Store, key string) iter.Seq2[*pipeline.Reject, error] {
+	return rejectsOf(readRows(ctx, store, key, -1, rejectTable, 0))
+}
+
+// Table says which table a Parquet file of this program holds: payments,
+// changes, rejects or segment.
+func Table(ctx context.Context, store Store, key string) (_ string, err error) {
+	obj, err := store.Open(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	defer obj.Close()
+	defer guard(&err)
+	file, err := openParquet(obj)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", key, err)
+	}
+	name, ok := file.Lookup(metaTable)
+	if !ok {
+		return "", fmt.Errorf("read %s: it was not written by this program", key)
+	}
+	return name, nil
+}
+
+// ReadPayments yields the rows of a snapshot with ids above after, like
+// Payments.
+func (d *Dataset) ReadPayments(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
+	f, ok := fileOf(m, d.history(m.Snapshot))
+	if !ok {
+		return failed[schemas.Payment](fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot))
+	}
+	return readRows(ctx, d.store, f.Path, f.Bytes, paymentTable, int64(after))
+}
+
+// ReadChanges yields what a snapshot changed. The row is valid until the next
+// step of the sequence.
+func (d *Dataset) ReadChanges(ctx context.Context, m *pipeline.Manifest) iter.Seq2[*Change, error] {
+	f, ok := fileOf(m, d.changes(m.Snapshot))
+	if !ok {
+		return none[Change]
+	}
+	return changesOf(readRows(ctx, d.store, f.Path, f.Bytes, changeTable, 0))
+}
+
+// ReadRejects yields what a snapshot could not read. The row is valid until the
+// next step of the sequence.
+func (d *Dataset) ReadRejects(ctx context.Context, m *pipeline.Manifest) iter.Seq2[*pipeline.Reject, error] {
+	f, ok := fileOf(m, d.rejects(m.Snapshot))
+	if !ok {
+		return none[pipeline.Reject]
+	}
+	return rejectsOf(readRows(ctx, d.store, f.Path, f.Bytes, rejectTable, 0))
+}
+
+func none[T any](func(*T, error) bool) {}
+
+func failed[T any](err error) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) { yield(nil, err) }
+}
+
+func changesOf(records iter.Seq2[*changeRecord, error]) iter.Seq2[*Change, error] {
+	return func(yield func(*Change, error) bool) {
+		var c Change
+		for r, err := range records {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			r.change(&c)
+			if !yield(&c, nil) {
+				return
+			}
+		}
+	}
+}
+
+func rejectsOf(records iter.Seq2[*rejectRecord, error]) iter.Seq2[*pipeline.Reject, error] {
+	return func(yield func(*pipeline.Reject, error) bool) {
+		var rej pipeline.Reject
+		for r, err := range records {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			r.reject(&rej)
+			if !yield(&rej, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Last implements pipeline.Sink.
+func (d *Dataset) Last(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
+	return d.ReadPayments(ctx, m, after)
+}
+
+// Rejected implements pipeline.Sink.
+func (d *Dataset) Rejected(ctx context.Context, m *pipeline.Manifest) ([]pipeline.PaymentID, error) {
+	var ids []pipeline.PaymentID
+	for r, err := range d.ReadRejects(ctx, m) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, r.ID)
+	}
+	return ids, nil
+}
+
+// lastRows is the last snapshot in a merge. The zero value has no rows.
+type lastRows struct {
+	key  string
+	obj  Object
+	rows *rowReader[schemas.Payment, paymentColumns]
+	last int64
+	left int64
+}
+
+func (d *Dataset) openLast(ctx context.Context, m *pipeline.Manifest) (*lastRows, error) {
+	f, ok := fileOf(m, d.history(m.Snapshot))
+	if !ok {
+		return nil, fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot)
+	}
+	obj, err := d.store.Open(ctx, f.Path)
+	if err != nil {
+		return nil, err
+	}
+	l := &lastRows{key: f.Path, obj: obj, left: f.Rows}
+	if obj.Size() != f.Bytes {
+		err = fmt.Errorf("read %s: it has %d bytes, its manifest says %d", f.Path, obj.Size(), f.Bytes)
+	} else if l.rows, err = openRows(obj, paymentTable); err != nil {
+		err = fmt.Errorf("read %s: %w", f.Path, err)
+	}
+	if err != nil {
+		obj.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// next gives the next row, nil at the end.
+func (l *lastRows) next(ctx context.Context, after int64) (*schemas.Payment, error) {
+	if l.rows == nil {
+		return nil, nil
+	}
+	row, err := l.rows.next(ctx, after)
+	switch {
+	case err != nil:
+	case row == nil:
+		if l.left != 0 {
+			err = fmt.Errorf("%w: its manifest says %d rows more", errCorrupt, l.left)
+		}
+	case row.ID <= l.last:
+		err = fmt.Errorf("%w: payment %d comes after payment %d", errCorrupt, row.ID, l.last)
+	default:
+		l.last = row.ID
+		l.left--
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", l.key, err)
+	}
+	return row, nil
+}
+
+func (l *lastRows) close() {
+	if l.rows != nil {
+		l.rows.release()
+		l.obj.Close()
+	}
+}

@@ -1,0 +1,134 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"b24export/pipeline"
+)
+
+// manifestIDs are the snapshots that are published, oldest first.
+func (d *Dataset) manifestIDs(ctx context.Context) ([]pipeline.SnapshotID, error) {
+	if d.bad != nil {
+		return nil, d.bad
+	}
+	var ids []pipeline.SnapshotID
+	for e, err := range d.store.List(ctx, d.runs()) {
+		if err != nil {
+			return nil, err
+		}
+		if id := d.manifestOf(e.Key); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// newestManifestID is the newest published snapshot, "" if there is none.
+func (d *Dataset) newestManifestID(ctx context.Context) (pipeline.SnapshotID, error) {
+	ids, err := d.manifestIDs(ctx)
+	if err != nil || len(ids) == 0 {
+		return "", err
+	}
+	return ids[len(ids)-1], nil
+}
+
+// Newest is the newest snapshot's manifest, nil if there is none.
+func (d *Dataset) Newest(ctx context.Context) (*pipeline.Manifest, error) {
+	id, err := d.newestManifestID(ctx)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	return d.Manifest(ctx, id)
+}
+
+// Manifest is that of one snapshot; fs.ErrNotExist if it is not published, or
+// no longer kept.
+func (d *Dataset) Manifest(ctx context.Context, id pipeline.SnapshotID) (*pipeline.Manifest, error) {
+	if d.bad != nil {
+		return nil, d.bad
+	}
+	key := d.manifest(id)
+	data, err := d.store.Read(ctx, key)
+	if isAbsent(err) {
+		return nil, fmt.Errorf("snapshot %s of portal %s: %w", id, d.portal, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.decodeManifest(data, id)
+	if err != nil {
+		return nil, corrupt(key, err)
+	}
+	return m, nil
+}
+
+// Snapshots are the manifests of all snapshots that are kept, newest first.
+func (d *Dataset) Snapshots(ctx context.Context) ([]*pipeline.Manifest, error) {
+	ids, err := d.manifestIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	manifests := make([]*pipeline.Manifest, 0, len(ids))
+	for _, id := range slices.Backward(ids) {
+		m, err := d.Manifest(ctx, id)
+		if isAbsent(err) {
+			continue // pruned meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		manifests = append(manifests, m)
+	}
+	return manifests, nil
+}
+
+// Status is how a dataset stands.
+type Status struct {
+	// Newest is the newest snapshot's manifest, nil if there is none.
+	Newest *pipeline.Manifest
+	// Checkpoint is the newest one; the zero checkpoint if there is none.
+	Checkpoint pipeline.Checkpoint
+	// Lease is the newest one, nil if there is none.
+	Lease *Lease
+}
+
+// Lease is who works on a dataset.
+type Lease struct {
+	// Holder is host and process, Runner the process's unique name.
+	Holder, Runner string
+	Since, Until   time.Time
+	// Ended reports whether anybody may take it over by now.
+	Ended bool
+}
+
+// Status reads how the dataset stands. It takes no lease and writes nothing.
+func (d *Dataset) Status(ctx context.Context) (Status, error) {
+	if d.bad != nil {
+		return Status{}, d.bad
+	}
+	state, err := d.readState(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{Newest: state.Last, Checkpoint: state.Checkpoint}
+	n, err := d.highest(ctx, leaseKind)
+	if err != nil || n == 0 {
+		return s, err
+	}
+	rec, err := d.readLease(ctx, n)
+	if isAbsent(err) {
+		return s, nil // given back this moment
+	}
+	if err != nil {
+		return Status{}, err
+	}
+	s.Lease = &Lease{
+		Holder: rec.Holder, Runner: rec.Runner, Since: rec.Since, Until: rec.Expires,
+		Ended: !d.opts.Now().Before(rec.Expires),
+	}
+	return s, nil
+}

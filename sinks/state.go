@@ -1,0 +1,144 @@
+package sinks
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"b24export/pipeline"
+)
+
+// errNewer says that an object was written by a program newer than this one.
+func errNewer(version, known int) error {
+	return fmt.Errorf("it has version %d, this program knows up to %d: use a newer b24export", version, known)
+}
+
+func encodeCheckpoint(cp pipeline.Checkpoint) ([]byte, error) { return encodeJSON(cp) }
+
+// decodeCheckpoint reads a stored checkpoint, and makes sure that going on
+// from it makes sense. Fields that this program does not know are let be.
+func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
+	// The version first: what another version means by its fields is unknown.
+	if err := checkVersion(data, pipeline.CheckpointVersion); err != nil {
+		return pipeline.Checkpoint{}, err
+	}
+	var cp pipeline.Checkpoint
+	if err := json.Unmarshal(data, &cp); err != nil {
+		return pipeline.Checkpoint{}, err
+	}
+	if cp.Number != number {
+		return pipeline.Checkpoint{}, fmt.Errorf("it says that it is number %d", cp.Number)
+	}
+	if _, err := pipeline.ParseSnapshotID(string(cp.Snapshot)); err != nil {
+		return pipeline.Checkpoint{}, err
+	}
+	if cp.Previous != "" {
+		if _, err := pipeline.ParseSnapshotID(string(cp.Previous)); err != nil {
+			return pipeline.Checkpoint{}, err
+		}
+	}
+	switch cp.Phase {
+	case pipeline.Fetching, pipeline.Fetched, pipeline.Abandoned:
+	case pipeline.Merged, pipeline.Published:
+		if cp.Manifest == nil {
+			return pipeline.Checkpoint{}, fmt.Errorf("phase %s, but no manifest", cp.Phase)
+		}
+		if cp.Manifest.Snapshot != cp.Snapshot {
+			return pipeline.Checkpoint{}, fmt.Errorf("the manifest is that of snapshot %s", cp.Manifest.Snapshot)
+		}
+	default:
+		return pipeline.Checkpoint{}, fmt.Errorf("unknown phase %q", cp.Phase)
+	}
+	for i, s := range cp.Segments {
+		switch {
+		case s.Number < 1 || s.Number > cp.Number || i > 0 && s.Number <= cp.Segments[i-1].Number:
+			return pipeline.Checkpoint{}, fmt.Errorf("segment number %d is out of order", s.Number)
+		case s.Rows < 0 || s.Gone < 0 || s.Rejects < 0 || s.Bytes < 0 || s.MinID < 0 || s.MaxID < s.MinID:
+			return pipeline.Checkpoint{}, fmt.Errorf("segment %d: impossible counts", s.Number)
+		}
+	}
+	if l := cp.Ledger; min(l.Listed, l.Got, l.Carried, l.Rejected, l.Vanished, l.Outside, l.Kept, int64(cp.Done)) < 0 {
+		return pipeline.Checkpoint{}, errors.New("impossible counts")
+	}
+	return cp, nil
+}
+
+func encodeManifest(m *pipeline.Manifest) ([]byte, error) { return encodeJSON(m) }
+
+// decodeManifest reads a stored manifest of this dataset.
+func (l layout) decodeManifest(data []byte, id pipeline.SnapshotID) (*pipeline.Manifest, error) {
+	if err := checkVersion(data, pipeline.ManifestVersion); err != nil {
+		return nil, err
+	}
+	m := new(pipeline.Manifest)
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, err
+	}
+	if m.Snapshot != id {
+		return nil, fmt.Errorf("it says that it is of snapshot %s", m.Snapshot)
+	}
+	if m.Dataset != l.name || m.Portal != l.portal {
+		return nil, fmt.Errorf("it says that it is of dataset %s, portal %s", m.Dataset, m.Portal)
+	}
+	for _, f := range m.Files {
+		if l.snapshotOf(f.Path) != id {
+			return nil, fmt.Errorf("file %q is none of this snapshot", f.Path)
+		}
+		if sum, err := hex.DecodeString(f.SHA256); err != nil || len(sum) != 32 {
+			return nil, fmt.Errorf("file %s: sha256 %q", f.Path, f.SHA256)
+		}
+		if f.Rows < 0 || f.Bytes < 0 || f.MinID < 0 || f.MaxID < f.MinID {
+			return nil, fmt.Errorf("file %s: impossible counts", f.Path)
+		}
+	}
+	if _, ok := fileOf(m, l.history(id)); !ok {
+		return nil, errors.New("it names no table")
+	}
+	return m, nil
+}
+
+// fileOf finds a snapshot's file by its path.
+func fileOf(m *pipeline.Manifest, path string) (pipeline.File, bool) {
+	for _, f := range m.Files {
+		if f.Path == path {
+			return f, true
+		}
+	}
+	return pipeline.File{}, false
+}
+
+func checkVersion(data []byte, known int) error {
+	var v struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	switch {
+	case v.Version > known:
+		return errNewer(v.Version, known)
+	case v.Version < 1:
+		return fmt.Errorf("version %d", v.Version)
+	}
+	return nil
+}
+
+// encodeJSON makes text that people can read too. The same value makes the
+// same bytes.
+func encodeJSON(v any) ([]byte, error) {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(data, '\n'), nil
+}
+
+// corrupt names an object that cannot be read as what it should be.
+func corrupt(key string, err error) error {
+	return fmt.Errorf("%s cannot be used: %w", key, err)
+}
+
+// isAbsent reports whether an object was not there.
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }

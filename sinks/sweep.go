@@ -1,0 +1,177 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"b24export/pipeline"
+)
+
+// tempAge is how old leftovers of writers and probes must be to be swept:
+// younger ones may be somebody's who is at work.
+const tempAge = time.Hour
+
+// Sweep implements pipeline.Sink. What it deletes, in this order, so that death
+// in between leaves no manifest whose files are missing:
+//
+//  1. the manifests of snapshots past retention, oldest first;
+//  2. their files, and those of snapshots that were given up or whose manifest
+//     an earlier sweep got rid of;
+//  3. segments that the checkpoint does not name;
+//  4. older checkpoints;
+//  5. older leases, and old probes and temporary files.
+//
+// All of it lies before the checkpoint, by number or by snapshot. A successor
+// writes behind it only; so a runner that slept in the middle of a sweep cannot
+// harm it.
+func (d *Dataset) Sweep(ctx context.Context, cp pipeline.Checkpoint) error {
+	if err := d.fenced(); err != nil {
+		return err
+	}
+	keys, err := d.sweepable(ctx, cp, d.held.number)
+	if err != nil {
+		return err
+	}
+	if err := d.deleteAll(ctx, keys); err != nil {
+		return err
+	}
+	return d.sweepTemp(ctx)
+}
+
+func (d *Dataset) deleteAll(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		if err := d.fenced(); err != nil {
+			return err
+		}
+		if err := d.store.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Dataset) sweepTemp(ctx context.Context) error {
+	for _, prefix := range d.prefixes() {
+		if err := d.store.SweepTemp(ctx, prefix, tempAge); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepable lists what Sweep deletes. lease is the number of the lease that
+// stays.
+func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease int64) ([]string, error) {
+	if err := d.notBeyond(ctx, cp.Number); err != nil {
+		return nil, err
+	}
+	ids, err := d.manifestIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var manifests []string
+	kept := make(map[pipeline.SnapshotID]bool)
+	old := make(map[pipeline.SnapshotID]bool)
+	for i, id := range ids {
+		if len(ids)-i > d.opts.History+1 {
+			old[id] = true
+			manifests = append(manifests, d.manifest(id))
+		} else {
+			kept[id] = true
+		}
+	}
+	var files []string
+	for _, kind := range []string{"_history", "_changes", "_rejects"} {
+		for e, err := range d.store.List(ctx, path.Join(d.name+kind, d.part())+"/") {
+			if err != nil {
+				return nil, err
+			}
+			id := d.snapshotOf(e.Key)
+			if id != "" && !kept[id] && (old[id] || id < cp.Snapshot) {
+				files = append(files, e.Key)
+			}
+		}
+	}
+	state, err := d.sweepableState(ctx, cp, lease)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(manifests, files...), state...), nil
+}
+
+func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, lease int64) ([]string, error) {
+	named := make(map[int64]bool)
+	for _, seg := range cp.Segments {
+		named[seg.Number] = true
+	}
+	var segments, checkpoints, rest []string
+	for e, err := range d.store.List(ctx, d.state()) {
+		if err != nil {
+			return nil, err
+		}
+		segment, isSegment := d.number(segmentKind, e.Key)
+		if !isSegment {
+			segment, isSegment = d.number(segmentRejectsKind, e.Key)
+		}
+		checkpoint, isCheckpoint := d.number(checkpointKind, e.Key)
+		number, isLease := d.number(leaseKind, e.Key)
+		switch {
+		case isSegment:
+			if segment <= cp.Number && !named[segment] {
+				segments = append(segments, e.Key)
+			}
+		case isCheckpoint:
+			if checkpoint < cp.Number {
+				checkpoints = append(checkpoints, e.Key)
+			}
+		case isLease:
+			if number < lease {
+				rest = append(rest, e.Key)
+			}
+		case strings.HasPrefix(e.Key, d.state()+probeStart):
+			if d.opts.Now().Sub(e.ModTime) > tempAge {
+				rest = append(rest, e.Key)
+			}
+		}
+	}
+	return append(append(segments, checkpoints...), rest...), nil
+}
+
+// Prune does what the sweep of a run does, without a run: it deletes what is
+// past retention and what no manifest names, and gives the paths of it. An
+// unfinished run's state stays. It takes the lease for as long as it works;
+// with dryRun it takes none and deletes nothing.
+func (d *Dataset) Prune(ctx context.Context, dryRun bool) (paths []string, err error) {
+	if d.bad != nil {
+		return nil, d.bad
+	}
+	lease := int64(0)
+	if !dryRun {
+		if err := d.acquire(ctx); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if endErr := d.End(context.WithoutCancel(ctx)); endErr != nil && err == nil {
+				err = endErr
+			}
+		}()
+		lease = d.held.number
+	} else if lease, err = d.highest(ctx, leaseKind); err != nil {
+		return nil, err
+	}
+	cp, err := d.newestCheckpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := d.sweepable(ctx, cp, lease)
+	if err != nil || dryRun {
+		return keys, err
+	}
+	if err := d.deleteAll(ctx, keys); err != nil {
+		return nil, fmt.Errorf("prune: %w", err)
+	}
+	return keys, d.sweepTemp(ctx)
+}

@@ -1,0 +1,383 @@
+package sinks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/apache/arrow/go/v17/parquet/file"
+	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// readBack makes sure, by the footer alone, that a file that was just written
+// is what it should be.
+func (d *Dataset) readBack(ctx context.Context, f pipeline.File) error {
+	k, err := d.fileKind(f.Path)
+	if err != nil {
+		return err
+	}
+	obj, err := d.store.Open(ctx, f.Path)
+	if err != nil {
+		return err
+	}
+	defer obj.Close()
+	if obj.Size() != f.Bytes {
+		return fmt.Errorf("it has %d bytes, %d were written", obj.Size(), f.Bytes)
+	}
+	r, err := openArrow(obj)
+	if err != nil {
+		return err
+	}
+	if faults := footerFaults(r, k, f); len(faults) > 0 {
+		return fmt.Errorf("%w: %s", errCorrupt, faults[0])
+	}
+	return nil
+}
+
+// Difference is something in a snapshot that is not as its manifest says.
+type Difference struct {
+	// File is the path of the file, or of the manifest.
+	File string `json:"file"`
+	What string `json:"what"`
+}
+
+// String gives both on one line.
+func (d Difference) String() string { return d.File + ": " + d.What }
+
+// Verify reads a whole snapshot back with Arrow's Parquet reader, which shares
+// no code with the library that wrote it, and holds it against its manifest:
+// size and checksum, columns, rows, their order, uniqueness and count, the
+// statistics in the footers, changes, totals by currency. Of the newest
+// snapshot, the current table must have the same bytes. All differences are
+// given; the error is for what kept it from looking.
+func (d *Dataset) Verify(ctx context.Context, m *pipeline.Manifest) ([]Difference, error) {
+	if d.bad != nil {
+		return nil, d.bad
+	}
+	v := &verifier{d: d, m: m}
+	for _, f := range m.Files {
+		if err := v.file(ctx, f); err != nil {
+			return v.found, fmt.Errorf("verify %s: %w", f.Path, err)
+		}
+	}
+	v.manifest()
+	newest, err := d.newestManifestID(ctx)
+	if err != nil {
+		return v.found, err
+	}
+	if f, ok := fileOf(m, d.history(m.Snapshot)); ok && newest == m.Snapshot {
+		if err := v.bytes(ctx, d.current(), f); err != nil {
+			return v.found, fmt.Errorf("verify %s: %w", d.current(), err)
+		}
+	}
+	return v.found, nil
+}
+
+type verifier struct {
+	d     *Dataset
+	m     *pipeline.Manifest
+	found []Difference
+}
+
+func (v *verifier) add(file, format string, args ...any) {
+	v.found = append(v.found, Difference{File: file, What: fmt.Sprintf(format, args...)})
+}
+
+// manifest looks at what the manifest says of itself.
+func (v *verifier) manifest() {
+	path := v.d.manifest(v.m.Snapshot)
+	if err := v.m.Ledger.Check(); err != nil {
+		v.add(path, "%v", err)
+	}
+	rows := func(key string) int64 {
+		f, _ := fileOf(v.m, key)
+		return f.Rows
+	}
+	if n := rows(v.d.history(v.m.Snapshot)); n != v.m.Ledger.Rows() {
+		v.add(path, "the table has %d rows, by the ledger it should have %d", n, v.m.Ledger.Rows())
+	}
+	if n := rows(v.d.changes(v.m.Snapshot)); n != v.m.Changes.Sum() {
+		v.add(path, "the change feed has %d rows, the manifest counts %d changes", n, v.m.Changes.Sum())
+	}
+	if n := rows(v.d.rejects(v.m.Snapshot)); n != v.m.Ledger.Rejected {
+		v.add(path, "there are %d rejects, the ledger counts %d", n, v.m.Ledger.Rejected)
+	}
+}
+
+// bytes compares an object's size and checksum.
+func (v *verifier) bytes(ctx context.Context, key string, f pipeline.File) error {
+	obj, err := v.open(ctx, key)
+	if obj == nil {
+		return err
+	}
+	defer obj.Close()
+	_, err = v.sum(key, obj, f)
+	return err
+}
+
+// open opens a file; both results are nil if it is missing.
+func (v *verifier) open(ctx context.Context, key string) (*watchedObject, error) {
+	obj, err := v.d.store.Open(ctx, key)
+	if isAbsent(err) {
+		v.add(key, "it is missing")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &watchedObject{Object: obj}, nil
+}
+
+// sum reports whether an object's bytes are those of f.
+func (v *verifier) sum(key string, obj Object, f pipeline.File) (bool, error) {
+	if obj.Size() != f.Bytes {
+		v.add(key, "it has %d bytes, the manifest says %d", obj.Size(), f.Bytes)
+	}
+	h := sha256.New()
+	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(obj, 0, obj.Size()), make([]byte, 1<<20)); err != nil {
+		return false, err
+	}
+	if sum := hex.EncodeToString(h.Sum(nil)); sum != f.SHA256 {
+		v.add(key, "its SHA-256 is %s, the manifest says %s", sum, f.SHA256)
+		return false, nil
+	}
+	return obj.Size() == f.Bytes, nil
+}
+
+func (v *verifier) file(ctx context.Context, f pipeline.File) error {
+	k, err := v.d.fileKind(f.Path)
+	if err != nil {
+		v.add(f.Path, "%v", err)
+		return nil
+	}
+	obj, err := v.open(ctx, f.Path)
+	if obj == nil {
+		return err
+	}
+	defer obj.Close()
+	same, err := v.sum(f.Path, obj, f)
+	if err != nil {
+		return err
+	}
+	if !same {
+		// Other bytes than were written: they are not given to a reader that
+		// believes what they say before they have been looked at.
+		if err := checkFile(obj); err != nil {
+			if obj.err != nil {
+				return obj.err
+			}
+			v.add(f.Path, "%v", err)
+			return nil
+		}
+	}
+	r, err := openArrow(obj)
+	if err == nil {
+		if v.m.SchemaVersion < schemas.Version {
+			k = k.columns(r.MetaData().Schema.NumColumns())
+		}
+		for _, fault := range footerFaults(r, k, f) {
+			v.add(f.Path, "%s", fault)
+		}
+		err = v.rows(ctx, r, k, f)
+	}
+	if obj.err != nil {
+		return obj.err // the storage's fault, not the file's
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		v.add(f.Path, "%v", err)
+	}
+	return nil
+}
+
+// rows decodes a whole file.
+func (v *verifier) rows(ctx context.Context, r *file.Reader, k fileKind, f pipeline.File) (err error) {
+	defer guard(&err)
+	if schema, err := pqarrow.FromParquet(r.MetaData().Schema, nil, nil); err != nil || schemaDiff(schema, k.schema) != "" {
+		return nil // told already; columns of other types cannot be compared
+	}
+	fr, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: 8192}, memory.DefaultAllocator)
+	if err != nil {
+		return err
+	}
+	rr, err := fr.GetRecordReader(ctx, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer rr.Release()
+	c := &counter{v: v, file: f.Path, k: k, r: r, group: -1}
+	for rr.Next() {
+		c.record(rr.Record())
+	}
+	if err := rr.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	c.finish(f)
+	return nil
+}
+
+// counter adds up what a file really has.
+type counter struct {
+	v          *verifier
+	file       string
+	k          fileKind
+	r          *file.Reader
+	rows       int64
+	last       int64
+	disordered int64
+	// group is the row group at hand, with what is left of it and the ids that
+	// its statistics allow.
+	group     int
+	left      int64
+	low, high int64
+	outside   int64
+	ops       map[string]int64
+	totals    schemas.Totals
+}
+
+func (c *counter) record(rec arrow.Record) {
+	ids := rec.Column(c.k.id).(*array.Int64)
+	for i := range ids.Len() {
+		for c.left == 0 && c.group+1 < c.r.NumRowGroups() {
+			c.group++
+			c.left = c.r.MetaData().RowGroup(c.group).NumRows()
+			c.low, c.high, _ = idRange(c.r, c.group, c.k.id)
+		}
+		c.left--
+		id := ids.Value(i)
+		switch {
+		case ids.IsNull(i), id <= c.last:
+			if c.disordered == 0 {
+				c.v.add(c.file, "row %d: payment %d comes after payment %d", c.rows, id, c.last)
+			}
+			c.disordered++
+		case id < c.low || id > c.high:
+			if c.outside == 0 {
+				c.v.add(c.file, "row %d: payment %d lies outside of its row group's statistics, %d to %d", c.rows, id, c.low, c.high)
+			}
+			c.outside++
+		}
+		c.last = id
+		c.rows++
+	}
+	switch c.k.table {
+	case paymentTable.name:
+		c.add(rec)
+	case changeTable.name:
+		if c.ops == nil {
+			c.ops = make(map[string]int64)
+		}
+		ops := rec.Column(0).(*array.String)
+		for i := range ops.Len() {
+			c.ops[ops.Value(i)]++
+		}
+	}
+}
+
+// add adds a record of payments to the totals.
+func (c *counter) add(rec arrow.Record) {
+	paid, sum, currency := rec.Column(2).(*array.Boolean), rec.Column(6).(*array.Decimal128), rec.Column(7).(*array.String)
+	for i := range int(rec.NumRows()) {
+		var p schemas.Payment
+		if paid.IsValid(i) {
+			p.Paid = schemas.Some(paid.Value(i))
+		}
+		if sum.IsValid(i) {
+			p.Sum = schemas.Some(schemas.Decimal(sum.Value(i).LowBits()))
+		}
+		if currency.IsValid(i) {
+			p.Currency = schemas.Some(currency.Value(i))
+		}
+		c.totals.Add(&p)
+	}
+}
+
+// finish compares the counts with the manifest's.
+func (c *counter) finish(f pipeline.File) {
+	if c.rows != f.Rows {
+		c.v.add(c.file, "it has %d rows, the manifest says %d", c.rows, f.Rows)
+	}
+	if c.disordered > 1 {
+		c.v.add(c.file, "%d rows are out of order or there twice", c.disordered)
+	}
+	m := c.v.m
+	switch c.k.table {
+	case paymentTable.name:
+		got := totalsOf(&c.totals)
+		for _, currency := range slices.Sorted(maps.Keys(union(got, m.Totals))) {
+			if g, w := got[currency], m.Totals[currency]; g != w {
+				c.v.add(c.file, "%s adds up to %+v, the manifest says %+v", currency, g, w)
+			}
+		}
+	case changeTable.name:
+		want := map[string]int64{OpInsert: m.Changes.Insert, OpUpdate: m.Changes.Update, OpDelete: m.Changes.Delete}
+		for _, op := range slices.Sorted(maps.Keys(union(c.ops, want))) {
+			if c.ops[op] != want[op] {
+				c.v.add(c.file, "it has %d rows of op %s, the manifest says %d", c.ops[op], op, want[op])
+			}
+		}
+	}
+}
+
+func union[V any](a, b map[string]V) map[string]V {
+	all := maps.Clone(a)
+	if all == nil {
+		all = make(map[string]V)
+	}
+	maps.Copy(all, b)
+	return all
+}
+
+// checkFile goes through footer and pages of a file.
+func checkFile(obj Object) (err error) {
+	defer guard(&err)
+	f, err := openParquet(obj)
+	if err != nil {
+		return err
+	}
+	var buf []byte
+	for i, group := range f.Metadata().RowGroups {
+		for j := range group.Columns {
+			start, end, err := chunkRange(&group.Columns[j].MetaData, obj.Size())
+			if err != nil {
+				return fmt.Errorf("row group %d: %w", i, err)
+			}
+			buf = resize(buf, int(end-start))
+			if err := readFull(obj, buf, start); err != nil {
+				return err
+			}
+			if err := checkPages(buf, group.NumRows); err != nil {
+				return fmt.Errorf("row group %d, column %d: %w", i, j, err)
+			}
+		}
+	}
+	return nil
+}
+
+// watchedObject remembers the storage's error, which a Parquet library passes
+// on as if the file were broken.
+type watchedObject struct {
+	Object
+	err error
+}
+
+func (o *watchedObject) ReadAt(p []byte, off int64) (int, error) {
+	n, err := o.Object.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		o.err = err
+	}
+	return n, err
+}
