@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"b24export/cmd/export/e2e/internal/procs"
+	"b24export/pipeline"
+)
+
+// bin is where the built program is, for as long as the tests run.
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "b24export-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		bin = filepath.Join(dir, "b24export")
+		return m.Run()
+	}())
+}
+
+// build builds the program as it is shipped, once.
+var build = sync.OnceValue(func() error {
+	cmd := exec.Command("go", "build", "-C", filepath.Join("..", "..", ".."), "-trimpath", "-o", bin, "./cmd/export")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// runLimit is how long one run of the program may take; far more than any does.
+const runLimit = 3 * time.Minute
+
+// job is a job file, as JSON, which is YAML too. set changes a key by its path.
+type job map[string]any
+
+// newJob is a full export of one portal, called acme, to a sink.
+func newJob(webhook, sink string) job {
+	return job{
+		"version": 1,
+		"name":    "payments",
+		"mode":    "full",
+		"portals": []any{map[string]any{
+			"name": "acme", "webhook": webhook, "plan": "unlimited",
+			"limits": map[string]any{"operating": "0s", "concurrency": 4},
+		}},
+		"sink":     map[string]any{"url": sink},
+		"patience": "30s",
+	}
+}
+
+// with gives the job with a section's key set.
+func (j job) with(section, key string, value any) job {
+	part, ok := j[section].(map[string]any)
+	if !ok {
+		part = map[string]any{}
+		j[section] = part
+	}
+	part[key] = value
+	return j
+}
+
+// write stores the job file and gives its path.
+func (j job) write(t testing.TB) string {
+	t.Helper()
+	data, err := json.MarshalIndent(j, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "job.yaml")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// start starts the program with args.
+func start(t testing.TB, env []string, args ...string) *procs.Process {
+	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, args...)
+	cmd.Env = append([]string{"HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir(), "GOTRACEBACK=all"}, env...)
+	return procs.Start(t, "b24export", cmd)
+}
+
+// startRun starts a run of a job file.
+func startRun(t testing.TB, env []string, jobFile string) *procs.Process {
+	t.Helper()
+	return start(t, env, "run", "--json", "--progress", "none", "--log-format", "json", jobFile)
+}
+
+// outcome is how a run of one portal ended: its last line on standard output.
+type outcome struct {
+	pipeline.Manifest
+	Resumed bool    `json:"resumed"`
+	Exit    int     `json:"exit"`
+	Error   *string `json:"error"`
+
+	// Process has what the child left behind.
+	Process procs.Exit `json:"-"`
+}
+
+// finish waits for a run's end and reads its outcome.
+func finish(t testing.TB, p *procs.Process) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	defer cancel()
+	exit := p.Wait(t, ctx)
+	lines := strings.Split(strings.TrimSpace(string(exit.Stdout)), "\n")
+	o := outcome{Process: exit}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &o); err != nil {
+		t.Fatalf("last line of the output: %v\nexit code %d, stdout:\n%s\nstderr:\n%s", err, exit.Code, exit.Stdout, exit.Stderr)
+	}
+	if o.Exit != exit.Code {
+		t.Errorf("last line says exit %d, the process %d", o.Exit, exit.Code)
+	}
+	return o
+}
+
+// runJob runs a job file and fails the test if it does not exit with want.
+func runJob(t testing.TB, env []string, jobFile string, want int) outcome {
+	t.Helper()
+	o := finish(t, startRun(t, env, jobFile))
+	o.wantExit(t, want)
+	return o
+}
+
+func (o *outcome) wantExit(t testing.TB, want int) {
+	t.Helper()
+	if o.Process.Code != want {
+		t.Fatalf("exit code %d, want %d; it said:\n%s\n%s", o.Process.Code, want, o.Process.Stdout, o.Process.Stderr)
+	}
+}
