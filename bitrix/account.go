@@ -1,0 +1,271 @@
+package bitrix
+
+import (
+	"slices"
+	"time"
+)
+
+// The operating budget's constants, all relative to the budget and the window,
+// so that a portal in fast motion is treated like any other.
+const (
+	// baskets is how many equal parts a window has. The oldest falls out whole.
+	baskets = 10
+	// marginShare of the budget is never used: costs vary, and what is in
+	// flight is an estimate.
+	marginShare = 0.01
+	// unseenShare of the budget may be in flight before the first answer tells
+	// how much an earlier run has left in the portal's baskets.
+	unseenShare = 0.05
+	// firstCost is what a command is taken to cost before one was seen, as a
+	// share of the budget: 0.048 s of 480 s.
+	firstCost = 1.0 / 10000
+	// costWeight is the weight of the newest request in the mean cost.
+	costWeight = 0.25
+	// resetGuard is how much after the announced reset we go on, as a share of
+	// the window: the announcement has whole seconds, and clocks drift.
+	resetGuard = 1.0 / 1000
+	// historyGrain is how finely older own costs are kept, as a share of a
+	// basket.
+	historyGrain = 0.1
+	// leastCap is the least share of the budget that refusals can make of it.
+	leastCap = 0.5
+	// capWindows is for how many windows a limit holds that refusals have
+	// taught: it may have been somebody else who had used up the rest.
+	capWindows = 6
+)
+
+// account is the operating budget of one method, or of `batch`. All its
+// instants are on our clock. It is not safe for concurrent use; budgets is.
+//
+// What the portal tells is always a request behind: a report holds what was
+// booked before the request that carries it started, and perhaps some of what
+// was booked while it ran. So what is used is that report, minus the baskets
+// that have fallen out since, plus what our own requests have cost that ended
+// after that start, plus an estimate for those in flight. Whether the portal
+// charges the methods inside a batch or `batch` itself, each account follows
+// its own reports; a request needs all the accounts that it may touch, so the
+// higher one decides, and nothing is counted twice in either.
+type account struct {
+	budget, window time.Duration
+
+	seen     bool    // an answer came
+	counted  bool    // an answer had a counter
+	wary     bool    // refused without counters to go by: one at a time
+	reported float64 // seconds
+	asOf     time.Time
+	reset    time.Time // when the oldest basket falls out; zero: not told
+	cap      float64   // the limit that refusals have taught
+	capUntil time.Time // and until when it holds
+
+	recent   []charge // own costs that ended after asOf, each one
+	history  []charge // older ones, in grains
+	flight   float64  // estimates of what is under way
+	flying   int
+	mean     float64 // cost a command; 0: not seen yet
+	blocked  time.Time
+	probedAt time.Time
+}
+
+// charge is what own requests have cost, in seconds. It was booked by the
+// portal between since and at.
+type charge struct {
+	since, at time.Time
+	cost      float64
+}
+
+func (a *account) basket() time.Duration { return a.window / baskets }
+
+func (a *account) guard() time.Duration { return time.Duration(float64(a.window) * resetGuard) }
+
+// limit is how much may be used at now, in seconds.
+func (a *account) limit(now time.Time) float64 {
+	limit := a.budget.Seconds()
+	if now.Before(a.capUntil) {
+		limit = min(limit, a.cap)
+	}
+	return limit * (1 - marginShare)
+}
+
+// estimate is what n more commands will cost.
+func (a *account) estimate(n int) float64 {
+	mean := a.mean
+	if mean == 0 {
+		mean = a.budget.Seconds() * firstCost
+	}
+	return float64(n) * mean
+}
+
+// used is what counts against the budget at now, what is in flight included.
+func (a *account) used(now time.Time) float64 {
+	a.forget(now)
+	edge := a.edge(now)
+	var own, fallen, after float64
+	for _, c := range a.history {
+		own += c.cost
+		if c.at.Before(edge) {
+			fallen += c.cost
+		}
+	}
+	for _, c := range a.recent {
+		if !c.at.Before(edge) {
+			after += c.cost
+		}
+	}
+	if own > a.reported {
+		// The portal does not book what costs too little.
+		fallen *= a.reported / own
+	}
+	reported := max(0, a.reported-fallen)
+	if now.Sub(a.asOf) > a.window+a.basket() {
+		reported = 0
+	}
+	return reported + after + a.flight
+}
+
+// edge is the instant before which everything booked has fallen out since the
+// last report: zero while the announced reset has not come.
+func (a *account) edge(now time.Time) time.Time {
+	from := a.reset.Add(a.guard())
+	if a.reset.IsZero() || now.Before(from) {
+		return time.Time{}
+	}
+	gone := now.Sub(from)/a.basket() + 1
+	return a.reset.Add(-a.window + gone*a.basket())
+}
+
+// forget drops what is out of every basket.
+func (a *account) forget(now time.Time) {
+	out := func(c charge) bool { return now.Sub(c.at) > a.window+a.basket() }
+	for len(a.history) > 0 && out(a.history[0]) {
+		a.history = a.history[1:]
+	}
+	for len(a.recent) > 0 && out(a.recent[0]) {
+		a.recent = a.recent[1:]
+	}
+}
+
+// boundary is the newest instant up to now at which a basket fell out, or may
+// have fallen out, since the last report (zero: none), and the next one.
+func (a *account) boundary(now time.Time) (last, next time.Time) {
+	from := a.reset.Add(a.guard())
+	if a.reset.IsZero() {
+		// Nothing was announced: each tenth of the window is as good as any.
+		from = a.asOf.Add(a.basket())
+	}
+	if now.Before(from) {
+		return time.Time{}, from
+	}
+	last = from.Add(now.Sub(from) / a.basket() * a.basket())
+	return last, last.Add(a.basket())
+}
+
+// admits reports whether a request that needs cost may start at now, and if
+// not, when to look again (zero: when something in flight has ended). probe is
+// true if it may start because only the portal can tell.
+func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again time.Time) {
+	switch {
+	case now.Before(a.blocked):
+		return false, false, a.blocked
+	case a.wary:
+		return a.flying == 0, false, time.Time{}
+	case a.budget <= 0 || a.seen && !a.counted:
+		return true, false, time.Time{}
+	case !a.seen:
+		return a.flying == 0 || a.flight+cost <= a.budget.Seconds()*unseenShare, false, time.Time{}
+	}
+	// A request that alone is dearer than the budget has to start some time.
+	cost = min(cost, a.limit(now)/2)
+	if a.used(now)+cost <= a.limit(now) {
+		return true, false, time.Time{}
+	}
+	last, next := a.boundary(now)
+	if a.flying == 0 && last.After(a.asOf) && last.After(a.probedAt) {
+		// A basket has fallen out, by our books with too little in it. But
+		// they do not know what others, or an earlier run, had put there.
+		return true, true, time.Time{}
+	}
+	return false, false, next
+}
+
+// start notes a request under way that is taken to cost as much.
+func (a *account) start(now time.Time, cost float64, probe bool) {
+	a.flying++
+	a.flight += cost
+	if probe {
+		a.probedAt = now
+	}
+}
+
+// end notes that a request is over that was taken to cost estimated, and did
+// cost as much, for n commands; 0 if it is not known for how many.
+func (a *account) end(now time.Time, estimated, cost float64, n int) {
+	a.flying--
+	a.flight -= estimated
+	if a.flying == 0 || a.flight < 0 {
+		a.flight = 0 // what rounding left
+	}
+	if n > 0 && cost > 0 {
+		if each := cost / float64(n); a.mean == 0 {
+			a.mean = each
+		} else {
+			a.mean += costWeight * (each - a.mean)
+		}
+	}
+	if a.budget > 0 && cost > 0 && (a.counted || !a.seen) {
+		a.recent = append(a.recent, charge{now, now, cost})
+	}
+}
+
+// report takes over a counter of an answer to a request that was sent at sent.
+func (a *account) report(used float64, reset, sent time.Time) {
+	a.counted = true
+	if sent.Before(a.asOf) {
+		return // overtaken by the answer to a later request
+	}
+	a.reported, a.reset = used, reset
+	a.settle(sent)
+	a.cap = max(a.cap, used) // so much is allowed at any rate
+}
+
+// settle makes asOf the instant of the last report: what ended before is
+// history.
+func (a *account) settle(asOf time.Time) {
+	a.asOf = asOf
+	slices.SortFunc(a.recent, func(x, y charge) int { return x.at.Compare(y.at) })
+	n := 0
+	for ; n < len(a.recent) && !a.recent[n].at.After(asOf); n++ {
+		c := a.recent[n]
+		if last := len(a.history) - 1; last >= 0 && c.at.Sub(a.history[last].since) < time.Duration(float64(a.basket())*historyGrain) {
+			a.history[last].at = c.at
+			a.history[last].cost += c.cost
+		} else {
+			a.history = append(a.history, c)
+		}
+	}
+	a.recent = append(a.recent[:0], a.recent[n:]...)
+}
+
+// exhausted notes that the portal refused the method at now: whatever the books
+// say, the budget is used up until a basket falls out. It reports whether that
+// is news: requests that were under way may be refused together.
+func (a *account) exhausted(now time.Time) bool {
+	if now.Before(a.blocked) {
+		return false
+	}
+	a.blocked = now.Add(a.basket())
+	if reset := a.reset.Add(a.guard()); !a.reset.IsZero() && reset.After(now) {
+		a.blocked = reset
+	} else {
+		a.reset = time.Time{}
+	}
+	if a.budget <= 0 || !a.counted {
+		a.wary = true
+		return true
+	}
+	budget := a.budget.Seconds()
+	a.cap = min(budget, max(a.used(now)-a.flight, budget*leastCap))
+	a.capUntil = now.Add(capWindows * a.window)
+	a.reported = a.cap
+	a.settle(now)
+	return true
+}

@@ -1,0 +1,95 @@
+package bitrix
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// ErrPatience is wrapped, along with the last cause, by the error of a call
+// that was given up because something temporary lasted longer than
+// Options.Patience. The same call may succeed later.
+var ErrPatience = errors.New("gave up waiting")
+
+// Error is what the portal said instead of a result, or what came in the place
+// of an answer. Its texts never have the webhook's secret.
+type Error struct {
+	// Code is one of the constants, or another one of the portal's; numbers
+	// stand as their digits, and "" is a code too.
+	Code string
+	// Description is the portal's text, bounded in length.
+	Description string
+	// Status is the HTTP status, 0 if there was no answer; for a command of a
+	// batch, that of the batch.
+	Status int
+	// Method is what was called.
+	Method string
+	// Key is the command's key, if it was one of a batch.
+	Key string
+
+	where place
+}
+
+// Class says what the error means. For a code that is not in the table it is
+// Reject: by then the call was repeated.
+func (e *Error) Class() Class {
+	r, _ := ruleFor(e.Code, e.where, e.Status)
+	return r.class
+}
+
+// known reports whether the table has the error's code.
+func (e *Error) known() bool {
+	_, known := ruleFor(e.Code, e.where, e.Status)
+	return known
+}
+
+// Hint tells the user what to do about an error of class Stop or Refresh. It
+// is "" for the others.
+func (e *Error) Hint() string {
+	r, _ := ruleFor(e.Code, e.where, e.Status)
+	if strings.Contains(r.hint, "%q") {
+		return fmt.Sprintf(r.hint, scopeOf(e.Method))
+	}
+	return r.hint
+}
+
+// Error gives method, code, text and status on one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Method)
+	if e.Key != "" {
+		fmt.Fprintf(&b, " (%s)", e.Key)
+	}
+	switch {
+	case e.Code != "" && e.Description != "":
+		fmt.Fprintf(&b, ": %s: %s", e.Code, e.Description)
+	case e.Code != "" || e.Description != "":
+		fmt.Fprintf(&b, ": %s%s", e.Code, e.Description)
+	default:
+		b.WriteString(": an error without code and text")
+	}
+	if e.Status != 0 && e.Status != 200 {
+		fmt.Fprintf(&b, " (HTTP %d)", e.Status)
+	}
+	return b.String()
+}
+
+// LogValue gives the fields for slog.
+func (e *Error) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("method", e.Method), slog.String("code", e.Code),
+		slog.String("text", e.Description), slog.Int("status", e.Status))
+}
+
+// descriptionLimit bounds what is kept of a foreign text.
+const descriptionLimit = 400
+
+// oneLine makes a foreign text fit for a log line: without the secret, without
+// control characters, and bounded.
+func oneLine(text string, secret Secret) string {
+	text = strings.Join(strings.FieldsFunc(secret.redact(text), func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
+	if len(text) > descriptionLimit {
+		text = strings.ToValidUTF8(text[:descriptionLimit], "") + "…"
+	}
+	return text
+}

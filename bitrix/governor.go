@@ -1,0 +1,128 @@
+package bitrix
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// governor is the one place where a client waits for a portal's limits. Three
+// parts decide, each on its own: the rate gate when a request may be sent, the
+// budgets what it may ask for, the sizes how much of it. It is safe for
+// concurrent use.
+type governor struct {
+	limits  Limits
+	rate    *rateGate
+	budgets *budgets
+	sizes   *sizes
+	slots   chan struct{} // one for each request under way
+	flying  atomic.Int64
+	// answered is when the last good answer came, in nanoseconds since 1970.
+	answered atomic.Int64
+}
+
+func newGovernor(limits Limits, log *slog.Logger) *governor {
+	limits = limits.withDefaults()
+	return &governor{
+		limits:  limits,
+		rate:    newRateGate(limits.Rate*limits.Share, float64(limits.Burst)*limits.Share, log),
+		budgets: newBudgets(limits.Operating, limits.Window, log),
+		sizes:   newSizes(),
+		slots:   make(chan struct{}, limits.Concurrency),
+	}
+}
+
+// ticket is the permission to send one request.
+type ticket struct {
+	needs  []need
+	stakes []stake
+	sent   time.Time
+}
+
+// acquire waits until a request with these needs may be sent, and says how long
+// it took. The ticket must be given to leave, and then to settle.
+//
+// The order of the waits: a request that waits for a budget holds up nobody who
+// does not want the same, so that comes first; a slot is nothing anybody waits
+// for long; and the token comes last, since it must be used at once.
+func (g *governor) acquire(ctx context.Context, needs []need) (*ticket, time.Duration, error) {
+	start := time.Now()
+	stakes, err := g.budgets.take(ctx, needs)
+	if err != nil {
+		return nil, time.Since(start), err
+	}
+	select {
+	case g.slots <- struct{}{}:
+	case <-ctx.Done():
+		g.budgets.end(stakes, start, nil)
+		return nil, time.Since(start), context.Cause(ctx)
+	}
+	if err := g.rate.wait(ctx); err != nil {
+		<-g.slots
+		g.budgets.end(stakes, start, nil)
+		return nil, time.Since(start), err
+	}
+	g.flying.Add(1)
+	now := time.Now()
+	return &ticket{needs, stakes, now}, now.Sub(start), nil
+}
+
+// leave makes room for the next request: the answer is there, or will not come.
+func (g *governor) leave(*ticket) {
+	g.flying.Add(-1)
+	<-g.slots
+}
+
+// settle books what the request has cost; see budgets.end.
+func (g *governor) settle(t *ticket, told map[string]spent) {
+	g.budgets.end(t.stakes, t.sent, told)
+}
+
+// Gauge is the state of a client's limits at an instant, for a progress line.
+type Gauge struct {
+	// Tokens of Burst can be spent at once; Rate a second come back. All 0
+	// without a rate limit.
+	Tokens, Burst, Rate float64
+	// Slowed: Rate is below the configured one, since the portal has refused a
+	// request.
+	Slowed bool
+	// Methods are those called so far, by name.
+	Methods []MethodGauge
+	// InFlight requests are under way; ForRate and ForOperating are how many
+	// wait for the one limit and for the other.
+	InFlight, ForRate, ForOperating int
+	// Binding is what the client waits for: "rate", "operating", "latency" (the
+	// portal's answers), or "none".
+	Binding string
+}
+
+func (g *governor) gauge() Gauge {
+	rate := g.rate.state()
+	methods, queued := g.budgets.state()
+	gauge := Gauge{
+		Tokens: rate.tokens, Burst: rate.room, Rate: rate.rate, Slowed: rate.slowed,
+		Methods: methods, InFlight: int(g.flying.Load()), ForRate: rate.queued, ForOperating: queued,
+	}
+	switch {
+	case gauge.ForRate > 0:
+		gauge.Binding = "rate"
+	case gauge.ForOperating > 0:
+		gauge.Binding = "operating"
+	case gauge.InFlight > 0:
+		gauge.Binding = "latency"
+	default:
+		gauge.Binding = "none"
+	}
+	return gauge
+}
+
+// waits is for how long anybody waited for a token, and for a budget.
+func (g *governor) waits() (rate, operating time.Duration) {
+	return g.rate.waiting(), g.budgets.waiting()
+}
+
+func (g *governor) close() {
+	g.rate.close()
+	g.budgets.close()
+}

@@ -1,0 +1,27 @@
+package bitrix
+
+import "context"
+
+// govern is the layer that waits until the portal's limits allow the request.
+// Each attempt pays, and waits, anew; an attempt that got no answer is settled
+// here, any other one where its answer is read.
+func govern(g *governor, count *counters, next handler) handler {
+	return func(ctx context.Context, x *exchange) (*answer, error) {
+		t, waited, err := g.acquire(ctx, x.needs)
+		x.waited += waited
+		if err != nil {
+			return nil, err
+		}
+		x.attempts++
+		count.requests.Add(1)
+		a, err := next(ctx, x)
+		g.leave(t)
+		if err != nil {
+			// The portal may have done its work all the same, and charge it.
+			g.settle(t, map[string]spent{})
+			return nil, err
+		}
+		a.ticket = t
+		return a, nil
+	}
+}

@@ -1,0 +1,127 @@
+package bitrix
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Times and sizes of one HTTP request.
+const (
+	dialTimeout = 10 * time.Second
+	tlsTimeout  = 10 * time.Second
+	// headerTimeout: the cloud cuts a request at 60 s, so nothing comes later.
+	headerTimeout  = 65 * time.Second
+	requestTimeout = 70 * time.Second
+	// slowFailure is after how long a request without an answer is taken to
+	// have been too much, and not the connection too weak.
+	slowFailure = 30 * time.Second
+	// maxAnswer bounds an answer after decompression. 50 commands of 50 rows of
+	// 45 fields are some 5 MiB.
+	maxAnswer = 64 << 20
+)
+
+// newTransport makes a transport that keeps a connection for each request that
+// may be under way.
+func newTransport(concurrency int) *http.Transport {
+	return &http.Transport{
+		// A proxy of the environment is how many networks are left at all; it
+		// sees the portal's host, and nothing else of an https request.
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          concurrency,
+		MaxIdleConnsPerHost:   concurrency,
+		MaxConnsPerHost:       concurrency,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   tlsTimeout,
+		ResponseHeaderTimeout: headerTimeout,
+		// Decompressed here, where the size is watched.
+		DisableCompression: true,
+	}
+}
+
+// sendHTTP is the innermost layer: one POST, and its answer read to the end.
+// Redirects are answers here. Its errors never have the address in them, and
+// none wraps what net/http gave: its texts quote what must not be quoted.
+func sendHTTP(transport http.RoundTripper, secret Secret, agent string, count *counters) handler {
+	return func(ctx context.Context, x *exchange) (*answer, error) {
+		start := time.Now()
+		timed, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		a, err := post(timed, transport, x.url, x.body, agent)
+		switch {
+		case err == nil:
+			a.received = time.Now()
+			count.sent.Add(int64(len(x.body)))
+			count.received.Add(int64(len(a.body)))
+			return a, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, errTooLarge):
+			return nil, x.failure(CodeTooLarge, err.Error())
+		case time.Since(start) >= slowFailure:
+			return nil, x.failure(CodeTimeout, fmt.Sprintf("no answer after %.0f s: %s",
+				time.Since(start).Seconds(), oneLine(err.Error(), secret)))
+		}
+		return nil, x.failure(CodeNoAnswer, oneLine(err.Error(), secret))
+	}
+}
+
+// post sends body to url. Redirects are not followed.
+func post(ctx context.Context, transport http.RoundTripper, url string, body []byte, agent string) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept-Encoding", "gzip")
+	req.Header.Set("User-Agent", agent)
+	// The transport, not an http.Client: no redirects, cookies or url.Error.
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	a := &answer{status: resp.StatusCode}
+	a.date, _ = http.ParseTime(resp.Header.Get("Date"))
+	if isRedirect(resp.StatusCode) {
+		a.location = resp.Header.Get("Location")
+	}
+	a.body, err = readAll(resp)
+	return a, err
+}
+
+var errTooLarge = fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)
+
+// readAll reads a body, decompressed, up to maxAnswer.
+func readAll(resp *http.Response) ([]byte, error) {
+	var r io.Reader = resp.Body
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, fmt.Errorf("decompress the answer: %w", err)
+		}
+		r = z
+	}
+	var b bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n < maxAnswer {
+		b.Grow(int(n) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(r, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if n > maxAnswer {
+		return nil, errTooLarge
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,50 @@
+package bitrix
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// retry is the layer that repeats what may pass, by the class of the error.
+// What it leaves to its caller is final, or needs another request: CallSingly
+// and SmallerBatch.
+func retry(limit time.Duration, g *governor, count *counters, next handler) handler {
+	return func(ctx context.Context, x *exchange) (*answer, error) {
+		began := time.Now()
+		p := newPatience(limit)
+		for {
+			start, waited := time.Now(), x.waited
+			a, err := next(ctx, x)
+			var e *Error
+			if err == nil || !errors.As(err, &e) {
+				return a, err
+			}
+			p.spend(time.Since(start) - (x.waited - waited))
+			switch class := e.Class(); {
+			case class == SlowDown || class == WaitBudget:
+				// The next attempt waits in the governor for as long as it takes,
+				// unless limits are all that the portal has left to say.
+				last := time.Unix(0, g.answered.Load())
+				if last.Before(began) {
+					last = began
+				}
+				if took := time.Since(last); took > limit+g.limits.Window {
+					return nil, exhausted(took, e)
+				}
+			case class == Retry || !e.known():
+				if !e.known() {
+					if p.unknown++; p.unknown == unknownAttempts {
+						return nil, e
+					}
+				}
+				if err := p.pause(ctx, e); err != nil {
+					return nil, err
+				}
+			default:
+				return nil, e
+			}
+			count.retries.Add(1)
+		}
+	}
+}

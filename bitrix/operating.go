@@ -1,0 +1,284 @@
+package bitrix
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// batchMethod is the method that a batch is called by, and may be charged to.
+const batchMethod = "batch"
+
+// need is what a request asks of a method's budget.
+type need struct {
+	method   string
+	commands int
+}
+
+// budgets holds requests back that would overdraw a method's operating budget.
+// Methods are budgeted apart: a request waits for those only that it needs,
+// behind those only that need one of the same. It is safe for concurrent use.
+type budgets struct {
+	log            *slog.Logger
+	budget, window time.Duration
+
+	mu       sync.Mutex
+	accounts map[string]*account
+	queue    []*applicant
+	timer    *time.Timer
+	waited   stopwatch
+}
+
+// applicant is a request that waits for its methods' budgets.
+type applicant struct {
+	stake   []stake
+	ready   chan struct{}
+	granted bool
+}
+
+// stake is what a request under way has in flight on one account.
+type stake struct {
+	account  *account
+	method   string
+	commands int
+	cost     float64
+}
+
+// newBudgets makes the gate. A budget of 0 limits nothing until the portal
+// itself refuses a method.
+func newBudgets(budget, window time.Duration, log *slog.Logger) *budgets {
+	return &budgets{log: log, budget: budget, window: window, accounts: map[string]*account{}}
+}
+
+// account gives the method's account. b.mu is held.
+func (b *budgets) account(method string) *account {
+	a := b.accounts[method]
+	if a == nil {
+		a = &account{budget: b.budget, window: b.window}
+		b.accounts[method] = a
+	}
+	return a
+}
+
+// take returns once all the budgets have room for the needs, and what is then
+// in flight on them; or ctx's cause. What it returns must come back by end.
+func (b *budgets) take(ctx context.Context, needs []need) ([]stake, error) {
+	p := &applicant{ready: make(chan struct{})}
+	b.mu.Lock()
+	var sum float64
+	for _, n := range needs {
+		if n.method != batchMethod {
+			a := b.account(n.method)
+			p.stake = append(p.stake, stake{a, n.method, n.commands, a.estimate(n.commands)})
+			sum += p.stake[len(p.stake)-1].cost
+		}
+	}
+	for _, n := range needs {
+		if n.method == batchMethod {
+			// What a batch costs is what its commands cost.
+			p.stake = append(p.stake, stake{b.account(batchMethod), batchMethod, n.commands, sum})
+		}
+	}
+	b.queue = append(b.queue, p)
+	b.admit()
+	if !p.granted {
+		b.waited.start()
+	}
+	b.mu.Unlock()
+	select {
+	case <-p.ready:
+		return p.stake, nil
+	default:
+	}
+	select {
+	case <-p.ready:
+		return p.stake, nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.granted {
+		for _, s := range p.stake {
+			s.account.end(time.Now(), s.cost, 0, 0)
+		}
+	} else {
+		b.queue = slices.DeleteFunc(b.queue, func(q *applicant) bool { return q == p })
+	}
+	b.admit()
+	return nil, context.Cause(ctx)
+}
+
+// admit lets everyone go who may, in their order, and sets the timer for the
+// next instant at which another one may.
+func (b *budgets) admit() {
+	now := time.Now()
+	var again time.Time
+	held := map[*account]bool{} // somebody waits for these
+	kept := b.queue[:0]
+	for _, p := range b.queue {
+		next, ok := p.tryStart(now, held)
+		if ok {
+			p.granted = true
+			close(p.ready)
+			continue
+		}
+		kept = append(kept, p)
+		if !next.IsZero() && (again.IsZero() || next.Before(again)) {
+			again = next
+		}
+	}
+	clear(b.queue[len(kept):])
+	b.queue = kept
+	if len(b.queue) == 0 {
+		b.waited.stop()
+	}
+	switch {
+	case again.IsZero():
+		if b.timer != nil {
+			b.timer.Stop()
+		}
+	case b.timer == nil:
+		b.timer = time.AfterFunc(again.Sub(now), b.tick)
+	default:
+		b.timer.Reset(again.Sub(now))
+	}
+}
+
+// tryStart starts the request if all its accounts admit it. If not, those that
+// do not are held against later requests: who came first goes first.
+func (p *applicant) tryStart(now time.Time, held map[*account]bool) (again time.Time, ok bool) {
+	probes := make([]bool, len(p.stake))
+	ok = true
+	for i, s := range p.stake {
+		if held[s.account] {
+			ok = false
+			continue
+		}
+		admitted, probe, next := s.account.admits(now, s.cost)
+		probes[i] = probe
+		if admitted {
+			continue
+		}
+		ok = false
+		held[s.account] = true
+		// All of its accounts must admit it, so the latest counts.
+		if next.After(again) {
+			again = next
+		}
+	}
+	if ok {
+		for i, s := range p.stake {
+			s.account.start(now, s.cost, probes[i])
+		}
+	}
+	return again, ok
+}
+
+// tick runs in the timer's goroutine, which ends with it.
+func (b *budgets) tick() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.admit()
+}
+
+// spent is what an answer tells about one method.
+type spent struct {
+	done      int       // commands that the portal worked on
+	known     int       // those of them that cost is for
+	cost      float64   // seconds
+	counted   bool      // there was a counter
+	operating float64   // and this is it
+	reset     time.Time // on our clock; zero: not told
+	refused   bool      // some of its commands, for want of budget
+}
+
+// total is what all the commands have cost, as far as known.
+func (s spent) total(estimate float64) float64 {
+	switch {
+	case s.known > 0:
+		return s.cost * float64(max(s.done, s.known)) / float64(s.known)
+	case s.done > 0:
+		return estimate
+	}
+	return 0
+}
+
+// end gives back what take gave, along with what the answer to the request,
+// sent at sent, told. A method that told does not have is taken to have cost
+// what was estimated; with told nil the portal did nothing at all.
+func (b *budgets) end(stakes []stake, sent time.Time, told map[string]spent) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for _, s := range stakes {
+		t, ok := told[s.method]
+		if !ok {
+			cost := s.cost
+			if told == nil {
+				cost = 0
+			}
+			s.account.end(now, s.cost, cost, 0)
+			continue
+		}
+		if t.done > 0 {
+			s.account.seen, s.account.wary = true, false
+		}
+		if t.counted {
+			s.account.report(t.operating, t.reset, sent)
+		}
+		s.account.end(now, s.cost, t.total(s.cost), t.done)
+		if t.refused && s.account.exhausted(now) {
+			b.log.Info("the portal refuses a method for want of operating budget", "method", s.method, "until", s.account.blocked.UTC())
+		}
+	}
+	b.admit()
+}
+
+// MethodGauge is a method's operating budget at an instant.
+type MethodGauge struct {
+	Method string
+	// Used is what counts against Budget, requests in flight included.
+	Used, Budget time.Duration
+	// ResetAt is when the oldest basket falls out, on our clock; zero if the
+	// portal has not told.
+	ResetAt time.Time
+	// Blocked: the portal has refused the method, and ResetAt has not come.
+	Blocked bool
+}
+
+// state gives the accounts in the order of their names, and how many wait.
+func (b *budgets) state() (methods []MethodGauge, queued int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for method, a := range b.accounts {
+		g := MethodGauge{Method: method, Budget: a.budget, ResetAt: a.reset, Blocked: now.Before(a.blocked)}
+		if a.counted {
+			g.Used = time.Duration(a.used(now) * float64(time.Second))
+		}
+		if g.Blocked {
+			g.ResetAt = a.blocked
+		}
+		methods = append(methods, g)
+	}
+	slices.SortFunc(methods, func(x, y MethodGauge) int { return strings.Compare(x.Method, y.Method) })
+	return methods, len(b.queue)
+}
+
+func (b *budgets) waiting() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waited.total()
+}
+
+// close stops the timer. Those who wait go on waiting for their context.
+func (b *budgets) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+}

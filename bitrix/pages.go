@@ -1,0 +1,203 @@
+package bitrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// Pages walks a list by ascending id, from behind after, in chains of pages:
+// one request brings up to 50 of them. While the caller looks at one chain's
+// pages the next is under way; it is cancelled, and waited for, when the caller
+// stops. The pages' ids ascend strictly over the whole walk. The last pair may
+// be an error, with an empty Page.
+//
+// What is created behind the walk's position while it goes on is in it, what is
+// deleted is not.
+func (c *Client) Pages(ctx context.Context, l Listing, after int64) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		chains := make(chan chainOfPages)
+		// The goroutine owns the walk. It ends with the list, with an error, or
+		// with ctx; in each case it closes chains.
+		go func() {
+			defer close(chains)
+			w := &walk{c: c, list: l, cursor: after, length: firstChain, counted: -1, patience: newPatience(c.patience)}
+			for !w.ended {
+				pages, err := w.next(ctx)
+				select {
+				case chains <- chainOfPages{pages, err}:
+				case <-ctx.Done():
+					return
+				}
+				if err != nil {
+					return
+				}
+			}
+		}()
+		defer func() {
+			cancel()
+			for range chains { // until it is closed
+			}
+		}()
+		for chain := range chains {
+			for _, page := range chain.pages {
+				if !yield(page, nil) {
+					return
+				}
+			}
+			if chain.err != nil {
+				yield(Page{}, chain.err)
+				return
+			}
+		}
+		if err := context.Cause(ctx); err != nil {
+			yield(Page{}, err)
+		}
+	}
+}
+
+type chainOfPages struct {
+	pages []Page
+	err   error
+}
+
+// walk is where a listing is. It belongs to one goroutine.
+type walk struct {
+	c        *Client
+	list     Listing
+	cursor   int64
+	length   int   // of the next chain
+	broken   int   // how often a cursor within a chain did not resolve
+	asked    bool  // a first page has come
+	listed   int64 // elements so far
+	counted  int64 // elements in all, by the portal's count, or -1
+	ended    bool
+	stalls   int // attempts in a row that brought nothing that holds
+	patience *patience
+}
+
+// maxStalls is how often a page is asked for that does not hold. That it does
+// not is no passing trouble, but a portal may answer one request oddly.
+const maxStalls = 3
+
+// next gives the next chain's pages, repeating what may pass. After an error, or
+// with w.ended, it must not be called again.
+func (w *walk) next(ctx context.Context) ([]Page, error) {
+	started := time.Now()
+	for {
+		start := time.Now()
+		k, waited, err := w.ask(ctx)
+		w.patience.spend(time.Since(start) - waited)
+		if err == nil {
+			err = k.err
+			if len(k.pages) > 0 || k.ended {
+				w.advance(k)
+				return k.pages, nil
+			}
+		}
+		if err == nil {
+			err = errStall // a page that is neither short nor anything else
+		}
+		if err := w.survive(ctx, err, started); err != nil {
+			return nil, fmt.Errorf("list %s after %d: %w", w.list.Method, w.cursor, err)
+		}
+		w.c.counters.retries.Add(1)
+	}
+}
+
+// ask gets the next chain, or a single page where the method is not batched.
+func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
+	count := !w.asked
+	if w.c.isSingle(w.list.Method) {
+		cmd := w.list.chain(w.cursor, 1, count)[0]
+		r, waited, err := w.c.single(ctx, cmd)
+		if err != nil {
+			return links{}, waited, err
+		}
+		return w.list.cut([]Result{r}, w.cursor), waited, nil
+	}
+	n := min(w.length, w.c.governor.sizes.limit(w.list.Method))
+	results, waited, err := w.c.request(ctx, w.list.chain(w.cursor, n, count))
+	if err != nil {
+		return links{}, waited, err
+	}
+	return w.list.cut(results, w.cursor), waited, nil
+}
+
+// advance takes what holds.
+func (w *walk) advance(k links) {
+	w.patience.restore()
+	w.stalls = 0
+	for i, p := range k.pages {
+		w.listed += int64(len(p.IDs))
+		if w.asked {
+			k.pages[i].Total = -1
+		} else {
+			w.asked, w.counted = true, p.Total
+		}
+	}
+	w.c.counters.commands.Add(int64(len(k.pages)))
+	w.cursor = k.cursor
+	// A short page is the end, unless the portal itself has counted more and
+	// left some out. Then the walk goes on until a page is empty.
+	w.ended = k.ended && (w.listed >= w.counted || len(k.pages) == 0)
+	w.length = min(w.length*chainGrowth, maxCommands)
+	if k.err != nil && len(k.pages) > 0 {
+		if errors.Is(k.err, errStall) {
+			// The page before was full, and yet its last id was not taken for
+			// a cursor. A portal that never does is walked page by page.
+			w.broken++
+		}
+		w.length = 1
+	}
+	if w.broken >= maxStalls {
+		w.length = 1
+	}
+}
+
+// survive decides whether to ask again after err, and pauses if so.
+func (w *walk) survive(ctx context.Context, err error, started time.Time) error {
+	var e *Error
+	switch {
+	case errors.Is(err, ErrPatience) || ctx.Err() != nil:
+		return err
+	case !errors.As(err, &e):
+		if !errors.Is(err, errStall) && !errors.Is(err, errShape) {
+			return err
+		}
+		if w.stalls++; w.stalls == maxStalls {
+			return err
+		}
+		return w.patience.pause(ctx, err)
+	}
+	class := e.Class()
+	switch {
+	case class == CallSingly && e.where != inCall:
+		w.c.callSingly(w.list.Method)
+		return nil
+	case class == SmallerBatch:
+		if e.Code == CodeTimeout {
+			return w.patience.pause(ctx, e)
+		}
+		if w.c.governor.sizes.limit(w.list.Method) > 1 || w.length > 1 {
+			w.length = 1
+			return nil
+		}
+	case class == SlowDown || class == WaitBudget:
+		if took := time.Since(started); took > w.c.patience+w.c.governor.limits.Window {
+			return exhausted(took, e)
+		}
+		return nil
+	case !e.known() && e.where == inCommand:
+		if w.patience.unknown++; w.patience.unknown >= unknownAttempts {
+			return e
+		}
+		return w.patience.pause(ctx, e)
+	case class == Retry && e.where == inCommand:
+		return w.patience.pause(ctx, e)
+	}
+	return e
+}

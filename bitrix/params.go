@@ -1,0 +1,139 @@
+package bitrix
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Params are a method's parameters. Values may be string, int, int64, bool,
+// []string, []int64, []any and Params, to any reasonable depth; anything else
+// is an error of the call. Outside a batch they travel as JSON, inside one as
+// a PHP query; both forms have their keys sorted, so that equal parameters are
+// equal bytes.
+type Params map[string]any
+
+// paramsDepth bounds nesting: a Params that contains itself must not hang.
+const paramsDepth = 16
+
+// appendJSON appends v as JSON.
+func appendJSON(b []byte, v any, depth int) ([]byte, error) {
+	if depth > paramsDepth {
+		return nil, fmt.Errorf("parameters: nested deeper than %d", paramsDepth)
+	}
+	var err error
+	switch v := v.(type) {
+	case string:
+		// Bytes that are not UTF-8 become U+FFFD; the portal would refuse them.
+		b, _ = jsontext.AppendQuote(b, v)
+	case int:
+		b = strconv.AppendInt(b, int64(v), 10)
+	case int64:
+		b = strconv.AppendInt(b, v, 10)
+	case bool:
+		b = strconv.AppendBool(b, v)
+	case []string:
+		b, err = appendJSONList(b, v, depth)
+	case []int64:
+		b, err = appendJSONList(b, v, depth)
+	case []any:
+		b, err = appendJSONList(b, v, depth)
+	case Params:
+		b = append(b, '{')
+		for i, key := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b, _ = jsontext.AppendQuote(b, key)
+			b = append(b, ':')
+			if b, err = appendJSON(b, v[key], depth+1); err != nil {
+				return nil, err
+			}
+		}
+		b = append(b, '}')
+	default:
+		return nil, fmt.Errorf("parameters: a value of type %T: want string, int, int64, bool, a list or Params", v)
+	}
+	return b, err
+}
+
+func appendJSONList[T any](b []byte, list []T, depth int) ([]byte, error) {
+	b = append(b, '[')
+	var err error
+	for i, v := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if b, err = appendJSON(b, any(v), depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+// appendQuery appends p as PHP reads a query: a[b][0]=c. Booleans are 1 and 0,
+// as PHP itself writes them. An empty map has no spelling there and is left
+// out; an empty list is an error, since a filter that is left out would match
+// everything instead of nothing.
+func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
+	if depth > paramsDepth {
+		return nil, fmt.Errorf("parameters: nested deeper than %d", paramsDepth)
+	}
+	var text string
+	switch v := v.(type) {
+	case string:
+		text = v
+	case int:
+		text = strconv.Itoa(v)
+	case int64:
+		text = strconv.FormatInt(v, 10)
+	case bool:
+		text = "0"
+		if v {
+			text = "1"
+		}
+	case []string:
+		return appendQueryList(b, prefix, v, depth)
+	case []int64:
+		return appendQueryList(b, prefix, v, depth)
+	case []any:
+		return appendQueryList(b, prefix, v, depth)
+	case Params:
+		var err error
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			name := url.QueryEscape(key)
+			if prefix != "" {
+				name = prefix + url.QueryEscape("["+key+"]")
+			}
+			if b, err = appendQuery(b, name, v[key], depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return b, nil
+	default:
+		return nil, fmt.Errorf("parameters: a value of type %T: want string, int, int64, bool, a list or Params", v)
+	}
+	if len(b) > 0 {
+		b = append(b, '&')
+	}
+	b = append(append(b, prefix...), '=')
+	return append(b, url.QueryEscape(text)...), nil
+}
+
+func appendQueryList[T any](b []byte, prefix string, list []T, depth int) ([]byte, error) {
+	if len(list) == 0 {
+		return nil, fmt.Errorf("parameters: an empty list cannot be sent in a batch")
+	}
+	var err error
+	for i, v := range list {
+		name := prefix + url.QueryEscape("["+strconv.Itoa(i)+"]")
+		if b, err = appendQuery(b, name, any(v), depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}

@@ -1,0 +1,64 @@
+package bitrix
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	// defaultPatience outlasts a portal's update, or a router's.
+	defaultPatience = 30 * time.Minute
+	firstPause      = 500 * time.Millisecond
+	longestPause    = 30 * time.Second
+)
+
+// patience is how long a call goes on against something temporary. It is spent
+// by attempts and by the pauses between them, not by waits for limits, and is
+// whole again after each success. It belongs to one goroutine.
+type patience struct {
+	limit, spent time.Duration
+	unknown      int // attempts in a row that ended in an unknown code
+	curve        backoff.ExponentialBackOff
+}
+
+func newPatience(limit time.Duration) *patience {
+	return &patience{limit: limit, curve: backoff.ExponentialBackOff{
+		InitialInterval: firstPause, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: longestPause,
+	}}
+}
+
+// restore makes patience whole.
+func (p *patience) restore() {
+	p.spent, p.unknown = 0, 0
+	p.curve.Reset()
+}
+
+// spend takes the time that an attempt took.
+func (p *patience) spend(took time.Duration) { p.spent += took }
+
+// pause waits before the next attempt, each time longer. It returns ctx's
+// cause, or, when patience has run out, an error that wraps ErrPatience and the
+// cause of the last attempt's failure.
+func (p *patience) pause(ctx context.Context, cause error) error {
+	if p.spent >= p.limit {
+		return exhausted(p.spent, cause)
+	}
+	d := min(p.curve.NextBackOff(), longestPause, p.limit-p.spent)
+	p.spent += d
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// exhausted is the error of a call that was given up.
+func exhausted(after time.Duration, cause error) error {
+	return fmt.Errorf("%w after %v: %w", ErrPatience, after.Round(time.Second), cause)
+}

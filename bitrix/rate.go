@@ -1,0 +1,280 @@
+package bitrix
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+)
+
+// The rate gate's constants.
+const (
+	// travelSpread is how much later than another one a request may arrive that
+	// was sent at the same time. The portal counts arrivals, the gate sends:
+	// requests that were sent a token apart may arrive closer together, by rate ×
+	// travelSpread tokens. So that many tokens of the burst are never spent. One
+	// token at 2/s is even half a second of spread, two handshakes' worth.
+	travelSpread = 250 * time.Millisecond
+	// slackShare bounds that slack to a part of the burst: it is time lost for
+	// good, once, at the start. For 125 requests at 2/s with a burst of 50, one
+	// token is 1.3 % of the least time.
+	slackShare = 0.1
+	// recoverySteps is how many requests bring the rate from nothing to the full
+	// one, by equal steps. Where someone else takes the other half, the rate
+	// swings between 2/3 and 4/3 of what is left, and one request in
+	// recoverySteps/3 is refused: 0.75 %.
+	recoverySteps = 400
+	// slowestShare is the least part of the full rate that refusals can leave.
+	slowestShare = 1.0 / 64
+	// observed is how far back an unlimited gate looks that was refused.
+	observed = 10 * time.Second
+)
+
+// rateGate lets requests pass as the portal's own counter would: burst at once,
+// then rate a second, in the order in which they came. It is safe for
+// concurrent use.
+//
+// The portal's counter rises by one a request, falls by Y a second, and may not
+// pass X. A token bucket of X tokens that fills by Y a second is its mirror:
+// who spends every token at once is done in (n-X)/Y, and nobody can be sooner.
+type rateGate struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	full   float64 // the configured rate; 0: no limit
+	burst  float64 // the configured burst
+	rate   float64 // the rate now: full, or less after a refusal
+	tokens float64
+	at     time.Time // tokens are as of then
+	cutAt  time.Time // of the last refusal that lowered the rate
+	slowed bool
+	limit  bool // a limit was configured
+	passed []time.Time
+	queue  []*passing
+	timer  *time.Timer
+	waited stopwatch
+}
+
+// passing is a request that waits for its token.
+type passing struct{ ready chan struct{} }
+
+// newRateGate makes a gate. A rate or a burst of 0 means no limit.
+func newRateGate(rate, burst float64, log *slog.Logger) *rateGate {
+	g := &rateGate{log: log, at: time.Now()}
+	if rate > 0 && burst > 0 {
+		g.limit = true
+		g.full, g.rate, g.burst = rate, rate, burst
+		g.tokens = g.room()
+	}
+	return g
+}
+
+// room is how many tokens the bucket holds. While slowed, others use the
+// portal too, and what would be saved up is theirs: one token, no burst.
+func (g *rateGate) room() float64 {
+	if g.slowed {
+		return 1
+	}
+	slack := min(max(1, g.full*travelSpread.Seconds()), max(1, g.burst*slackShare))
+	return max(1, g.burst-slack)
+}
+
+// wait returns once a token is spent for the caller, or with ctx's cause.
+func (g *rateGate) wait(ctx context.Context) error {
+	g.mu.Lock()
+	p := &passing{ready: make(chan struct{})}
+	g.queue = append(g.queue, p)
+	g.dispatch()
+	if len(g.queue) > 0 {
+		g.waited.start()
+	}
+	g.mu.Unlock()
+	select {
+	case <-p.ready:
+		return nil
+	default:
+	}
+	select {
+	case <-p.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, q := range g.queue {
+		if q == p {
+			g.queue = append(g.queue[:i], g.queue[i+1:]...)
+			g.dispatch()
+			return context.Cause(ctx)
+		}
+	}
+	// The token came at the same moment, and goes back.
+	g.tokens = min(g.room(), g.tokens+1)
+	g.dispatch()
+	return context.Cause(ctx)
+}
+
+// fill brings tokens up to now.
+func (g *rateGate) fill(now time.Time) {
+	g.tokens = min(g.room(), g.tokens+now.Sub(g.at).Seconds()*g.rate)
+	g.at = now
+}
+
+// nearlyOne forgives the rounding of a sum of floats.
+const nearlyOne = 1 - 1e-9
+
+// dispatch hands out the tokens there are and sets the timer for the next one.
+func (g *rateGate) dispatch() {
+	now := time.Now()
+	if g.full == 0 {
+		for len(g.queue) > 0 {
+			g.pass(now)
+		}
+		g.waited.stop()
+		return
+	}
+	g.fill(now)
+	for len(g.queue) > 0 && g.tokens >= nearlyOne {
+		g.tokens--
+		g.pass(now)
+		g.recover()
+	}
+	if len(g.queue) == 0 {
+		g.waited.stop()
+		if g.timer != nil {
+			g.timer.Stop()
+		}
+		return
+	}
+	next := time.Duration(math.Ceil((nearlyOne - g.tokens) / g.rate * float64(time.Second)))
+	if g.timer == nil {
+		g.timer = time.AfterFunc(next, g.tick)
+	} else {
+		g.timer.Reset(next)
+	}
+}
+
+// tick runs in the timer's goroutine, which ends with it.
+func (g *rateGate) tick() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dispatch()
+}
+
+// pass lets the first of the queue go.
+func (g *rateGate) pass(now time.Time) {
+	close(g.queue[0].ready)
+	g.queue[0] = nil
+	g.queue = g.queue[1:]
+	if !g.limit {
+		g.passed = append(g.passed, now)
+		for now.Sub(g.passed[0]) > observed {
+			g.passed = g.passed[1:]
+		}
+	}
+}
+
+// recover raises the rate by a step, up to the full one.
+func (g *rateGate) recover() {
+	if !g.slowed {
+		return
+	}
+	g.rate = min(g.full, g.rate+g.full/recoverySteps)
+	if g.rate < g.full {
+		return
+	}
+	g.slowed = false
+	g.log.Info("back to the full request rate", "rate", g.full)
+	if !g.limit {
+		g.full, g.rate = 0, 0 // no limit was configured: see whether there is one
+	}
+}
+
+// refused notes that the portal refused a request that was sent at sent: it
+// counts more than we do, so others use it too. The bucket is emptied and the
+// rate halved, once for all the requests that were under way at the time.
+func (g *rateGate) refused(sent time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	if !sent.After(g.cutAt) && !g.cutAt.IsZero() {
+		return
+	}
+	if g.full == 0 {
+		// A portal that was said to have no limit has one: try what it took.
+		since := max(1, now.Sub(g.passed[0]).Seconds())
+		g.full = max(1, float64(len(g.passed))/since)
+		g.rate = g.full
+		g.at = now
+	}
+	g.fill(now)
+	g.cutAt = now
+	g.tokens = 0
+	g.rate = max(g.rate/2, g.full*slowestShare)
+	if !g.slowed {
+		g.slowed = true
+		g.log.Warn("the portal refused a request: others use it too; slowing down", "rate", g.rate, "full_rate", g.full)
+	}
+	g.dispatch()
+}
+
+// rateState is the gate's part of a Gauge.
+type rateState struct {
+	tokens, room, rate float64
+	slowed             bool
+	queued             int
+}
+
+func (g *rateGate) state() rateState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := rateState{slowed: g.slowed, queued: len(g.queue)}
+	if g.full > 0 {
+		g.fill(time.Now())
+		s.tokens, s.room, s.rate = g.tokens, g.room(), g.rate
+	}
+	return s
+}
+
+func (g *rateGate) waiting() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waited.total()
+}
+
+// close stops the timer. Those who wait go on waiting for their context.
+func (g *rateGate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+}
+
+// stopwatch adds up the time during which at least one waited: the share of a
+// run that a limit has cost, which the sum over all who waited would not tell.
+type stopwatch struct {
+	sum  time.Duration
+	from time.Time
+}
+
+func (w *stopwatch) start() {
+	if w.from.IsZero() {
+		w.from = time.Now()
+	}
+}
+
+func (w *stopwatch) stop() {
+	if !w.from.IsZero() {
+		w.sum += time.Since(w.from)
+		w.from = time.Time{}
+	}
+}
+
+func (w *stopwatch) total() time.Duration {
+	if w.from.IsZero() {
+		return w.sum
+	}
+	return w.sum + time.Since(w.from)
+}

@@ -1,0 +1,103 @@
+package bitrix
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// webhookForm is what a person is told who gave something else.
+const webhookForm = "must look like https://HOST/rest/USER/SECRET/ (Bitrix24: Developer resources, Other, Inbound webhook)"
+
+// Webhook is the address and the right to call a portal. The zero Webhook
+// calls nothing; ParseWebhook makes a usable one. It prints without its secret.
+type Webhook struct {
+	scheme string
+	host   string // with the port, if there is one
+	user   string
+	secret *Secret // behind a pointer: see Secret
+}
+
+// ParseWebhook reads an inbound webhook's address, as Bitrix24 shows it. It
+// must be https; plain http is allowed for this machine's loopback addresses
+// only. No error shows any part of s, since a secret may stand anywhere in an
+// address that was put together wrongly.
+func ParseWebhook(s string) (Webhook, error) {
+	u, err := url.Parse(strings.TrimSpace(s))
+	if err != nil { // its text quotes s
+		return Webhook{}, fmt.Errorf("webhook: not an address: %s", webhookForm)
+	}
+	if u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
+		return Webhook{}, fmt.Errorf("webhook: no host: %s", webhookForm)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return Webhook{}, fmt.Errorf("webhook: has a user, a query or a fragment: %s", webhookForm)
+	}
+	switch {
+	case u.Scheme == "https":
+	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http":
+		return Webhook{}, errors.New("webhook: http would send the secret in the clear: use https")
+	default:
+		return Webhook{}, fmt.Errorf("webhook: neither https nor http: %s", webhookForm)
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if len(parts) != 3 || parts[0] != "rest" {
+		return Webhook{}, fmt.Errorf("webhook: the path is not /rest/USER/SECRET/: %s", webhookForm)
+	}
+	if !consistsOf(parts[1], digits) {
+		return Webhook{}, fmt.Errorf("webhook: the user is not a number: %s", webhookForm)
+	}
+	if !consistsOf(parts[2], digits+letters+"_-") {
+		return Webhook{}, fmt.Errorf("webhook: the secret has characters other than letters and digits: %s", webhookForm)
+	}
+	secret := Secret(parts[2])
+	return Webhook{scheme: u.Scheme, host: strings.ToLower(u.Host), user: parts[1], secret: &secret}, nil
+}
+
+// Host is the portal's host, with its port if the address had one.
+func (w Webhook) Host() string { return w.host }
+
+// User is the number of the user in whose name the webhook calls.
+func (w Webhook) User() string { return w.user }
+
+// String gives the address with *** for the secret.
+func (w Webhook) String() string {
+	if w.secret == nil {
+		return ""
+	}
+	return w.scheme + "://" + w.host + "/rest/" + w.user + "/" + hidden + "/"
+}
+
+// Format prints String whatever the verb.
+func (w Webhook) Format(f fmt.State, _ rune) { io.WriteString(f, w.String()) }
+
+// MarshalText gives String.
+func (w Webhook) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
+
+// path is the address's path for a method, secret included.
+func (w Webhook) path(method string) string {
+	return "/rest/" + w.user + "/" + w.secret.Reveal() + "/" + method
+}
+
+const (
+	digits  = "0123456789"
+	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// consistsOf reports whether s is not empty and has only bytes of set.
+func consistsOf(s, set string) bool {
+	return s != "" && strings.Trim(s, set) == ""
+}
+
+// isLoopback reports whether host (without a port) is this machine.
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}

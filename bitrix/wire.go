@@ -1,0 +1,311 @@
+package bitrix
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// wireAnswer is an answer as the portal writes it. Its raw values are parts of
+// the body, not copies.
+type wireAnswer struct {
+	err    *wireError
+	result []byte // nil if there is none
+	total  int64  // -1 if absent
+	next   int64  // -1 if absent
+	time   wireTime
+
+	// commands has an entry for each of a batch's commands, in their order.
+	commands []wireCommand
+}
+
+// wireCommand is the answer to one command of a batch.
+type wireCommand struct {
+	result      []byte
+	err         *wireError
+	total, next int64
+	time        wireTime
+}
+
+type wireError struct{ code, description string }
+
+// wireTime is what an answer says about its own making. Absent figures are NaN;
+// all are seconds, or seconds since 1970.
+type wireTime struct {
+	start, finish, duration, processing, operating, resetAt float64
+}
+
+var noTime = wireTime{math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()}
+
+// cost is what the portal spent, as far as it tells: NaN if it does not.
+func (t wireTime) cost() float64 {
+	for _, c := range [...]float64{t.processing, t.duration, t.finish - t.start} {
+		if c >= 0 { // false for NaN
+			return c
+		}
+	}
+	return math.NaN()
+}
+
+// errShape is an answer that is JSON, but not as the portal writes it.
+var errShape = errors.New("not of the expected shape")
+
+// reader walks an answer's JSON once. Depth is bounded by jsontext, and a name
+// that comes twice in a map is an error there.
+type reader struct {
+	d    *jsontext.Decoder
+	body []byte
+}
+
+func newReader(body []byte) reader {
+	// What is not UTF-8 in a value is that value's trouble, not the answer's.
+	return reader{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true)), body}
+}
+
+// value gives the next value as a part of the body.
+func (r reader) value() ([]byte, error) {
+	v, err := r.d.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := int(r.d.InputOffset())
+	return r.body[end-len(v) : end : end], nil
+}
+
+// members calls f for each name of the map that comes next, with the reader
+// before the value, which f has to read. PHP writes an empty map as a list, and
+// has several ways to say that there is none. Anything else, such as a list of
+// which nobody can say what belongs to which name, is errShape, and is read
+// over.
+func (r reader) members(f func(name []byte) error) error {
+	switch r.d.PeekKind() {
+	case '{':
+		if _, err := r.d.ReadToken(); err != nil {
+			return err
+		}
+		for r.d.PeekKind() != '}' {
+			name, err := r.name()
+			if err != nil {
+				return err
+			}
+			if err := f(name); err != nil {
+				return err
+			}
+		}
+		_, err := r.d.ReadToken()
+		return err
+	default:
+		v, err := r.value()
+		if err != nil {
+			return err // broken rather than odd
+		}
+		if !isAbsent(v) {
+			return errShape
+		}
+		return nil
+	}
+}
+
+// name reads a map's next name. It may be part of the body.
+func (r reader) name() ([]byte, error) {
+	v, err := r.d.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	return unquote(v)
+}
+
+// unquote gives a JSON string's text, as part of it where nothing is escaped.
+func unquote(v []byte) ([]byte, error) {
+	if len(v) < 2 || v[0] != '"' {
+		return nil, errShape
+	}
+	if bytes.IndexByte(v, '\\') < 0 {
+		return v[1 : len(v)-1], nil
+	}
+	text, err := jsontext.AppendUnquote(nil, v)
+	if err != nil && len(text) == 0 {
+		return nil, errShape
+	}
+	return text, nil
+}
+
+// decodeAnswer reads an answer in one pass. keys are the places of a batch's
+// commands, nil for any other call.
+func decodeAnswer(body []byte, keys map[string]int) (wireAnswer, error) {
+	a := wireAnswer{total: -1, next: -1, time: noTime}
+	if keys != nil {
+		a.commands = make([]wireCommand, len(keys))
+		for i := range a.commands {
+			a.commands[i] = wireCommand{total: -1, next: -1, time: noTime}
+		}
+	}
+	r := newReader(body)
+	if r.d.PeekKind() != '{' {
+		if _, err := r.value(); err != nil {
+			return a, err
+		}
+		return a, errShape
+	}
+	var code, description []byte
+	hasResult := false
+	err := r.members(func(name []byte) (err error) {
+		switch string(name) {
+		case "result":
+			hasResult = true
+			if keys != nil {
+				return r.batch(&a, keys)
+			}
+			a.result, err = r.value()
+		case "error":
+			code, err = r.value()
+		case "error_description":
+			description, err = r.value()
+		case "total":
+			a.total, err = r.count()
+		case "next":
+			a.next, err = r.count()
+		case "time":
+			a.time, err = r.time()
+		default:
+			err = r.d.SkipValue()
+		}
+		return err
+	})
+	if err != nil {
+		return a, err
+	}
+	if rest := bytes.TrimLeft(body[r.d.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return a, fmt.Errorf("something follows the answer: %.20q", rest)
+	}
+	if e := newWireError(code, description); e != nil && !(hasResult && e.code == "" && e.description == "") {
+		a.err = e
+	} else if !hasResult {
+		return a, errShape // neither a result nor an error
+	}
+	return a, nil
+}
+
+// batch reads the result of a batch into a.commands.
+func (r reader) batch(a *wireAnswer, keys map[string]int) error {
+	// each calls f for the entry of each name that is one of ours.
+	each := func(f func(c *wireCommand) error) error {
+		return r.members(func(name []byte) error {
+			if i, ok := keys[string(name)]; ok {
+				return f(&a.commands[i])
+			}
+			return r.d.SkipValue()
+		})
+	}
+	return r.members(func(name []byte) error {
+		switch string(name) {
+		case "result":
+			return each(func(c *wireCommand) (err error) {
+				c.result, err = r.value()
+				return err
+			})
+		case "result_error":
+			return each(func(c *wireCommand) error {
+				v, err := r.value()
+				if err != nil {
+					return err
+				}
+				c.err, err = readError(v)
+				return err
+			})
+		case "result_total":
+			return figures(each(func(c *wireCommand) (err error) {
+				c.total, err = r.count()
+				return err
+			}))
+		case "result_next":
+			return figures(each(func(c *wireCommand) (err error) {
+				c.next, err = r.count()
+				return err
+			}))
+		case "result_time":
+			return figures(each(func(c *wireCommand) (err error) {
+				c.time, err = r.time()
+				return err
+			}))
+		default:
+			return r.d.SkipValue()
+		}
+	})
+}
+
+// time reads the figures of a `time` map that somebody asks for.
+func (r reader) time() (wireTime, error) {
+	t := noTime
+	err := r.members(func(name []byte) error {
+		var to *float64
+		switch string(name) {
+		case "start":
+			to = &t.start
+		case "finish":
+			to = &t.finish
+		case "duration":
+			to = &t.duration
+		case "processing":
+			to = &t.processing
+		case "operating":
+			to = &t.operating
+		case "operating_reset_at":
+			to = &t.resetAt
+		default:
+			return r.d.SkipValue()
+		}
+		v, err := r.value()
+		if err == nil {
+			*to = readFloat(v)
+		}
+		return err
+	})
+	return t, figures(err)
+}
+
+// figures forgives an odd shape of what the portal only tells by the way.
+func figures(err error) error {
+	if errors.Is(err, errShape) {
+		return nil
+	}
+	return err
+}
+
+// count reads a number of rows: -1 for anything else.
+func (r reader) count() (int64, error) {
+	v, err := r.value()
+	if err != nil {
+		return -1, err
+	}
+	n, ok := readInt(v)
+	if !ok || n < 0 {
+		n = -1
+	}
+	return n, nil
+}
+
+// readInt reads a whole number, or a string that has one.
+func readInt(v []byte) (int64, bool) {
+	if len(v) > 1 && v[0] == '"' {
+		v = v[1 : len(v)-1]
+	}
+	n, err := strconv.ParseInt(string(v), 10, 64)
+	return n, err == nil
+}
+
+// readFloat reads a number, or a string that has one: NaN for anything else.
+func readFloat(v []byte) float64 {
+	if len(v) > 1 && v[0] == '"' {
+		v = v[1 : len(v)-1]
+	}
+	f, err := strconv.ParseFloat(string(v), 64)
+	if err != nil || math.IsInf(f, 0) {
+		return math.NaN()
+	}
+	return f
+}

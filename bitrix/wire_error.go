@@ -1,0 +1,87 @@
+package bitrix
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The portal writes an error as {"error": code, "error_description": text}, or
+// as {"error": {"code": code, "message": text}}, or as a bare text. A code is a
+// string, a number or "".
+
+// readError reads the error of one command. null, false, "" and [] are none.
+func readError(v []byte) (*wireError, error) {
+	if isAbsent(v) {
+		return nil, nil
+	}
+	if v[0] != '{' {
+		return &wireError{description: scalar(v)}, nil
+	}
+	code, description, err := errorMembers(v)
+	if err != nil {
+		return nil, err
+	}
+	if e := newWireError(code, description); e != nil {
+		return e, nil
+	}
+	return &wireError{description: string(v)}, nil
+}
+
+// errorMembers gives the raw code and text of an error's map, nil where absent.
+func errorMembers(v []byte) (code, description []byte, err error) {
+	r := newReader(v)
+	err = r.members(func(name []byte) (err error) {
+		switch string(name) {
+		case "error", "code":
+			code, err = r.value()
+		case "error_description", "message":
+			description, err = r.value()
+		default:
+			err = r.d.SkipValue()
+		}
+		return err
+	})
+	return code, description, err
+}
+
+// newWireError makes an error of a raw code and text, nil if neither was there.
+func newWireError(code, description []byte) *wireError {
+	if code == nil || code[0] == 'n' || code[0] == 'f' {
+		if description == nil {
+			return nil
+		}
+		code = nil // a text without a code
+	}
+	if code != nil && code[0] == '{' {
+		if inner, text, err := errorMembers(code); err == nil && inner != nil {
+			return &wireError{scalar(inner), scalar(text)}
+		}
+	}
+	return &wireError{scalar(code), scalar(description)}
+}
+
+// scalar gives a string's text, and any other value as it stands.
+func scalar(v []byte) string {
+	if len(v) == 0 {
+		return ""
+	}
+	if v[0] == '"' {
+		text, _ := jsontext.AppendUnquote(nil, v)
+		return string(text)
+	}
+	return string(v)
+}
+
+// isAbsent reports whether v is one of PHP's ways to say that nothing is there.
+func isAbsent(v []byte) bool {
+	switch v[0] {
+	case 'n', 'f':
+		return true
+	case '"':
+		return len(v) == 2
+	case '[':
+		return len(bytes.TrimSpace(v[1:len(v)-1])) == 0
+	}
+	return false
+}
