@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
+// PageSize is how many elements a list method's full page has. A page with
+// fewer is the last one.
+const PageSize = 50
+
 const (
-	// pageSize is how many elements a full page has. A page with fewer is the
-	// last one.
-	pageSize = 50
 	// firstChain is how many pages the first request of a listing asks for: the
 	// sooner its answer is here, the sooner the first gets can start. 4 pages
 	// are enough for four of those, and take a third of a second.
@@ -79,7 +80,7 @@ func (l Listing) chain(after int64, n int, count bool) []Command {
 	for i := range cmds {
 		var cursor any = after
 		if i > 0 {
-			cursor = fmt.Sprintf("$result[%s]%s[%d][%s]", chainKey(i-1), items, pageSize-1, l.IDField)
+			cursor = fmt.Sprintf("$result[%s]%s[%d][%s]", chainKey(i-1), items, PageSize-1, l.IDField)
 		}
 		cmds[i] = Command{Key: chainKey(i), Method: l.Method, Params: l.params(cursor, count && i == 0)}
 	}
@@ -133,10 +134,10 @@ func (l Listing) cut(results []Result, after int64) links {
 		if len(p.ids) > 0 {
 			k.pages = append(k.pages, Page{Items: p.items, IDs: p.ids, Total: r.Total, At: r.At})
 		}
-		if len(p.ids) != pageSize {
+		if len(p.ids) != PageSize {
 			// More than a page is all there is, too: such a portal does not
 			// page, and the next cursor is not that of the page's last id.
-			k.ended = len(p.ids) < pageSize
+			k.ended = len(p.ids) < PageSize
 			return k
 		}
 	}

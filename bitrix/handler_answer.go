@@ -167,17 +167,28 @@ func (x *exchange) figures(t wireTime, a *answer) spent {
 	return s
 }
 
-// ourTime turns an instant of the portal's clock into one of ours. The answer's
-// own finish tells what the portal's clock showed just before we had the
-// answer, so the result is late by as much as the answer travelled, and never
-// early.
+// ourTime turns an instant of the portal's clock into one of ours. The answer
+// tells what that clock showed when the portal started, which was after we had
+// sent, and when it finished, which was before we had received. The way from
+// either makes the result late, never early; the shorter way is not known to be
+// the better one, since not all portals' figures hold together.
 func ourTime(portal float64, a *answer) time.Time {
-	theirs := a.wire.time.finish
-	if !(theirs > 0) {
-		if a.date.IsZero() {
-			return time.UnixMicro(int64(portal * 1e6))
-		}
-		theirs = float64(a.date.Unix())
+	t := a.wire.time
+	ahead := math.Inf(1)
+	if t.finish > 0 { // not NaN
+		ahead = t.finish - unixSeconds(a.received)
 	}
-	return a.received.Add(time.Duration((portal - theirs) * float64(time.Second)))
+	if t.start > 0 {
+		ahead = min(ahead, t.start-unixSeconds(a.ticket.sent))
+	}
+	if math.IsInf(ahead, 1) {
+		ahead = 0
+		if !a.date.IsZero() {
+			ahead = unixSeconds(a.date) - unixSeconds(a.received)
+		}
+	}
+	return a.received.Add(time.Duration((portal - ahead - unixSeconds(a.received)) * float64(time.Second)))
 }
+
+// unixSeconds is exact to a quarter of a microsecond.
+func unixSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }

@@ -144,7 +144,7 @@ func (w *walk) advance(k links) {
 	// A short page is the end, unless the portal itself has counted more and
 	// left some out. Then the walk goes on until a page is empty.
 	w.ended = k.ended && (w.listed >= w.counted || len(k.pages) == 0)
-	w.length = min(w.length*chainGrowth, maxCommands)
+	w.length = min(w.length*chainGrowth, MaxCommands)
 	if k.err != nil && len(k.pages) > 0 {
 		if errors.Is(k.err, errStall) {
 			// The page before was full, and yet its last id was not taken for

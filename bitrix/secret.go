@@ -11,7 +11,9 @@ import (
 const hidden = "***"
 
 // Secret is a text that no log, error or dump may show. It prints as *** under
-// every verb, in JSON and in slog; only Reveal gives the text.
+// every verb, in JSON and in slog; only Reveal gives the text. (The two places
+// where no method is asked: the verb %p, which go vet refuses for a text, and
+// the keys of a JSON map. Put it into neither.)
 //
 // fmt cannot call the methods of unexported fields, so a struct that keeps a
 // Secret in one keeps a pointer to it: fmt prints such a pointer as an address.
@@ -30,7 +32,7 @@ func (s Secret) String() string { return hidden }
 // GoString gives ***.
 func (s Secret) GoString() string { return hidden }
 
-// MarshalText gives ***, also for JSON, map keys and YAML.
+// MarshalText gives ***, also for JSON and YAML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue gives ***.

@@ -5,15 +5,13 @@ import (
 	"time"
 )
 
-// Sizes of a batch.
-const (
-	// maxCommands is the portal's own limit for a batch.
-	maxCommands = 50
-	// longRequest is how long a batch may be expected to run: a third of the 60 s
-	// after which the cloud cuts a request, since the mean cost of a command says
-	// little about a slow moment.
-	longRequest = 20 * time.Second
-)
+// MaxCommands is how many commands the portal takes in one batch.
+const MaxCommands = 50
+
+// longRequest is how long a batch may be expected to run: a third of the 60 s
+// after which the cloud cuts a request, since the mean cost of a command says
+// little about a slow moment.
+const longRequest = 20 * time.Second
 
 // sizes says how many commands of a method fit a request. What fits is halved
 // when a request took too long or was too much, and grows by one with each that
@@ -34,7 +32,7 @@ func newSizes() *sizes { return &sizes{methods: map[string]*size{}} }
 func (s *sizes) of(method string) *size {
 	z := s.methods[method]
 	if z == nil {
-		z = &size{most: maxCommands}
+		z = &size{most: MaxCommands}
 		s.methods[method] = z
 	}
 	return z
@@ -58,7 +56,7 @@ func (s *sizes) fits(cmds []Command) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var time float64
-	most := maxCommands
+	most := MaxCommands
 	for i, cmd := range cmds {
 		z := s.of(cmd.Method)
 		most = min(most, z.most)
@@ -89,7 +87,7 @@ func (s *sizes) wentWell(needs []need, seconds map[string]float64) {
 	defer s.mu.Unlock()
 	for _, need := range needs {
 		z := s.of(need.method)
-		z.most = min(maxCommands, z.most+1)
+		z.most = min(MaxCommands, z.most+1)
 		if took := seconds[need.method]; took > 0 {
 			each := took / float64(need.commands)
 			if z.mean == 0 {

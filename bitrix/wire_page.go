@@ -8,40 +8,71 @@ type wirePage struct {
 	ids   []int64
 }
 
-// decodePage reads the list that stands under items in a result, or that is the
-// result itself if items is "", and the ids of its elements. PHP may write the
-// list as a map. An element without a readable id is an error: nobody could say
-// where the list goes on.
+// decodePage reads a list as Items does, and the ids of its elements on the
+// way. An element without a readable id is an error: nobody could say where the
+// list goes on.
 func decodePage(result []byte, items, idField string) (wirePage, error) {
-	p := wirePage{make([][]byte, 0, pageSize), make([]int64, 0, pageSize)}
+	p := wirePage{make([][]byte, 0, PageSize), make([]int64, 0, PageSize)}
 	r := newReader(result)
-	if items == "" {
-		return p, r.page(&p, idField)
-	}
-	found := false
-	err := r.members(func(name []byte) error {
-		if string(name) != items {
-			return r.d.SkipValue()
+	err := r.list(items, func() error {
+		item, id, err := r.element(idField)
+		if err != nil {
+			return fmt.Errorf("element %d: %w", len(p.ids), err)
 		}
-		found = true
-		return r.page(&p, idField)
+		p.items, p.ids = append(p.items, item), append(p.ids, id)
+		return nil
 	})
-	if err == nil && !found && len(result) > 0 && result[0] == '{' {
-		err = fmt.Errorf("no %q in it: %w", items, errShape)
-	}
 	return p, err
 }
 
-// page reads a list's elements, or the values of a map.
-func (r reader) page(p *wirePage, idField string) error {
+// Items gives the elements of the list that stands under name in a method's
+// result, or that is the result itself if name is "". They are parts of result,
+// not copies. PHP may write the list as a map, and an empty one in several ways.
+func Items(result []byte, name string) ([][]byte, error) {
+	var items [][]byte
+	r := newReader(result)
+	err := r.list(name, func() error {
+		v, err := r.value()
+		items = append(items, v)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the list %q of an answer: %w", name, err)
+	}
+	return items, nil
+}
+
+// list calls f for each element of the list under name, with the reader before
+// the element, which f has to read.
+func (r reader) list(name string, f func() error) error {
+	if name == "" {
+		return r.elements(f)
+	}
+	found := r.d.PeekKind() != '{' // an absent map is an empty list
+	err := r.members(func(key []byte) error {
+		if string(key) != name {
+			return r.d.SkipValue()
+		}
+		found = true
+		return r.elements(f)
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("no %q in it: %w", name, errShape)
+	}
+	return err
+}
+
+// elements calls f for each element of the list, or value of the map, that comes
+// next.
+func (r reader) elements(f func() error) error {
 	if r.d.PeekKind() != '[' {
-		return r.members(func([]byte) error { return r.element(p, idField) })
+		return r.members(func([]byte) error { return f() })
 	}
 	if _, err := r.d.ReadToken(); err != nil {
 		return err
 	}
 	for r.d.PeekKind() != ']' {
-		if err := r.element(p, idField); err != nil {
+		if err := f(); err != nil {
 			return err
 		}
 	}
@@ -49,45 +80,42 @@ func (r reader) page(p *wirePage, idField string) error {
 	return err
 }
 
-// element reads one element and finds its id on the way.
-func (r reader) element(p *wirePage, idField string) error {
-	if kind := r.d.PeekKind(); kind != '{' {
+// element reads a map, and finds its id on the way.
+func (r reader) element(idField string) (item []byte, id int64, err error) {
+	if r.d.PeekKind() != '{' {
 		if _, err := r.value(); err != nil {
-			return err
+			return nil, 0, err
 		}
-		return fmt.Errorf("element %d: %w", len(p.ids), errShape)
+		return nil, 0, errShape
 	}
-	var start int
-	var id int64
-	ok := false
 	if _, err := r.d.ReadToken(); err != nil {
-		return err
+		return nil, 0, err
 	}
-	start = int(r.d.InputOffset()) - 1
+	start := int(r.d.InputOffset()) - 1
+	found := false
 	for r.d.PeekKind() != '}' {
 		name, err := r.name()
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		if string(name) != idField {
 			if err := r.d.SkipValue(); err != nil {
-				return err
+				return nil, 0, err
 			}
 			continue
 		}
 		v, err := r.value()
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
-		id, ok = readInt(v)
+		id, found = readInt(v)
 	}
 	if _, err := r.d.ReadToken(); err != nil {
-		return err
+		return nil, 0, err
 	}
-	if !ok {
-		return fmt.Errorf("element %d has no readable %s: %w", len(p.ids), idField, errShape)
+	if !found {
+		return nil, 0, fmt.Errorf("no readable %s: %w", idField, errShape)
 	}
 	end := int(r.d.InputOffset())
-	p.items, p.ids = append(p.items, r.body[start:end:end]), append(p.ids, id)
-	return nil
+	return r.body[start:end:end], id, nil
 }

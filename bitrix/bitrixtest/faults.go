@@ -1,0 +1,189 @@
+package bitrixtest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// FaultKind is what goes wrong.
+type FaultKind string
+
+const (
+	// FaultLostRequest cuts the connection before the request is handled.
+	FaultLostRequest FaultKind = "lost-request"
+	// FaultLostAnswer handles the request, then cuts the connection.
+	FaultLostAnswer FaultKind = "lost-answer"
+	// FaultTruncated handles the request and cuts the connection halfway
+	// through the answer.
+	FaultTruncated FaultKind = "truncated"
+	// FaultReset is FaultTruncated with a connection reset instead of an end.
+	FaultReset FaultKind = "reset"
+	// FaultHalfJSON handles the request and answers with the first half of the
+	// JSON, as if that were all.
+	FaultHalfJSON FaultKind = "half-json"
+	// FaultHTML answers with a page of HTML and Status, default 502.
+	FaultHTML FaultKind = "html"
+	// FaultSlow handles the request and answers Delay late.
+	FaultSlow FaultKind = "slow"
+	// FaultEndless sends a body that does not end.
+	FaultEndless FaultKind = "endless"
+	// FaultBomb sends a small gzip body that unpacks to 64 GiB.
+	FaultBomb FaultKind = "bomb"
+	// FaultError answers the whole request with an error: Code, Status,
+	// Description.
+	FaultError FaultKind = "error"
+	// FaultCommand fails single calls, in a batch or not, with Code, Status and
+	// Description.
+	FaultCommand FaultKind = "command"
+	// FaultWrongType handles the request and answers with a result of another
+	// type.
+	FaultWrongType FaultKind = "wrong-type"
+)
+
+var faultKinds = []FaultKind{
+	FaultLostRequest, FaultLostAnswer, FaultTruncated, FaultReset, FaultHalfJSON, FaultHTML,
+	FaultSlow, FaultEndless, FaultBomb, FaultError, FaultCommand, FaultWrongType,
+}
+
+// Fault says what goes wrong, and when. All conditions that are given must hold;
+// one without any holds for every request. Requests are numbered from 1, as they
+// arrive, whatever becomes of them.
+type Fault struct {
+	Kind FaultKind
+
+	At       []int   // at these requests
+	From, To int     // from this request on, up to that one; 0: no bound
+	Every    int     // at every n-th request
+	Share    float64 // at this share of requests, or of calls for FaultCommand; seeded
+	Method   string  // only at requests with this method; for FaultCommand, calls of it
+	Times    int     // this often, then never again; 0: no bound
+
+	// For FaultCommand, also:
+	Places []int   // at these places of a batch, from 0
+	IDs    []int64 // at calls whose parameter id is one of these
+
+	Status      int           // of FaultHTML and the errors; default by Code, else 500
+	Code        string        // of the errors; default INTERNAL_SERVER_ERROR
+	Description string        // of the errors
+	Delay       time.Duration // of FaultSlow; default 1 min. Not changed by Options.Speed
+}
+
+func (f *Fault) validate() error {
+	switch {
+	case !slices.Contains(faultKinds, f.Kind):
+		return fmt.Errorf("Kind: %q: is none of %v", f.Kind, faultKinds)
+	case f.Share < 0 || f.Share > 1:
+		return fmt.Errorf("Share: %v: must be from 0 to 1", f.Share)
+	case f.Kind != FaultCommand && (f.Places != nil || f.IDs != nil):
+		return fmt.Errorf("Places and IDs: are for a Kind of %s only", FaultCommand)
+	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
+		return fmt.Errorf("Status: %d: must be 200 to 599", f.Status)
+	case f.Every < 0 || f.Times < 0 || f.Delay < 0:
+		return fmt.Errorf("Every, Times and Delay: must not be negative")
+	}
+	return nil
+}
+
+// error gives the error that the fault sends.
+func (f *Fault) error() *apiError {
+	e := &apiError{f.Status, f.Code, isNumber(f.Code), f.Description}
+	fill(&e.code, "INTERNAL_SERVER_ERROR")
+	fill(&e.status, statuses[e.code])
+	fill(&e.status, 500)
+	fill(&e.text, "A fault of the fake portal")
+	return e
+}
+
+// faultLog counts how often each fault has come up. It is safe for concurrent
+// use.
+type faultLog struct {
+	mu    sync.Mutex
+	times []int
+	total int64
+	calls uint64 // calls asked about
+}
+
+// spend notes that fault i comes up, unless it has done so Times already.
+func (l *faultLog) spend(i int, f *Fault) bool {
+	for len(l.times) <= i {
+		l.times = append(l.times, 0)
+	}
+	if f.Times > 0 && l.times[i] >= f.Times {
+		return false
+	}
+	l.times[i]++
+	l.total++
+	return true
+}
+
+// atRequest gives the fault that comes up at a request, or nil.
+func (l *faultLog) atRequest(c *config, number int64, method string) *Fault {
+	if len(c.Faults) == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range c.Faults {
+		f := &c.Faults[i]
+		if f.Kind == FaultCommand || f.Method != "" && f.Method != method || !f.during(number) {
+			continue
+		}
+		if f.Share > 0 && !c.faults.hit(uint64(number)<<8|uint64(i&255), f.Share) {
+			continue
+		}
+		if l.spend(i, f) {
+			return f
+		}
+	}
+	return nil
+}
+
+func (f *Fault) during(number int64) bool {
+	n := int(number)
+	return (f.At == nil || slices.Contains(f.At, n)) &&
+		n >= f.From && (f.To == 0 || n <= f.To) &&
+		(f.Every == 0 || n%f.Every == 0)
+}
+
+// atCall gives the error that comes up at a call, or nil. place is the call's in
+// its batch; id is its parameter of that name.
+func (l *faultLog) atCall(c *config, number int64, method string, place int, id int64) *apiError {
+	if len(c.Faults) == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls++
+	for i := range c.Faults {
+		f := &c.Faults[i]
+		if f.Kind != FaultCommand || f.Method != "" && f.Method != method || !f.during(number) ||
+			f.Places != nil && !slices.Contains(f.Places, place) ||
+			f.IDs != nil && !slices.Contains(f.IDs, id) {
+			continue
+		}
+		// By the call's number, so that a second attempt can fare better.
+		if f.Share > 0 && !c.commandFaults.hit(l.calls<<8|uint64(i&255), f.Share) {
+			continue
+		}
+		if l.spend(i, f) {
+			return f.error()
+		}
+	}
+	return nil
+}
+
+// wrongResults are of other types than any method's.
+var wrongResults = []string{
+	`null`, `"ok"`, `17`, `[[]]`, `true`, `{"result":"ok","payments":7}`,
+}
+
+const htmlPage = `<html>
+<head><title>%d %s</title></head>
+<body>
+<center><h1>%[1]d %[2]s</h1></center>
+<hr><center>nginx</center>
+</body>
+</html>
+`

@@ -1,0 +1,76 @@
+package bitrixtest
+
+import (
+	"sync"
+	"time"
+)
+
+// operating keeps, by credential and method, what was spent in the last ten
+// baskets of time. The baskets begin at whole multiples of their width.
+type operating struct {
+	mu    sync.Mutex
+	books map[account]*book
+	peak  [methodCount]time.Duration
+	spent [methodCount]time.Duration
+}
+
+type account struct {
+	credential string
+	method     int
+}
+
+// baskets is how many make a window.
+const baskets = 10
+
+type book [baskets]struct {
+	number int64 // of the basket, counted from 1970
+	spent  time.Duration
+}
+
+// used gives what the account has spent in the window, and when the oldest
+// basket with anything in it falls out; of an empty window, when the current one
+// will.
+func (o *operating) used(a account, now time.Time, width time.Duration) (time.Duration, time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	current := now.UnixNano() / int64(width)
+	b := o.books[a]
+	if b == nil {
+		return 0, time.Unix(0, (current+baskets)*int64(width))
+	}
+	return b.used(current, width)
+}
+
+func (b *book) used(current int64, width time.Duration) (sum time.Duration, reset time.Time) {
+	oldest := current
+	for i := range b {
+		if n := b[i].number; n > current-baskets && n <= current && b[i].spent > 0 {
+			sum += b[i].spent
+			oldest = min(oldest, n)
+		}
+	}
+	return sum, time.Unix(0, (oldest+baskets)*int64(width))
+}
+
+// add books what a request has spent, at its end.
+func (o *operating) add(a account, now time.Time, width, spent time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.books[a]
+	if b == nil {
+		if o.books == nil {
+			o.books = map[account]*book{}
+		}
+		b = new(book)
+		o.books[a] = b
+	}
+	current := now.UnixNano() / int64(width)
+	basket := &b[current%baskets]
+	if basket.number != current {
+		basket.number, basket.spent = current, 0
+	}
+	basket.spent += spent
+	sum, _ := b.used(current, width)
+	o.peak[a.method] = max(o.peak[a.method], sum)
+	o.spent[a.method] += spent
+}

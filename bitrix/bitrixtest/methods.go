@@ -1,0 +1,146 @@
+package bitrixtest
+
+import "time"
+
+// The portal's methods, numbered.
+const (
+	methodBatch = iota
+	methodPaymentGet
+	methodPaymentList
+	methodSalePaymentList
+	methodSaleOrderList
+	methodOrderEntityList
+	methodItemList
+	methodTypeList
+	methodScope
+	methodProfile
+	methodMethodGet
+	methodServerTime
+	methodAppInfo
+	methodEventBind
+	methodEventUnbind
+	methodEventGet
+	methodEventOfflineGet
+	methodEventOfflineClear
+	methodEventOfflineList
+	methodCount
+)
+
+// method is what the portal knows of a method besides how to run it.
+type method struct {
+	name  string
+	scope string        // that it needs; "" none
+	cost  time.Duration // operating time of a call
+	app   bool          // for applications only
+}
+
+// The costs of the first ones are those of the vendor's sample answers.
+var methods = [methodCount]method{
+	methodBatch:             {name: "batch"},
+	methodPaymentGet:        {name: "crm.item.payment.get", scope: "crm", cost: 50 * time.Millisecond},
+	methodPaymentList:       {name: "crm.item.payment.list", scope: "crm", cost: 60 * time.Millisecond},
+	methodSalePaymentList:   {name: "sale.payment.list", scope: "sale", cost: 90 * time.Millisecond},
+	methodSaleOrderList:     {name: "sale.order.list", scope: "sale", cost: 130 * time.Millisecond},
+	methodOrderEntityList:   {name: "crm.orderentity.list", scope: "crm", cost: 40 * time.Millisecond},
+	methodItemList:          {name: "crm.item.list", scope: "crm", cost: 90 * time.Millisecond},
+	methodTypeList:          {name: "crm.type.list", scope: "crm", cost: 70 * time.Millisecond},
+	methodScope:             {name: "scope", cost: time.Millisecond},
+	methodProfile:           {name: "profile", cost: time.Millisecond},
+	methodMethodGet:         {name: "method.get", cost: time.Millisecond},
+	methodServerTime:        {name: "server.time", cost: time.Millisecond},
+	methodAppInfo:           {name: "app.info", cost: 5 * time.Millisecond},
+	methodEventBind:         {name: "event.bind", cost: 30 * time.Millisecond, app: true},
+	methodEventUnbind:       {name: "event.unbind", cost: 30 * time.Millisecond, app: true},
+	methodEventGet:          {name: "event.get", cost: 3 * time.Millisecond, app: true},
+	methodEventOfflineGet:   {name: "event.offline.get", cost: 10 * time.Millisecond, app: true},
+	methodEventOfflineClear: {name: "event.offline.clear", cost: 3 * time.Millisecond, app: true},
+	methodEventOfflineList:  {name: "event.offline.list", cost: 3 * time.Millisecond, app: true},
+}
+
+var methodNumbers = func() map[string]int {
+	numbers := make(map[string]int, len(methods))
+	for i := range methods {
+		numbers[methods[i].name] = i
+	}
+	return numbers
+}()
+
+// call is one call of a method, alone or in a batch.
+type call struct {
+	x      *exchange
+	method int
+	args   *value
+	place  int // in its batch, from 0
+
+	out   []byte // the result's JSON is appended here
+	total int64  // -1: not counted
+	next  int64  // where the next page starts; -1: none
+}
+
+// run runs the call. It appends a result to c.out, or gives an error and leaves
+// c.out alone. What it costs is on the exchange's bill either way, unless it was
+// not let in.
+func (c *call) run() *apiError {
+	x, m := c.x, &methods[c.method]
+	x.p.stats.command(c.method)
+	switch {
+	case !x.c.granted(m.scope):
+		return errNoScope
+	case m.app && !x.app:
+		return errAuthType
+	case x.overBudget(c.method):
+		x.p.stats.refusedCommands.Add(1)
+		return errOperating
+	}
+	x.charge(c.method)
+	var id int64
+	if x.c.Faults != nil {
+		id = c.args.param("id").int()
+	}
+	if err := x.p.faults.atCall(x.c, x.number, m.name, c.place, id); err != nil {
+		return err
+	}
+	return c.dispatch()
+}
+
+func (c *call) dispatch() *apiError {
+	switch c.method {
+	case methodPaymentGet:
+		return c.paymentGet()
+	case methodPaymentList:
+		return c.paymentList()
+	case methodSalePaymentList:
+		return c.salePaymentList()
+	case methodSaleOrderList:
+		return c.saleOrderList()
+	case methodOrderEntityList:
+		return c.orderEntityList()
+	case methodItemList:
+		return c.itemList()
+	case methodTypeList:
+		return c.typeList()
+	case methodScope:
+		return c.scope()
+	case methodProfile:
+		return c.profile()
+	case methodMethodGet:
+		return c.methodGet()
+	case methodServerTime:
+		return c.serverTime()
+	case methodAppInfo:
+		return c.appInfo()
+	case methodEventBind:
+		return c.eventBind()
+	case methodEventUnbind:
+		return c.eventUnbind()
+	case methodEventGet:
+		return c.eventGet()
+	case methodEventOfflineGet:
+		return c.eventOfflineGet()
+	case methodEventOfflineClear:
+		return c.eventOfflineClear()
+	case methodEventOfflineList:
+		return c.eventOfflineList()
+	}
+	return errNoMethod
+}

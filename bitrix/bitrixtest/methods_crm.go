@@ -1,0 +1,144 @@
+package bitrixtest
+
+import "strconv"
+
+var itemFields = []field{
+	{"id", intField},
+}
+
+// itemList is crm.item.list: the items of one type.
+func (c *call) itemList() *apiError {
+	x := c.x
+	param := c.args.param("entityTypeId")
+	if param.kind == kindNone {
+		return errMissing("entityTypeId")
+	}
+	kind, ok := typeNumber(param.int())
+	if !ok {
+		return errNoType
+	}
+	var wrong *apiError
+	conditions := x.c.conditions(c.args.param("filter"), itemFields, func(what string) {
+		wrong = errArgument("Invalid filter: " + what)
+	})
+	if wrong != nil {
+		return wrong
+	}
+	pg := c.page(itemFields)
+	chosen := c.args.param("select").texts()
+	x.p.mu.RLock()
+	defer x.p.mu.RUnlock()
+	l := x.p.data
+	w := x.writer(append(c.out, `{"items":[`...))
+	rest, from, to := bounds(conditions, 0)
+	total := int64(0)
+	low, _ := l.items[kind].rank(from)
+	high, exact := l.items[kind].rank(to)
+	if exact {
+		high++
+	}
+	low, high = min(low, l.itemCount(kind)), min(high, l.itemCount(kind))
+	if _, ids, ok := oneOf(conditions, 0); ok && len(ids) > 0 {
+		low, _ = l.items[kind].rank(ids[0])
+		high, _ = l.items[kind].rank(ids[len(ids)-1] + 1)
+		low, high = min(low, l.itemCount(kind)), min(high, l.itemCount(kind))
+	}
+	if len(rest) == 0 { // no need to look at what lies before the page
+		total = max(high-low, 0)
+		if pg.down {
+			high = max(high-pg.start, low)
+			low = max(low, high-pg.limit)
+		} else {
+			low = min(low+pg.start, high)
+			high = min(high, low+pg.limit)
+		}
+		for i := range high - low {
+			n := low + i
+			if pg.down {
+				n = high - 1 - i
+			}
+			w.separate('[')
+			w.item(kind, l.items[kind].id(n), chosen)
+		}
+	} else {
+		for i := range max(high-low, 0) {
+			n := low + i
+			if pg.down {
+				n = high - 1 - i
+			}
+			id := l.items[kind].id(n)
+			meets := true
+			for j := range rest {
+				meets = meets && rest[j].meets(cell{n: id})
+			}
+			if !meets {
+				continue
+			}
+			if total >= pg.start && total < pg.start+pg.limit {
+				w.separate('[')
+				w.item(kind, id, chosen)
+			}
+			total++
+		}
+	}
+	c.out = append(w.b, "]}"...)
+	c.turned(pg, total)
+	return nil
+}
+
+// item writes an item with a few of the fields that items have.
+func (w *writer) item(kind int, id int64, chosen []string) {
+	w.about = uint64(id)<<8 | uint64(kind)<<1 | spelledByList
+	w.b = append(w.b, '{')
+	if wants(chosen, "id") {
+		w.id("id", id)
+	}
+	if wants(chosen, "title") {
+		title := itemTypes[kind].title + " #" + strconv.FormatInt(id, 10)
+		w.word("title", title, string(appendString(nil, title)))
+	}
+	if wants(chosen, "assignedById") {
+		w.id("assignedById", 1+id%7)
+	}
+	if wants(chosen, "currencyId") {
+		w.word("currencyId", currencies[id%int64(len(currencies))], `"`+currencies[id%int64(len(currencies))]+`"`)
+	}
+	if wants(chosen, "opportunity") {
+		w.money("opportunity", id%1000*10_000)
+	}
+	if wants(chosen, "entityTypeId") {
+		w.id("entityTypeId", itemTypes[kind].id)
+	}
+	w.b = append(w.b, '}')
+}
+
+// typeList is crm.type.list: the smart processes.
+func (c *call) typeList() *apiError {
+	w := c.x.writer(append(c.out, `{"types":[`...))
+	total := int64(0)
+	for i, t := range itemTypes {
+		if !t.custom {
+			continue
+		}
+		total++
+		w.about = uint64(i)<<1 | spelledByList
+		w.separate('[')
+		w.b = append(w.b, '{')
+		w.id("id", int64(20+i))
+		w.word("title", t.title, string(appendString(nil, t.title)))
+		w.fixed("code", `""`)
+		w.id("createdBy", 1)
+		w.id("entityTypeId", t.id)
+		w.optional("customSectionId", 0)
+		w.flag("isClientEnabled", true)
+		w.flag("isLinkWithProductsEnabled", t.payments)
+		w.flag("isPaymentsEnabled", t.payments)
+		w.date("createdTime", w.l.until-span)
+		w.b = append(w.b, '}')
+	}
+	c.out = append(w.b, "]}"...)
+	if start := c.args.param("start"); start.int() != -1 {
+		c.total = total
+	}
+	return nil
+}

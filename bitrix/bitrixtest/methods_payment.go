@@ -1,0 +1,126 @@
+package bitrixtest
+
+// refusal gives the error with which a get refuses a payment that lists show,
+// or nil.
+func (c *config) refusal(id, order int64) *apiError {
+	if c.Refuse > 0 && c.refuse.hit(uint64(id), c.Refuse) || c.denied(order) {
+		// Both spellings of one refusal are known.
+		if c.refuse.roll(uint64(id)^1<<63)&1 == 0 {
+			return errDenied
+		}
+		return errDeniedCode
+	}
+	return nil
+}
+
+// denied reports whether the user must not read an order.
+func (c *config) denied(order int64) bool {
+	return c.Rights.Deny > 0 && c.deny.hit(uint64(order), c.Rights.Deny)
+}
+
+// paymentGet is crm.item.payment.get.
+func (c *call) paymentGet() *apiError {
+	param := c.args.param("id")
+	if param.kind == kindNone {
+		return errMissing("id")
+	}
+	id := param.int()
+	c.x.p.gets.ask(c.x, id)
+	c.x.p.mu.RLock()
+	defer c.x.p.mu.RUnlock()
+	r, ok := c.x.p.data.get(id)
+	if !ok {
+		return errNotFound
+	}
+	if err := c.x.c.refusal(id, r.order); err != nil {
+		c.x.settled = append(c.x.settled, id)
+		return err
+	}
+	w := c.x.writer(c.out)
+	w.nine(&r)
+	c.out = w.b
+	c.x.settled = append(c.x.settled, id)
+	return nil
+}
+
+// paymentList is crm.item.payment.list: the payments of one item, all of them.
+func (c *call) paymentList() *apiError {
+	for _, name := range []string{"entityId", "entityTypeId"} {
+		if c.args.param(name).kind == kindNone {
+			return errMissing(name)
+		}
+	}
+	x := c.x
+	x.p.mu.RLock()
+	defer x.p.mu.RUnlock()
+	l := x.p.data
+	kind, known := typeNumber(c.args.param("entityTypeId").int())
+	id := c.args.param("entityId").int()
+	if n, exact := int64(0), false; known {
+		if n, exact = l.items[kind].rank(id); !exact || n >= l.itemCount(kind) {
+			known = false
+		}
+	}
+	if !known {
+		return errDenied
+	}
+	orders := l.itemOrders(nil, kind, id)
+	for _, order := range l.opened {
+		if l.owners[order] == (owner{itemTypes[kind].id, id}) {
+			orders = append(orders, order)
+		}
+	}
+	var rows []row
+	for _, order := range orders {
+		if x.c.denied(order) {
+			return errDenied
+		}
+		rows = l.ofOrder(rows, order)
+	}
+	conditions := x.c.conditions(c.args.param("filter"), paymentFields, c.ignored)
+	pg := c.page(paymentFields)
+	pg.limit, pg.start = int64(len(rows)), 0
+	sortRows(rows)
+	w := x.writer(append(c.out, '['))
+	l.pickPayments(rows, conditions, pg, func(r *row) {
+		w.separate('[')
+		w.nine(r)
+	})
+	c.out = append(w.b, ']')
+	return nil
+}
+
+// separate puts a comma before an element that is not the first after opening.
+func (p *pen) separate(opening byte) {
+	if p.b[len(p.b)-1] != opening {
+		p.b = append(p.b, ',')
+	}
+}
+
+// salePaymentList is sale.payment.list: all payments of the portal, by pages.
+func (c *call) salePaymentList() *apiError {
+	x := c.x
+	if x.c.Rights.NotAdmin {
+		return errSaleAccess
+	}
+	fields := selected(c.args.param("select"), func(name string) {
+		c.ignored("the selected field \"" + name + "\", which a payment does not have")
+	})
+	conditions := x.c.conditions(c.args.param("filter"), paymentFields, c.ignored)
+	pg := c.page(paymentFields)
+	x.p.mu.RLock()
+	defer x.p.mu.RUnlock()
+	w := x.writer(append(c.out, `{"payments":[`...))
+	total := x.p.data.findPayments(conditions, pg, &x.p.counts, func(r *row) {
+		w.separate('[')
+		w.listed(r, fields)
+	})
+	c.out = append(w.b, "]}"...)
+	c.turned(pg, total)
+	return nil
+}
+
+// ignored reports what the portal silently leaves out of a call.
+func (c *call) ignored(what string) {
+	c.x.p.rules.broken(c.x, "%s: the portal ignores %s", methods[c.method].name, what)
+}

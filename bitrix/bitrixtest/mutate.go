@@ -1,0 +1,284 @@
+package bitrixtest
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Op is what a mutation did.
+type Op string
+
+const (
+	OpPay     Op = "pay"     // an unpaid payment was paid
+	OpUnpay   Op = "unpay"   // a paid one was unpaid
+	OpReprice Op = "reprice" // its sum changed
+	OpDelete  Op = "delete"  // it was deleted
+	OpAdd     Op = "add"     // it is new
+	OpTouch   Op = "touch"   // its order was saved, nothing of it changed
+)
+
+// Mutation is one change of the portal's data. For OpTouch, Payment is 0.
+type Mutation struct {
+	Op      Op
+	Payment int64
+	Order   int64
+}
+
+// Each mutation saves the payment's order, whose dateUpdate becomes now, queues
+// an event where offline events are bound, and makes another get of the
+// payment rightful. All are safe for concurrent use, also while the portal
+// answers requests.
+
+// Pay marks a payment as paid now. It reports false, and changes nothing, if
+// there is no such payment or it is paid already.
+func (p *Portal) Pay(id int64) bool { return p.change(OpPay, id, p.pay) }
+
+// Unpay takes a payment's being paid back.
+func (p *Portal) Unpay(id int64) bool { return p.change(OpUnpay, id, unpay) }
+
+// Reprice sets a payment's sum, given in 1/10000. It must have no more than
+// fifteen digits, as a portal's float can carry no more.
+func (p *Portal) Reprice(id, sum int64) bool {
+	return p.change(OpReprice, id, func(r *row, _ int64) bool {
+		if r.sum == sum {
+			return false
+		}
+		r.sum = sum
+		return true
+	})
+}
+
+func (p *Portal) change(op Op, id int64, edit func(r *row, now int64) bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changeLocked(op, id, edit)
+}
+
+func (p *Portal) changeLocked(op Op, id int64, edit func(r *row, now int64) bool) bool {
+	now := p.clock()
+	r, ok := p.data.get(id)
+	if !ok || !edit(&r, now) {
+		return false
+	}
+	p.data.changed[id] = r
+	p.saved(r.order, now)
+	p.note(op, id, r.order, now)
+	return true
+}
+
+// Delete deletes a payment. Its order stays.
+func (p *Portal) Delete(id int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.deleteLocked(id)
+}
+
+func (p *Portal) deleteLocked(id int64) bool {
+	l, now := p.data, p.clock()
+	r, ok := l.get(id)
+	if !ok {
+		return false
+	}
+	delete(l.changed, id)
+	if at, found := slices.BinarySearch(l.added, id); found {
+		l.added = slices.Delete(l.added, at, at+1)
+		l.byOrder[r.order] = slices.DeleteFunc(l.byOrder[r.order], func(other int64) bool { return other == id })
+	} else {
+		at, _ := slices.BinarySearch(l.deleted, id)
+		l.deleted = slices.Insert(l.deleted, at, id)
+	}
+	p.saved(r.order, now)
+	p.note(OpDelete, id, r.order, now)
+	return true
+}
+
+// Add adds a payment, billed now, to an order, or to a new one if order is 0.
+// It gives the payment's id, or 0 if there is no such order.
+func (p *Portal) Add(order int64) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.addLocked(order)
+}
+
+func (p *Portal) addLocked(order int64) int64 {
+	l, now := p.data, p.clock()
+	if order == 0 {
+		order = p.openOrder()
+	}
+	own, ok := l.ownerOf(order)
+	if !ok {
+		return 0
+	}
+	r := row{id: l.lastID + 1, order: order, owner: own, nth: 1, bill: now}
+	for _, other := range l.ofOrder(nil, order) {
+		r.nth = max(r.nth, other.nth+1)
+	}
+	l.values(&r, l.rows.roll(uint64(r.id)<<1|1<<63))
+	if r.paid {
+		r.datePaid = now
+	}
+	l.lastID = r.id
+	l.changed[r.id] = r
+	l.added = append(l.added, r.id)
+	l.byOrder[order] = append(l.byOrder[order], r.id)
+	p.saved(order, now)
+	p.note(OpAdd, r.id, order, now)
+	return r.id
+}
+
+// openOrder makes a new order, bound to what a seeded order of the base is
+// bound to, and gives its id.
+func (p *Portal) openOrder() int64 {
+	l := p.data
+	id := l.orderIDs.id(l.orders)
+	if n := len(l.opened); n > 0 {
+		id = l.opened[n-1] + 1
+	}
+	var own owner
+	if l.orders > 0 {
+		own = l.base.owner(int64(l.accounts.roll(uint64(id)) % uint64(l.orders)))
+	}
+	l.opened = append(l.opened, id)
+	l.owners[id] = own
+	return id
+}
+
+// Touch saves an order without changing any payment of it. It reports whether
+// there is such an order.
+func (p *Portal) Touch(order int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.data.ownerOf(order); !ok {
+		return false
+	}
+	now := p.clock()
+	p.saved(order, now)
+	p.note(OpTouch, 0, order, now)
+	return true
+}
+
+// saved notes that an order was saved.
+func (p *Portal) saved(order, now int64) {
+	l := p.data
+	if _, known := l.touched[order]; !known {
+		at, _ := slices.BinarySearch(l.saved, order)
+		l.saved = slices.Insert(l.saved, at, order)
+	}
+	l.touched[order] = now
+	l.version++
+}
+
+// note tells those whom a mutation concerns.
+func (p *Portal) note(op Op, payment, order, now int64) {
+	p.events.changed(op, payment, order, now)
+	if payment != 0 {
+		p.gets.forgive(payment)
+	}
+}
+
+// clock gives the time of a mutation in Unix seconds. No mutation is dated
+// before the data's last day, so that later always means higher.
+func (p *Portal) clock() int64 { return max(time.Now().Unix(), p.data.until) }
+
+// Mutate makes n changes, chosen by seed: of ten, three pay, one unpays, two
+// reprice, one deletes, two add (one of them to a new order) and one only
+// touches an order. It gives what it did, in order; a portal without payments
+// can only be added to.
+func (p *Portal) Mutate(n int, seed uint64) []Mutation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := newDice(seed, saltMutate)
+	var done []Mutation
+	for i := range uint64(max(n, 0)) {
+		done = append(done, p.mutateLocked(int(d.roll(3*i)%10), d.roll(3*i+1), d.roll(3*i+2)))
+	}
+	return done
+}
+
+func (p *Portal) mutateLocked(kind int, pick, value uint64) Mutation {
+	l := p.data
+	add := func(order int64) Mutation {
+		id := p.addLocked(order)
+		return Mutation{OpAdd, id, l.changed[id].order}
+	}
+	if l.count() == 0 || kind == 0 {
+		return add(0)
+	}
+	id := l.at(int64(pick % uint64(l.count())))
+	r, _ := l.get(id)
+	switch {
+	case kind == 1:
+		return add(r.order)
+	case kind == 2:
+		p.deleteLocked(id)
+		return Mutation{OpDelete, id, r.order}
+	case kind == 3:
+		now := p.clock()
+		p.saved(r.order, now)
+		p.note(OpTouch, 0, r.order, now)
+		return Mutation{OpTouch, 0, r.order}
+	case kind <= 5:
+		p.changeLocked(OpReprice, id, func(r *row, _ int64) bool {
+			sum := amount(int(value&1023), value>>10)
+			if sum == r.sum {
+				sum += 100 // a change must change something
+			}
+			r.sum = sum
+			return true
+		})
+		return Mutation{OpReprice, id, r.order}
+	}
+	// Four of five payments are paid: for one to pay, look at its neighbours.
+	near := 0
+	l.walk(id, l.lastID, false, func(other *row) bool {
+		near++
+		if other.paid == (kind == 9) {
+			r = *other
+			return false
+		}
+		return near < 100
+	})
+	if r.paid {
+		p.changeLocked(OpUnpay, r.id, unpay)
+		return Mutation{OpUnpay, r.id, r.order}
+	}
+	p.changeLocked(OpPay, r.id, p.pay)
+	return Mutation{OpPay, r.id, r.order}
+}
+
+func (p *Portal) pay(r *row, now int64) bool {
+	if r.paid {
+		return false
+	}
+	r.paid, r.datePaid, r.emp = true, now, int64(p.config().User)
+	return true
+}
+
+func unpay(r *row, _ int64) bool {
+	if !r.paid {
+		return false
+	}
+	r.paid, r.datePaid, r.emp = false, 0, 0
+	return true
+}
+
+// ParseSum reads a sum such as "-12.34" into 1/10000, for Reprice. It reports
+// false for anything else, and for more than four digits after the point.
+func ParseSum(text string) (int64, bool) {
+	digits, fraction, _ := strings.Cut(strings.TrimPrefix(text, "-"), ".")
+	if digits == "" || len(digits) > 11 || len(fraction) > 4 {
+		return 0, false
+	}
+	var units int64
+	for _, c := range digits + fraction + "0000"[len(fraction):] {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		units = units*10 + int64(c-'0')
+	}
+	if strings.HasPrefix(text, "-") {
+		units = -units
+	}
+	return units, true
+}

@@ -1,0 +1,78 @@
+package bitrixtest
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Portal is a fake Bitrix24 portal. It is an http.Handler, and RoundTripper
+// reaches it without a network. All its methods are safe for concurrent use.
+type Portal struct {
+	conf atomic.Pointer[config]
+
+	mu     sync.RWMutex // guards data, events and counted
+	data   *live
+	events events
+	counts countCache
+
+	rate      rateLimit
+	operating operating
+	gets      gets
+	faults    faultLog
+	tokens    tokens
+	rules     rules
+	stats     statistics
+}
+
+// New makes a portal. Its clock is package time's, so inside a synctest bubble
+// it must be made there. New panics if the options are not valid: call Validate
+// on those that come from outside.
+func New(o Options) *Portal {
+	if err := o.Validate(); err != nil {
+		panic(fmt.Sprintf("bitrixtest: options: %v", err))
+	}
+	p := new(Portal)
+	c := newConfig(o)
+	p.conf.Store(c)
+	p.data = newLive(newBase(o.Seed, int64(o.Payments), c.First, int64(c.Gap), c.Until.Unix()))
+	p.tokens.start(c)
+	return p
+}
+
+func (p *Portal) config() *config { return p.conf.Load() }
+
+// Adjust changes the options of a running portal: takes rights away, mends it,
+// brings other faults. Requests that have begun keep the old ones. Seed,
+// Payments, First, Gap and Until, which make the data, stay as they are. A change
+// of Faults begins their counting of Times anew. It panics if the options are not
+// valid then.
+func (p *Portal) Adjust(change func(*Options)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.config().Options
+	o := before
+	if o.Gap == 0 {
+		o.Gap = -1 // 0 means the default
+	}
+	data := o
+	change(&o)
+	o.Seed, o.Payments, o.First, o.Gap, o.Until = data.Seed, data.Payments, data.First, data.Gap, data.Until
+	if err := o.Validate(); err != nil {
+		panic(fmt.Sprintf("bitrixtest: options: %v", err))
+	}
+	if !reflect.DeepEqual(before.Faults, o.Faults) {
+		p.faults.mu.Lock()
+		p.faults.times = nil
+		p.faults.mu.Unlock()
+	}
+	p.conf.Store(newConfig(o))
+}
+
+// Webhook gives the portal's webhook for a base URL such as
+// "https://acme.bitrix24.com" or an httptest server's.
+func (p *Portal) Webhook(base string) string {
+	return strings.TrimSuffix(base, "/") + "/rest/" + p.config().webhook + "/"
+}

@@ -1,0 +1,185 @@
+package bitrixtest
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// route finds out who asks for what, and answers. The order of the checks is
+// the portal's: address, scheme, state, rate, authorization, method.
+func (x *exchange) route() *answer {
+	in, c := x.in, x.c
+	if c.host != "" && !strings.EqualFold(in.host, c.host) {
+		location := strings.TrimSuffix(c.MovedTo, "/") + in.path
+		if in.query != "" {
+			location += "?" + in.query
+		}
+		return &answer{status: http.StatusFound, content: "text/html", location: location, whole: true}
+	}
+	switch {
+	case strings.TrimSuffix(in.path, "/") == "/oauth/token":
+		return x.oauthToken()
+	case !strings.HasPrefix(in.path, "/rest/"):
+		return htmlAnswer(http.StatusNotFound)
+	case c.RequireHTTPS && !in.secure:
+		x.p.rules.broken(x, "a request came by plain HTTP")
+		return x.fail(errHTTPS)
+	}
+	switch c.State {
+	case StateNoPlan:
+		return x.fail(errNoPlan)
+	case StateBlocked:
+		return x.fail(errOverload)
+	case StateClosed:
+		return x.fail(errClosed)
+	}
+	if !x.p.rate.take(in.source, x.now, c.drain, c.capacity) {
+		x.p.stats.refused.Add(1)
+		x.p.rules.refused(x)
+		return x.fail(errTooMany)
+	}
+	x.p.rules.accepted()
+	x.args = x.params()
+	if err := x.authorize(); err != nil {
+		return x.fail(err)
+	}
+	switch c.State {
+	case StateNoUser:
+		return x.fail(errNoUser)
+	case StateNoRight:
+		return x.fail(errNoRight)
+	}
+	name := methodOf(in.path)
+	number, ok := methodNumbers[name]
+	if !ok {
+		x.p.rules.broken(x, "no such method: %q", name)
+		return x.fail(errNoMethod)
+	}
+	if number == methodBatch {
+		return x.batch()
+	}
+	return x.single(number)
+}
+
+// params gives the request's parameters: those of the body over those of the
+// query.
+func (x *exchange) params() value {
+	in := x.in
+	all := parseQuery(in.query)
+	if in.body == "" {
+		return all
+	}
+	var body value
+	if strings.Contains(in.content, "json") || in.body[0] == '{' || in.body[0] == '[' {
+		var err error
+		if body, err = parseJSON(in.body); err != nil {
+			x.p.rules.broken(x, "the body is not JSON")
+		}
+	} else {
+		body = parseQuery(in.body)
+	}
+	if len(all.items) == 0 {
+		return body
+	}
+	for i := range body.items {
+		*all.set(body.items[i].key) = body.items[i].value
+	}
+	return all
+}
+
+// authorize finds out whose request it is: a webhook's by its path, an
+// application's by its token.
+func (x *exchange) authorize() *apiError {
+	path := strings.Trim(strings.TrimPrefix(x.in.path, "/rest/"), "/")
+	if _, ok := x.args.get("client_secret"); ok {
+		x.p.rules.broken(x, "the portal was sent the application's client secret")
+	}
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		if path[:i] != x.c.webhook {
+			return errNoAuth
+		}
+		x.credential = "webhook"
+		return nil
+	}
+	token := x.args.param("auth")
+	if token.text == "" {
+		token = x.args.param("access_token")
+	}
+	x.credential, x.app = "application", true
+	return x.p.tokens.check(x.c, token.text, x.now)
+}
+
+// single answers the call of one method.
+func (x *exchange) single(method int) *answer {
+	c := call{x: x, method: method, args: &x.args, total: -1, next: -1}
+	c.out = append(make([]byte, 0, 1024), `{"result":`...)
+	if err := c.run(); err != nil {
+		return x.fail(err)
+	}
+	b := c.out
+	if c.next >= 0 {
+		b = appendNumber(append(b, `,"next":`...), c.next)
+	}
+	if c.total >= 0 {
+		b = appendNumber(append(b, `,"total":`...), c.total)
+	}
+	b = x.clock.finish(b, x.spent(), x.spending(method))
+	return &answer{status: 200, content: jsonType, body: b, settled: x.settled, whole: true}
+}
+
+// spending gives what is known of a method's operating time. It asks once for
+// an exchange: what this one spends is booked at its end.
+func (x *exchange) spending(method int) *spending {
+	sp := x.budgets[method]
+	if sp == nil {
+		sp = new(spending)
+		sp.used, sp.reset = x.p.operating.used(account{x.credential, method}, x.now, x.c.basket)
+		x.budgets[method] = sp
+	}
+	return sp
+}
+
+// overBudget reports whether a method must not be called.
+func (x *exchange) overBudget(method int) bool {
+	return x.c.budget > 0 && x.spending(method).used >= x.c.budget
+}
+
+// charge puts a call of a method on the bill.
+func (x *exchange) charge(method int) {
+	x.commands++
+	x.spending(method).spent += x.c.cost(method, uint64(x.number)<<6+x.commands)
+}
+
+// spent gives what all calls of the exchange cost.
+func (x *exchange) spent() time.Duration {
+	var sum time.Duration
+	for _, sp := range x.budgets {
+		if sp != nil {
+			sum += sp.spent
+		}
+	}
+	return sum
+}
+
+// book books what the exchange has spent, by method or for the batch.
+func (x *exchange) book() {
+	c := x.c
+	if c.Charge == ChargeNone {
+		return
+	}
+	add := func(method int, spent time.Duration) {
+		if spent > c.floor {
+			x.p.operating.add(account{x.credential, method}, time.Now(), c.basket, spent)
+		}
+	}
+	if x.budgets[methodBatch] != nil && c.Charge == ChargeBatch {
+		add(methodBatch, x.spent())
+		return
+	}
+	for method, sp := range x.budgets {
+		if sp != nil {
+			add(method, sp.spent)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package bitrixtest
+
+import (
+	"strconv"
+	"time"
+)
+
+// stamp writes the time objects of one exchange. Calls follow one another by
+// what they cost, whether or not that time really passes.
+type stamp struct {
+	start    int64 // Unix nanoseconds
+	at       int64 // when the next call begins
+	offset   int64 // seconds east of Greenwich
+	counters bool
+	second   int64 // that date was written for
+	date     []byte
+}
+
+func newStamp(now time.Time, c *config) stamp {
+	ns := now.UnixNano()
+	ns -= ns % 1000 // PHP counts microseconds
+	return stamp{start: ns, at: ns, offset: c.offset, counters: !c.NoCounters}
+}
+
+// appendCall appends the time object of a call that begins now and costs that,
+// and lets the next one begin after it.
+func (s *stamp) appendCall(b []byte, cost time.Duration, sp *spending) []byte {
+	from := s.at
+	s.at += int64(cost)
+	return s.append(b, from, s.at, int64(cost), sp)
+}
+
+// finish ends an answer that is complete but for its time object.
+func (s *stamp) finish(b []byte, cost time.Duration, sp *spending) []byte {
+	b = append(b, `,"time":`...)
+	b = s.append(b, s.start, max(s.at, s.start+int64(cost)), int64(cost), sp)
+	return append(b, '}')
+}
+
+func (s *stamp) append(b []byte, from, to, processing int64, sp *spending) []byte {
+	b = append(b, `{"start":`...)
+	b = appendSeconds(b, from)
+	b = append(b, `,"finish":`...)
+	b = appendSeconds(b, to)
+	b = append(b, `,"duration":`...)
+	b = appendSeconds(b, to-from)
+	b = append(b, `,"processing":`...)
+	b = appendSeconds(b, processing)
+	b = append(b, `,"date_start":`...)
+	b = s.appendDate(b, from)
+	b = append(b, `,"date_finish":`...)
+	b = s.appendDate(b, to)
+	if s.counters && sp != nil {
+		b = append(b, `,"operating_reset_at":`...)
+		reset := sp.reset.UnixNano()
+		b = strconv.AppendInt(b, (reset+1e9-1)/1e9, 10)
+		b = append(b, `,"operating":`...)
+		b = appendSeconds(b, int64(sp.used))
+	}
+	return append(b, '}')
+}
+
+func (s *stamp) appendDate(b []byte, ns int64) []byte {
+	if second := ns / 1e9; s.date == nil || second != s.second {
+		s.second = second
+		s.date = appendTime(s.date[:0], second, s.offset)
+	}
+	return append(b, s.date...)
+}

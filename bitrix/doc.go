@@ -1,0 +1,112 @@
+// Package bitrix is the client of one Bitrix24 portal's REST API: it calls
+// methods, batches of them, and walks lists, as fast as the portal's limits
+// allow and never faster.
+//
+// # Overview
+//
+//	client := bitrix.New(hook, &bitrix.Options{Limits: bitrix.Limits{Rate: 2, Burst: 50, Operating: 480 * time.Second}})
+//	defer client.Close()
+//	for page, err := range client.Pages(ctx, listing, 0) {
+//		results, err := client.Batch(ctx, commandsFor(page))
+//		…
+//	}
+//
+// A call goes down through these layers, one file each:
+//
+//	decode    Call, Batch, Pages: the raw JSON of each command's result
+//	retry     handler_retry.go: repeats what may pass, by the class of the error
+//	answer    handler_answer.go: tells an error from a result; tells the governor
+//	govern    handler_govern.go: waits for the limits; each attempt pays
+//	redirect  handler_redirect.go: repeats the POST where a renamed portal is now
+//	HTTP      handler_http.go: one POST, its answer read to a bounded end
+//
+// # Guarantees
+//
+//   - A result is what the portal said to that very command. An answer that
+//     could belong to another one, that is cut short or of another shape, is
+//     asked for again; so are the commands of a batch that it leaves out.
+//   - A walk's ids ascend strictly, none twice. A portal that repeats pages or
+//     ignores a filter ends it with an error.
+//   - Everything is read: whatever may pass is repeated until Options.Patience
+//     has run out (ErrPatience), and no longer than its context lives.
+//   - The webhook's secret is in no error, log or dump, and goes to no host but
+//     the portal's own registrable domain, over the scheme it was given for.
+//   - No goroutine outlives the call that started it.
+//
+// # Errors
+//
+// An error of the portal is an *Error; its class decides what happens. Retry,
+// SlowDown, WaitBudget, CallSingly and SmallerBatch are dealt with here. Callers
+// see Reject (of one command: Result.Err), Stop and Refresh (with a Hint for the
+// user), and ErrPatience, which wraps the last cause. The same code may mean
+// another thing for a call than for a batch as a whole or for a command in it:
+//
+//	code                             in             class         what it is
+//	INTERNAL_SERVER_ERROR            any            Retry         the portal stumbled
+//	ERROR_UNEXPECTED_ANSWER          any            Retry         the portal stumbled
+//	NO_ANSWER                        any            Retry         refused, reset, cut short
+//	BAD_ANSWER                       any            Retry         HTML, broken JSON, another shape
+//	NO_RESULT                        any            Retry         neither result nor error for a command
+//	TIMEOUT                          batch          SmallerBatch  a request may run 60 s
+//	TIMEOUT                          any            Retry         a request may run 60 s
+//	ANSWER_TOO_LARGE                 batch          SmallerBatch  more than 64 MiB
+//	ANSWER_TOO_LARGE                 any            Stop          more than 64 MiB
+//	QUERY_LIMIT_EXCEEDED             any            SlowDown      the rate limit
+//	OPERATION_TIME_LIMIT             any            WaitBudget    the operating budget of a method
+//	ERROR_BATCH_METHOD_NOT_ALLOWED   any            CallSingly    this method cannot be batched
+//	ERROR_BATCH_LENGTH_EXCEEDED      any            SmallerBatch  too many commands
+//	expired_token                    any            Refresh       the access token has expired
+//	NO_AUTH_FOUND                    any            Stop          wrong webhook code or token
+//	invalid_token                    any            Stop          wrong webhook code or token
+//	INVALID_REQUEST                  any            Stop          HTTPS required
+//	OVERLOAD_LIMIT                   any            Stop          blocked by the vendor
+//	ACCESS_DENIED                    request, 403   Stop          REST needs a commercial plan
+//	ACCESS_DENIED                    call, command  Reject        this user may not see this one
+//	INVALID_CREDENTIALS              any            Stop          rights missing
+//	insufficient_scope               any            Stop          scope missing
+//	user_access_error                any            Stop          rights missing
+//	200040300010                     any            Stop          for administrators only
+//	ERROR_METHOD_NOT_FOUND           any            Stop          no such method
+//	ERROR_MANIFEST_IS_NOT_AVAILABLE  any            Stop          no such method
+//	PORTAL_DELETED                   any            Stop          the portal is closed
+//	FOREIGN_REDIRECT                 any            Stop          the secret must not go there
+//	100                              any            Stop          a parameter is missing: our fault
+//	0                                call, command  Reject        not found, or not for this user
+//	""                               call, command  Reject        no code
+//	ERROR_CORE                       call, command  Reject        not found, or not for this user
+//	NOT_FOUND                        call, command  Reject        not found
+//	ERROR_NOT_FOUND                  call, command  Reject        not found
+//	any other                        any            Reject        after 3 attempts
+//
+// Pauses between attempts grow from half a second to half a minute, with chance
+// in them. Waits for limits cost no patience.
+//
+// # Limits
+//
+// One governor decides for all of a client's requests.
+//
+// The rate gate (rate.go) is the mirror of the portal's counter: a bucket of X
+// tokens that fills by Y a second, spent in the order of arrival. Spending the
+// burst at once and each token as it comes is the least possible time for n
+// requests, (n-X)/Y. A few tokens are never spent, as requests do not all travel
+// for the same time. A 503 means that others use the portal too: the bucket is
+// emptied, the rate halved, and raised again step by step.
+//
+// The budgets (operating.go, account.go) are those of each method, and of the
+// method batch, over ten baskets of time. What counts is the portal's own last
+// report, which is a request behind, plus what our requests have cost since,
+// plus what those in flight will cost. A budget is used as soon as there is
+// some, up to a margin of 1 %; then its method waits, and no other one, until
+// the oldest basket falls out and brings back what we had put into it. That is
+// the least time under a sliding window. A portal without counters is limited by
+// its own refusals: they block the method for a tenth of the window.
+//
+// The sizes (size.go) are how many commands a request has: 50, unless those
+// would run for long, or have run for too long.
+//
+// # Testing
+//
+// New takes any http.RoundTripper, and all times come from package time: in a
+// testing/synctest bubble, with package bitrixtest's portal in the process, a
+// day at the limits passes in a moment, and instants are exact.
+package bitrix

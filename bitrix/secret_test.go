@@ -1,0 +1,59 @@
+package bitrix
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+const testSecret = "s3cr3tc0de"
+
+// TestSecretsDoNotPrint prints everything that knows the secret in every way
+// there is.
+func TestSecretsDoNotPrint(t *testing.T) {
+	hook := mustParse(t, "https://acme.bitrix24.com/rest/1/"+testSecret+"/")
+	client := New(hook, nil)
+	defer client.Close()
+	holder := struct {
+		Hook   Webhook
+		Secret Secret
+		hidden Webhook
+		client *Client
+	}{hook, Secret(testSecret), hook, client}
+	for name, v := range map[string]any{
+		"secret": Secret(testSecret), "webhook": hook, "pointer": &hook, "client": client, "holder": holder, "exchange": &exchange{method: "a.b"},
+		"endpoint": &endpoint{hook: hook}, "list": []any{hook, Secret(testSecret)}, "map": map[string]Secret{"a": testSecret},
+	} {
+		var b bytes.Buffer
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} {
+			fmt.Fprintf(&b, verb+"\n", v)
+		}
+		slog.New(slog.NewTextHandler(&b, nil)).Info("text", "v", v)
+		slog.New(slog.NewJSONHandler(&b, nil)).Info("json", "v", v)
+		if name == "secret" || name == "webhook" || name == "list" || name == "map" {
+			j, err := json.Marshal(v)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			b.Write(j)
+		}
+		if out := b.String(); strings.Contains(out, testSecret) || strings.Contains(out, fmt.Sprintf("%x", testSecret)) {
+			t.Errorf("%s shows its secret: %s", name, out)
+		}
+	}
+	if got := Secret(testSecret).Reveal(); got != testSecret {
+		t.Errorf("Reveal gives %q", got)
+	}
+}
+
+func mustParse(t testing.TB, s string) Webhook {
+	t.Helper()
+	hook, err := ParseWebhook(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hook
+}
