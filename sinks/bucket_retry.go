@@ -34,6 +34,9 @@ func retry[T any](ctx context.Context, s *Bucket, op, key string, attempt func(c
 // retryLong does an operation until it succeeds, fails for good, or has met
 // with nothing but temporary faults for as long as the store's patience.
 func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt func(context.Context) (T, error)) (T, error) {
+	if ctx.Err() != nil {
+		return *new(T), context.Cause(ctx)
+	}
 	if op != "list" {
 		if err := checkKey(key); err != nil {
 			return *new(T), fmt.Errorf("%s: %w", op, err)

@@ -1,0 +1,44 @@
+package sinks_test
+
+import (
+	"testing"
+
+	"b24export/sinks"
+	"b24export/sinks/sinktest"
+)
+
+func openMemory(t *testing.T) sinks.Store {
+	t.Helper()
+	return openStore(t, "mem://")
+}
+
+func openFolder(t *testing.T) sinks.Store {
+	t.Helper()
+	return openStore(t, t.TempDir()+"/not/there/yet")
+}
+
+func openStore(t *testing.T, url string) sinks.Store {
+	t.Helper()
+	s, err := sinks.OpenStore(t.Context(), url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestMemory(t *testing.T) { sinktest.RunStore(t, openMemory) }
+
+func TestFolder(t *testing.T) { sinktest.RunStore(t, openFolder) }
+
+func TestPrefixedBucket(t *testing.T) {
+	sinktest.RunStore(t, func(t *testing.T) sinks.Store { return openStore(t, "mem://bucket/some/prefix") })
+}
+
+func TestDatasetInMemory(t *testing.T) { sinktest.RunDataset(t, openMemory) }
+
+func TestDatasetInFolder(t *testing.T) { sinktest.RunDataset(t, openFolder) }
