@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/s3blob" // the bucket as others see it
+
+	"b24export/bitrix/bitrixtest"
+	"b24export/cmd/export/e2e/internal/table"
+)
+
+// TestReaderDuringRuns lets DuckDB read the current table all the while a dozen
+// runs replace it: each time it sees a snapshot, whole, and never an older one
+// than before.
+func TestReaderDuringRuns(t *testing.T) {
+	p := newFolder(t)
+	duck := table.OpenDuckDB(t)
+	readDuringRuns(t, p, func(context.Context) (string, error) { return fingerprint(duck, p.current()) },
+		func(key string) string {
+			print, err := fingerprint(duck, p.path(key))
+			if err != nil {
+				t.Error(err)
+			}
+			return print
+		})
+}
+
+// TestDownloadDuringRuns does the same to a bucket, by whole downloads.
+func TestDownloadDuringRuns(t *testing.T) {
+	p := places[1].open(t)
+	bucket, err := blob.OpenBucket(t.Context(), p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bucket.Close()
+	readDuringRuns(t, p, func(ctx context.Context) (string, error) {
+		data, err := bucket.ReadAll(ctx, currentTable)
+		sum := sha256.Sum256(data)
+		return hex.EncodeToString(sum[:]), err
+	}, func(key string) string { return p.sum(t, key) })
+}
+
+// fingerprint is a short form of a table's whole content, as DuckDB reads it.
+func fingerprint(duck *table.DuckDB, path string) (string, error) {
+	rows, err := duck.TryQuery(fmt.Sprintf(`SELECT count(*), count(DISTINCT id), sum(id), sum(sum), bit_xor(hash(%s)) FROM read_parquet(%s)`,
+		strings.Join(table.Columns[:], ", "), table.Quote(path)), 5)
+	if err != nil {
+		return "", err
+	}
+	return strings.Join(rows[0], " "), nil
+}
+
+// readDuringRuns calls read without end while runs go on. snapshot gives what
+// read must say of a snapshot's table.
+func readDuringRuns(t *testing.T, p place, read func(context.Context) (string, error), snapshot func(key string) string) {
+	t.Helper()
+	portal := bitrixtest.New(bitrixtest.Options{Seed: 9, Payments: 10_000, AllowRegets: true, Strict: t})
+	j := newJob(serve(t, portal, portal), p.url).with("sink", "history", 100)
+	j["mode"] = "incremental"
+	file := j.write(t)
+	runJob(t, p.env, file, 0)
+
+	var (
+		seen  []string // what was read, in order, without repetitions
+		reads int
+		wg    sync.WaitGroup
+	)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	// The reader: owns seen and reads until it has ended, which stop asks for.
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			got, err := read(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				t.Errorf("read the current table: %v", err)
+				return
+			}
+			reads++
+			if len(seen) == 0 || seen[len(seen)-1] != got {
+				seen = append(seen, got)
+			}
+		}
+	})
+	const runs = 12
+	for run := range runs {
+		portal.Mutate(400, uint64(run))
+		runJob(t, p.env, file, 0)
+	}
+	stop()
+	wg.Wait()
+
+	var snapshots []string
+	for _, m := range p.manifests(t) {
+		snapshots = append(snapshots, snapshot(tableOf(t, m).Path))
+	}
+	if len(snapshots) != runs+1 {
+		t.Fatalf("%d snapshots, want %d", len(snapshots), runs+1)
+	}
+	at := 0
+	for _, s := range seen {
+		i := slices.Index(snapshots[at:], s)
+		if i < 0 {
+			t.Errorf("a reader saw what is no snapshot, or one that it had seen replaced: %s", s)
+			continue
+		}
+		at += i
+	}
+	t.Logf("%d reads saw %d of %d snapshots", reads, len(seen), len(snapshots))
+	if len(seen) < runs/2 {
+		t.Errorf("the reader saw only %d of %d snapshots: too slow to tell", len(seen), len(snapshots))
+	}
+	wantTable(t, p, portal)
+	if _, err := os.Stat(p.current()); err != nil {
+		t.Error(err)
+	}
+}
