@@ -1,0 +1,99 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/sinks"
+)
+
+// The program's exit codes. Codes are only ever added.
+const (
+	ExitComplete    = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitRejects     = 3
+	ExitRefused     = 4
+	ExitHeld        = 5
+	ExitTemporary   = 75
+	ExitInterrupted = 130
+)
+
+// UsageError says that the command line asks for something that the job does
+// not have. Nothing was started.
+type UsageError struct{ Text string }
+
+func (e *UsageError) Error() string { return e.Text }
+
+// ExitCode is the exit code of a portal's run that ended in err and s.
+func ExitCode(err error, s pipeline.Summary) int {
+	switch {
+	case err == nil && s.Manifest != nil && s.Manifest.Ledger.Rejected > 0:
+		return ExitRejects
+	case err == nil:
+		return ExitComplete
+	case is[*pipeline.HeldError](err), errors.Is(err, pipeline.ErrFenced):
+		return ExitHeld
+	case is[*UsageError](err), is[*Problems](err), is[*pipeline.JobChangedError](err):
+		return ExitUsage
+	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):
+		return ExitTemporary
+	case errors.Is(err, context.Canceled):
+		return ExitInterrupted
+	}
+	if is[*bitrix.Error](err) {
+		// What may pass has been repeated, and what concerns one payment has
+		// become a reject: this is the portal's last word.
+		return ExitRefused
+	}
+	return ExitFailed
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// gravity lists the exit codes from the gravest down: what a job of several
+// portals exits with is the first one that any of them has.
+var gravity = []int{
+	ExitUsage, ExitRefused, ExitFailed, ExitTemporary, ExitHeld, ExitInterrupted, ExitRejects, ExitComplete,
+}
+
+// Gravest is the exit code of a job with these outcomes; that of none is 0.
+func Gravest(outcomes []Outcome) int {
+	for _, code := range gravity {
+		if slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Exit == code }) {
+			return code
+		}
+	}
+	return ExitComplete
+}
+
+// Hint says what a user can do about an error; "" if nothing is to be added to
+// its text.
+func Hint(err error) string {
+	if e, ok := errors.AsType[*bitrix.Error](err); ok && e.Hint() != "" {
+		return e.Hint()
+	}
+	switch {
+	case is[*pipeline.JobChangedError](err):
+		return "run with the job as it was to finish the snapshot, or with --restart to throw it away"
+	case is[*pipeline.RejectsError](err):
+		return "mend what the portal says about them, or raise rejects.max; the next run starts anew"
+	case is[*SampleError](err):
+		return "set source.enrich: get"
+	case is[*pipeline.HeldError](err):
+		return "wait for the other run to end; after a crash its lease runs out by itself"
+	case errors.Is(err, sinks.ErrNoFencing):
+		return "use a store with conditional writes, or set sink.unsafe_no_fencing: true and make sure that only one run is ever under way"
+	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):
+		return "what was read is saved: run again, and it goes on from there"
+	case errors.Is(err, context.Canceled):
+		return "what was read is saved: run again, and it goes on from there"
+	}
+	return ""
+}

@@ -1,0 +1,226 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/schemas"
+	"b24export/sinks"
+)
+
+var _ pipeline.Sink[schemas.Payment] = (*sinks.Dataset)(nil)
+
+// RunOptions are what a run needs besides the job. Program is required.
+type RunOptions struct {
+	// Program is name and version, for manifests and the portal: b24export/1.0.0.
+	Program string
+	// Only names the portals to do; empty: all.
+	Only []string
+	// Shard, if it is not the zero value, leaves other shards' portals out.
+	Shard Shard
+	// Parallel is how many portals are done at once. Default 16.
+	Parallel int
+	// Restart throws unfinished snapshots away.
+	Restart bool
+	// Log gets one line for each thing that matters. Default: none.
+	Log *slog.Logger
+	// Transport carries the requests to the portals. Default: the network.
+	Transport http.RoundTripper
+	// Now, if given, is the clock of all stamps: with one that stands still,
+	// equal portals give equal bytes.
+	Now func() time.Time
+	// Watch, if given, is called once for each portal, before it starts, from
+	// the portal's own goroutine.
+	Watch func(*Watch)
+}
+
+func (o *RunOptions) withDefaults() RunOptions {
+	opts := *o
+	if opts.Parallel <= 0 {
+		opts.Parallel = 16
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return opts
+}
+
+// Watch shows a portal's run while it goes on. Its functions may be called at
+// any time, from any goroutine, also after the run.
+type Watch struct {
+	Portal   string
+	Progress *pipeline.Progress
+	// Total is how many payments the portal has, 0 while that is unknown.
+	Total func() int64
+	Gauge func() bitrix.Gauge
+	Use   func() pipeline.PortalUse
+	// Started is when the run began.
+	Started time.Time
+}
+
+// Outcome is what became of one portal.
+type Outcome struct {
+	Portal  string
+	Summary pipeline.Summary
+	Err     error
+	// Exit is the exit code for this portal alone.
+	Exit    int
+	Seconds float64
+}
+
+// Run does the job for every portal that opts leave, each by itself: one that
+// fails does not stop the others. Outcomes are in the job's order. When ctx is
+// cancelled, every portal saves what it has.
+func Run(ctx context.Context, spec *Spec, opts *RunOptions) []Outcome {
+	o := opts.withDefaults()
+	portals, err := o.portals(spec)
+	if err != nil {
+		return []Outcome{{Err: err, Exit: ExitCode(err, pipeline.Summary{})}}
+	}
+	outcomes := make([]Outcome, len(portals))
+	var g errgroup.Group
+	g.SetLimit(o.Parallel)
+	for i, portal := range portals {
+		g.Go(func() error {
+			start := time.Now()
+			s, err := runPortal(ctx, spec, portal, &o)
+			outcomes[i] = Outcome{
+				Portal: portal.Name, Summary: s, Err: err,
+				Exit: ExitCode(err, s), Seconds: time.Since(start).Seconds(),
+			}
+			return nil // another portal's run is not ended by this one's error
+		})
+	}
+	_ = g.Wait() // no goroutine returns an error
+	return outcomes
+}
+
+// portals gives those of the job's portals that are to be done.
+func (o *RunOptions) portals(spec *Spec) ([]*PortalSpec, error) {
+	for _, name := range o.Only {
+		if !slices.ContainsFunc(spec.Portals, func(p PortalSpec) bool { return p.Name == name }) {
+			return nil, &UsageError{Text: fmt.Sprintf("the job has no portal %q", name)}
+		}
+	}
+	var portals []*PortalSpec
+	for i := range spec.Portals {
+		p := &spec.Portals[i]
+		if len(o.Only) > 0 && !slices.Contains(o.Only, p.Name) {
+			continue
+		}
+		if o.Shard != (Shard{}) && !o.Shard.Owns(p.Name) {
+			continue
+		}
+		portals = append(portals, p)
+	}
+	return portals, nil
+}
+
+// runPortal wires one portal's pipeline and runs it.
+func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions) (s pipeline.Summary, err error) {
+	log := o.Log.With("portal", portal.Name)
+	hook, err := bitrix.ParseWebhook(portal.Webhook.Reveal())
+	if err != nil {
+		return s, err
+	}
+	limits := portal.EffectiveLimits()
+	client := bitrix.New(hook, &bitrix.Options{
+		Transport:  o.Transport,
+		Limits:     limits,
+		Patience:   spec.Patience,
+		BatchNever: spec.Source.Batch == BatchNever,
+		Log:        log,
+		UserAgent:  o.Program,
+	})
+	defer client.Close()
+	src := &source{client: client, enrich: spec.Source.Enrich, fields: spec.Source.Fields, now: o.Now}
+
+	runner := rand.Text()
+	data, closeData, err := openDataset(ctx, spec, portal.Name, runner, o, log)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, closeData()) }()
+
+	cfg := pipeline.Config[schemas.Payment]{
+		Source: src,
+		Sink:   data,
+		Table: pipeline.Table[schemas.Payment]{
+			ID: func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
+			Same: func(listed, last *schemas.Payment) bool {
+				return schemas.SameListed(listed, last, spec.Source.Fields)
+			},
+		},
+		Options: pipeline.Options{
+			Dataset:         spec.Name,
+			Portal:          portal.Name,
+			Program:         o.Program,
+			Runner:          runner,
+			SchemaVersion:   schemas.Version,
+			Fingerprint:     spec.Fingerprint(portal.Name),
+			SourceName:      string(ListSale),
+			SourceWhy:       sourceWhy(spec.Source.List),
+			Mode:            spec.Mode,
+			FullEvery:       spec.FullEvery,
+			Restart:         o.Restart,
+			Chunk:           src.chunk(),
+			Workers:         client.Concurrency(),
+			CheckpointEvery: spec.Checkpoint.Every,
+			CheckpointRows:  spec.Checkpoint.Rows,
+			Rejects:         spec.Rejects.Max,
+			Log:             log,
+			Progress:        new(pipeline.Progress),
+			Now:             o.Now,
+		},
+	}
+	if o.Watch != nil {
+		o.Watch(&Watch{
+			Portal: portal.Name, Progress: cfg.Progress, Total: cfg.Progress.Total.Load,
+			Gauge: client.Gauge, Use: src.Use, Started: time.Now(),
+		})
+	}
+	return pipeline.Run(ctx, cfg)
+}
+
+func sourceWhy(list List) string {
+	if list == ListAuto {
+		return "auto: one listing shows the whole portal"
+	}
+	return "as the job says"
+}
+
+// OpenDataset opens what the job has made, or will make, of a portal. The
+// function that it returns closes it. Nothing is written.
+func OpenDataset(ctx context.Context, spec *Spec, portal string, opts *RunOptions) (*sinks.Dataset, func() error, error) {
+	o := opts.withDefaults()
+	return openDataset(ctx, spec, portal, "", &o, o.Log)
+}
+
+func openDataset(ctx context.Context, spec *Spec, portal, runner string, o *RunOptions, log *slog.Logger) (*sinks.Dataset, func() error, error) {
+	store, err := sinks.OpenStore(ctx, spec.Sink.URL, &sinks.StoreOptions{Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	data := sinks.New(store, &sinks.Options{
+		Name:            spec.Name,
+		Portal:          portal,
+		Program:         o.Program,
+		Runner:          runner,
+		Compression:     string(spec.Sink.Compression),
+		RowGroupRows:    int(spec.Sink.RowGroupRows),
+		History:         spec.Sink.History,
+		UnsafeNoFencing: spec.Sink.UnsafeNoFencing,
+		Log:             log,
+	})
+	return data, store.Close, nil
+}

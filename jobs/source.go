@@ -1,0 +1,251 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// The portal's methods that an export by listing the whole portal uses.
+const (
+	methodList   = "sale.payment.list"
+	methodGet    = "crm.item.payment.get"
+	methodOwners = "crm.orderentity.list"
+)
+
+// ordersACommand is how many orders one command asks the owners of. An order
+// has one owner, so the answer fits into one page.
+const ordersACommand = bitrix.PageSize
+
+// source reads one portal's payments: pipeline.Source over the portal's client.
+// It lists the whole portal by id (sale.payment.list), which shows order and
+// date of bill besides the values, and gets each payment together with the
+// owners of its chunk's orders in one request.
+type source struct {
+	client *bitrix.Client
+	enrich Enrich
+	fields []string
+	now    func() time.Time // nil: the instants at which answers came
+	total  atomic.Int64
+	sample sampler
+}
+
+var _ pipeline.Source[schemas.Payment] = (*source)(nil)
+
+// chunk is how many payments one Get takes: with the command for their owners,
+// a full batch; where the listing's values are enough, as many as one request
+// can ask the owners of.
+func (s *source) chunk() int {
+	if s.enrich == EnrichList {
+		return ordersACommand * bitrix.MaxCommands
+	}
+	return bitrix.MaxCommands - 1
+}
+
+func (s *source) stamp(at time.Time) time.Time {
+	if s.now != nil {
+		return s.now()
+	}
+	return at
+}
+
+// List implements pipeline.Source.
+func (s *source) List(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]pipeline.Listed[schemas.Payment], error] {
+	return func(yield func([]pipeline.Listed[schemas.Payment], error) bool) {
+		for page, err := range s.client.Pages(ctx, s.listing(), int64(after)) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if page.Total >= 0 {
+				s.total.Store(page.Total)
+			}
+			items := make([]pipeline.Listed[schemas.Payment], len(page.Items))
+			for i, raw := range page.Items {
+				items[i] = s.listed(raw, pipeline.PaymentID(page.IDs[i]), page.At)
+			}
+			if !yield(items, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *source) listing() bitrix.Listing {
+	return bitrix.Listing{Method: methodList, Items: "payments", IDField: "id", Select: schemas.ListFields(s.fields)}
+}
+
+func (s *source) listed(raw []byte, id pipeline.PaymentID, at time.Time) pipeline.Listed[schemas.Payment] {
+	at = s.stamp(at)
+	item := pipeline.Listed[schemas.Payment]{ID: id}
+	if err := item.Row.ReadListed(raw, s.fields); err != nil {
+		item.Reject = badValue(id, "list", err, 1, at)
+	}
+	item.Row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
+	return item
+}
+
+// Get implements pipeline.Source.
+func (s *source) Get(ctx context.Context, chunk []pipeline.Listed[schemas.Payment]) (pipeline.Got[schemas.Payment], error) {
+	orders := newOwners(chunk)
+	if s.enrich == EnrichList {
+		return s.getListed(ctx, chunk, orders)
+	}
+	return s.getEach(ctx, chunk, orders)
+}
+
+// getEach gets every payment of the chunk by itself, and the owners of their
+// orders, in one batch.
+func (s *source) getEach(ctx context.Context, chunk []pipeline.Listed[schemas.Payment], orders *owners) (got pipeline.Got[schemas.Payment], err error) {
+	commands := make([]bitrix.Command, 0, len(chunk)+1)
+	for _, item := range chunk {
+		commands = append(commands, getCommand(item.ID))
+	}
+	commands = append(commands, orders.commands()...)
+	results, err := s.client.Batch(ctx, commands)
+	if err != nil {
+		return got, err
+	}
+	if err := orders.take(ctx, s.client, results[len(chunk):]); err != nil {
+		return got, err
+	}
+
+	got.Rows = make([]schemas.Payment, 0, len(chunk))
+	var refused []pipeline.Reject
+	for i, item := range chunk {
+		res := &results[i]
+		at := s.stamp(res.At)
+		if res.Err != nil {
+			refused = append(refused, pipeline.Reject{
+				ID: item.ID, Stage: "get", Code: res.Err.Code, Description: res.Err.Description,
+				Attempts: int64(res.Attempts), SeenAt: at,
+			})
+			continue
+		}
+		row := item.Row
+		if err := row.ReadGot(res.Value); err != nil {
+			got.Rejects = append(got.Rejects, *badValue(item.ID, "get", err, res.Attempts, at))
+			continue
+		}
+		row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
+		orders.fill(&row)
+		got.Rows = append(got.Rows, row)
+	}
+	if len(refused) > 0 {
+		err = s.judge(ctx, refused, &got)
+	}
+	return got, err
+}
+
+// judge tells payments that vanished since they were listed from payments that
+// this user may not read. Their errors do not: both come with the same code,
+// and with texts that portals translate. So the portal is asked to list them
+// again.
+func (s *source) judge(ctx context.Context, refused []pipeline.Reject, got *pipeline.Got[schemas.Payment]) error {
+	ids := make([]int64, len(refused))
+	for i, r := range refused {
+		ids[i] = int64(r.ID)
+	}
+	there, err := s.relist(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, r := range refused {
+		if _, ok := there[r.ID]; ok {
+			got.Rejects = append(got.Rejects, r)
+		} else {
+			got.Vanished = append(got.Vanished, r.ID)
+		}
+	}
+	return nil
+}
+
+// relist lists given payments, at most a page of them, as they are now.
+func (s *source) relist(ctx context.Context, ids []int64) (map[pipeline.PaymentID]schemas.Payment, error) {
+	listing := s.listing()
+	listing.Filter = bitrix.Params{"@id": ids}
+	rows := make(map[pipeline.PaymentID]schemas.Payment, len(ids))
+	for page, err := range s.client.Pages(ctx, listing, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("list %d payments again: %w", len(ids), err)
+		}
+		for i, raw := range page.Items {
+			if !slices.Contains(ids, page.IDs[i]) {
+				return nil, fmt.Errorf("list %d payments again: got payment %d, which was not asked for: %s ignores its filter", len(ids), page.IDs[i], methodList)
+			}
+			// A row that cannot be read is there all the same.
+			id := pipeline.PaymentID(page.IDs[i])
+			rows[id] = s.listed(raw, id, page.At).Row
+		}
+	}
+	return rows, nil
+}
+
+// getListed takes the listing's values as they are, adds the owners, and gets a
+// sample all the same.
+func (s *source) getListed(ctx context.Context, chunk []pipeline.Listed[schemas.Payment], orders *owners) (got pipeline.Got[schemas.Payment], err error) {
+	sampled := s.sample.pick(chunk)
+	commands := orders.commands()
+	owned := len(commands)
+	for _, item := range sampled {
+		commands = append(commands, getCommand(item.ID))
+	}
+	if len(commands) > 0 {
+		results, err := s.client.Batch(ctx, commands)
+		if err != nil {
+			return got, err
+		}
+		if err := orders.take(ctx, s.client, results[:owned]); err != nil {
+			return got, err
+		}
+		if err := s.compare(ctx, sampled, results[owned:]); err != nil {
+			return got, err
+		}
+	}
+	got.Rows = make([]schemas.Payment, len(chunk))
+	for i := range chunk {
+		got.Rows[i] = chunk[i].Row
+		orders.fill(&got.Rows[i])
+	}
+	return got, nil
+}
+
+// Use implements pipeline.Source.
+func (s *source) Use() pipeline.PortalUse {
+	u := s.client.Use()
+	return pipeline.PortalUse{
+		Requests:       u.Requests,
+		Commands:       u.Commands,
+		Retries:        u.Retries,
+		Refused:        u.Refused,
+		BytesReceived:  u.BytesReceived,
+		RateWaitS:      u.RateWait.Seconds(),
+		OperatingWaitS: u.OperatingWait.Seconds(),
+	}
+}
+
+// Total implements pipeline.Source.
+func (s *source) Total() int64 { return s.total.Load() }
+
+func getCommand(id pipeline.PaymentID) bitrix.Command {
+	return bitrix.Command{Key: "p" + id.String(), Method: methodGet, Params: bitrix.Params{"id": int64(id)}}
+}
+
+// codeBadValue is the reject code of an answer that cannot be read.
+const codeBadValue = "BAD_VALUE"
+
+func badValue(id pipeline.PaymentID, stage string, err error, attempts int, at time.Time) *pipeline.Reject {
+	r := &pipeline.Reject{ID: id, Stage: stage, Code: codeBadValue, Description: err.Error(), Attempts: int64(attempts), SeenAt: at}
+	if field, ok := errors.AsType[*schemas.FieldError](err); ok {
+		r.Raw = field.Raw
+	}
+	return r
+}
