@@ -18,7 +18,6 @@ import (
 	_ "gocloud.dev/blob/gcsblob"   // gs://
 	_ "gocloud.dev/blob/memblob"   // mem://
 	_ "gocloud.dev/blob/s3blob"    // s3://
-	"gocloud.dev/gcerrors"
 )
 
 // Bucket is a Store in an object store. The stores behind s3://, gs:// and
@@ -117,12 +116,16 @@ func (s *Bucket) Create(ctx context.Context, key string, data []byte) error {
 			ContentType: contentType(key),
 			IfNotExist:  true,
 		})
-		if gcerrors.Code(err) != gcerrors.FailedPrecondition {
+		if !isConflict(err) {
 			return struct{}{}, err
 		}
 		// Below us the client has its own retries: the first try may have won
 		// and its answer got lost.
 		there, rerr := s.b.ReadAll(ctx, key)
+		if isNotFound(rerr) {
+			// Temporary, unlike the original.
+			return struct{}{}, errors.New("it was deleted before it could be read back")
+		}
 		if rerr != nil {
 			return struct{}{}, fmt.Errorf("read back: %w", rerr)
 		}
@@ -209,6 +212,8 @@ func (w *pipeWriter) Write(p []byte) (int, error) {
 // Copy implements Store.
 func (s *Bucket) Copy(ctx context.Context, dst, src string) error {
 	_, err := retryLong(ctx, s, "copy", src, func(ctx context.Context) (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, copyLimit)
+		defer cancel()
 		return struct{}{}, s.b.Copy(ctx, dst, src, nil)
 	})
 	if err == nil || !canStream(ctx, err) {

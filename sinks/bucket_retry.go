@@ -19,6 +19,10 @@ import (
 // silently cut would otherwise hold it for as long as the system's TCP does.
 const attemptLimit = time.Minute
 
+// copyLimit bounds one attempt of a server-side copy, which may move gigabytes
+// and says nothing until it is done.
+const copyLimit = 10 * time.Minute
+
 // stall is how long a storage may take nothing of an upload.
 func (s *Bucket) stall() time.Duration { return min(attemptLimit, s.patience) }
 
@@ -157,6 +161,11 @@ func isNotFound(err error) bool {
 		return code == http.StatusNotFound
 	}
 	return gcerrors.Code(err) == gcerrors.NotFound
+}
+
+// isConflict reports whether a condition did not hold.
+func isConflict(err error) bool {
+	return gcerrors.Code(err) == gcerrors.FailedPrecondition || httpStatus(err) == http.StatusPreconditionFailed
 }
 
 func isDenied(err error) bool {

@@ -271,6 +271,7 @@ func testDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
 	for _, answer := range []Answer{Refuse, DoAndFail} {
 		name := map[Answer]string{Refuse: "effect does not happen", DoAndFail: "effect happens, answer lost"}[answer]
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for k := int64(1); ; k++ {
 				if k > 500 {
 					t.Fatal("no run gets through")
