@@ -145,13 +145,11 @@ func (r *batchRun) command(key string, command *value, place int) *apiError {
 
 // lookup follows a reference into an earlier command's result.
 func (r *batchRun) lookup(path []string) (value, bool) {
-	if len(path) == 0 {
-		return value{}, false
-	}
 	for i := range r.spans {
-		if s := &r.spans[i]; s.key == path[0] {
+		if s := &r.spans[i]; len(path) > 0 && s.key == path[0] {
 			return walkJSON(string(r.results.json[s.from:s.to]), path[1:])
 		}
 	}
-	return value{}, false
+	all, _ := parseJSON(string(r.results.appendTo(nil)))
+	return all, false
 }

@@ -93,7 +93,9 @@ func (c *config) conditions(filter *value, fields []field, ignored func(what str
 		isRange := cond.op >= opLess
 		switch {
 		case v.kind == kindArray && len(texts) == 0:
-			ignored("an empty list as the filter " + strconv.Quote(key))
+			if len(v.items) == 0 { // else it is a reference's doing, not the client's
+				ignored("an empty list as the filter " + strconv.Quote(key))
+			}
 			continue
 		case empty && isRange:
 			continue

@@ -1,6 +1,8 @@
 package bitrixtest
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,7 +61,8 @@ func (e *event) cell(field int) cell {
 
 // message is equal for events about the same thing.
 func (e *event) message() string {
-	return strconv.FormatUint(mix(uint64(e.payment)*golden+uint64(len(e.name))), 16)
+	h := mix(uint64(e.payment)*golden + uint64(len(e.name)))
+	return fmt.Sprintf("%016x%016x", h, mix(h))
 }
 
 // changed queues the event of a mutation, if a handler asks for it. An event
@@ -146,14 +149,13 @@ func (c *call) eventGet() *apiError {
 		}
 		c.out = append(c.out, `{"event":`...)
 		c.out = appendString(c.out, h.event)
+		if h.offline {
+			c.out = append(c.out, `,"connector_id":"","offline":1}`...)
+			continue
+		}
 		c.out = append(c.out, `,"handler":`...)
 		c.out = appendString(c.out, h.url)
-		c.out = append(c.out, `,"auth_type":"0","offline":`...)
-		if h.offline {
-			c.out = append(c.out, `1,"connector_id":""}`...)
-		} else {
-			c.out = append(c.out, `0}`...)
-		}
+		c.out = append(c.out, `,"auth_type":"0","offline":0}`...)
 	}
 	c.out = append(c.out, ']')
 	return nil
@@ -177,8 +179,8 @@ func (c *call) matching(keep func(*event) bool) []int {
 }
 
 // eventOfflineGet is event.offline.get. With clear=0 the events stay, reserved
-// under a process id, until they are cleared; asked again with that id, it gives
-// further ones under it.
+// under a process id, until they are cleared. Asked with such an id, it gives
+// what is reserved under it, again.
 func (c *call) eventOfflineGet() *apiError {
 	if c.x.c.Rights.NotAdmin {
 		return errAdminOnly
@@ -191,16 +193,18 @@ func (c *call) eventOfflineGet() *apiError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	ev := &p.events
-	places := c.matching(func(e *event) bool { return e.process == "" })
+	process := c.args.param("process_id").text
+	places := c.matching(func(e *event) bool { return e.process == process })
+	slices.SortStableFunc(places, func(i, j int) int { return cmp.Compare(ev.queue[i].at, ev.queue[j].at) })
 	places = places[:min(limit, len(places))]
 	keep := c.args.param("clear").text == "0"
-	process := c.args.param("process_id").text
-	if keep && process == "" {
+	again := process != ""
+	if keep && !again {
 		ev.packets++
 		process = secretText(newDice(c.x.c.Seed, saltToken), uint64(ev.packets)|1<<40, 32)
 	}
 	c.out = append(c.out, `{"process_id":`...)
-	if keep {
+	if keep || again {
 		c.out = appendString(c.out, process)
 	} else {
 		c.out = append(c.out, "null"...)
@@ -214,8 +218,9 @@ func (c *call) eventOfflineGet() *apiError {
 		}
 		return nil
 	}
-	for i := len(places) - 1; i >= 0; i-- {
-		ev.queue = slices.Delete(ev.queue, places[i], places[i]+1)
+	slices.Sort(places)
+	for _, i := range slices.Backward(places) {
+		ev.queue = slices.Delete(ev.queue, i, i+1)
 	}
 	return nil
 }
@@ -250,7 +255,10 @@ func (c *call) events(places []int) {
 // eventOfflineClear is event.offline.clear: it drops what a process reserved.
 func (c *call) eventOfflineClear() *apiError {
 	process := c.args.param("process_id").text
-	if process == "" {
+	switch {
+	case c.x.c.Rights.NotAdmin:
+		return errAdminOnly
+	case process == "":
 		return errMissing("process_id")
 	}
 	only := c.args.param("id").texts()
@@ -276,6 +284,9 @@ func (c *call) eventOfflineClear() *apiError {
 // eventOfflineList is event.offline.list: a look at the queue, by pages, that
 // reserves nothing.
 func (c *call) eventOfflineList() *apiError {
+	if c.x.c.Rights.NotAdmin {
+		return errAdminOnly
+	}
 	pg := c.page(eventFields)
 	c.x.p.mu.RLock()
 	defer c.x.p.mu.RUnlock()

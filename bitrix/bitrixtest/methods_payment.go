@@ -24,22 +24,23 @@ func (c *call) paymentGet() *apiError {
 	if param.kind == kindNone {
 		return errMissing("id")
 	}
-	id := param.int()
-	c.x.p.gets.ask(c.x, id)
-	c.x.p.mu.RLock()
-	defer c.x.p.mu.RUnlock()
-	r, ok := c.x.p.data.get(id)
+	id, x := param.int(), c.x
+	x.p.mu.RLock()
+	r, ok := x.p.data.get(id)
+	x.p.mu.RUnlock()
 	if !ok {
 		return errNotFound
 	}
-	if err := c.x.c.refusal(id, r.order); err != nil {
-		c.x.settled = append(c.x.settled, id)
+	if !x.p.gets.ask(id) && !x.c.AllowRegets {
+		x.p.rules.broken(x, "payment %d was got again: an answer with it was delivered whole", id)
+	}
+	x.settled = append(x.settled, id)
+	if err := x.c.refusal(id, r.order); err != nil {
 		return err
 	}
-	w := c.x.writer(c.out)
+	w := x.writer(c.out)
 	w.nine(&r)
 	c.out = w.b
-	c.x.settled = append(c.x.settled, id)
 	return nil
 }
 

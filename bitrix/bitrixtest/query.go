@@ -57,11 +57,11 @@ func (root *value) assign(name string, v value) {
 		if at.kind != kindArray {
 			*at = value{kind: kindArray}
 		}
-		key := rest[1:end]
-		if key == "" {
-			key = at.nextKey()
+		if key := rest[1:end]; key == "" {
+			at = at.push()
+		} else {
+			at = at.set(key)
 		}
-		at = at.set(key)
 		rest = rest[end+1:]
 	}
 	*at = v

@@ -6,27 +6,36 @@ import "strings"
 type Unresolved string
 
 const (
-	UnresolvedText  Unresolved = "text"  // the text stays as it is; as a number it is 0
-	UnresolvedEmpty Unresolved = "empty" // it becomes an empty text
+	// UnresolvedText leaves the text as it is; as a number it is 0.
+	UnresolvedText Unresolved = "text"
+	// UnresolvedEmpty makes it an empty text; a range without a value is ignored.
+	UnresolvedEmpty Unresolved = "empty"
+	// UnresolvedPart makes it what the path leads to as far as it goes, mostly an
+	// array; a range with an array for its value is ignored.
+	UnresolvedPart Unresolved = "part"
 )
 
 // reference begins a reference to an earlier command's result:
 // $result[key][path]…
 const reference = "$result["
 
-// resolve replaces references in all texts of v by what lookup gives for their
-// path. A reference that is the whole text may become an array.
-func (v *value) resolve(how Unresolved, lookup func(path []string) (value, bool)) {
+// lookup follows a reference's path as far as it goes. It gives what stands
+// there and whether that is the end.
+type lookup func(path []string) (v value, resolved bool)
+
+// resolve replaces references in all texts of v. One that is the whole text may
+// become an array.
+func (v *value) resolve(how Unresolved, look lookup) {
 	if v.kind == kindText && strings.Contains(v.text, reference) {
-		*v = resolveText(v.text, how, lookup)
+		*v = resolveText(v.text, how, look)
 		return
 	}
 	for i := range v.items {
-		v.items[i].value.resolve(how, lookup)
+		v.items[i].value.resolve(how, look)
 	}
 }
 
-func resolveText(s string, how Unresolved, lookup func(path []string) (value, bool)) value {
+func resolveText(s string, how Unresolved, look lookup) value {
 	var b strings.Builder
 	for whole := s; ; {
 		start := strings.Index(s, reference)
@@ -35,16 +44,19 @@ func resolveText(s string, how Unresolved, lookup func(path []string) (value, bo
 			return textValue(b.String())
 		}
 		path, end := referencePath(s[start:])
-		found, ok := lookup(path)
+		b.WriteString(s[:start])
+		found, ok := look(path)
 		switch {
-		case ok && found.kind == kindArray && end == len(whole):
+		case len(path) == 0 || !ok && how == UnresolvedText:
+			b.WriteString(s[start : start+end])
+		case !ok && how == UnresolvedEmpty:
+		case found.kind == kindArray && end == len(whole):
+			if len(found.items) == 0 {
+				return value{} // nothing is not an empty list that somebody wrote
+			}
 			return found
-		case ok && found.kind == kindText:
-			b.WriteString(s[:start] + found.text)
-		case ok || how == UnresolvedEmpty:
-			b.WriteString(s[:start])
 		default:
-			b.WriteString(s[:start+end])
+			b.WriteString(found.text)
 		}
 		s = s[start+end:]
 	}
@@ -65,25 +77,26 @@ func referencePath(s string) (path []string, length int) {
 	return path, max(length, len(reference))
 }
 
-// walkJSON follows a path through a JSON text.
-func walkJSON(s string, path []string) (value, bool) {
+// walkJSON follows a path through a JSON text, as far as it goes.
+func walkJSON(s string, path []string) (v value, resolved bool) {
 	p := jsonParser{s: s}
+	resolved = true
 	for _, key := range path {
+		here := p.at
 		if !p.enter(key) {
-			return value{}, false
+			p.at, resolved = here, false
+			break
 		}
 	}
-	return p.value(0)
+	v, ok := p.value(0)
+	return v, ok && resolved
 }
 
 // enter moves to the element with that key, of a map or a list.
 func (p *jsonParser) enter(key string) bool {
 	switch {
 	case p.next('{'):
-		for !p.next('}') {
-			if !p.next('"') {
-				return false
-			}
+		for p.next('"') {
 			name, ok := p.string()
 			if !ok || !p.next(':') {
 				return false
@@ -95,11 +108,11 @@ func (p *jsonParser) enter(key string) bool {
 			p.next(',')
 		}
 	case p.next('['):
-		at := phpInt(key)
-		if len(key) == 0 || key[0] < '0' || key[0] > '9' {
+		if key == "" || strings.Trim(key, "0123456789") != "" {
 			return false
 		}
-		for n := int64(0); !p.next(']') && p.at < len(p.s); n++ {
+		at := phpInt(key)
+		for n := int64(0); p.at < len(p.s) && !p.next(']'); n++ {
 			if n == at {
 				return true
 			}

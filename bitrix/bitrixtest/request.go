@@ -10,7 +10,6 @@ import (
 
 // request is an HTTP request that has been read, however it came.
 type request struct {
-	verb    string
 	secure  bool // came by TLS
 	host    string
 	path    string
@@ -29,7 +28,6 @@ type answer struct {
 	location string
 	body     []byte
 	cut      cut
-	gzip     bool
 
 	settled []int64 // payments that a get gave or refused for good
 	whole   bool    // no fault has touched it

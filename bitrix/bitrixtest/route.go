@@ -142,7 +142,7 @@ func (x *exchange) spending(method int) *spending {
 
 // overBudget reports whether a method must not be called.
 func (x *exchange) overBudget(method int) bool {
-	return x.c.budget > 0 && x.spending(method).used >= x.c.budget
+	return x.c.budget > 0 && x.spending(method).used > x.c.budget
 }
 
 // charge puts a call of a method on the bill.

@@ -14,6 +14,7 @@ type value struct {
 	kind  kind
 	text  string
 	items []item
+	next  int // number that PHP gives to an element pushed without a key
 }
 
 type kind uint8
@@ -58,20 +59,18 @@ func (v *value) set(key string) *value {
 	if found, ok := v.get(key); ok {
 		return found
 	}
+	if n, err := strconv.Atoi(key); err == nil && n >= v.next && n < 1<<30 {
+		v.next = n + 1
+	}
 	v.items = append(v.items, item{key: key})
 	return &v.items[len(v.items)-1].value
 }
 
-// nextKey gives the key that PHP gives to an element pushed without one: the
-// highest number there is and one more.
-func (v *value) nextKey() string {
-	next := 0
-	for i := range v.items {
-		if n, err := strconv.Atoi(v.items[i].key); err == nil && n >= next && n < 1<<30 {
-			next = n + 1
-		}
-	}
-	return strconv.Itoa(next)
+// push makes an element with the next number for its key.
+func (v *value) push() *value {
+	v.items = append(v.items, item{key: strconv.Itoa(v.next)})
+	v.next++
+	return &v.items[len(v.items)-1].value
 }
 
 // texts gives the texts of an array, or of a single text.

@@ -1,0 +1,87 @@
+package bitrixtest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// rules notes what rules clients break. It is safe for concurrent use.
+type rules struct {
+	mu       sync.Mutex
+	list     []string
+	inARow   atomic.Int64 // requests refused for their rate since one was let in
+	tellOnce atomic.Bool  // of that
+}
+
+// manyViolations bounds the list: what has been said a thousand times is known.
+const manyViolations = 1000
+
+// manyRefusals in a row show a client that takes no notice of the rate limit.
+// It is more than a client has requests under way.
+const manyRefusals = 64
+
+// Violations gives the rules that clients broke, in order, at most 1,000.
+func (p *Portal) Violations() []string {
+	p.rules.mu.Lock()
+	defer p.rules.mu.Unlock()
+	return append([]string(nil), p.rules.list...)
+}
+
+// broken notes that an exchange breaks a rule. No text of it has a secret.
+func (r *rules) broken(x *exchange, format string, args ...any) {
+	text := fmt.Sprintf("request %d: ", x.number) + fmt.Sprintf(format, args...)
+	r.mu.Lock()
+	full := len(r.list) >= manyViolations
+	if !full {
+		r.list = append(r.list, text)
+	}
+	r.mu.Unlock()
+	if x.c.Strict != nil && !full {
+		x.c.Strict.Errorf("bitrixtest: %s", text)
+	}
+}
+
+// secrets are parameters that must not stand in a query: servers and proxies
+// write queries to their logs.
+var secrets = []string{"auth", "access_token", "refresh_token", "client_secret", "code"}
+
+// request checks what can be seen of a request before it is handled.
+func (r *rules) request(x *exchange) {
+	if x.in.query != "" {
+		query := parseQuery(x.in.query)
+		for _, name := range secrets {
+			if v, ok := query.get(name); ok && v.text != "" {
+				r.broken(x, "a secret in the query: %s", name)
+			}
+		}
+	}
+	if !isAgent(x.in.agent) {
+		r.broken(x, "the User-Agent %q: must have the form name/version", x.in.agent)
+	}
+	if now := x.p.stats.underWay.Load(); x.c.Concurrency > 0 && now > int64(x.c.Concurrency) {
+		r.broken(x, "%d requests at once: %d are allowed", now, x.c.Concurrency)
+	}
+}
+
+// isAgent reports whether a User-Agent names its program. Go's own does not.
+func isAgent(agent string) bool {
+	product, _, _ := strings.Cut(agent, " ")
+	name, version, ok := strings.Cut(product, "/")
+	return ok && name != "" && version != "" && name != "Go-http-client"
+}
+
+// refused notes a request that was refused for its rate.
+func (r *rules) refused(x *exchange) {
+	if r.inARow.Add(1) >= manyRefusals && r.tellOnce.CompareAndSwap(false, true) {
+		r.broken(x, "%d requests in a row were refused for their rate: the client takes no notice", manyRefusals)
+	}
+}
+
+// accepted notes a request that was let in.
+func (r *rules) accepted() {
+	if r.inARow.Load() != 0 {
+		r.inARow.Store(0)
+	}
+}

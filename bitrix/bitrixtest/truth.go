@@ -1,0 +1,158 @@
+package bitrixtest
+
+import (
+	"iter"
+	"math"
+	"time"
+)
+
+// Payment is the truth about a payment, typed. Zero values stand for what is
+// absent: a date that is zero, an id that is 0.
+type Payment struct {
+	ID            int64
+	AccountNumber string
+	Paid          bool
+	DatePaid      time.Time // UTC, whole seconds
+	EmpPaidID     int64
+	PaySystemID   int64
+	PaySystemName string
+	Sum           string // decimal with four digits after the point, such as "-12.3400"
+	Currency      string
+	OrderID       int64
+	OwnerTypeID   int64 // of the CRM item that the order belongs to
+	OwnerID       int64
+	DateBill      time.Time // UTC, whole seconds
+
+	// Refused says that lists show it and a get refuses it.
+	Refused bool
+	// Poisoned says that one of its values is sent in a form that cannot be
+	// typed; the value here is what it would be.
+	Poisoned bool
+}
+
+func (p *Portal) truth(c *config, r *row) Payment {
+	_, _, poisoned := c.poisoned(r.id)
+	return Payment{
+		ID:            r.id,
+		AccountNumber: string(p.data.appendAccount(nil, r)),
+		Paid:          r.paid,
+		DatePaid:      instant(r.datePaid),
+		EmpPaidID:     r.emp,
+		PaySystemID:   paySystems[r.system].id,
+		PaySystemName: paySystems[r.system].name,
+		Sum:           string(appendDecimal(nil, r.sum, 4)),
+		Currency:      currencies[r.currency],
+		OrderID:       r.order,
+		OwnerTypeID:   r.owner.kind,
+		OwnerID:       r.owner.id,
+		DateBill:      instant(r.bill),
+		Refused:       c.refusal(r.id, r.order) != nil,
+		Poisoned:      poisoned,
+	}
+}
+
+func instant(unix int64) time.Time {
+	if unix == 0 {
+		return time.Time{}
+	}
+	return time.Unix(unix, 0).UTC()
+}
+
+// Truth gives a payment as it is now, and whether there is one with that id.
+func (p *Portal) Truth(id int64) (Payment, bool) {
+	c := p.config()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	r, ok := p.data.get(id)
+	if !ok {
+		return Payment{}, false
+	}
+	return p.truth(c, &r), true
+}
+
+// All gives all payments, ascending by id. It holds no lock while it yields:
+// changes made meanwhile show where it has not been yet.
+func (p *Portal) All() iter.Seq[Payment] { return p.From(0) }
+
+// From gives the payments with an id of at least id, ascending, as All does.
+func (p *Portal) From(id int64) iter.Seq[Payment] {
+	return func(yield func(Payment) bool) {
+		c := p.config()
+		page := make([]Payment, 0, 256)
+		for next := id; ; {
+			page = page[:0]
+			p.mu.RLock()
+			p.data.walk(next, math.MaxInt64, false, func(r *row) bool {
+				page = append(page, p.truth(c, r))
+				return len(page) < cap(page)
+			})
+			p.mu.RUnlock()
+			for _, payment := range page {
+				if !yield(payment) {
+					return
+				}
+			}
+			if len(page) < cap(page) {
+				return
+			}
+			next = page[len(page)-1].ID + 1
+		}
+	}
+}
+
+// Count gives how many payments there are now.
+func (p *Portal) Count() int64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.data.count()
+}
+
+// ID gives the id of payment number n, 0 ≤ n < Count, in ascending order.
+func (p *Portal) ID(n int64) int64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.data.at(n)
+}
+
+// Owner gives the CRM item that an order belongs to, 0 and 0 if to none, and
+// whether there is such an order.
+func (p *Portal) Owner(order int64) (typeID, id int64, ok bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	own, ok := p.data.ownerOf(order)
+	return own.kind, own.id, ok
+}
+
+// Updated gives when an order was last saved, and whether there is such an
+// order.
+func (p *Portal) Updated(order int64) (time.Time, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	r, ok := p.data.order(order)
+	return instant(r.updated), ok
+}
+
+// Refused reports whether lists show a payment and a get refuses it.
+func (p *Portal) Refused(id int64) bool {
+	payment, ok := p.Truth(id)
+	return ok && payment.Refused
+}
+
+// Listed gives a payment's element of sale.payment.list with the named fields,
+// all of them if none is named, or nil if there is no such payment.
+func (p *Portal) Listed(id int64, fields ...string) []byte {
+	x := &exchange{p: p, c: p.config()}
+	list := value{kind: kindArray}
+	for _, name := range fields {
+		list.items = append(list.items, item{name, textValue(name)})
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	r, ok := p.data.get(id)
+	if !ok {
+		return nil
+	}
+	w := x.writer(nil)
+	w.listed(&r, selected(&list, func(string) {}))
+	return w.b
+}
