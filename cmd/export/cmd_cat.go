@@ -1,0 +1,320 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+	"b24export/pipeline"
+	"b24export/schemas"
+	"b24export/sinks"
+)
+
+// catFlags say which rows cat prints, and how.
+type catFlags struct {
+	form             string
+	limit            int64
+	columns          []string
+	portal, snapshot string
+	changes, rejects bool
+}
+
+// tableLimit is how many rows a table has unless the user says how many: more
+// than that nobody reads.
+const tableLimit = 20
+
+func (p *program) catCommand() *cobra.Command {
+	var f catFlags
+	cmd := &cobra.Command{
+		Use: "cat JOB|FILE",
+		Example: `b24export cat job.yaml
+b24export cat job.yaml --changes --columns op,changed,id,sum
+b24export cat data/payments/portal=acme/payments.parquet --format csv > payments.csv
+b24export cat job.yaml --format jsonl | jq 'select(.paid | not) | .id'
+b24export cat job.yaml --format arrow | python3 -c 'import pyarrow as pa, sys; print(pa.ipc.open_stream(sys.stdin.buffer).read_all())'`,
+		Short: "Print rows, as a table, CSV, JSON or Arrow.",
+		Long: `Prints the rows of a job's newest snapshot, or of a Parquet file that this program
+made, in their order. Memory does not grow with the number of rows.
+
+table  as wide as the terminal, or as the variable COLUMNS says; times in UTC, to
+       the second; 20 rows unless --limit says how many
+csv    RFC 4180, with a header; null is an empty field
+jsonl  one object a line; decimals are numbers with all their digits, times are
+       texts, the column extra is an object
+arrow  an Arrow IPC stream, with the schema's descriptions`,
+		Args: exactly(1, "a job file or a Parquet file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(cmd, p.json, args[0]); err != nil {
+				return err
+			}
+			out, err := p.openCat(cmd.Context(), &f, args[0])
+			if err != nil {
+				return err
+			}
+			return errors.Join(p.cat(&f, out), out.close())
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(oneOf(&f.form, rowForms...), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
+	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
+	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
+	flags.StringVar(&f.portal, "portal", "", "the job's portal with this `name`; needed if it has several")
+	flags.StringVar(&f.snapshot, "snapshot", "", "this snapshot, such as 20261122T020000Z, instead of the newest; an `id`")
+	flags.BoolVar(&f.changes, "changes", false, "print what the snapshot changed, not its rows")
+	flags.BoolVar(&f.rejects, "rejects", false, "print what the snapshot could not read")
+	return cmd
+}
+
+func (f *catFlags) check(cmd *cobra.Command, machine bool, source string) error {
+	changed := cmd.Flags().Changed
+	switch {
+	case machine && changed("format") && f.form != "jsonl":
+		return usagef(cmd, "--json and --format %s exclude each other", f.form)
+	case f.changes && f.rejects:
+		return usagef(cmd, "--changes and --rejects exclude each other")
+	case f.limit < 0:
+		return usagef(cmd, "--limit %d: must not be negative", f.limit)
+	case isParquet(source) && (f.portal != "" || f.snapshot != "" || f.changes || f.rejects):
+		return usagef(cmd, "--portal, --snapshot, --changes and --rejects are for a job; %s is a file, and says itself what it holds", shownArg(source))
+	}
+	if _, err := pipeline.ParseSnapshotID(f.snapshot); f.snapshot != "" && err != nil {
+		return usagef(cmd, "--snapshot: %w", err)
+	}
+	if machine {
+		f.form = "jsonl"
+	}
+	if f.form == "table" && !changed("limit") {
+		f.limit = tableLimit
+	}
+	return nil
+}
+
+func isParquet(source string) bool {
+	bare, _, _ := strings.Cut(source, "?")
+	return strings.HasSuffix(bare, ".parquet")
+}
+
+// catSource is where rows come from: one of the three sequences, by the table.
+type catSource struct {
+	table    tableName
+	payments iter.Seq2[*schemas.Payment, error]
+	changes  iter.Seq2[*sinks.Change, error]
+	rejects  iter.Seq2[*pipeline.Reject, error]
+	// rows is how many there are, -1 if that is not known; none tells that
+	// there are none.
+	rows  int64
+	none  string
+	close func() error
+}
+
+// openCat finds the rows that were asked for. The caller closes the source.
+func (p *program) openCat(ctx context.Context, f *catFlags, source string) (*catSource, error) {
+	if isParquet(source) {
+		return openFile(ctx, source)
+	}
+	spec, err := jobs.Load(source, p.lookup)
+	if err != nil {
+		return nil, &startError{err}
+	}
+	portal, err := pickPortal(spec, f.portal)
+	if err != nil {
+		return nil, err
+	}
+	data, err := p.openData(ctx, spec, portal)
+	if err != nil {
+		return nil, err
+	}
+	m, err := data.snapshot(ctx, f.snapshot)
+	if err != nil {
+		return nil, errors.Join(err, data.close())
+	}
+	src := &catSource{close: data.close}
+	switch {
+	case f.changes:
+		src.table, src.rows = changes, m.Changes.Sum()
+		src.changes = data.ReadChanges(ctx, m)
+	case f.rejects:
+		src.table, src.rows = rejects, m.Ledger.Rejected
+		src.rejects = data.ReadRejects(ctx, m)
+	default:
+		src.table, src.rows = payments, m.Ledger.Rows()
+		src.payments = data.ReadPayments(ctx, m, 0)
+	}
+	src.none = fmt.Sprintf("snapshot %s of portal %s has no %s", m.Snapshot, m.Portal, src.table)
+	return src, nil
+}
+
+// openFile makes a source of a path, or of an object's URL.
+func openFile(ctx context.Context, source string) (*catSource, error) {
+	root, key := filepath.Dir(source), filepath.Base(source)
+	if strings.Contains(source, "://") {
+		u, err := url.Parse(source)
+		if err != nil {
+			return nil, &startError{fmt.Errorf("%s is no URL", shownArg(source))}
+		}
+		key = path.Base(u.Path)
+		u.Path = path.Dir(u.Path)
+		root = u.String()
+	}
+	store, err := sinks.OpenStore(ctx, root, nil)
+	if err != nil {
+		return nil, err
+	}
+	name, err := sinks.Table(ctx, store, key)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	src := &catSource{table: tableName(name), rows: -1, close: store.Close}
+	switch src.table {
+	case payments:
+		src.payments = sinks.Payments(ctx, store, key, 0)
+	case changes:
+		src.changes = sinks.Changes(ctx, store, key)
+	case rejects:
+		src.rejects = sinks.Rejects(ctx, store, key)
+	default:
+		return nil, errors.Join(fmt.Errorf("%s holds a %s, which is private", shownArg(source), name), store.Close())
+	}
+	return src, nil
+}
+
+// cat prints the rows of a source, or to people that there are none.
+func (p *program) cat(f *catFlags, src *catSource) error {
+	if src.rows == 0 && f.form == "table" {
+		_, err := fmt.Fprintln(p.stderr, src.none)
+		return err
+	}
+	n, err := p.copyCat(f, src, p.width())
+	if err == nil {
+		err = p.tellMore(f, n, src.rows)
+	}
+	return err
+}
+
+// copyCat prints the rows of a source, and gives how many it printed. width
+// bounds the lines of a table; 0 is any width.
+func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err error) {
+	schema := src.table.schema()
+	columns, err := pickColumns(schema, f.columns)
+	if err != nil {
+		return 0, &startError{fmt.Errorf("--columns: %w", err)}
+	}
+	w := newRowWriter(p.stdout, f.form, project(schema, columns), width)
+	switch src.table {
+	case payments:
+		n, err = copyRows(w, src.payments, newPaymentRecords(), columns, f.limit)
+	case changes:
+		n, err = copyRows(w, src.changes, newChangeRecords(), columns, f.limit)
+	case rejects:
+		n, err = copyRows(w, src.rejects, newRejectRecords(), columns, f.limit)
+	}
+	if err != nil || n == 0 && f.form == "table" {
+		return n, err
+	}
+	return n, w.Close()
+}
+
+// tellMore tells people that a table has been cut after n rows. all is how many
+// there are, -1 if that is not known.
+func (p *program) tellMore(f *catFlags, n, all int64) error {
+	if f.form != "table" || n < f.limit || n == all || n == 0 {
+		return nil
+	}
+	of := ""
+	if all >= 0 {
+		of = " of " + grouped(all)
+	}
+	_, err := fmt.Fprintf(p.stdout, "the first %s%s rows; --limit 0 prints all\n", grouped(n), of)
+	return err
+}
+
+// dataset is an open dataset of a job.
+type dataset struct {
+	*sinks.Dataset
+	portal string
+	close  func() error
+}
+
+// openData opens what a job has made of a portal. The caller closes it.
+func (p *program) openData(ctx context.Context, spec *jobs.Spec, portal string) (*dataset, error) {
+	data, closeData, err := jobs.OpenDataset(ctx, spec, portal, &jobs.RunOptions{Program: programName(), Log: p.log})
+	if err != nil {
+		return nil, err
+	}
+	return &dataset{data, portal, closeData}, nil
+}
+
+// snapshot gives the manifest of a snapshot, the newest for "".
+func (d *dataset) snapshot(ctx context.Context, id string) (*pipeline.Manifest, error) {
+	if id != "" {
+		return d.Manifest(ctx, pipeline.SnapshotID(id))
+	}
+	m, err := d.Newest(ctx)
+	if err == nil && m == nil {
+		err = fmt.Errorf("portal %s has no snapshot yet; b24export run makes one", d.portal)
+	}
+	return m, err
+}
+
+// pickPortal gives the portal that a command about one portal is about.
+func pickPortal(spec *jobs.Spec, name string) (string, error) {
+	var names []string
+	for i := range spec.Portals {
+		if spec.Portals[i].Name == name {
+			return name, nil
+		}
+		names = append(names, spec.Portals[i].Name)
+	}
+	switch {
+	case name != "":
+		return "", &startError{fmt.Errorf("the job has no portal %s; it has %s", shownArg(name), strings.Join(names, ", "))}
+	case len(names) == 1:
+		return names[0], nil
+	}
+	return "", &startError{fmt.Errorf("the job has several portals: say --portal with one of %s", strings.Join(names, ", "))}
+}
+
+// eachPortal calls do with the dataset of each of the jobs' portals, or of
+// those named in only.
+func (p *program) eachPortal(ctx context.Context, loaded []loadedJob, only []string, do func(loadedJob, *dataset) error) error {
+	for _, job := range loaded {
+		for _, name := range only {
+			if _, err := pickPortal(job.spec, name); err != nil {
+				return err
+			}
+		}
+		for portal := range portalNames(job.spec, only) {
+			data, err := p.openData(ctx, job.spec, portal)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(do(job, data), data.close()); err != nil {
+				return fmt.Errorf("%s: %w", portal, err)
+			}
+		}
+	}
+	return nil
+}
+
+func portalNames(spec *jobs.Spec, only []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range spec.Portals {
+			name := spec.Portals[i].Name
+			if len(only) > 0 && !slices.Contains(only, name) {
+				continue
+			}
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}

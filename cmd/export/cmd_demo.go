@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+// demoFolder is where the demo exports to, in the working directory.
+const demoFolder = "b24export-demo"
+
+// demoMarker is a file in it, by which the demo knows a folder that it made.
+const demoMarker = ".made-by-b24export-demo"
+
+func (p *program) demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "demo",
+		Example: `b24export demo
+b24export demo    # again: some payments have changed meanwhile`,
+		Short: "Export a fake portal to ./" + demoFolder + ": no account, no network.",
+		Long: `Starts a fake portal in the process, exports it to ./` + demoFolder + `, and shows what it
+has made. Each further demo changes some payments on the portal first, and shows an
+incremental run. It never touches a folder that it did not make; delete the folder
+to begin anew.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.demo(cmd.Context()) },
+	}
+}
+
+func (p *program) demo(ctx context.Context) (err error) {
+	if err := prepareDemoFolder(demoFolder); err != nil {
+		return err
+	}
+	if p.logLevel == "auto" {
+		p.logLevel = "warn" // the demo tells its story itself
+		p.setUp()
+	}
+	spec, err := parseDemoJob(demoHost + "/rest/1/unused/")
+	if err != nil {
+		return err
+	}
+	data, err := p.openData(ctx, spec, "demo")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.close()) }()
+	snapshots, err := data.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+
+	portal := demoPortal(len(snapshots))
+	if spec, err = parseDemoJob(portal.Webhook(demoHost)); err != nil {
+		return err
+	}
+	job := loadedJob{spec: spec}
+	opts := jobs.RunOptions{Program: programName(), Log: p.log, Transport: portal.RoundTripper()}
+	if p.json {
+		if err := p.protocol("demo"); err != nil {
+			return err
+		}
+	} else if err := tellDemoBegins(p.stdout, len(snapshots)); err != nil {
+		return err
+	}
+	p.stdout.Flush()
+	outcomes := p.runJob(ctx, job, opts)
+	o := &outcomes[0]
+	if p.json || o.Summary.Manifest == nil {
+		if err := p.show(job, outcomes); err != nil {
+			return err
+		}
+	} else if err := p.showDemo(ctx, data, o); err != nil {
+		return err
+	}
+	if o.Exit == jobs.ExitRejects { // they are part of the show
+		return nil
+	}
+	if o.Exit != jobs.ExitComplete {
+		return exitCode(o.Exit)
+	}
+	return nil
+}
+
+func parseDemoJob(webhook string) (*jobs.Spec, error) {
+	noVariables := func(string) (string, bool) { return "", false }
+	noFiles := func(name string) ([]byte, error) { return nil, fs.ErrNotExist }
+	return jobs.Parse("demo.yaml", []byte(demoJob(webhook, demoFolder)), noVariables, noFiles)
+}
+
+// prepareDemoFolder makes the demo's folder, or makes sure that a demo made it.
+func prepareDemoFolder(folder string) error {
+	refuse := func(what string) error {
+		return &startError{fmt.Errorf("%s %s, and was not made by a demo: move it away, or run the demo in another folder", folder, what)}
+	}
+	info, err := os.Lstat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return refuse("is there, is no folder")
+	}
+	marker := filepath.Join(folder, demoMarker)
+	if info, err := os.Lstat(marker); err == nil && info.Mode().IsRegular() {
+		return nil
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return refuse("has files in it")
+	}
+	return os.WriteFile(marker, []byte("Made by b24export demo, which may change everything in this folder.\n"), 0o644)
+}
+
+func tellDemoBegins(w io.Writer, round int) error {
+	const limits = "a standard plan's limits in fast motion: a minute in half a second"
+	if round == 0 {
+		_, err := fmt.Fprintf(w, "exporting a fake portal with %s, under %s …\n\n", plural(int64(demoPayments), "payment"), limits)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "some payments have been paid, repriced, added and deleted on the fake portal;\nexporting it for the %s time, under %s …\n\n", ordinal(round+1), limits)
+	return err
+}
+
+// ordinal is a number as a place in an order.
+func ordinal(n int) string {
+	suffix := "th"
+	switch {
+	case n%100 >= 11 && n%100 <= 13:
+	case n%10 == 1:
+		suffix = "st"
+	case n%10 == 2:
+		suffix = "nd"
+	case n%10 == 3:
+		suffix = "rd"
+	}
+	return fmt.Sprintf("%d%s", n, suffix)
+}
+
+// demoWidth is how wide tables are if nobody says how wide the terminal is.
+const demoWidth = 110
+
+// showDemo shows what the demo has made.
+func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) error {
+	m := o.Summary.Manifest
+	if err := writeSummary(p.stdout, "./"+demoFolder, o); err != nil {
+		return err
+	}
+	type part struct {
+		title   string
+		source  *catSource
+		columns []string
+		rows    int64
+	}
+	var parts []part
+	if m.Previous == "" {
+		parts = append(parts, part{
+			"the first payments", &catSource{table: payments, payments: data.ReadPayments(ctx, m, 0)},
+			[]string{"id", "paid", "date_paid", "sum", "currency", "pay_system_name", "order_id"}, 8,
+		})
+	} else if m.Changes.Sum() > 0 {
+		parts = append(parts, part{
+			"the first changes", &catSource{table: changes, changes: data.ReadChanges(ctx, m)},
+			[]string{"op", "changed", "id", "paid", "date_paid", "sum", "currency"}, 12,
+		})
+	}
+	if m.Ledger.Rejected > 0 {
+		parts = append(parts, part{
+			"the rejects, which the next run tries again", &catSource{table: rejects, rejects: data.ReadRejects(ctx, m)},
+			[]string{"id", "stage", "code", "description"}, 3,
+		})
+	}
+	for _, part := range parts {
+		fmt.Fprintf(p.stdout, "\n%s:\n", part.title)
+		width := p.width()
+		if width == 0 {
+			width = demoWidth
+		}
+		f := &catFlags{form: "table", columns: part.columns, limit: part.rows}
+		if _, err := p.copyCat(f, part.source, width); err != nil {
+			return err
+		}
+	}
+	return tellDemoGoesOn(p.stdout, m)
+}
+
+// tellDemoGoesOn tells what to do next.
+func tellDemoGoesOn(w io.Writer, m *pipeline.Manifest) error {
+	table := duckPath(demoFolder, currentTable(m))
+	_, err := fmt.Fprintf(w, `
+go on with:
+  b24export demo       # some payments change, and an incremental run finds them
+  b24export cat %s
+  duckdb -c %s
+`, shellWord(objectPath(demoFolder, currentTable(m))), shellWord(queryTotals(table)))
+	return err
+}

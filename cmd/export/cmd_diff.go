@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+	"b24export/pipeline"
+	"b24export/schemas"
+	"b24export/sinks"
+)
+
+func (p *program) diffCommand() *cobra.Command {
+	var f catFlags
+	cmd := &cobra.Command{
+		Use: "diff JOB A B",
+		Example: `b24export diff job.yaml 20261115T020000Z 20261122T020000Z
+b24export diff job.yaml 20261115T020000Z newest --format csv`,
+		Short: "Print what differs between two snapshots.",
+		Long: `Prints what changed from snapshot A to snapshot B, with the change feed's columns:
+op is insert, update or delete, changed names the columns that differ, then comes
+the row as B has it, or for a delete as A had it. newest stands for the newest
+snapshot.`,
+		Args: exactly(3, "a job file or a snapshot"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(cmd, p.json, args[0]); err != nil {
+				return err
+			}
+			ids := [2]string{args[1], args[2]}
+			for i, id := range ids {
+				if id == "newest" {
+					ids[i] = ""
+				} else if _, err := pipeline.ParseSnapshotID(id); err != nil {
+					return usagef(cmd, "%w, or newest", err)
+				}
+			}
+			return p.diff(cmd.Context(), &f, args[0], ids)
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(oneOf(&f.form, rowForms...), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
+	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
+	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
+	flags.StringVar(&f.portal, "portal", "", "the job's portal with this `name`; needed if it has several")
+	return cmd
+}
+
+func (p *program) diff(ctx context.Context, f *catFlags, file string, ids [2]string) (err error) {
+	spec, err := jobs.Load(file, p.lookup)
+	if err != nil {
+		return &startError{err}
+	}
+	portal, err := pickPortal(spec, f.portal)
+	if err != nil {
+		return err
+	}
+	data, err := p.openData(ctx, spec, portal)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.close()) }()
+	var sides [2]iter.Seq2[*schemas.Payment, error]
+	var names []string
+	for i, id := range ids {
+		m, err := data.snapshot(ctx, id)
+		if err != nil {
+			return err
+		}
+		names = append(names, string(m.Snapshot))
+		sides[i] = data.ReadPayments(ctx, m, 0)
+	}
+	src := &catSource{table: changes, rows: -1, changes: differences(sides[0], sides[1])}
+	n, err := p.copyCat(f, src, p.width())
+	if err == nil && n == 0 && f.form == "table" {
+		_, err = fmt.Fprintf(p.stderr, "snapshots %s do not differ\n", strings.Join(names, " and "))
+	}
+	if err == nil {
+		err = p.tellMore(f, n, -1)
+	}
+	return err
+}
+
+// differences walks two snapshots side by side, by id. A change is valid until
+// the next step of the sequence.
+func differences(before, after iter.Seq2[*schemas.Payment, error]) iter.Seq2[*sinks.Change, error] {
+	return func(yield func(*sinks.Change, error) bool) {
+		nextOld, stopOld := iter.Pull2(before)
+		defer stopOld()
+		nextNew, stopNew := iter.Pull2(after)
+		defer stopNew()
+		var change sinks.Change
+		old, errOld, moreOld := nextOld()
+		now, errNew, moreNew := nextNew()
+		for moreOld || moreNew {
+			if err := errors.Join(errOld, errNew); err != nil {
+				yield(nil, err)
+				return
+			}
+			change = sinks.Change{}
+			takeOld := moreOld && (!moreNew || old.ID <= now.ID)
+			takeNew := moreNew && (!moreOld || now.ID <= old.ID)
+			switch {
+			case takeOld && takeNew:
+				change = sinks.Change{Op: sinks.OpUpdate, Changed: schemas.Changed(old, now), Payment: *now}
+			case takeOld:
+				change = sinks.Change{Op: sinks.OpDelete, Payment: *old}
+			case takeNew:
+				change = sinks.Change{Op: sinks.OpInsert, Payment: *now}
+			}
+			if (change.Op != sinks.OpUpdate || len(change.Changed) > 0) && !yield(&change, nil) {
+				return
+			}
+			if takeOld {
+				old, errOld, moreOld = nextOld()
+			}
+			if takeNew {
+				now, errNew, moreNew = nextNew()
+			}
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"b24export/bitrix/bitrixtest"
+)
+
+// portalFlags are what the command portal can be told.
+type portalFlags struct {
+	options bitrixtest.Options
+	addr    string
+	plan    string
+	charge  string
+	state   string
+	faults  []string
+	mutate  int
+	churn   int
+	tls     string
+}
+
+func (p *program) portalCommand() *cobra.Command {
+	var f portalFlags
+	cmd := f.command()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts, err := f.portalOptions()
+		if err != nil {
+			return usagef(cmd, "%w", err)
+		}
+		return p.servePortal(cmd.Context(), &f, opts)
+	}
+	return cmd
+}
+
+// command is the command without what it does.
+func (f *portalFlags) command() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "portal",
+		Example: `b24export portal --payments 100000 --plan standard
+b24export portal --speed 60 --fault html,every=20 --refuse 0.0005
+b24export portal --tls self-signed --addr 127.0.0.1:8443`,
+		Short: "Serve a fake portal, to try the program against.",
+		Long: `Serves a fake Bitrix24 portal with the limits, errors and odd spellings of real
+ones, and made-up payments. Equal flags make equal payments. It ends on a
+signal, and then tells what it was asked for.`,
+		Args: noArgs,
+	}
+	o, flags := &f.options, cmd.Flags()
+	flags.StringVar(&f.addr, "addr", "127.0.0.1:8024", "`host:port` to listen on; port 0 takes a free one")
+	flags.Var(oneOf(&f.tls, "off", "self-signed"), "tls", "off, or self-signed: https, with an authority of its own to trust")
+	flags.IntVar(&o.Payments, "payments", 12_000, "how many payments it has; any number costs the same memory")
+	flags.Uint64Var(&o.Seed, "seed", 1, "what all data and every random choice follow from")
+	flags.IntVar(&f.mutate, "mutate", 0, "how many changes to make to the payments before serving, for an incremental run")
+	flags.IntVar(&f.churn, "churn", 0, "make a change after each so many requests")
+	flags.Var(oneOf(&f.plan, "unlimited", "standard", "enterprise"), "plan", "limits: unlimited, standard, enterprise")
+	flags.Float64Var(&o.Limits.Rate, "rate", 0, "requests a second, in place of the plan's")
+	flags.IntVar(&o.Limits.Burst, "burst", 0, "requests at once, in place of the plan's")
+	flags.DurationVar(&o.Limits.Operating, "operating", 0, "budget of a method in a window, in place of the plan's")
+	flags.DurationVar(&o.Limits.Window, "operating-window", 0, "that window (default 10m)")
+	flags.Var(oneOf(&f.charge, "inner", "batch", "none"), "charge", "who pays for a batch: each inner method, batch itself, none")
+	flags.BoolVar(&o.NoCounters, "no-counters", false, "leave the operating time out of answers, as self-hosted portals may")
+	flags.Float64Var(&o.Speed, "speed", 1, "how much faster clocks, limits and latencies run: 60 makes an hour a minute")
+	flags.DurationVar(&o.Latency, "latency", 0, "how long an answer is under way")
+	flags.DurationVar(&o.Jitter, "jitter", 0, "what may come on top of the latency")
+	flags.BoolVar(&o.Odd, "odd", false, "spell values in all the ways that portals do")
+	flags.BoolVar(&o.Unknown, "unknown", false, "add fields that no documentation names")
+	flags.Float64Var(&o.Refuse, "refuse", 0, "share, 0 to 1, of payments that lists show and a get refuses")
+	flags.Float64Var(&o.Poison, "poison", 0, "share of payments with a value that cannot be read")
+	flags.BoolVar(&o.Rights.NotAdmin, "not-admin", false, "refuse what needs an administrator")
+	flags.StringSliceVar(&o.Rights.Scopes, "scopes", nil, "`names` of the scopes granted (default crm,sale)")
+	flags.Var(oneOf(&f.state, string(bitrixtest.StateOpen), string(bitrixtest.StateNoPlan), string(bitrixtest.StateBlocked),
+		string(bitrixtest.StateClosed), string(bitrixtest.StateNoUser), string(bitrixtest.StateNoRight)),
+		"state", "whether it answers at all: open, no-plan, blocked, closed, no-user, no-right")
+	flags.StringArrayVar(&f.faults, "fault", nil,
+		"what goes wrong, such as html,every=20 or command,share=0.01,code=INTERNAL_SERVER_ERROR; a `fault` a flag")
+	return cmd
+}
+
+// portalOptions makes options of flags.
+func (f *portalFlags) portalOptions() (bitrixtest.Options, error) {
+	o := f.options
+	o.Plan = bitrixtest.Plan(f.plan)
+	o.Charge = bitrixtest.Charge(f.charge)
+	o.State = bitrixtest.State(f.state)
+	if f.churn > 0 {
+		o.Churn = bitrixtest.Churn{Every: f.churn, Count: 1, Seed: o.Seed}
+	}
+	if f.mutate < 0 || f.churn < 0 {
+		return o, errors.New("--mutate and --churn: must not be negative")
+	}
+	for _, text := range f.faults {
+		fault, err := parseFault(text)
+		if err != nil {
+			return o, fmt.Errorf("--fault %s: %w", shownArg(text), err)
+		}
+		o.Faults = append(o.Faults, fault)
+	}
+	return o, o.Validate()
+}
+
+// servePortal serves until ctx ends.
+func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixtest.Options) error {
+	portal := bitrixtest.New(opts)
+	portal.Mutate(f.mutate, opts.Seed)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", f.addr, err)
+	}
+	scheme, authority := "http", ""
+	if f.tls == "self-signed" {
+		scheme = "https"
+		cert, pem, err := selfSigned(listener.Addr())
+		if err != nil {
+			listener.Close()
+			return err
+		}
+		if authority, err = writeTemp("b24export-portal-ca-*.pem", pem); err != nil {
+			listener.Close()
+			return err
+		}
+		defer os.Remove(authority)
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	}
+	if err := p.announce(portal.Webhook(scheme+"://"+listener.Addr().String()), authority, &opts); err != nil {
+		listener.Close()
+		return err
+	}
+
+	server := &http.Server{Handler: portal, ReadHeaderTimeout: 10 * time.Second, ErrorLog: nil}
+	served := make(chan error, 1)
+	// It serves, and ends with the server's close.
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	// Requests under way get a moment; a client would only repeat them.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if server.Shutdown(last) != nil {
+		server.Close()
+	}
+	<-served
+	return p.farewell(portal)
+}
+
+// announce tells how to reach the portal. The address is the portal's only
+// secret, and it is there to be used.
+func (p *program) announce(webhook, authority string, o *bitrixtest.Options) error {
+	if p.json {
+		return p.stdout.line(struct {
+			Webhook   string `json:"webhook"`
+			Authority string `json:"ca,omitempty"`
+			Payments  int    `json:"payments"`
+			Seed      uint64 `json:"seed"`
+		}{webhook, authority, o.Payments, o.Seed})
+	}
+	trust := ""
+	var b strings.Builder
+	fmt.Fprintf(&b, "fake portal with %s\n  webhook    %s\n", plural(int64(o.Payments), "payment"), webhook)
+	if authority != "" {
+		trust = "SSL_CERT_FILE=" + authority + " "
+		fmt.Fprintf(&b, "  authority  %s\n", authority)
+	}
+	fmt.Fprintf(&b, "\nin another terminal:\n  %sB24_WEBHOOK=%s b24export run --to ./data\n\nctrl-C ends it\n", trust, webhook)
+	if _, err := io.WriteString(p.stdout, b.String()); err != nil {
+		return err
+	}
+	return p.stdout.Flush()
+}
+
+// writeTemp writes a file of its own for others to read.
+func writeTemp(pattern string, data []byte) (string, error) {
+	file, err := os.CreateTemp("", pattern)
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(data)
+	if err := errors.Join(err, file.Close()); err != nil {
+		os.Remove(file.Name())
+		return "", err
+	}
+	return file.Name(), nil
+}
+
+// farewell tells what a portal was asked for.
+func (p *program) farewell(portal *bitrixtest.Portal) error {
+	s := portal.Stats()
+	var commands int64
+	for _, n := range s.Commands {
+		commands += n
+	}
+	if p.json {
+		return p.stdout.line(struct {
+			Requests   int64    `json:"requests"`
+			Commands   int64    `json:"commands"`
+			Refused    int64    `json:"refused"`
+			Faults     int64    `json:"faults"`
+			Violations []string `json:"violations"`
+		}{s.Requests, commands, s.Refused + s.RefusedCommands, s.Faults, append([]string{}, portal.Violations()...)})
+	}
+	_, err := fmt.Fprintf(p.stdout, "\nasked for %s in %s; refused %s over a limit; %s\n", plural(commands, "command"),
+		plural(s.Requests, "request"), grouped(s.Refused+s.RefusedCommands), plural(s.Faults, "fault"))
+	for _, v := range portal.Violations() {
+		fmt.Fprintf(p.stdout, "broken rule: %s\n", v)
+	}
+	return err
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"b24export/jobs"
+)
+
+// webhookVariable is where run without a job file finds the webhook: a flag
+// would show the secret to everybody on the machine.
+const webhookVariable = "B24_WEBHOOK"
+
+// loadedJob is a job and the file that it came from, "" if it came from flags.
+type loadedJob struct {
+	file string
+	spec *jobs.Spec
+}
+
+func (p *program) runCommand() *cobra.Command {
+	var (
+		opts  jobs.RunOptions
+		shard string
+	)
+	cmd := &cobra.Command{
+		Use: "run [JOB…]",
+		Example: `b24export run job.yaml
+b24export run job.yaml --only acme --mode full
+B24_WEBHOOK=https://acme.bitrix24.com/rest/1/SECRET/ b24export run --to ./data`,
+		Short: "Export, or go on with an export that was cut off.",
+		Long: `Lists the payments of each of the job's portals, gets those that are new or
+changed, and publishes a snapshot. What an earlier run left unfinished is taken
+up by itself, on whatever machine.
+
+Without a job file, the webhook comes from the variable B24_WEBHOOK, and the rest
+from flags. Every key of the job file that is no secret has a flag, which counts
+more than the file.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if opts.Parallel < 1 {
+				return usagef(cmd, "--parallel %d: must be at least 1", opts.Parallel)
+			}
+			var err error
+			if opts.Shard, err = jobs.ShardFrom(shard, p.lookup); err != nil {
+				return usagef(cmd, "%w", err)
+			}
+			loaded, err := p.load(cmd, args)
+			if err != nil {
+				return err
+			}
+			return p.runJobs(cmd.Context(), loaded, opts)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&opts.Only, "only", nil, "do these `portals` and no others; names between commas")
+	flags.IntVar(&opts.Parallel, "parallel", 16, "how many portals to do at a time")
+	flags.StringVar(&shard, "shard", "", "do the portals that fall to part `I/N`, such as 0/4; by default what an array job's variables say")
+	flags.BoolVar(&opts.Restart, "restart", false, "throw an unfinished snapshot away instead of going on with it")
+	addKeyFlags(flags)
+	return cmd
+}
+
+// keyFlag is a job's key as a flag: text, which the job's own rules read.
+type keyFlag struct{ text, kind string }
+
+func (f *keyFlag) String() string        { return f.text }
+func (f *keyFlag) Set(text string) error { f.text = text; return nil }
+func (f *keyFlag) Type() string          { return f.kind }
+
+// keyAnnotation marks flags of the job's keys, for the help.
+const keyAnnotation = "job key"
+
+// addKeyFlags adds a flag for each of the job's keys that has one.
+func addKeyFlags(flags *pflag.FlagSet) {
+	for _, key := range jobs.Keys() {
+		if key.Flag == "" {
+			continue
+		}
+		place := key.Path
+		if key.Default != "" {
+			place += ", default " + key.Default
+		}
+		usage := fmt.Sprintf("%s (%s)", strings.ReplaceAll(key.Text, "`", ""), place)
+		kind, _, isList := strings.Cut(key.Type, ":")
+		switch {
+		case kind == "true or false":
+			kind = "bool"
+		case isList:
+			kind = "list"
+		default:
+			kind = kind[strings.LastIndexByte(kind, ' ')+1:]
+		}
+		flag := flags.VarPF(&keyFlag{kind: kind}, key.Flag, "", usage)
+		flag.Annotations = map[string][]string{keyAnnotation: {key.Path}}
+		if kind == "bool" {
+			flag.NoOptDefVal = "true"
+		}
+	}
+}
+
+// keyFlags are the flags of the job's keys that were given.
+func keyFlags(flags *pflag.FlagSet) map[string]string {
+	given := make(map[string]string)
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Annotations[keyAnnotation] != nil {
+			given[f.Name] = f.Value.String()
+		}
+	})
+	return given
+}
+
+// load reads the job files, or makes a job of flags if there are none. It
+// reports what is wrong with any of them before anything is started.
+func (p *program) load(cmd *cobra.Command, files []string) ([]loadedJob, error) {
+	given := keyFlags(cmd.Flags())
+	if len(files) == 0 {
+		webhook, _ := p.lookup(webhookVariable)
+		if webhook == "" && len(given) == 0 {
+			return nil, usagef(cmd, "a job file is missing, or %s and --to", webhookVariable)
+		}
+		spec, err := jobs.FromFlags(given, webhook)
+		if err != nil {
+			return nil, &startError{err}
+		}
+		return []loadedJob{{spec: spec}}, nil
+	}
+	var loaded []loadedJob
+	var errs []error
+	for _, file := range files {
+		if strings.Contains(file, "://") {
+			return nil, usagef(cmd, "%s is no job file; a webhook's address goes into the variable %s", shownArg(file), webhookVariable)
+		}
+		spec, err := jobs.LoadWith(file, p.lookup, given)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		loaded = append(loaded, loadedJob{file, spec})
+	}
+	if len(errs) > 0 {
+		return nil, &startError{errors.Join(errs...)}
+	}
+	return loaded, nil
+}
+
+// runJobs does the jobs one after another, each with its portals side by side.
+func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.RunOptions) error {
+	opts.Program = programName()
+	opts.Log = p.log
+	if p.json {
+		if err := p.protocol("run"); err != nil {
+			return err
+		}
+	}
+	var all []jobs.Outcome
+	for _, job := range loaded {
+		outcomes := p.runJob(ctx, job, opts)
+		if err := p.show(job, outcomes); err != nil && !errors.Is(err, errReaderGone) {
+			return err
+		}
+		all = append(all, outcomes...)
+	}
+	if code := jobs.Gravest(all); code != jobs.ExitComplete {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// runJob runs a job and shows its progress meanwhile.
+func (p *program) runJob(ctx context.Context, job loadedJob, opts jobs.RunOptions) []jobs.Outcome {
+	m := p.startMonitor(ctx)
+	defer m.close()
+	opts.Watch = m.watch
+	outcomes := jobs.Run(ctx, job.spec, &opts)
+	for i := range outcomes {
+		// Without a cause of its own, a context only says that it ended.
+		if err := outcomes[i].Err; errors.Is(err, context.Canceled) && !errors.Is(err, errInterrupted) && ctx.Err() != nil {
+			outcomes[i].Err = fmt.Errorf("%w (%w)", errInterrupted, err)
+		}
+	}
+	return outcomes
+}
+
+// show tells what became of a job: results on standard output, errors on
+// standard error.
+func (p *program) show(job loadedJob, outcomes []jobs.Outcome) error {
+	defer p.stdout.Flush()
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Err != nil {
+			err := o.Err
+			if o.Portal != "" {
+				err = fmt.Errorf("%s: %w", o.Portal, err)
+			}
+			p.stderr.say(err, jobs.Hint(o.Err))
+		}
+	}
+	if p.json {
+		for i := range outcomes {
+			if err := p.stdout.line(lineOf(job.file, &outcomes[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	published := slices.ContainsFunc(outcomes, func(o jobs.Outcome) bool { return o.Summary.Manifest != nil })
+	switch {
+	case len(outcomes) > 1:
+		if err := writeOutcomes(p.stdout, outcomes); err != nil || !published {
+			return err
+		}
+	case !published:
+		return nil
+	default:
+		if err := writeSummary(p.stdout, job.spec.Sink.URL, &outcomes[0]); err != nil {
+			return err
+		}
+	}
+	return writeNextSteps(p.stdout, job, outcomes)
+}
+
+// protocolVersion is that of the JSON lines. It rises if what is there changes
+// its meaning; new fields do not raise it.
+const protocolVersion = 1
+
+// protocol writes the first line of a command whose output is a stream of
+// events.
+func (p *program) protocol(command string) error {
+	return p.stdout.line(struct {
+		Protocol int       `json:"protocol"`
+		Program  string    `json:"program"`
+		Command  string    `json:"command"`
+		Started  time.Time `json:"started_at"`
+	}{protocolVersion, programName(), command, time.Now().UTC()})
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/spf13/cobra"
+
+	"b24export/schemas"
+)
+
+// tableName names one of the dataset's tables on the command line.
+type tableName string
+
+const (
+	payments tableName = "payments"
+	changes  tableName = "changes"
+	rejects  tableName = "rejects"
+)
+
+func (t tableName) schema() *arrow.Schema {
+	switch t {
+	case changes:
+		return schemas.Changes()
+	case rejects:
+		return schemas.Rejects()
+	}
+	return schemas.Payments()
+}
+
+func (p *program) schemaCommand() *cobra.Command {
+	var format, name string
+	cmd := &cobra.Command{
+		Use: "schema",
+		Example: `b24export schema                              # the columns, to read
+b24export schema --format bigquery > schema.json
+bq load --source_format=PARQUET --schema=schema.json …`,
+		Short: "Print the columns of the dataset's tables.",
+		Long: `Prints the columns of one of the dataset's tables: names, types, where they come
+from, and what null means. Columns are only ever added, at the end.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if p.json {
+				if cmd.Flags().Changed("format") && format != "json" {
+					return usagef(cmd, "--json and --format %s exclude each other", format)
+				}
+				return p.schemaLines(tableName(name))
+			}
+			return schemas.Format(p.stdout, tableName(name).schema(), format)
+		},
+	}
+	// Markdown is what a person can read without a tool, so it is the default.
+	formats := slices.Concat([]string{"markdown"}, slices.DeleteFunc(schemas.Formats(), func(f string) bool { return f == "markdown" }))
+	cmd.Flags().Var(oneOf(&format, formats...), "format", "form: "+strings.Join(formats, ", "))
+	cmd.Flags().Var(oneOf(&name, string(payments), string(changes), string(rejects)), "table", "which one: payments, changes, rejects")
+	return cmd
+}
+
+// schemaLines prints one JSON object a column.
+func (p *program) schemaLines(t tableName) error {
+	for _, f := range t.schema().Fields() {
+		text := func(key string) string { value, _ := f.Metadata.GetValue(key); return value }
+		err := p.stdout.line(struct {
+			Name        string `json:"name"`
+			Type        string `json:"type"`
+			Source      string `json:"source"`
+			Unit        string `json:"unit,omitempty"`
+			Null        string `json:"null"`
+			Description string `json:"description"`
+		}{f.Name, f.Type.String(), text(schemas.MetaSource), text(schemas.MetaUnit), text(schemas.MetaNull), text(schemas.MetaDescription)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"b24export/pipeline"
+	"b24export/sinks"
+)
+
+// statusLine is a portal of status --json.
+type statusLine struct {
+	Job    string `json:"job"`
+	Portal string `json:"portal"`
+	// Snapshot is the newest one, with its manifest's counts.
+	Snapshot   pipeline.SnapshotID `json:"snapshot,omitempty"`
+	FinishedAt *time.Time          `json:"finished_at,omitempty"`
+	Rows       int64               `json:"rows"`
+	Ledger     *pipeline.Ledger    `json:"ledger,omitempty"`
+	Unfinished *unfinishedRun      `json:"unfinished,omitempty"`
+	Lease      *leaseLine          `json:"lease,omitempty"`
+}
+
+// unfinishedRun is a snapshot in the making.
+type unfinishedRun struct {
+	Snapshot  pipeline.SnapshotID `json:"snapshot"`
+	Mode      pipeline.Mode       `json:"mode"`
+	Phase     pipeline.Phase      `json:"phase"`
+	Done      pipeline.PaymentID  `json:"done"`
+	Ledger    pipeline.Ledger     `json:"ledger"`
+	WrittenAt time.Time           `json:"written_at"`
+}
+
+// leaseLine is who works on the dataset now.
+type leaseLine struct {
+	Holder string    `json:"holder"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+}
+
+func (p *program) statusCommand() *cobra.Command {
+	var only []string
+	cmd := &cobra.Command{
+		Use:     "status JOB…",
+		Example: "b24export status job.yaml",
+		Short:   "Tell how each portal's dataset stands.",
+		Long: `Tells, for each portal, its newest snapshot, how far an unfinished one has come,
+and who is working on it now. It reads the sink only, and changes nothing.`,
+		Args: atLeastOne("a job file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			loaded, err := p.load(cmd, args)
+			if err != nil {
+				return err
+			}
+			return p.eachPortal(cmd.Context(), loaded, only, func(job loadedJob, data *dataset) error {
+				s, err := data.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				line := statusOf(job.file, data.portal, &s)
+				if p.json {
+					return p.stdout.line(line)
+				}
+				return writeStatus(p.stdout, &line, time.Now())
+			})
+		},
+	}
+	cmd.Flags().StringSliceVar(&only, "only", nil, "tell of these `portals` only; names between commas")
+	return cmd
+}
+
+func statusOf(job, portal string, s *sinks.Status) statusLine {
+	line := statusLine{Job: job, Portal: portal}
+	if m := s.Newest; m != nil {
+		line.Snapshot, line.FinishedAt, line.Rows, line.Ledger = m.Snapshot, &m.FinishedAt, m.Ledger.Rows(), &m.Ledger
+	}
+	switch cp := &s.Checkpoint; cp.Phase {
+	case pipeline.Fetching, pipeline.Fetched, pipeline.Merged:
+		line.Unfinished = &unfinishedRun{cp.Snapshot, cp.Mode, cp.Phase, cp.Done, cp.Ledger, cp.WrittenAt}
+	}
+	if l := s.Lease; l != nil && !l.Ended {
+		line.Lease = &leaseLine{l.Holder, l.Since, l.Until}
+	}
+	return line
+}
+
+func writeStatus(w io.Writer, s *statusLine, now time.Time) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", s.Portal)
+	if s.Snapshot == "" {
+		b.WriteString("  snapshot    none yet\n")
+	} else {
+		fmt.Fprintf(&b, "  snapshot    %s, %s ago: %s", s.Snapshot, shortTime(now.Sub(*s.FinishedAt)), plural(s.Rows, "payment"))
+		if s.Ledger.Rejected > 0 {
+			fmt.Fprintf(&b, ", %s", plural(s.Ledger.Rejected, "reject"))
+		}
+		b.WriteString("\n")
+	}
+	if u := s.Unfinished; u != nil {
+		fmt.Fprintf(&b, "  unfinished  %s (%s, %s), saved %s ago: %s listed, %s got, up to payment %s\n", u.Snapshot, u.Mode, u.Phase,
+			shortTime(now.Sub(u.WrittenAt)), grouped(u.Ledger.Listed), grouped(u.Ledger.Got), u.Done)
+	}
+	if l := s.Lease; l != nil {
+		fmt.Fprintf(&b, "  at work     %s, for %s\n", printable(l.Holder), shortTime(now.Sub(l.Since)))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+
+	"b24export/bitrix/bitrixtest"
+)
+
+// The demo's portal. It must be the same in each process, and change from one
+// demo to the next; so it is a function of the number of snapshots that there
+// are, its round.
+const (
+	demoHost     = "https://demo.bitrix24.example"
+	demoPayments = 12_000 // in round 0
+	// demoSpeed is how much faster than a real one its clock runs.
+	demoSpeed = 120
+	// demoRounds have payments that are new, or paid, in them; later rounds have
+	// new prices and deletions only.
+	demoRounds = 50
+	demoNew    = 8 // payments that are new in a round
+	demoPaid   = 12
+	demoPriced = 9
+	demoGone   = 3
+)
+
+// demoPortal makes the portal as it is in a round.
+//
+// The fake portal's own dates are older than any clock, while a payment that is
+// paid or added now would have the present moment as its date, and so another
+// one in each process. So a payment that is new in a round is one that is
+// deleted in all rounds before, and one that gets paid is unpaid before.
+func demoPortal(round int) *bitrixtest.Portal {
+	portal := bitrixtest.New(bitrixtest.Options{
+		Seed:     24,
+		Payments: demoPayments + demoRounds*demoNew,
+		Plan:     bitrixtest.PlanStandard,
+		Speed:    demoSpeed,
+		Odd:      true,
+		Refuse:   0.0004,
+	})
+	ids := make([]int64, portal.Count())
+	for i := range ids {
+		ids[i] = portal.ID(int64(i))
+	}
+	old, added := ids[:demoPayments], ids[demoPayments:]
+	for r := round + 1; r <= demoRounds; r++ {
+		for i := range demoNew {
+			portal.Delete(added[(r-1)*demoNew+i])
+		}
+		for i := range demoPaid {
+			portal.Unpay(demoPick(old, 7919, (r-1)*demoPaid+i))
+		}
+	}
+	for r := 1; r <= round; r++ {
+		for i := range demoPriced {
+			portal.Reprice(demoPick(old, 6007, (r-1)*demoPriced+i), int64(990_000+100*(r*demoPriced+i)))
+		}
+		for i := range demoGone {
+			portal.Delete(demoPick(old, 4801, (r-1)*demoGone+i))
+		}
+	}
+	return portal
+}
+
+// demoPick picks the n-th payment of a walk through all of them, in steps that
+// have no divisor in common with their number.
+func demoPick(ids []int64, step, n int) int64 { return ids[(n+1)*step%len(ids)] }
+
+// demoJob is the demo's job file for a portal with that webhook. It is not
+// written anywhere.
+func demoJob(webhook, folder string) string {
+	const rate, burst, operating, window = 2, 50, 480, 600 // of the standard plan
+	return fmt.Sprintf(`version: 1
+name: payments
+portals:
+  - name: demo
+    webhook: %s
+    limits:
+      rate: %d
+      burst: %d
+      operating: %dms
+      operating_window: %dms
+sink:
+  url: %q
+  history: 100000  # their number is the demo's round
+`, webhook, rate*demoSpeed, burst, operating*1000/demoSpeed, window*1000/demoSpeed, folder)
+}

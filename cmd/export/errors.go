@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+// errInterrupted is the cause of a context that a signal ended. It is a
+// context.Canceled, which the packages below know.
+var errInterrupted error = interruption{}
+
+type interruption struct{}
+
+func (interruption) Error() string { return "interrupted by a signal" }
+func (interruption) Unwrap() error { return context.Canceled }
+
+// usageError is a wrong command line: exit code 2, and nothing was started.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (e *usageError) Error() string {
+	return fmt.Sprintf("%s (%s --help tells more)", e.err, e.command)
+}
+
+func (e *usageError) Unwrap() error { return e.err }
+
+// usagef makes a usageError of cmd.
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{command: cmd.CommandPath(), err: fmt.Errorf(format, args...)}
+}
+
+// startError is a job that cannot be started as it is written: exit code 2.
+type startError struct{ err error }
+
+func (e *startError) Error() string { return e.err.Error() }
+func (e *startError) Unwrap() error { return e.err }
+
+// exitCode ends the program with a code when all has been said already.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// finish says what went wrong, if anything did, and gives the exit code.
+func (p *program) finish(err error) int {
+	code := 0
+	if said, ok := errors.AsType[exitCode](err); ok {
+		code = int(said)
+	} else if err != nil && !errors.Is(err, errReaderGone) {
+		code = codeOf(err)
+		p.complain(err, code)
+	}
+	if outErr := p.stdout.Flush(); outErr != nil && !errors.Is(outErr, errReaderGone) && code == jobs.ExitComplete {
+		code = jobs.ExitFailed
+		p.complain(outErr, code)
+	}
+	return code
+}
+
+// codeOf is the exit code of an error that ended a command.
+func codeOf(err error) int {
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return jobs.ExitUsage
+	}
+	if _, ok := errors.AsType[*startError](err); ok {
+		return jobs.ExitUsage
+	}
+	return jobs.ExitCode(err, pipeline.Summary{})
+}
+
+// complain prints an error for people, and with --json for machines too.
+func (p *program) complain(err error, code int) {
+	hint := jobs.Hint(err)
+	if p.json {
+		line := struct {
+			Exit  int    `json:"exit"`
+			Error string `json:"error"`
+			Hint  string `json:"hint,omitempty"`
+		}{code, hideSecrets(errorText(err)), hideSecrets(hint)}
+		p.stdout.line(line) // what is wrong with standard output shows in Flush
+	}
+	p.stderr.say(err, hint)
+}
+
+// say prints an error and, if there is one, what to do about it.
+func (s *screen) say(err error, hint string) {
+	var b strings.Builder
+	lines := strings.Split(errorText(err), "\n")
+	fmt.Fprintf(&b, "b24export: %s\n", lines[0])
+	for _, line := range lines[1:] {
+		fmt.Fprintf(&b, "           %s\n", line)
+	}
+	if hint != "" {
+		fmt.Fprintf(&b, "hint: %s\n", hint)
+	}
+	s.Write([]byte(hideSecrets(b.String())))
+}
+
+// errorText is err as a person should read it.
+func errorText(err error) string {
+	return strings.TrimSpace(err.Error())
+}
+
+// webhookSecret finds the secret part of a webhook's address, wherever in a
+// text somebody may have put one.
+var webhookSecret = regexp.MustCompile(`(/rest/[0-9]+/)[^/\s"'?]+`)
+
+// hideSecrets is the last guard of what goes to standard error: packages below
+// never put a secret into an error, but a command line may have one in it.
+func hideSecrets(text string) string { return webhookSecret.ReplaceAllString(text, "${1}***") }
+
+// shownArg is an argument as an error may quote it.
+func shownArg(arg string) string {
+	const most = 60
+	if r := []rune(arg); len(r) > most {
+		arg = string(r[:most]) + "…"
+	}
+	return fmt.Sprintf("%q", hideSecrets(arg))
+}

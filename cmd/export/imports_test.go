@@ -1,0 +1,205 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "b24export"
+
+// sourceFile is a Go file of the module with what it imports.
+type sourceFile struct {
+	path    string // relative to the module
+	test    bool
+	imports []string
+	syntax  *ast.File
+}
+
+func (f *sourceFile) pkg() string { return path.Dir(f.path) }
+
+// moduleFiles parses every Go file of the module; folders with a go.mod of their
+// own are other modules.
+func moduleFiles(t *testing.T) []sourceFile {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var files []sourceFile
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name == root {
+				return nil
+			}
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil {
+				return fs.SkipDir
+			}
+			if base := d.Name(); base == "testdata" || strings.HasPrefix(base, ".") || base == "node_modules" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		syntax, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		f := sourceFile{path: filepath.ToSlash(rel), test: strings.HasSuffix(name, "_test.go"), syntax: syntax}
+		for _, spec := range syntax.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			f.imports = append(f.imports, imported)
+		}
+		files = append(files, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// allowed says which packages of ours a package may import, itself and through
+// others. It is the table of packages of the design.
+var allowed = []struct {
+	pkg     string
+	imports []string
+	why     string
+}{
+	{"bitrix", nil, "the portal's client is of use without the rest"},
+	{"bitrix/bitrixtest", []string{"bitrix"}, "the fake portal must not share its mistakes with what it tests"},
+	{"schemas", nil, "what a row is depends on no engine and no storage"},
+	{"pipeline", nil, "the engine is tested without a portal, and without storage"},
+	{"sinks", []string{"pipeline", "schemas"}, "storage does not know where rows come from"},
+	{"sinks/sinktest", []string{"pipeline", "schemas", "sinks"}, "the suite of stores and datasets needs no portal"},
+	{"jobs", []string{"bitrix", "pipeline", "schemas", "sinks"}, "jobs wires them, and knows no command"},
+	{"cmd/export", []string{"bitrix", "bitrix/bitrixtest", "jobs", "pipeline", "schemas", "sinks"}, "the program shows them all"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	direct := make(map[string]map[string]string) // package → imported → by which file
+	for _, f := range moduleFiles(t) {
+		if f.test {
+			continue
+		}
+		pkg := f.pkg()
+		if direct[pkg] == nil {
+			direct[pkg] = make(map[string]string)
+		}
+		for _, imported := range f.imports {
+			if ours, ok := strings.CutPrefix(imported, module+"/"); ok {
+				direct[pkg][ours] = f.path
+			}
+		}
+	}
+	for pkg := range direct {
+		i := slices.IndexFunc(allowed, func(rule struct {
+			pkg     string
+			imports []string
+			why     string
+		}) bool {
+			return rule.pkg == pkg
+		})
+		if i < 0 {
+			t.Errorf("package %s has no rule here: say what it may import, and why", pkg)
+			continue
+		}
+		rule := allowed[i]
+		seen := map[string]bool{}
+		var walk func(from string, chain []string)
+		walk = func(from string, chain []string) {
+			for imported, file := range direct[from] {
+				if seen[imported] {
+					continue
+				}
+				seen[imported] = true
+				if !slices.Contains(rule.imports, imported) {
+					t.Errorf("%s must not import %s (%s, by way of %s): %s",
+						pkg, imported, file, strings.Join(append(chain, imported), " → "), rule.why)
+				}
+				walk(imported, append(slices.Clone(chain), imported))
+			}
+		}
+		walk(pkg, []string{pkg})
+	}
+}
+
+func TestFakePortalIsForTestsAndItsCommands(t *testing.T) {
+	for _, f := range moduleFiles(t) {
+		if f.test || f.pkg() == "bitrix/bitrixtest" || !slices.Contains(f.imports, module+"/bitrix/bitrixtest") {
+			continue
+		}
+		name := path.Base(f.path)
+		command := strings.HasPrefix(name, "demo") || strings.HasPrefix(name, "portal") ||
+			name == "cmd_demo.go" || name == "cmd_portal.go"
+		if f.pkg() != "cmd/export" || !command {
+			t.Errorf("%s imports the fake portal: no export may ever depend on it", f.path)
+		}
+	}
+}
+
+func TestForeignImports(t *testing.T) {
+	rules := []struct {
+		prefix string
+		only   []string // packages that may; empty: none
+		why    string
+	}{
+		{"github.com/apache/arrow-go/", nil, "its Parquet package and that of arrow v17 cannot be linked into one program"},
+		{"github.com/spf13/", []string{"cmd/export"}, "flags are the program's business"},
+		{"github.com/jedib0t/", []string{"cmd/export"}, "what people see is the program's business"},
+		{"gocloud.dev/", []string{"sinks"}, "buckets are the sink's business"},
+		{"github.com/parquet-go/", []string{"sinks"}, "files are the sink's business"},
+		{"github.com/goccy/go-yaml", []string{"jobs"}, "the job file is the job's business"},
+		{"net/http", []string{"bitrix", "bitrix/bitrixtest", "jobs", "sinks", "cmd/export"}, "rows and the engine know no network"},
+	}
+	for _, f := range moduleFiles(t) {
+		if f.test {
+			continue
+		}
+		for _, imported := range f.imports {
+			for _, rule := range rules {
+				if strings.HasPrefix(imported+"/", strings.TrimSuffix(rule.prefix, "/")+"/") && !slices.Contains(rule.only, f.pkg()) {
+					t.Errorf("%s imports %s: %s", f.path, imported, rule.why)
+				}
+			}
+		}
+	}
+}
+
+// What depends on the environment without saying so cannot be reproduced. The
+// libraries of the clouds read their own variables all the same.
+func TestOnlyTheProgramReadsTheEnvironment(t *testing.T) {
+	reads := []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}
+	for _, f := range moduleFiles(t) {
+		if f.test || f.pkg() == "cmd/export" {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "os" && slices.Contains(reads, sel.Sel.Name) {
+				t.Errorf("%s uses os.%s: only cmd/export reads the environment", f.path, sel.Sel.Name)
+			}
+			return true
+		})
+	}
+}

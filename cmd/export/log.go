@@ -1,0 +1,44 @@
+package main
+
+import (
+	"log/slog"
+)
+
+// setUp makes the logger that the flags ask for. It runs before each command.
+func (p *program) setUp() error {
+	level := slog.LevelInfo
+	switch p.logLevel {
+	case "debug":
+		level = slog.LevelDebug
+	case "warn":
+		level = slog.LevelWarn
+	case "error":
+		level = slog.LevelError
+	case "auto":
+		// Beside a bar, lines that only tell that all goes well are noise.
+		if p.progressKind() == "bar" {
+			level = slog.LevelWarn
+		}
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if p.logFormat == "json" {
+		p.log = slog.New(slog.NewJSONHandler(p.stderr, opts))
+	} else {
+		p.log = slog.New(slog.NewTextHandler(p.stderr, opts))
+	}
+	return nil
+}
+
+// progressKind is the kind of progress that the flags and standard error ask
+// for: bar, log or none.
+func (p *program) progressKind() string {
+	switch {
+	case p.progress != "auto":
+		return p.progress
+	case p.stderr.isTerminal():
+		return "bar"
+	case p.json:
+		return "none"
+	}
+	return "log"
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+// writeNextSteps tells how to look at what a job has published.
+func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
+	var first *pipeline.Manifest
+	var rejected int64
+	for i := range outcomes {
+		if m := outcomes[i].Summary.Manifest; m != nil {
+			if first == nil {
+				first = m
+			}
+			rejected += m.Ledger.Rejected
+		}
+	}
+	sink := job.spec.Sink.URL
+	table := objectPath(sink, currentTable(first))
+	source := shellWord(table)
+	if job.file != "" {
+		source = shellWord(job.file)
+		if len(job.spec.Portals) > 1 {
+			source += " --portal " + first.Portal
+		}
+	}
+	var b strings.Builder
+	b.WriteString("\nlook at it:\n")
+	fmt.Fprintf(&b, "  b24export cat %s\n", source)
+	if rejected > 0 && job.file != "" {
+		fmt.Fprintf(&b, "  b24export cat %s --rejects\n", source)
+	}
+	fmt.Fprintf(&b, "  duckdb -c %s\n", shellWord(queryTotals(duckPath(sink, currentTable(first)))))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// currentTable is where a snapshot's dataset has its current table.
+func currentTable(m *pipeline.Manifest) string {
+	return m.Dataset + "/portal=" + m.Portal + "/" + m.Dataset + ".parquet"
+}
+
+// queryTotals is a first question to a table of payments.
+func queryTotals(path string) string {
+	return fmt.Sprintf("SELECT currency, count(*) AS payments, sum(sum) AS total FROM %s GROUP BY ALL ORDER BY total DESC", sqlText(path))
+}
+
+// objectPath is an object of a sink as cat takes it.
+func objectPath(sink, object string) string {
+	u, ok := bucketURL(sink)
+	if !ok {
+		return filepath.Join(localPath(sink), filepath.FromSlash(object))
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + object
+	return u.String()
+}
+
+// duckPath is an object of a sink as DuckDB names it.
+func duckPath(sink, object string) string {
+	u, ok := bucketURL(sink)
+	if !ok {
+		return objectPath(sink, object)
+	}
+	scheme := u.Scheme
+	if scheme == "azblob" {
+		scheme = "az"
+	}
+	return scheme + "://" + u.Host + strings.TrimSuffix(u.Path, "/") + "/" + object
+}
+
+// bucketURL reads a sink's URL; false if it is a local folder.
+func bucketURL(sink string) (*url.URL, bool) {
+	if !strings.Contains(sink, "://") || strings.HasPrefix(sink, "file://") {
+		return nil, false
+	}
+	u, err := url.Parse(sink)
+	return u, err == nil
+}
+
+// localPath is the folder of a path or of a file URL.
+func localPath(sink string) string {
+	if u, err := url.Parse(sink); err == nil && u.Scheme == "file" {
+		return u.Path
+	}
+	return sink
+}
+
+func sqlText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// shellWord quotes s for a shell, if it needs to be.
+func shellWord(s string) string {
+	plain := s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%", r)
+	}) < 0
+	if plain {
+		return s
+	}
+	if !strings.ContainsAny(s, "\"$`\\!") {
+		return `"` + s + `"`
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

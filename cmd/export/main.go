@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"b24export/jobs"
+)
+
+func main() {
+	// Without this, a reader that goes away (cat | head) would kill the process;
+	// now it is an error of the write, which run knows how to take.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// It owns the signals, and ends with the process.
+	go func() {
+		<-signals
+		cancel(errInterrupted)
+		<-signals // it is meant: what was read since the last checkpoint is lost
+		os.Exit(jobs.ExitInterrupted)
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// errReaderGone says that whoever read standard output has left, as head does
+// once it has enough. That is no failure.
+var errReaderGone = errors.New("standard output was closed by its reader")
+
+// output is standard output: buffered, and with an error that stays. It may be
+// used concurrently.
+type output struct {
+	mu   sync.Mutex
+	w    *bufio.Writer
+	file *os.File // nil if it is none
+	err  error
+}
+
+func newOutput(w io.Writer) *output {
+	file, _ := w.(*os.File)
+	return &output{w: bufio.NewWriterSize(w, 64<<10), file: file}
+}
+
+// Write writes to the buffer. After an error nothing more is written.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.w.Write(b)
+	o.note(err)
+	return n, o.err
+}
+
+// Flush writes what is in the buffer and returns the first error that output
+// has had: errReaderGone if its reader left.
+func (o *output) Flush() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		o.note(o.w.Flush())
+	}
+	return o.err
+}
+
+func (o *output) note(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
+		o.err = errReaderGone
+	default:
+		o.err = fmt.Errorf("write standard output: %w", err)
+	}
+}
+
+// line writes v as one line of JSON, at once.
+func (o *output) line(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if _, err := o.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	return o.Flush()
+}
+
+// isTerminal reports whether a person looks at it.
+func (o *output) isTerminal() bool { return isTerminal(o.file) }
+
+// width is how many columns a line may have: the terminal's, else those of the
+// variable COLUMNS; 0 is any number.
+func (p *program) width() int {
+	if p.stdout.isTerminal() {
+		if w, _, err := term.GetSize(int(p.stdout.file.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	text, _ := p.lookup("COLUMNS")
+	w, err := strconv.Atoi(text)
+	if err != nil || w < 20 {
+		return 0
+	}
+	return w
+}
+
+func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
+
+// screen is standard error: log lines, errors and progress, which must not run
+// into each other. It may be used concurrently.
+type screen struct {
+	mu   sync.Mutex
+	w    io.Writer
+	file *os.File // nil if it is none
+	// above, if set, prints whole lines above the progress bars.
+	above func(lines string)
+}
+
+func newScreen(w io.Writer) *screen {
+	file, _ := w.(*os.File)
+	return &screen{w: w, file: file}
+}
+
+// Write writes whole lines. While there are progress bars, they go above them.
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.above != nil {
+		s.above(string(b))
+		return len(b), nil
+	}
+	return s.w.Write(b)
+}
+
+// setAbove makes lines go above progress bars.
+func (s *screen) setAbove(above func(string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.above = above
+}
+
+// giveBack ends the drawing of progress bars, with all lines that were to go
+// above them. Lines that come meanwhile wait, and follow.
+func (s *screen) giveBack(end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end()
+	s.above = nil
+}
+
+func (s *screen) isTerminal() bool { return isTerminal(s.file) }
+
+// width is the terminal's, 0 if it is none.
+func (s *screen) width() int {
+	if !s.isTerminal() {
+		return 0
+	}
+	w, _, err := term.GetSize(int(s.file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
+}

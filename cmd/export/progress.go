@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+// view is a portal's run at one moment, as people and machines are shown it.
+type view struct {
+	Portal string `json:"portal"`
+	Phase  string `json:"phase"`
+	// Done of Total payments are accounted for; Total is 0 while it is not
+	// known. To get are those of them that are got one by one.
+	Done     int64 `json:"done"`
+	Total    int64 `json:"total"`
+	ToGet    int64 `json:"to_get"`
+	Got      int64 `json:"got"`
+	Carried  int64 `json:"carried"`
+	Rejected int64 `json:"rejected"`
+	Saved    int64 `json:"saved"`
+	Requests int64 `json:"requests"`
+	// Tokens of Burst requests can go at once; both 0 without a rate limit.
+	Tokens float64 `json:"rate_tokens"`
+	Burst  float64 `json:"rate_burst"`
+	// OperatingUsed of OperatingBudget seconds are spent of the method that is
+	// nearest to its budget; both 0 without one.
+	OperatingUsed   float64 `json:"operating_used_s"`
+	OperatingBudget float64 `json:"operating_budget_s"`
+	// Binding is the limit that the run waits for: rate, operating, latency or
+	// none.
+	Binding string `json:"binding"`
+	// ETA is the seconds that are left, -1 while nobody can tell.
+	ETA     float64 `json:"eta_s"`
+	Seconds float64 `json:"seconds"`
+}
+
+// watcher makes views of one portal's run. It remembers where the run began, so
+// that what an earlier run had done does not count as speed. Not for concurrent
+// use.
+type watcher struct {
+	*jobs.Watch
+	began     bool
+	beganDone int64
+	beganAt   time.Time
+}
+
+// look takes a view at the instant now.
+func (w *watcher) look(now time.Time) view {
+	p, gauge := w.Progress, w.Gauge()
+	v := view{
+		Portal:   w.Portal,
+		Phase:    p.Phase().String(),
+		ToGet:    p.ToGet.Load(),
+		Got:      p.Got.Load(),
+		Carried:  p.Carried.Load(),
+		Rejected: p.Rejected.Load(),
+		Saved:    p.Saved.Load(),
+		Requests: w.Use().Requests,
+		Tokens:   gauge.Tokens,
+		Burst:    gauge.Burst,
+		Binding:  gauge.Binding,
+		ETA:      -1,
+		Seconds:  now.Sub(w.Started).Seconds(),
+	}
+	v.OperatingUsed, v.OperatingBudget = tightest(gauge)
+	v.Done = v.Got + v.Carried + v.Rejected + p.Vanished.Load()
+	v.Total = max(w.Total(), p.Listed.Load())
+	if p.Phase() == pipeline.PhaseStarting {
+		return v
+	}
+	if !w.began {
+		w.began, w.beganDone, w.beganAt = true, v.Done, now
+	}
+	passed, done := now.Sub(w.beganAt).Seconds(), float64(v.Done-w.beganDone)
+	if v.Total > 0 && done > 0 && passed > 0 {
+		v.ETA = float64(max(0, v.Total-v.Done)) * passed / done
+	}
+	return v
+}
+
+// tightest gives the use and budget, in seconds, of the method that is nearest
+// to its budget.
+func tightest(g bitrix.Gauge) (used, budget float64) {
+	for _, m := range g.Methods {
+		if m.Budget <= 0 {
+			continue
+		}
+		u, b := m.Used.Seconds(), m.Budget.Seconds()
+		if budget == 0 || u/b > used/budget {
+			used, budget = u, b
+		}
+	}
+	return used, budget
+}
+
+// percent is how much is done, -1 while nobody can tell.
+func (v *view) percent() float64 {
+	if v.Total == 0 {
+		return -1
+	}
+	return 100 * float64(v.Done) / float64(v.Total)
+}
+
+// limits tells in a few words how the portal's limits are used.
+func (v *view) limits() string {
+	mark := func(limit string) string {
+		if v.Binding == limit {
+			return " (limiting)"
+		}
+		return ""
+	}
+	s := ""
+	if v.Burst > 0 {
+		s += fmt.Sprintf(", rate %.0f of %.0f free%s", v.Tokens, v.Burst, mark("rate"))
+	}
+	if v.OperatingBudget > 0 {
+		s += fmt.Sprintf(", operating %.0f of %.0f s%s", v.OperatingUsed, v.OperatingBudget, mark("operating"))
+	}
+	if v.Binding == "latency" {
+		s += ", waits for answers"
+	}
+	return s
+}
+
+// text is the view in one line, without the portal's name.
+func (v *view) text() string {
+	total := ""
+	if v.Total > 0 {
+		total = " of " + grouped(v.Total)
+	}
+	s := v.Phase + ": " + grouped(v.Done) + total + v.limits()
+	if v.ETA >= 0 && v.Phase == pipeline.PhaseFetching.String() {
+		s += ", " + shortTime(seconds(v.ETA)) + " left"
+	}
+	return s
+}
+
+const (
+	// logEvery is how often a log gets a line about a run that goes on.
+	logEvery = 30 * time.Second
+	// eventEvery is how often a machine gets an event.
+	eventEvery = 5 * time.Second
+)
+
+// monitor shows the runs of a job while they go on.
+type monitor struct {
+	p    *program
+	stop context.CancelFunc
+	done sync.WaitGroup
+	bars *bars // nil if there are none
+
+	mu       sync.Mutex
+	watchers []*watcher
+}
+
+// startMonitor begins to show what is told to its watch. The caller stops it.
+func (p *program) startMonitor(ctx context.Context) *monitor {
+	// It goes on while an interrupted run saves what it has.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	m := &monitor{p: p, stop: cancel}
+	kind := p.progressKind()
+	if kind == "bar" {
+		m.bars = startBars(p.stderr, p.noColor())
+		m.every(ctx, barEvery, m.bars.update)
+	}
+	if kind == "log" {
+		m.every(ctx, logEvery, m.log)
+	}
+	if p.json {
+		m.every(ctx, eventEvery, m.event)
+	}
+	return m
+}
+
+// watch is jobs.RunOptions.Watch.
+func (m *monitor) watch(w *jobs.Watch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watchers = append(m.watchers, &watcher{Watch: w})
+}
+
+// close stops showing; bars stay as they are at the end.
+func (m *monitor) close() {
+	m.stop()
+	m.done.Wait()
+	if m.bars != nil {
+		for _, v := range m.views(time.Now()) {
+			m.bars.update(v)
+		}
+		m.bars.close()
+	}
+}
+
+// every calls show with each portal's view, each time that d has passed. Its
+// goroutine ends with ctx.
+func (m *monitor) every(ctx context.Context, d time.Duration, show func(view)) {
+	m.done.Go(func() {
+		tick := time.NewTicker(d)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				for _, v := range m.views(now) {
+					show(v)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (m *monitor) views(now time.Time) []view {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	views := make([]view, len(m.watchers))
+	for i, w := range m.watchers {
+		views[i] = w.look(now)
+	}
+	return views
+}
+
+// log writes a line about a run that goes on.
+func (m *monitor) log(v view) {
+	if v.Phase == pipeline.PhaseDone.String() {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("portal", v.Portal), slog.String("phase", v.Phase),
+		slog.Int64("done", v.Done), slog.Int64("total", v.Total), slog.Int64("requests", v.Requests),
+		slog.String("limited_by", v.Binding),
+	}
+	if v.ETA >= 0 {
+		attrs = append(attrs, slog.String("left", shortTime(seconds(v.ETA))))
+	}
+	m.p.log.LogAttrs(context.Background(), slog.LevelInfo, "progress", attrs...)
+}
+
+// event writes a line for machines.
+func (m *monitor) event(v view) {
+	if v.Phase != pipeline.PhaseDone.String() {
+		// That nobody reads any more shows at the end; the run goes on.
+		m.p.stdout.line(struct {
+			Progress view `json:"progress"`
+		}{v})
+	}
+}
+
+// noColor reports whether the environment asks for plain text: see no-color.org.
+func (p *program) noColor() bool {
+	value, _ := p.lookup("NO_COLOR")
+	terminal, _ := p.lookup("TERM")
+	return value != "" || terminal == "dumb"
+}

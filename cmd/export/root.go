@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/spf13/cobra"
+)
+
+// program is one invocation: what it was started with, and what its flags say.
+type program struct {
+	// lookup reads the environment. Nothing below this package does.
+	lookup func(name string) (string, bool)
+	stdout *output
+	stderr *screen
+	// log writes to stderr. It is set before a command begins.
+	log *slog.Logger
+
+	json      bool
+	logLevel  string
+	logFormat string
+	progress  string
+}
+
+// run is the program: it does what args say and returns the exit code. It reads
+// the environment by lookup only. When ctx ends, it saves what it has and
+// returns; the cause errInterrupted means a signal.
+func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{
+		lookup: lookup,
+		stdout: newOutput(stdout),
+		stderr: newScreen(stderr),
+		log:    slog.New(slog.DiscardHandler),
+	}
+	root := p.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	return p.finish(root.ExecuteContext(ctx))
+}
+
+// keepOrder makes the library list commands as the manual does, not by name.
+var keepOrder = sync.OnceFunc(func() { cobra.EnableCommandSorting = false })
+
+func (p *program) rootCommand() *cobra.Command {
+	keepOrder()
+	root := &cobra.Command{
+		Use: "b24export",
+		Example: `b24export demo              # no account needed: a fake portal, exported to ./b24export-demo
+b24export run job.yaml      # export, or go on with an export that was cut off
+b24export cat job.yaml      # look at the rows`,
+		Long: `Exports the payments of Bitrix24 portals to Parquet files in a folder or a
+bucket, for DuckDB, BigQuery, Spark and the like. It uses a portal's limits to
+the full and never breaks them, and takes up by itself what was cut off.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              unknownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return p.setUp() },
+	}
+	root.SetHelpFunc(help)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
+	root.SuggestionsMinimumDistance = 2
+	flags := root.PersistentFlags()
+	flags.BoolVar(&p.json, "json", false, "machine output: one JSON object a line on standard output")
+	flags.Var(oneOf(&p.logLevel, "auto", "debug", "info", "warn", "error"), "log-level",
+		"least level of log lines on standard error: debug, info, warn, error; auto: warn beside a progress bar, else info")
+	flags.Var(oneOf(&p.logFormat, "text", "json"), "log-format", "form of log lines: text, json")
+	flags.Var(oneOf(&p.progress, "auto", "bar", "log", "none"), "progress",
+		"bar, log (a line every 30 s), none; auto: bar on a terminal, none with --json, else log")
+	for _, cmd := range p.commands() {
+		cmd.Flags().SortFlags = false
+		root.AddCommand(cmd)
+	}
+	return root
+}
+
+// commands are the program's own, in the order of the manual.
+func (p *program) commands() []*cobra.Command {
+	return []*cobra.Command{
+		p.demoCommand(),
+		p.runCommand(),
+		p.statusCommand(),
+		p.catCommand(),
+		p.diffCommand(),
+		p.verifyCommand(),
+		p.pruneCommand(),
+		p.schemaCommand(),
+		p.portalCommand(),
+		p.versionCommand(),
+	}
+}
+
+// unknownCommand is what the bare program makes of an argument.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := ""
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		near = fmt.Sprintf("; did you mean %s?", names[0])
+	}
+	return usagef(cmd, "unknown command %s%s", shownArg(args[0]), near)
+}
+
+// noArgs, exactly and atLeastOne are rules for a command's arguments.
+func noArgs(cmd *cobra.Command, args []string) error { return exactly(0, "")(cmd, args) }
+
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < n:
+			return usagef(cmd, "%s is missing", what)
+		case len(args) > n:
+			return usagef(cmd, "one argument too many: %s", shownArg(args[n]))
+		}
+		return nil
+	}
+}
+
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef(cmd, "%s is missing", what)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"b24export/schemas"
+)
+
+// tableRows writes rows for people, in blocks of lines, so that memory does not
+// grow with their number: the first block decides how wide each column is, and
+// which columns find room.
+type tableRows struct {
+	w      io.Writer
+	schema *arrow.Schema
+	width  int // of a line; 0: any
+	block  [][]string
+	widths []int // of the columns that are shown; nil before the first block
+}
+
+const (
+	tableBlock = 1000
+	// widestCell cuts texts: the column extra can be long.
+	widestCell = 40
+	columnGap  = len(" | ")
+)
+
+func newTableRows(w io.Writer, schema *arrow.Schema, width int) *tableRows {
+	return &tableRows{w: w, schema: schema, width: width}
+}
+
+// Write implements rowWriter.
+func (t *tableRows) Write(rec arrow.Record) error {
+	for row := range int(rec.NumRows()) {
+		cells := make([]string, rec.NumCols())
+		for i, column := range rec.Columns() {
+			cells[i] = shownCell(column, row)
+		}
+		t.block = append(t.block, cells)
+		if len(t.block) == tableBlock {
+			if err := t.render(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shownCell is a value as a table shows it: times to the second, and no
+// characters that a terminal would obey.
+func shownCell(column arrow.Array, row int) string {
+	if column.IsNull(row) {
+		return ""
+	}
+	if a, ok := column.(*array.Timestamp); ok {
+		return schemas.Instant(a.Value(row)).Time().Format("2006-01-02 15:04:05")
+	}
+	return printable(string(appendCell(nil, column, row)))
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '·'
+	}, s)
+}
+
+// Close implements rowWriter. It also names the columns that found no room.
+func (t *tableRows) Close() error {
+	if len(t.block) > 0 || t.widths == nil {
+		if err := t.render(); err != nil {
+			return err
+		}
+	}
+	if left := t.schema.Fields()[len(t.widths):]; len(left) > 0 {
+		names := make([]string, len(left))
+		for i, f := range left {
+			names[i] = f.Name
+		}
+		_, err := fmt.Fprintln(t.w, text.WrapSoft("no room for: "+strings.Join(names, ", "), t.width))
+		return err
+	}
+	return nil
+}
+
+// render writes the block, with a header above the first one.
+func (t *tableRows) render() error {
+	header := t.widths == nil
+	if header {
+		t.measure()
+	}
+	shown := len(t.widths)
+	grid := plainTable()
+	configs := make([]table.ColumnConfig, shown)
+	names := make(table.Row, shown)
+	for i, width := range t.widths {
+		field := t.schema.Field(i)
+		names[i] = field.Name
+		configs[i] = table.ColumnConfig{Number: i + 1, WidthMin: width, WidthMax: width, WidthMaxEnforcer: snip}
+		if isNumber(field.Type) {
+			configs[i].Align, configs[i].AlignHeader = text.AlignRight, text.AlignRight
+		}
+	}
+	grid.SetColumnConfigs(configs)
+	if header {
+		grid.AppendHeader(names)
+	}
+	for _, cells := range t.block {
+		row := make(table.Row, shown)
+		for i := range row {
+			row[i] = cells[i]
+		}
+		grid.AppendRow(row)
+	}
+	t.block = t.block[:0]
+	return writeTable(t.w, grid)
+}
+
+// measure sets the widths of as many columns, from the left, as find room.
+func (t *tableRows) measure() {
+	total := 0
+	t.widths = []int{}
+	for i, field := range t.schema.Fields() {
+		width := text.StringWidth(field.Name)
+		for _, cells := range t.block {
+			width = max(width, text.StringWidth(cells[i]))
+		}
+		width = min(width, widestCell)
+		total += width + columnGap
+		if t.width > 0 && total > t.width && i > 0 {
+			return
+		}
+		t.widths = append(t.widths, width)
+	}
+}
+
+func snip(s string, width int) string { return text.Snip(s, width, "…") }
+
+// plainTable is an empty table in the program's style: few lines, no capitals.
+func plainTable() table.Writer {
+	grid := table.NewWriter()
+	style := table.StyleLight
+	style.Options.DrawBorder = false
+	style.Format.Header = text.FormatDefault
+	style.Format.Footer = text.FormatDefault
+	grid.SetStyle(style)
+	return grid
+}
+
+// writeTable writes a table without blanks at the ends of its lines.
+func writeTable(w io.Writer, grid table.Writer) error {
+	var b strings.Builder
+	for line := range strings.Lines(grid.Render()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+// outcomeLine is the last line of run --json for a portal: the manifest's
+// fields, if a snapshot was published, and what became of the run.
+type outcomeLine struct {
+	*pipeline.Manifest
+	// Portal and Snapshot stand for the manifest's, which may not be there.
+	Portal   string              `json:"portal"`
+	Snapshot pipeline.SnapshotID `json:"snapshot,omitempty"`
+	Job      string              `json:"job,omitempty"`
+	Resumed  bool                `json:"resumed"`
+	// Unfinished has the counts of a run that published nothing.
+	Unfinished *pipeline.Ledger `json:"unfinished,omitempty"`
+	Exit       int              `json:"exit"`
+	Error      *string          `json:"error"`
+	Hint       string           `json:"hint,omitempty"`
+	Seconds    float64          `json:"seconds"`
+}
+
+func lineOf(job string, o *jobs.Outcome) outcomeLine {
+	line := outcomeLine{
+		Manifest: o.Summary.Manifest,
+		Portal:   o.Portal,
+		Snapshot: o.Summary.Snapshot,
+		Job:      job,
+		Resumed:  o.Summary.Resumed,
+		Exit:     o.Exit,
+		Seconds:  o.Seconds,
+	}
+	if o.Summary.Manifest == nil && o.Summary.Snapshot != "" {
+		line.Unfinished = &o.Summary.Ledger
+	}
+	if o.Err != nil {
+		text := hideSecrets(errorText(o.Err))
+		line.Error = &text
+		line.Hint = hideSecrets(jobs.Hint(o.Err))
+	}
+	return line
+}
+
+// writeOutcomes writes a line for each portal.
+func writeOutcomes(w io.Writer, outcomes []jobs.Outcome) error {
+	grid := plainTable()
+	grid.AppendHeader(table.Row{"portal", "snapshot", "rows", "+", "~", "-", "rejected", "requests", "time", "exit"})
+	var columns []table.ColumnConfig
+	for i := 3; i <= 10; i++ {
+		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	grid.SetColumnConfigs(columns)
+	for i := range outcomes {
+		o := &outcomes[i]
+		row := table.Row{o.Portal, "not published", "", "", "", "", grouped(o.Summary.Ledger.Rejected)}
+		if m := o.Summary.Manifest; m != nil {
+			row = table.Row{
+				o.Portal, m.Snapshot, grouped(m.Ledger.Rows()), grouped(m.Changes.Insert),
+				grouped(m.Changes.Update), grouped(m.Changes.Delete), grouped(m.Ledger.Rejected),
+			}
+		}
+		grid.AppendRow(append(row, grouped(o.Summary.Use.Requests), shortTime(seconds(o.Seconds)), o.Exit))
+	}
+	return writeTable(w, grid)
+}
+
+// writeSummary tells what a portal's run has made, to read.
+func writeSummary(w io.Writer, sink string, o *jobs.Outcome) error {
+	m := o.Summary.Manifest
+	var b strings.Builder
+	again := ""
+	if o.Summary.Resumed {
+		again = ", taken up where an earlier run had ended"
+	}
+	fmt.Fprintf(&b, "%s: snapshot %s of %s (%s%s)\n\n", m.Portal, m.Snapshot, plural(m.Ledger.Rows(), "payment"), m.Mode, again)
+	fmt.Fprintf(&b, "  changes   %s\n", changesText(m))
+	fmt.Fprintf(&b, "  ledger    %s\n", ledgerText(m.Ledger))
+	fmt.Fprintf(&b, "  portal    %s\n", useText(o.Summary.Use, o.Seconds))
+	fmt.Fprintf(&b, "\n%s", indentRight(totalsTable(m.Totals)))
+	fmt.Fprintf(&b, "\nin %s:\n%s", shownSink(sink), indentRight(filesTable(m)))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func changesText(m *pipeline.Manifest) string {
+	against := "the first snapshot"
+	if m.Previous != "" {
+		against = "against " + string(m.Previous)
+	}
+	return fmt.Sprintf("%s new, %s changed, %s gone (%s)",
+		grouped(m.Changes.Insert), grouped(m.Changes.Update), grouped(m.Changes.Delete), against)
+}
+
+// ledgerText is the ledger as the equation that it is.
+func ledgerText(l pipeline.Ledger) string {
+	var terms []string
+	for _, t := range []struct {
+		n    int64
+		what string
+	}{{l.Got, "got"}, {l.Carried, "carried over"}, {l.Rejected, "rejected"}, {l.Vanished, "vanished"}} {
+		if t.n > 0 || t.what == "got" {
+			terms = append(terms, grouped(t.n)+" "+t.what)
+		}
+	}
+	s := fmt.Sprintf("%s listed = %s", grouped(l.Listed), strings.Join(terms, " + "))
+	if l.Outside > 0 {
+		s += fmt.Sprintf("; %s outside of the range", grouped(l.Outside))
+	}
+	if l.Kept > 0 {
+		s += fmt.Sprintf("; %s of the rejected keep their last known row", grouped(l.Kept))
+	}
+	return s
+}
+
+func useText(u pipeline.PortalUse, secs float64) string {
+	s := fmt.Sprintf("%s for %s in %s", plural(u.Requests, "request"), plural(u.Commands, "command"), shortTime(seconds(secs)))
+	if u.Retries > 0 {
+		s += fmt.Sprintf(", %s repeated", grouped(u.Retries))
+	}
+	if u.RateWaitS >= 0.05 {
+		s += fmt.Sprintf(", %s of waiting for the rate limit", shortTime(seconds(u.RateWaitS)))
+	}
+	if u.OperatingWaitS >= 0.05 {
+		s += fmt.Sprintf(", %s for the operating budget", shortTime(seconds(u.OperatingWaitS)))
+	}
+	return s
+}
+
+func totalsTable(totals map[string]pipeline.Total) string {
+	grid := plainTable()
+	grid.AppendHeader(table.Row{"currency", "payments", "sum", "paid", "paid sum"})
+	var columns []table.ColumnConfig
+	for i := 2; i <= 5; i++ {
+		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	grid.SetColumnConfigs(columns)
+	for _, currency := range slices.Sorted(maps.Keys(totals)) {
+		t := totals[currency]
+		if currency == "" {
+			currency = "(none)"
+		}
+		grid.AppendRow(table.Row{printable(currency), grouped(t.Payments), groupDigits(t.Sum), grouped(t.Paid), groupDigits(t.PaidSum)})
+	}
+	return grid.Render()
+}
+
+// filesTable lists the snapshot's files, and first the current table, which is a
+// copy of the snapshot's and therefore not in the manifest.
+func filesTable(m *pipeline.Manifest) string {
+	grid := plainTable()
+	grid.AppendHeader(table.Row{"file", "rows", "size"})
+	grid.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 2, Align: text.AlignRight, AlignHeader: text.AlignRight},
+		{Number: 3, Align: text.AlignRight, AlignHeader: text.AlignRight},
+	})
+	for i, f := range m.Files {
+		if i == 0 { // the table is always the first one, and always there
+			grid.AppendRow(table.Row{currentTable(m), grouped(f.Rows), byteSize(f.Bytes)})
+		}
+		grid.AppendRow(table.Row{f.Path, grouped(f.Rows), byteSize(f.Bytes)})
+	}
+	return grid.Render()
+}
+
+// indentRight moves a table to the right and takes the blanks off its lines'
+// ends.
+func indentRight(rendered string) string {
+	var b strings.Builder
+	for line := range strings.Lines(rendered) {
+		b.WriteString("  " + strings.TrimRight(line, " \n") + "\n")
+	}
+	return b.String()
+}
+
+// shownSink is a sink's URL without its parameters, which may hold credentials.
+func shownSink(url string) string {
+	bare, _, _ := strings.Cut(url, "?")
+	return bare
+}
