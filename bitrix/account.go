@@ -1,6 +1,7 @@
 package bitrix
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -50,7 +51,6 @@ type account struct {
 
 	seen     bool    // an answer came
 	counted  bool    // an answer had a counter
-	wary     bool    // refused without counters to go by: one at a time
 	reported float64 // seconds
 	asOf     time.Time
 	reset    time.Time // when the oldest basket falls out; zero: not told
@@ -63,6 +63,7 @@ type account struct {
 	flying   int
 	mean     float64 // cost a command; 0: not seen yet
 	blocked  time.Time
+	refusals int // in a row
 	probedAt time.Time
 }
 
@@ -77,9 +78,14 @@ func (a *account) basket() time.Duration { return a.window / baskets }
 
 func (a *account) guard() time.Duration { return time.Duration(float64(a.window) * resetGuard) }
 
-// limit is how much may be used at now, in seconds.
+// limit is how much may be used at now, in seconds. A portal without counters
+// may have no budgets at all: it limits nothing until it refuses, and then by
+// what our own books had at the time.
 func (a *account) limit(now time.Time) float64 {
-	limit := a.budget.Seconds()
+	limit := math.Inf(1)
+	if a.counted && a.budget > 0 {
+		limit = a.budget.Seconds()
+	}
 	if now.Before(a.capUntil) {
 		limit = min(limit, a.cap)
 	}
@@ -97,7 +103,7 @@ func (a *account) estimate(n int) float64 {
 
 // used is what counts against the budget at now, what is in flight included.
 func (a *account) used(now time.Time) float64 {
-	a.forget(now)
+	a.drop(func(c charge) bool { return now.Sub(c.at) >= a.window }) // out of every basket
 	edge := a.edge(now)
 	var own, fallen, after float64
 	for _, c := range a.history {
@@ -110,6 +116,9 @@ func (a *account) used(now time.Time) float64 {
 		if !c.at.Before(edge) {
 			after += c.cost
 		}
+	}
+	if !a.counted {
+		return own + after + a.flight
 	}
 	if own > a.reported {
 		// The portal does not book what costs too little.
@@ -133,9 +142,8 @@ func (a *account) edge(now time.Time) time.Time {
 	return a.reset.Add(-a.window + gone*a.basket())
 }
 
-// forget drops what is out of every basket.
-func (a *account) forget(now time.Time) {
-	out := func(c charge) bool { return now.Sub(c.at) > a.window+a.basket() }
+// drop takes the oldest charges out of the books.
+func (a *account) drop(out func(charge) bool) {
 	for len(a.history) > 0 && out(a.history[0]) {
 		a.history = a.history[1:]
 	}
@@ -163,20 +171,30 @@ func (a *account) boundary(now time.Time) (last, next time.Time) {
 // not, when to look again (zero: when something in flight has ended). probe is
 // true if it may start because only the portal can tell.
 func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again time.Time) {
+	limit := a.limit(now)
 	switch {
 	case now.Before(a.blocked):
 		return false, false, a.blocked
-	case a.wary:
-		return a.flying == 0, false, time.Time{}
-	case a.budget <= 0 || a.seen && !a.counted:
+	case !a.seen && a.budget > 0 && a.flying > 0:
+		return a.flight+cost <= a.budget.Seconds()*unseenShare, false, time.Time{}
+	case math.IsInf(limit, 1) || !a.seen:
 		return true, false, time.Time{}
-	case !a.seen:
-		return a.flying == 0 || a.flight+cost <= a.budget.Seconds()*unseenShare, false, time.Time{}
 	}
 	// A request that alone is dearer than the budget has to start some time.
-	cost = min(cost, a.limit(now)/2)
-	if a.used(now)+cost <= a.limit(now) {
+	if a.used(now)+min(cost, limit/2) <= limit {
 		return true, false, time.Time{}
+	}
+	if !a.counted {
+		// By our own books, the oldest entry is the next to fall out. If they
+		// had little in them when the portal refused, others' entries do.
+		if a.flying == 0 && a.capUntil.Sub(now) <= a.window {
+			return true, true, time.Time{}
+		}
+		again = a.capUntil
+		if len(a.history) > 0 {
+			again = a.history[0].at.Add(a.window)
+		}
+		return false, false, again
 	}
 	last, next := a.boundary(now)
 	if a.flying == 0 && last.After(a.asOf) && last.After(a.probedAt) {
@@ -185,6 +203,16 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 		return true, true, time.Time{}
 	}
 	return false, false, next
+}
+
+// overdrawn reports whether one of the requests that count as under way should
+// not be sent after all.
+func (a *account) overdrawn(now time.Time) bool {
+	if now.Before(a.blocked) {
+		return true
+	}
+	// The only one may be a probe, or dearer than the budget.
+	return a.seen && a.flying > 1 && a.used(now) > a.limit(now)
 }
 
 // start notes a request under way that is taken to cost as much.
@@ -211,8 +239,11 @@ func (a *account) end(now time.Time, estimated, cost float64, n int) {
 			a.mean += costWeight * (each - a.mean)
 		}
 	}
-	if a.budget > 0 && cost > 0 && (a.counted || !a.seen) {
+	if cost > 0 {
 		a.recent = append(a.recent, charge{now, now, cost})
+		if !a.counted {
+			a.settle(now)
+		}
 	}
 }
 
@@ -224,7 +255,10 @@ func (a *account) report(used float64, reset, sent time.Time) {
 	}
 	a.reported, a.reset = used, reset
 	a.settle(sent)
-	a.cap = max(a.cap, used) // so much is allowed at any rate
+	if !reset.IsZero() {
+		// What fell out with earlier baskets is not in the report.
+		a.drop(func(c charge) bool { return c.at.Before(reset.Add(-a.window)) })
+	}
 }
 
 // settle makes asOf the instant of the last report: what ended before is
@@ -252,20 +286,32 @@ func (a *account) exhausted(now time.Time) bool {
 	if now.Before(a.blocked) {
 		return false
 	}
-	a.blocked = now.Add(a.basket())
-	if reset := a.reset.Add(a.guard()); !a.reset.IsZero() && reset.After(now) {
-		a.blocked = reset
-	} else {
-		a.reset = time.Time{}
-	}
-	if a.budget <= 0 || !a.counted {
-		a.wary = true
+	own, budget := a.used(now)-a.flight, a.budget.Seconds()
+	if a.counted {
+		a.blocked = now.Add(a.basket())
+		if reset := a.reset.Add(a.guard()); !a.reset.IsZero() && reset.After(now) {
+			a.blocked = reset
+		} else {
+			a.reset = time.Time{}
+		}
+		a.cap = max(own, budget*leastCap)
+		if budget > 0 {
+			a.cap = min(a.cap, budget)
+		}
+		a.capUntil = now.Add(capWindows * a.window)
+		a.reported = a.cap
+		a.settle(now)
 		return true
 	}
-	budget := a.budget.Seconds()
-	a.cap = min(budget, max(a.used(now)-a.flight, budget*leastCap))
-	a.capUntil = now.Add(capWindows * a.window)
-	a.reported = a.cap
-	a.settle(now)
+	a.blocked = now.Add(min(a.basket()<<min(a.refusals, baskets), a.window))
+	a.refusals++
+	// Our books agree with the portal's if they had most of the budget in them,
+	// or as much as the last time. If not, somebody else had used it up, or an
+	// earlier run of ours: by the end of a window that is over.
+	holds := time.Duration(1)
+	if own >= max(budget, a.cap)*leastCap && (budget > 0 || a.cap > 0) {
+		holds = capWindows
+	}
+	a.cap, a.capUntil = own, now.Add(holds*a.window)
 	return true
 }

@@ -48,24 +48,39 @@ type ticket struct {
 // for long; and the token comes last, since it must be used at once.
 func (g *governor) acquire(ctx context.Context, needs []need) (*ticket, time.Duration, error) {
 	start := time.Now()
+	for {
+		t, err := g.try(ctx, needs)
+		if t != nil || err != nil {
+			return t, time.Since(start), err
+		}
+	}
+}
+
+// try waits for everything once. It gives neither a ticket nor an error if a
+// budget was used up in the meantime.
+func (g *governor) try(ctx context.Context, needs []need) (*ticket, error) {
 	stakes, err := g.budgets.take(ctx, needs)
 	if err != nil {
-		return nil, time.Since(start), err
+		return nil, err
 	}
 	select {
 	case g.slots <- struct{}{}:
 	case <-ctx.Done():
-		g.budgets.end(stakes, start, nil)
-		return nil, time.Since(start), context.Cause(ctx)
+		g.budgets.end(stakes, time.Time{}, nil)
+		return nil, context.Cause(ctx)
 	}
 	if err := g.rate.wait(ctx); err != nil {
 		<-g.slots
-		g.budgets.end(stakes, start, nil)
-		return nil, time.Since(start), err
+		g.budgets.end(stakes, time.Time{}, nil)
+		return nil, err
+	}
+	if !g.budgets.hold(stakes) {
+		g.rate.giveBack()
+		<-g.slots
+		return nil, nil
 	}
 	g.flying.Add(1)
-	now := time.Now()
-	return &ticket{needs, stakes, now}, now.Sub(start), nil
+	return &ticket{needs, stakes, time.Now()}, nil
 }
 
 // leave makes room for the next request: the answer is there, or will not come.

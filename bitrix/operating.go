@@ -184,6 +184,25 @@ func (b *budgets) tick() {
 	b.admit()
 }
 
+// hold reports whether the stakes still may be sent: since they were granted,
+// the portal may have refused a method, or reported more than was expected. If
+// not, they are given back.
+func (b *budgets) hold(stakes []stake) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for _, s := range stakes {
+		if s.account.overdrawn(now) {
+			for _, s := range stakes {
+				s.account.end(now, s.cost, 0, 0)
+			}
+			b.admit()
+			return false
+		}
+	}
+	return true
+}
+
 // spent is what an answer tells about one method.
 type spent struct {
 	done      int       // commands that the portal worked on
@@ -224,10 +243,16 @@ func (b *budgets) end(stakes []stake, sent time.Time, told map[string]spent) {
 			continue
 		}
 		if t.done > 0 {
-			s.account.seen, s.account.wary = true, false
+			s.account.seen = true
+			if !t.refused {
+				s.account.refusals = 0
+			}
 		}
 		if t.counted {
 			s.account.report(t.operating, t.reset, sent)
+			if !t.refused {
+				s.account.cap = max(s.account.cap, t.operating) // so much is allowed
+			}
 		}
 		s.account.end(now, s.cost, t.total(s.cost), t.done)
 		if t.refused && s.account.exhausted(now) {
@@ -242,6 +267,12 @@ type MethodGauge struct {
 	Method string
 	// Used is what counts against Budget, requests in flight included.
 	Used, Budget time.Duration
+	// Reported is what the portal counted when it last told. Counted: it has
+	// told; else nothing but a refusal limits the method.
+	Reported time.Duration
+	Counted  bool
+	// Cost is what one command has cost of late; 0 before the first answer.
+	Cost time.Duration
 	// ResetAt is when the oldest basket falls out, on our clock; zero if the
 	// portal has not told.
 	ResetAt time.Time
@@ -256,8 +287,10 @@ func (b *budgets) state() (methods []MethodGauge, queued int) {
 	now := time.Now()
 	for method, a := range b.accounts {
 		g := MethodGauge{Method: method, Budget: a.budget, ResetAt: a.reset, Blocked: now.Before(a.blocked)}
+		g.Counted, g.Cost = a.counted, seconds(a.mean)
 		if a.counted {
-			g.Used = time.Duration(a.used(now) * float64(time.Second))
+			g.Used = seconds(a.used(now))
+			g.Reported = seconds(a.reported)
 		}
 		if g.Blocked {
 			g.ResetAt = a.blocked
@@ -282,3 +315,5 @@ func (b *budgets) close() {
 		b.timer.Stop()
 	}
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -109,10 +109,20 @@ func (g *rateGate) wait(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	// The token came at the same moment, and goes back.
+	g.put() // the token came at the same moment
+	return context.Cause(ctx)
+}
+
+// giveBack takes back a token that was not spent after all.
+func (g *rateGate) giveBack() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.put()
+}
+
+func (g *rateGate) put() {
 	g.tokens = min(g.room(), g.tokens+1)
 	g.dispatch()
-	return context.Cause(ctx)
 }
 
 // fill brings tokens up to now.
@@ -147,7 +157,7 @@ func (g *rateGate) dispatch() {
 		}
 		return
 	}
-	next := time.Duration(math.Ceil((nearlyOne - g.tokens) / g.rate * float64(time.Second)))
+	next := time.Duration(math.Ceil((1 - g.tokens) / g.rate * float64(time.Second)))
 	if g.timer == nil {
 		g.timer = time.AfterFunc(next, g.tick)
 	} else {

@@ -1,0 +1,411 @@
+package bitrix
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// books is the portal's side of operating budgets, as it is documented and read
+// in its source: ten baskets, booked at a request's end, if above a floor;
+// checked at each command's start.
+type books struct {
+	mu     sync.Mutex
+	window time.Duration
+	floor  float64
+	by     map[string]map[int64]float64
+	phase  time.Duration // of the baskets' edges
+	peak   float64
+}
+
+func (b *books) used(method string) (sum float64, reset time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	width := int64(b.window / baskets)
+	now := (time.Now().UnixNano() + int64(b.phase)) / width
+	oldest := now
+	for n, s := range b.by[method] {
+		if n > now-baskets {
+			sum += s
+			oldest = min(oldest, n)
+		}
+	}
+	b.peak = max(b.peak, sum)
+	return sum, time.Unix(0, (oldest+baskets)*width-int64(b.phase))
+}
+
+func (b *books) add(method string, cost float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if cost <= b.floor {
+		return
+	}
+	if b.by == nil {
+		b.by = map[string]map[int64]float64{}
+	}
+	if b.by[method] == nil {
+		b.by[method] = map[int64]float64{}
+	}
+	b.by[method][(time.Now().UnixNano()+int64(b.phase))/int64(b.window/baskets)] += cost
+}
+
+// budgetRun does requests of gets against books.
+type budgetRun struct {
+	limits    Limits
+	requests  int
+	gets      int // a request
+	cost      time.Duration
+	batch     bool          // charge `batch`, not the methods
+	late      bool          // counters are as of the answer, not of the start
+	silent    bool          // no counters
+	travel    time.Duration // to the portal, and back
+	before    float64       // what an earlier run has left, of the budget
+	trueShare float64       // of the budget that the portal really grants
+	booked    *books
+}
+
+// do gives how long it took and how many commands were refused.
+func (r budgetRun) do(t *testing.T) (took time.Duration, refused int) {
+	t.Helper()
+	g := newGovernor(r.limits, quiet)
+	defer g.close()
+	b := r.booked
+	b.window, b.floor, b.phase = r.limits.Window, r.limits.Window.Seconds()/6000, r.limits.Window/37
+	budget := r.limits.Operating.Seconds()
+	if r.trueShare > 0 {
+		budget *= r.trueShare
+	}
+	payer := "get"
+	if r.batch {
+		payer = batchMethod
+	}
+	if r.before > 0 {
+		b.add(payer, budget*r.before)
+		after(r.limits.Window / 4)
+	}
+	needs := []need{{"get", r.gets}, {batchMethod, r.gets}}
+	todo := make(chan int, r.requests)
+	for range r.requests {
+		todo <- r.gets
+	}
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	start := time.Now()
+	left := r.requests
+	for range g.limits.Concurrency {
+		workers.Go(func() {
+			for n := range todo {
+				needs := needs
+				if n != r.gets {
+					needs = []need{{"get", n}, {batchMethod, n}}
+				}
+				ticket, _, err := g.acquire(context.Background(), needs)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				after(r.travel)
+				used, reset := b.used(payer)
+				done, sum := 0, 0.0
+				for range n {
+					if now, _ := b.used(payer); now >= budget {
+						break
+					}
+					after(r.cost)
+					done++
+					sum += r.cost.Seconds()
+				}
+				if r.late {
+					used, reset = b.used(payer)
+				}
+				b.add(payer, sum)
+				after(r.travel)
+				g.leave(ticket)
+				s := spent{done: done, known: done, cost: sum, refused: done < n}
+				outer := spent{done: 1, known: 1, cost: sum}
+				if !r.silent {
+					s.counted, s.operating, s.reset = true, used, reset.Add(r.travel)
+					outer.counted = true
+					if r.batch {
+						outer.operating, outer.reset = used, reset
+					}
+				}
+				g.settle(ticket, map[string]spent{"get": s, batchMethod: outer})
+				mu.Lock()
+				refused += n - done
+				if done < n {
+					todo <- n - done
+				} else if left--; left == 0 {
+					close(todo)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	return time.Since(start), refused
+}
+
+var standard = Limits{Rate: 2, Burst: 50, Operating: 480 * time.Second, Window: 10 * time.Minute}
+
+func fast(speed int) Limits {
+	d := time.Duration(speed)
+	return Limits{Rate: 2 * float64(speed), Burst: 50, Operating: 480 * time.Second / d, Window: 10 * time.Minute / d}
+}
+
+// TestBudgetIsUsedUpAndKept does 24,000 gets at 0.05 s: 1,200 s of operating
+// time, of which 480 s are allowed in 600 s. So at best 480 s are used before
+// the first instant at which a basket of the first minute falls out, 480 s
+// before the second, and the rest after it: 20 minutes and a bit. Even where the
+// portal hides its figures, or they differ from what we were told, no more than
+// 240 commands, 1 %, may be refused.
+func TestBudgetIsUsedUpAndKept(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		run     budgetRun
+		most    float64 // minutes on the portal's clock
+		refused int     // commands of 24,010
+	}{
+		{"methods pay", budgetRun{limits: standard}, 20.3, 0},
+		{"batch pays", budgetRun{limits: standard, batch: true}, 20.3, 0},
+		{"methods pay, counters as of the answer", budgetRun{limits: standard, late: true}, 20.6, 0},
+		{"batch pays, counters as of the answer", budgetRun{limits: standard, late: true, batch: true}, 20.6, 0},
+		{"no counters: by our own books", budgetRun{limits: standard, silent: true}, 20.8, 240},
+		{"after a run that used it up", budgetRun{limits: standard, before: 0.95}, 27.8, 0},
+		{"420 s where we were told 480", budgetRun{limits: standard, trueShare: 420. / 480}, 20.9, 240},
+		{"in fast motion", budgetRun{limits: fast(60)}, 20.4, 0},
+		{"in fast motion, batch pays", budgetRun{limits: fast(60), batch: true}, 20.4, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := tt.run
+				speed := 10 * time.Minute / r.limits.Window
+				r.requests, r.gets = 490, 49
+				r.booked = &books{}
+				r.cost = 50 * time.Millisecond / speed
+				r.travel = 60 * time.Millisecond / speed
+				took, refused := r.do(t)
+				minutes := (took * speed).Minutes()
+				t.Logf("%.2f minutes, %d commands refused", minutes, refused)
+				if minutes > tt.most {
+					t.Errorf("took %.2f minutes, want at most %v", minutes, tt.most)
+				}
+				if refused > tt.refused {
+					t.Errorf("%d commands refused, want at most %d", refused, tt.refused)
+				}
+				if budget := r.limits.Operating.Seconds(); tt.refused == 0 && r.booked.peak > budget {
+					t.Errorf("%.1f s in the portal's baskets, want at most %v", r.booked.peak, budget)
+				}
+			})
+		})
+	}
+}
+
+// budgetCase drives budgets by hand.
+type budgetCase struct {
+	*budgets
+	t *testing.T
+}
+
+func newBudgetCase(t *testing.T, budget, window time.Duration) budgetCase {
+	b := newBudgets(budget, window, quiet)
+	t.Cleanup(b.close)
+	return budgetCase{b, t}
+}
+
+// begin takes a request's stakes at once, or fails.
+func (b budgetCase) begin(needs ...need) []stake {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Nanosecond)
+	defer cancel()
+	s, err := b.take(ctx, needs)
+	if err != nil {
+		b.t.Fatalf("%v has to wait", needs)
+	}
+	return s
+}
+
+// waits fails if a request may start at once.
+func (b budgetCase) waits(needs ...need) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Nanosecond)
+	defer cancel()
+	if s, err := b.take(ctx, needs); err == nil {
+		b.end(s, time.Now(), nil)
+		b.t.Fatalf("%v does not wait", needs)
+	}
+}
+
+// finish ends a request that was begun now, with one method's figures.
+func (b budgetCase) finish(s []stake, method string, sp spent) {
+	b.end(s, time.Now(), map[string]spent{method: sp})
+}
+
+func counted(n int, cost, operating float64, reset time.Time) spent {
+	return spent{done: n, known: n, cost: cost, counted: true, operating: operating, reset: reset}
+}
+
+// TestBudgetInstants: the budget of 100 s in 100 s is used up to the margin,
+// and what the oldest basket gives back is used as soon as it has.
+func TestBudgetInstants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudgetCase(t, 100*time.Second, 100*time.Second)
+		start := time.Now()
+		guard := 100 * time.Millisecond
+		one := need{"get", 1}
+		reset := start.Add(100 * time.Second)
+		b.finish(b.begin(one), "get", counted(1, 30, 0, reset)) // at 0 s: 30 s
+		after(15 * time.Second)
+		b.finish(b.begin(one), "get", counted(1, 30, 30, reset)) // at 15 s: 60 s
+		after(10 * time.Second)
+		b.finish(b.begin(one), "get", counted(1, 30, 60, reset)) // at 25 s: 90 s
+		b.waits(one)
+		for _, at := range []time.Duration{100 * time.Second, 110 * time.Second, 120 * time.Second} {
+			// The baskets of the first, second and third ten seconds fall out, each
+			// with 30 s in it.
+			s, err := b.take(t.Context(), []need{one})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Since(start); got != at+guard {
+				t.Errorf("went on at %v, want %v", got, at+guard)
+			}
+			b.finish(s, "get", counted(1, 30, 60, start.Add(at+10*time.Second)))
+		}
+		methods, _ := b.state()
+		if len(methods) != 1 || methods[0].Used != 90*time.Second || methods[0].Budget != 100*time.Second {
+			t.Errorf("state %+v", methods)
+		}
+		if w := b.waiting(); w < 95*time.Second || w > 96*time.Second {
+			t.Errorf("waited %v, want a bit over 95s", w)
+		}
+	})
+}
+
+// TestMethodsAreBudgetedApart: a list does not wait for get's budget, nor for
+// requests that do; who needs both waits for both.
+func TestMethodsAreBudgetedApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudgetCase(t, 100*time.Second, 100*time.Second)
+		get, list, batch := need{"get", 1}, need{"list", 1}, need{batchMethod, 1}
+		reset := time.Now().Add(100 * time.Second)
+		b.finish(b.begin(get, batch), "get", counted(1, 30, 99, reset))
+		b.finish(b.begin(list, batch), "list", counted(1, 1, 0, reset))
+		ctx, cancel := context.WithCancel(t.Context())
+		var waiter sync.WaitGroup
+		waiter.Go(func() { b.take(ctx, []need{get, list, batch}) })
+		synctest.Wait()
+		b.finish(b.begin(list, batch), "list", counted(1, 1, 1, reset))
+		b.waits(get)
+		b.waits(get, list)
+		if _, queued := b.state(); queued != 1 {
+			t.Errorf("%d wait, want 1", queued)
+		}
+		cancel()
+		waiter.Wait()
+		if _, queued := b.state(); queued != 0 {
+			t.Errorf("%d wait after the end, want none", queued)
+		}
+	})
+}
+
+// TestFirstAnswerIsAwaited: what an earlier run has left in the baskets is known
+// only from the first answer.
+func TestFirstAnswerIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudgetCase(t, 480*time.Second, 10*time.Minute)
+		many := need{"get", 49}
+		var begun [][]stake
+		for range 10 { // 23.5 s of 24: a twentieth of the budget
+			begun = append(begun, b.begin(many))
+		}
+		b.waits(many)
+		b.finish(begun[0], "get", counted(49, 2.45, 100, time.Now().Add(time.Minute)))
+		b.begin(many)
+	})
+}
+
+func TestDearerThanTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudgetCase(t, 10*time.Second, 100*time.Second)
+		reset := time.Now().Add(100 * time.Second)
+		b.finish(b.begin(need{"get", 1}), "get", counted(1, 8, 0, reset))
+		start := time.Now()
+		s, err := b.take(t.Context(), []need{{"get", 10}}) // 80 s, by the mean
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took != 100*time.Second+100*time.Millisecond {
+			t.Errorf("started after %v, want when the baskets are empty", took)
+		}
+		if !b.hold(s) {
+			t.Error("taken back: it could never be sent")
+		}
+	})
+}
+
+// TestRefusedMethodIsBlocked: until the reset that the portal announced, or for
+// a tenth of the window.
+func TestRefusedMethodIsBlocked(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		first spent
+		want  time.Duration
+	}{
+		{"announced", counted(1, 1, 5, time.Time{}.Add(1)), 40*time.Second + 100*time.Millisecond},
+		{"not announced", counted(1, 1, 5, time.Time{}), 10 * time.Second},
+		{"no counters", spent{done: 1, known: 1, cost: 1}, 10 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBudgetCase(t, 100*time.Second, 100*time.Second)
+				start := time.Now()
+				if !tt.first.reset.IsZero() {
+					tt.first.reset = start.Add(40 * time.Second)
+				}
+				one := need{"get", 1}
+				b.finish(b.begin(one), "get", tt.first)
+				waiting := b.begin(one)
+				b.finish(b.begin(one), "get", spent{refused: true})
+				if b.hold(waiting) {
+					t.Error("what was granted before is sent all the same")
+				}
+				methods, _ := b.state()
+				if !methods[0].Blocked {
+					t.Errorf("state %+v", methods)
+				}
+				s, err := b.take(t.Context(), []need{one})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(start); took != tt.want {
+					t.Errorf("went on after %v, want %v", took, tt.want)
+				}
+				b.waits(one) // a probe, alone
+				b.finish(s, "get", tt.first)
+			})
+		})
+	}
+}
+
+// TestNoBudgetNoLimit: without a budget, and on portals without counters, only
+// refusals limit.
+func TestNoBudgetNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, budget := range []time.Duration{0, 100 * time.Second} {
+			b := newBudgetCase(t, budget, 100*time.Second)
+			for range 100 {
+				b.finish(b.begin(need{"get", 50}), "get", spent{done: 50, known: 50, cost: 50})
+			}
+			for range 100 {
+				b.begin(need{"get", 50})
+			}
+		}
+		b := newBudgetCase(t, 0, 100*time.Second)
+		b.finish(b.begin(need{"get", 1}), "get", counted(1, 1, 1000, time.Now().Add(time.Minute)))
+		b.begin(need{"get", 1})
+		b.begin(need{"get", 1})
+	})
+}
