@@ -217,13 +217,16 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 	// for that: only which segment has an id.
 	from := make(map[int64]int64)
 	var ids []int64
+	again := false
 	for _, seg := range cp.Segments {
 		if seg.Rejects == 0 {
 			continue
 		}
 		n := int64(0)
 		err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *rejectRecord) error {
-			if _, ok := from[r.ID]; !ok {
+			if _, ok := from[r.ID]; ok {
+				again = true
+			} else {
 				ids = append(ids, r.ID)
 			}
 			from[r.ID] = seg.Number
@@ -241,7 +244,7 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 	if len(ids) == 0 {
 		return pipeline.File{}, d.store.Delete(ctx, key)
 	}
-	sorted := slices.IsSorted(ids) && len(ids) == len(from)
+	sorted := slices.IsSorted(ids) && !again
 	return putFile(ctx, d, key, rejectTable, cp.Snapshot, func(add func(*rejectRecord) error) error {
 		var late []rejectRecord // only where segments do not follow one another
 		for _, seg := range cp.Segments {

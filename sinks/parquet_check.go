@@ -81,9 +81,13 @@ func chunkRange(m *format.ColumnMetaData, size int64) (start, end int64, err err
 }
 
 // checkPages goes through the pages of a column chunk, whose bytes are data:
-// their sizes must fit, their checksums hold, and their values be as many as
-// the row group has rows.
-func checkPages(data []byte, rows int64) error {
+// sizes must fit, checksums hold, compression and encoding be what this program
+// gives the column, and values as many as the row group has rows.
+func checkPages(data []byte, m *format.ColumnMetaData, rows int64) error {
+	if len(m.PathInSchema) != 1 {
+		return fmt.Errorf("%w: a nested column", errCorrupt)
+	}
+	want := encodingOf(m.PathInSchema[0]).Encoding()
 	values := int64(0)
 	for page := 0; len(data) > 0; page++ {
 		h, n, err := pageHeader(data)
@@ -104,13 +108,19 @@ func checkPages(data []byte, rows int64) error {
 		if crc32.ChecksumIEEE(body) != uint32(h.crc) {
 			return fmt.Errorf("%w: page %d: checksum mismatch", errCorrupt, page)
 		}
+		if n, ok := uncompressedSize(m.Codec, body, uint64(h.uncompressed)); !ok || n != uint64(h.uncompressed) {
+			return fmt.Errorf("%w: page %d: not of %d bytes compressed by %s", errCorrupt, page, h.uncompressed, m.Codec)
+		}
 		switch format.PageType(h.kind) {
 		case format.DictionaryPage:
-			// Each value takes a bit at least, and a Boolean has no dictionary.
-			if page != 0 || h.values > h.uncompressed {
+			// Each value takes a byte at least, and only the first page is one.
+			if page != 0 || h.values > h.uncompressed || want != format.RLEDictionary || format.Encoding(h.encoding) != format.Plain {
 				return fmt.Errorf("%w: page %d: a dictionary of %d values", errCorrupt, page, h.values)
 			}
 		case format.DataPage:
+			if format.Encoding(h.encoding) != want || format.Encoding(h.levels) != format.RLE {
+				return fmt.Errorf("%w: page %d: encoding %s", errCorrupt, page, format.Encoding(h.encoding))
+			}
 			values += h.values
 		default:
 			return fmt.Errorf("%w: page %d: of type %d", errCorrupt, page, h.kind)
@@ -124,7 +134,7 @@ func checkPages(data []byte, rows int64) error {
 
 // pageInfo is what a page's header says.
 type pageInfo struct {
-	kind, uncompressed, compressed, crc, values int64
+	kind, uncompressed, compressed, crc, values, encoding, levels int64
 }
 
 // pageHeader decodes the page header that data begins with, and its length.
@@ -140,9 +150,65 @@ func pageHeader(data []byte) (pageInfo, int, error) {
 			h.compressed = v
 		case len(path) == 1 && path[0] == 4:
 			h.crc = v
-		case len(path) == 2 && (path[0] == 5 || path[0] == 7) && path[1] == 1:
-			h.values = v // of a data page, of a dictionary page
+		case len(path) == 2 && (path[0] == 5 || path[0] == 7): // of a data page, of a dictionary page
+			switch path[1] {
+			case 1:
+				h.values = v
+			case 2:
+				h.encoding = v
+			case 3:
+				h.levels = v
+			}
 		}
 	})
 	return h, n, err
+}
+
+// uncompressedSize is what compressed bytes say that they expand to, and
+// unknown if they do not say. The decoders allocate as much before they find
+// out that it is not so. ok is false for codecs that this program does not use,
+// and for bytes that are not of theirs.
+func uncompressedSize(codec format.CompressionCodec, body []byte, unknown uint64) (_ uint64, ok bool) {
+	switch codec {
+	case format.Uncompressed:
+		return uint64(len(body)), true
+	case format.Snappy:
+		n, used := binary.Uvarint(body)
+		return n, used > 0
+	case format.Zstd:
+		return zstdSize(body, unknown)
+	}
+	return 0, false
+}
+
+// zstdSize reads the content size in the header of a Zstandard frame. Small
+// frames may leave it out; then the decoder goes by what it finds.
+func zstdSize(body []byte, unknown uint64) (_ uint64, ok bool) {
+	if len(body) < 5 || binary.LittleEndian.Uint32(body) != 0xFD2FB528 {
+		return 0, false
+	}
+	flags := body[4]
+	body = body[5:]
+	single := flags&0x20 != 0
+	skip := [4]int{0, 1, 2, 4}[flags&3] // the dictionary's id
+	if !single {
+		skip++ // the window's size
+	}
+	n := [4]int{0, 2, 4, 8}[flags>>6]
+	if n == 0 && single {
+		n = 1
+	}
+	if len(body) < skip+n {
+		return 0, false
+	}
+	if n == 0 {
+		return unknown, true
+	}
+	var field [8]byte
+	copy(field[:], body[skip:skip+n])
+	size := binary.LittleEndian.Uint64(field[:])
+	if n == 2 {
+		size += 256
+	}
+	return size, true
 }

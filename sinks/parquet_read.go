@@ -127,8 +127,10 @@ func (r *rowReader[T, C]) nextGroup(ctx context.Context, after int64) (bool, err
 		}
 		group := &r.file.Metadata().RowGroups[r.group]
 		r.group++
-		if maxID, ok := r.maxID(group); ok && maxID <= after {
-			continue
+		if after > 0 {
+			if maxID, ok := r.maxID(group); ok && maxID <= after {
+				continue
+			}
 		}
 		if err := r.load(r.group-1, group); err != nil {
 			return false, fmt.Errorf("row group %d: %w", r.group-1, err)
@@ -197,7 +199,15 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := checkPages(r.bytes[s-start:e-start], group.NumRows); err != nil {
+		// The library takes the first row group's for all of them.
+		m := &group.Columns[i].MetaData
+		if m.Codec != r.file.Metadata().RowGroups[0].Columns[i].MetaData.Codec {
+			return fmt.Errorf("%w: column %s: compressed in two ways", errCorrupt, column.Name())
+		}
+		if m.PathInSchema[0] != column.Name() {
+			return fmt.Errorf("%w: column %s is called %q", errCorrupt, column.Name(), m.PathInSchema)
+		}
+		if err := checkPages(r.bytes[s-start:e-start], m, group.NumRows); err != nil {
 			return fmt.Errorf("column %s: %w", column.Name(), err)
 		}
 		chunk, ok := r.file.RowGroups()[index].ColumnChunks()[i].(*parquet.FileColumnChunk)

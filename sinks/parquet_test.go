@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -388,4 +389,34 @@ func paymentOf(rec arrow.Record, row int) schemas.Payment {
 		p.Sum = schemas.Some(schemas.Decimal(rec.Column(6).(*array.Decimal128).Value(row).LowBits()))
 	}
 	return p
+}
+
+// TestBitFlips flips each byte of a file. The reader must give an error or the
+// same rows; what nothing depends on, such as statistics of a page, may change
+// unnoticed.
+func TestBitFlips(t *testing.T) {
+	opts := testFileOptions()
+	opts.rowGroupRows = 30
+	rows := generate(5, 1, 50)
+	data, _ := writePayments(t, opts, rows)
+	refused := 0
+	for i := range data {
+		broken := bytes.Clone(data)
+		broken[i] ^= 1 << (i % 8)
+		got, err := readPayments(broken, 0)
+		switch {
+		case err != nil:
+			refused++
+		case !slices.Equal(got, rows):
+			t.Fatalf("byte %d of %d flipped: other rows without an error", i, len(data))
+		}
+	}
+	if refused < len(data)/2 {
+		t.Errorf("%d of %d broken files were refused", refused, len(data))
+	}
+	for n := range len(data) {
+		if _, err := readPayments(data[:n], 0); err == nil {
+			t.Fatalf("a file cut after %d of %d bytes was read", n, len(data))
+		}
+	}
 }

@@ -294,15 +294,20 @@ var encodings = map[string]encoding.Encoding{
 	"seen_at":         &parquet.DeltaBinaryPacked,
 }
 
+func encodingOf(column string) encoding.Encoding {
+	if e := encodings[column]; e != nil {
+		return e
+	}
+	return &parquet.Plain
+}
+
 // encoded is a struct's schema with the encodings above. A struct tag cannot
 // carry them: parquet-go refuses delta on pointers. The nodes are otherwise
 // those of the struct, in its order, so that the writer keeps to its fast way.
 func encoded(name string, s *parquet.Schema) *parquet.Schema {
 	fields := s.Fields()
 	for i, f := range fields {
-		if e := encodings[f.Name()]; e != nil {
-			fields[i] = &encodedField{f, e}
-		}
+		fields[i] = &encodedField{f, encodingOf(f.Name())}
 	}
 	return parquet.NewSchema(name, &orderedGroup{Group: parquet.Group{}, fields: fields})
 }

@@ -351,7 +351,8 @@ func checkFile(obj Object) (err error) {
 	var buf []byte
 	for i, group := range f.Metadata().RowGroups {
 		for j := range group.Columns {
-			start, end, err := chunkRange(&group.Columns[j].MetaData, obj.Size())
+			m := &group.Columns[j].MetaData
+			start, end, err := chunkRange(m, obj.Size())
 			if err != nil {
 				return fmt.Errorf("row group %d: %w", i, err)
 			}
@@ -359,7 +360,7 @@ func checkFile(obj Object) (err error) {
 			if err := readFull(obj, buf, start); err != nil {
 				return err
 			}
-			if err := checkPages(buf, group.NumRows); err != nil {
+			if err := checkPages(buf, m, group.NumRows); err != nil {
 				return fmt.Errorf("row group %d, column %d: %w", i, j, err)
 			}
 		}
