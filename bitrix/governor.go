@@ -94,6 +94,14 @@ func (g *governor) settle(t *ticket, told map[string]spent) {
 	g.budgets.end(t.stakes, t.sent, told)
 }
 
+// What a client may be waiting for; see Gauge.Binding.
+const (
+	BindingRate      = "rate"
+	BindingOperating = "operating"
+	BindingLatency   = "latency"
+	BindingNone      = "none"
+)
+
 // Gauge is the state of a client's limits at an instant, for a progress line.
 type Gauge struct {
 	// Tokens of Burst can be spent at once; Rate a second come back. All 0
@@ -121,13 +129,13 @@ func (g *governor) gauge() Gauge {
 	}
 	switch {
 	case gauge.ForRate > 0:
-		gauge.Binding = "rate"
+		gauge.Binding = BindingRate
 	case gauge.ForOperating > 0:
-		gauge.Binding = "operating"
+		gauge.Binding = BindingOperating
 	case gauge.InFlight > 0:
-		gauge.Binding = "latency"
+		gauge.Binding = BindingLatency
 	default:
-		gauge.Binding = "none"
+		gauge.Binding = BindingNone
 	}
 	return gauge
 }

@@ -40,12 +40,16 @@ type source struct {
 
 var _ pipeline.Source[schemas.Payment] = (*source)(nil)
 
+// listedChunk is how many payments share a request for their owners where the
+// listing's values are enough. With two payments an order that makes 24 commands
+// for the owners and as many for the sample, which together fill a batch.
+const listedChunk = 2400
+
 // chunk is how many payments one Get takes: with the command for their owners,
-// a full batch; where the listing's values are enough, as many as one request
-// can ask the owners of.
+// a full batch.
 func (s *source) chunk() int {
 	if s.enrich == EnrichList {
-		return ordersACommand * bitrix.MaxCommands
+		return listedChunk
 	}
 	return bitrix.MaxCommands - 1
 }

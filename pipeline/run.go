@@ -230,7 +230,7 @@ func (r *run[R]) start(state State) error {
 		newest = max(newest, r.last.Snapshot)
 	}
 	if r.Mode == Incremental {
-		r.cp.Mode, why = r.resolveIncremental(now)
+		r.cp.Mode, why = ResolveIncremental(r.last, r.Fingerprint, r.FullEvery, now)
 	}
 	r.cp.Snapshot = newest.after(now)
 	r.Log.Info("starting", "snapshot", r.cp.Snapshot, "mode", r.cp.Mode, "why", why, "previous", r.cp.Previous)
@@ -242,15 +242,16 @@ func (r *run[R]) start(state State) error {
 // by a whole night.
 const fullSlack = time.Hour
 
-// resolveIncremental says whether an incremental job's new snapshot has to be a
-// full one, and why.
-func (r *run[R]) resolveIncremental(now time.Time) (Mode, string) {
+// ResolveIncremental says whether an incremental job's new snapshot, begun at
+// now, has to be a full one, and why. last is the newest snapshot's manifest,
+// nil if there is none.
+func ResolveIncremental(last *Manifest, fingerprint string, fullEvery time.Duration, now time.Time) (Mode, string) {
 	switch {
-	case r.last == nil:
+	case last == nil:
 		return Full, "first snapshot"
-	case r.last.Fingerprint != r.Fingerprint:
+	case last.Fingerprint != fingerprint:
 		return Full, "the job has changed since the last snapshot"
-	case r.FullEvery > 0 && now.Sub(r.last.FullAt) >= r.FullEvery-min(fullSlack, r.FullEvery/10):
+	case fullEvery > 0 && now.Sub(last.FullAt) >= fullEvery-min(fullSlack, fullEvery/10):
 		return Full, "full_every"
 	}
 	return Incremental, "as the job says"

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"b24export/bitrix"
+	"b24export/jobs"
+)
+
+func (p *program) planCommand() *cobra.Command {
+	var only []string
+	cmd := &cobra.Command{
+		Use: "plan JOB…",
+		Example: `b24export plan job.yaml
+b24export plan job.yaml --json`,
+		Short: "Predict what a run will take.",
+		Long: `Predicts, from three requests to each portal and from its last snapshot, what a
+run would list and get, how many requests and how many minutes it would take under
+each of the portal's limits, and which of them decides. Beside it stands the same
+for enrich: list. Nothing is written.`,
+		Args: atLeastOne("a job file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			loaded, err := p.load(cmd, args)
+			if err != nil {
+				return err
+			}
+			opts := jobs.RunOptions{Program: programName(), Log: p.log}
+			for _, job := range loaded {
+				for _, name := range only {
+					if _, err := pickPortal(job.spec, name); err != nil {
+						return err
+					}
+				}
+				for portal := range portalNames(job.spec, only) {
+					plan, err := jobs.MakePlan(cmd.Context(), job.spec, portal, &opts)
+					if err != nil {
+						return fmt.Errorf("%s: %w", portal, err)
+					}
+					if p.json {
+						err = p.stdout.line(planLine{job.file, plan})
+					} else {
+						err = writePlan(p.stdout, &plan)
+					}
+					if err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&only, "only", nil, "plan for these `portals` only; names between commas")
+	return cmd
+}
+
+// planLine is a portal of plan --json.
+type planLine struct {
+	Job string `json:"job"`
+	jobs.PortalPlan
+}
+
+// writePlan writes a plan as a small table: the job's way beside that of the
+// listing's values.
+func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
+	if _, err := fmt.Fprintf(w, "%s: %s to list, %s to get (%s)\n", plan.Portal,
+		plural(plan.ToList, "payment"), grouped(plan.ToGet), plan.Mode); err != nil {
+		return err
+	}
+	grid := plainTable()
+	grid.AppendHeader(table.Row{"", "this job", "enrich: list"})
+	row := func(name string, of func(jobs.Forecast) string) {
+		grid.AppendRow(table.Row{name, of(plan.Job), of(plan.List)})
+	}
+	limit := func(seconds float64) string {
+		if seconds == 0 {
+			return "no limit"
+		}
+		return shortTime(time.Duration(seconds * float64(time.Second)))
+	}
+	row("requests", func(f jobs.Forecast) string { return grouped(f.Requests) })
+	row("under the request rate", func(f jobs.Forecast) string { return limit(f.RateS) })
+	row("under the operating budget", func(f jobs.Forecast) string { return limit(f.OperatingS) })
+	row("by the portal's answers", func(f jobs.Forecast) string { return limit(f.LatencyS) })
+	row("in all", func(f jobs.Forecast) string { return limit(f.Seconds) + " (" + bindingText(f.Binding) + ")" })
+	row("from the portal", func(f jobs.Forecast) string { return byteSize(f.Bytes) })
+	return writeTable(w, grid)
+}
+
+// bindingText says what a run waits for.
+func bindingText(binding string) string {
+	switch binding {
+	case bitrix.BindingRate:
+		return "the rate decides"
+	case bitrix.BindingOperating:
+		return "the budget decides"
+	}
+	return "the answers decide"
+}

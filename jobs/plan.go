@@ -1,0 +1,288 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/schemas"
+	"b24export/sinks"
+)
+
+// PortalPlan predicts what a run of one portal will take. It rests on three requests
+// to the portal, and on the last snapshot where there is one.
+type PortalPlan struct {
+	Portal string `json:"portal"`
+	// Mode is what the run will do: an incremental job's first run is full.
+	Mode pipeline.Mode `json:"mode"`
+	// ToList and ToGet are payments. ToGet is exact for a full run; for an
+	// incremental one it is estimated from a sample of the listing.
+	ToList int64 `json:"to_list"`
+	ToGet  int64 `json:"to_get"`
+	// Job is the run as the job has it, List the same with enrich: list.
+	Job  Forecast `json:"job"`
+	List Forecast `json:"enrich_list"`
+}
+
+// Forecast is a run's least cost under the portal's limits.
+type Forecast struct {
+	Requests int64 `json:"requests"`
+	// RateS, OperatingS and LatencyS are how long the run would take under each
+	// limit alone, in seconds: requests a second, operating time, and the
+	// portal's answers at the most requests at once.
+	RateS      float64 `json:"rate_s"`
+	OperatingS float64 `json:"operating_s"`
+	LatencyS   float64 `json:"latency_s"`
+	// Seconds is the prediction; Binding is the limit that it comes from.
+	Seconds float64 `json:"seconds"`
+	Binding string  `json:"binding"`
+	// Bytes are those that the portal sends, uncompressed.
+	Bytes int64 `json:"bytes"`
+}
+
+// Span is Seconds as a duration.
+func (f Forecast) Span() time.Duration { return time.Duration(f.Seconds * float64(time.Second)) }
+
+// MakePlan predicts a run of one of the job's portals. It reads the portal and
+// the sink, and writes nothing.
+func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) (_ PortalPlan, err error) {
+	o := opts.withDefaults()
+	i := slices.IndexFunc(spec.Portals, func(p PortalSpec) bool { return p.Name == portal })
+	if i < 0 {
+		return PortalPlan{}, &UsageError{Text: fmt.Sprintf("the job has no portal %q", portal)}
+	}
+	data, closeData, err := openDataset(ctx, spec, portal, "", &o, o.Log)
+	if err != nil {
+		return PortalPlan{}, err
+	}
+	defer func() { err = errors.Join(err, closeData()) }()
+	client, err := newClient(spec, &spec.Portals[i], &o, o.Log)
+	if err != nil {
+		return PortalPlan{}, err
+	}
+	defer client.Close()
+
+	p := planner{spec: spec, client: client, data: data, limits: spec.Portals[i].EffectiveLimits()}
+	status, err := data.Status(ctx)
+	if err != nil {
+		return PortalPlan{}, err
+	}
+	plan := PortalPlan{Portal: portal, Mode: spec.Mode}
+	if spec.Mode == pipeline.Incremental {
+		plan.Mode, _ = pipeline.ResolveIncremental(status.Newest, spec.Fingerprint(portal), spec.FullEvery, time.Now())
+	}
+	last := status.Newest
+	if plan.Mode == pipeline.Full {
+		last = nil
+	}
+	if err := p.probe(ctx, last); err != nil {
+		return PortalPlan{}, err
+	}
+	plan.ToList = p.total
+	plan.ToGet = p.total
+	if last != nil {
+		plan.ToGet = p.fresh + int64(math.Ceil(p.changed*float64(max(0, p.total-p.fresh))))
+	}
+	plan.List = p.forecast(plan.ToList, plan.ToGet, EnrichList)
+	plan.Job = plan.List
+	if spec.Source.Enrich == EnrichGet {
+		plan.Job = p.forecast(plan.ToList, plan.ToGet, EnrichGet)
+	}
+	return plan, nil
+}
+
+// planner is what the probing calls have told.
+type planner struct {
+	spec   *Spec
+	client *bitrix.Client
+	data   *sinks.Dataset
+	limits bitrix.Limits
+
+	total   int64   // payments on the portal
+	fresh   int64   // of them, those that the last snapshot's ids end before
+	changed float64 // share of the sample that differs from the last snapshot
+	orders  float64 // orders a payment
+
+	answer                time.Duration // of one request, without waits
+	listCost, getCost     time.Duration // operating time of one command
+	ownersCost            time.Duration
+	listBytes, getBytes   int64 // a page, a payment
+	counted, batchCharged bool  // what the portal reports of operating time
+}
+
+// samples is how many pages are looked at, spread over the listing.
+const samples = 10
+
+// probe makes the three requests: the listing's ends, pages in between, and
+// gets with their owners, whose answer also reports what the two before have
+// cost.
+func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
+	ends := []bitrix.Command{p.page("first", 0, "asc", 0), p.page("newest", 0, "desc", -1)}
+	known := last != nil && len(last.Files) > 0 && last.Files[0].Rows > 0
+	if known {
+		ends = append(ends, p.page("fresh", int64(last.Files[0].MaxID), "asc", 0))
+	}
+	results, pages, err := p.list(ctx, ends)
+	if err != nil {
+		return err
+	}
+	first, newest := pages[0], pages[1]
+	p.total = max(results[0].Total, int64(len(first)))
+	if known {
+		p.fresh = max(0, results[2].Total)
+	}
+	if len(first) == 0 || len(newest) == 0 {
+		return nil
+	}
+
+	var between []bitrix.Command
+	var from []int64
+	low, high := first[0].ID, newest[0].ID
+	if known {
+		high = int64(last.Files[0].MaxID)
+	}
+	for i := range int64(samples) {
+		from = append(from, low-1+max(0, high-low)*i/samples)
+		between = append(between, p.page("s"+strconv.FormatInt(i, 10), from[i], "asc", -1))
+	}
+	results, pages, err = p.list(ctx, between)
+	if err != nil {
+		return err
+	}
+	var orders, rows int
+	for i, page := range pages {
+		p.listBytes += int64(len(results[i].Value)) / samples
+		chunk := asChunk(page)
+		orders += len(newOwners(chunk).orders)
+		rows += len(chunk)
+	}
+	p.orders = float64(orders) / float64(max(1, rows))
+	if known {
+		if p.changed, err = p.sampleChanges(ctx, last, from, pages); err != nil {
+			return err
+		}
+	}
+	return p.probeGets(ctx, asChunk(first))
+}
+
+// page asks for a page of the listing behind an id.
+func (p *planner) page(key string, after int64, order string, start int) bitrix.Command {
+	return bitrix.Command{Key: key, Method: methodList, Params: bitrix.Params{
+		"select": schemas.ListFields(p.spec.Source.Fields),
+		"order":  bitrix.Params{"id": order},
+		"filter": bitrix.Params{">id": after},
+		"start":  start,
+	}}
+}
+
+// list calls pages, and gives with each result the rows that can be read.
+func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, [][]schemas.Payment, error) {
+	results, err := p.client.Batch(ctx, commands)
+	if err != nil {
+		return nil, nil, err
+	}
+	pages := make([][]schemas.Payment, len(results))
+	for i, res := range results {
+		if res.Err != nil {
+			return nil, nil, res.Err
+		}
+		items, err := bitrix.Items(res.Value, "payments")
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", methodList, err)
+		}
+		for _, raw := range items {
+			var row schemas.Payment
+			if row.ReadListed(raw, p.spec.Source.Fields) == nil {
+				pages[i] = append(pages[i], row)
+			}
+		}
+	}
+	return results, pages, nil
+}
+
+func asChunk(rows []schemas.Payment) []pipeline.Listed[schemas.Payment] {
+	chunk := make([]pipeline.Listed[schemas.Payment], len(rows))
+	for i, row := range rows {
+		chunk[i] = pipeline.Listed[schemas.Payment]{ID: pipeline.PaymentID(row.ID), Row: row}
+	}
+	return chunk
+}
+
+// sampleChanges gives the share of sampled payments that differ from the last
+// snapshot.
+func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, from []int64, pages [][]schemas.Payment) (float64, error) {
+	var seen, differ int
+	for i, page := range pages {
+		if len(page) == 0 {
+			continue
+		}
+		end := page[len(page)-1].ID
+		was := make(map[int64]schemas.Payment, len(page))
+		for row, err := range p.data.ReadPayments(ctx, last, pipeline.PaymentID(from[i])) {
+			if err != nil {
+				return 0, err
+			}
+			if row.ID > end {
+				break
+			}
+			was[row.ID] = *row
+		}
+		for _, row := range page {
+			old, ok := was[row.ID]
+			seen++
+			if !ok || !schemas.SameListed(&row, &old, p.spec.Source.Fields) {
+				differ++
+			}
+		}
+	}
+	if seen == 0 {
+		return 0, nil
+	}
+	return float64(differ) / float64(seen), nil
+}
+
+// probeGets gets a chunk as a run would, and reads off what the governor has
+// learnt.
+func (p *planner) probeGets(ctx context.Context, chunk []pipeline.Listed[schemas.Payment]) error {
+	chunk = chunk[:min(len(chunk), (&source{enrich: EnrichGet}).chunk())]
+	commands := newOwners(chunk).commands()
+	for _, item := range chunk {
+		commands = append(commands, getCommand(item.ID))
+	}
+	before, start := p.client.Use(), time.Now()
+	if _, err := p.client.Batch(ctx, commands); err != nil {
+		return err
+	}
+	use := p.client.Use()
+	waited := use.RateWait + use.OperatingWait - before.RateWait - before.OperatingWait
+	p.answer = max(0, time.Since(start)-waited)
+	p.getBytes = (use.BytesReceived - before.BytesReceived) / int64(len(chunk))
+	p.readGauge()
+	return nil
+}
+
+// readGauge takes what the governor has learnt from the answers.
+func (p *planner) readGauge() {
+	for _, m := range p.client.Gauge().Methods {
+		switch m.Method {
+		case methodList:
+			p.listCost = m.Cost
+		case methodGet:
+			p.getCost = m.Cost
+		case methodOwners:
+			p.ownersCost = m.Cost
+		}
+		p.counted = p.counted || m.Counted
+		if m.Method == "batch" {
+			// A portal that charges the methods inside a batch reports nothing
+			// for the batch itself.
+			p.batchCharged = m.Reported > 0
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package jobs_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24export/bitrix/bitrixtest"
+	"b24export/jobs"
+)
+
+// planned holds a plan against the run that it predicts: both over the fake
+// portal in virtual time.
+type planned struct {
+	plan     jobs.PortalPlan
+	requests int64
+	span     time.Duration
+}
+
+func planAndRun(t *testing.T, o bitrixtest.Options, edit func(*jobs.Spec)) planned {
+	t.Helper()
+	portal := bitrixtest.New(o)
+	job := fmt.Sprintf("version: 1\nname: payments\nmode: full\nportals:\n  - name: acme\n    webhook: %s\nsink:\n  url: %s\n",
+		portal.Webhook("https://acme.example"), t.TempDir())
+	spec, err := jobs.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edit != nil {
+		edit(spec)
+	}
+	opts := &jobs.RunOptions{Program: "b24export/test", Transport: portal.RoundTripper()}
+	var p planned
+	if p.plan, err = jobs.MakePlan(context.Background(), spec, "acme", opts); err != nil {
+		t.Fatal(err)
+	}
+	// A run of its own day: the plan's few requests are long forgotten.
+	time.Sleep(time.Hour)
+	start := time.Now()
+	out := jobs.Run(context.Background(), spec, opts)[0]
+	if out.Err != nil {
+		t.Fatal(out.Err)
+	}
+	p.requests, p.span = out.Summary.Use.Requests, time.Since(start)
+	return p
+}
+
+func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
+	latency := 1200 * time.Millisecond
+	for _, tt := range []struct {
+		name     string
+		portal   bitrixtest.Options
+		edit     func(*jobs.Spec)
+		binding  string
+		enriched bool
+	}{
+		{name: "the rate binds", binding: "rate",
+			portal: bitrixtest.Options{Payments: 8_000, Latency: latency, Plan: bitrixtest.PlanStandard}},
+		{name: "the operating budget binds", binding: "operating",
+			portal: bitrixtest.Options{Payments: 24_000, Latency: latency, Plan: bitrixtest.PlanStandard}},
+		{name: "the operating budget of the batch binds", binding: "operating",
+			portal: bitrixtest.Options{Payments: 24_000, Latency: latency, Plan: bitrixtest.PlanStandard, Charge: bitrixtest.ChargeBatch}},
+		{name: "nothing but the answers bind", binding: "latency",
+			portal: bitrixtest.Options{Payments: 20_000, Latency: latency, Plan: bitrixtest.PlanUnlimited},
+			edit: func(s *jobs.Spec) {
+				s.Portals[0].Plan, s.Portals[0].Limits.Concurrency = jobs.PlanUnlimited, 4
+			}},
+		{name: "enrich: list", binding: "rate", enriched: true,
+			portal: bitrixtest.Options{Payments: 200_000, Latency: latency, Plan: bitrixtest.PlanStandard},
+			edit:   func(s *jobs.Spec) { s.Source.Enrich = jobs.EnrichList }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := planAndRun(t, tt.portal, tt.edit)
+				f := p.plan.Job
+				t.Logf("planned %d requests, %.1f s (%s); the run took %d, %.1f s", f.Requests, f.Seconds, f.Binding, p.requests, p.span.Seconds())
+				if p.plan.ToList != int64(tt.portal.Payments) || p.plan.ToGet != p.plan.ToList {
+					t.Errorf("to list %d, to get %d, want %d", p.plan.ToList, p.plan.ToGet, tt.portal.Payments)
+				}
+				if f.Binding != tt.binding {
+					t.Errorf("binding limit %s, want %s", f.Binding, tt.binding)
+				}
+				if r := float64(f.Requests) / float64(p.requests); r < 0.9 || r > 1.1 {
+					t.Errorf("planned %d requests, the run took %d", f.Requests, p.requests)
+				}
+				if r := f.Seconds / p.span.Seconds(); r < 0.9 || r > 1.1 {
+					t.Errorf("planned %.1f s, the run took %.1f s", f.Seconds, p.span.Seconds())
+				}
+				if tt.enriched && p.plan.List != f {
+					t.Error("the job's forecast is not that of enrich: list")
+				}
+				if !tt.enriched && p.plan.List.Requests*5 > f.Requests {
+					t.Errorf("enrich: list takes %d requests, get %d", p.plan.List.Requests, f.Requests)
+				}
+			})
+		})
+	}
+}
