@@ -120,11 +120,13 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	seconds := map[string]float64{}
 	var sum float64
 	for method, s := range told {
+		seconds[method] = s.cost
 		if s.known == 0 && s.done > 0 {
+			// With the way there and back: for a budget rather too much, but
+			// nothing to say how many commands fit a request.
 			s.known, s.cost = s.done, wall*float64(s.done)/float64(len(x.methods))
 			told[method] = s
 		}
-		seconds[method] = s.cost
 		sum += s.total(0)
 	}
 	outer.done, outer.known, outer.cost = 1, 1, max(outer.cost, sum)

@@ -97,7 +97,6 @@ func TestFiltersFindWhatTheTruthHas(t *testing.T) {
 						want = append(want, q.ID)
 					}
 				}
-				// The first one is not asked for twice: 0, a random place, the end.
 				for _, start := range []int{0, random.IntN(len(want) + 1), max(0, len(want)-1)} {
 					for _, order := range []string{"ASC", "desc"} {
 						expected := slices.Clone(want)

@@ -53,10 +53,10 @@ func (m *idMap) id(k int64) int64 {
 // rank gives how many ids are below id, and whether id itself is one: it then
 // has just that number.
 func (m *idMap) rank(id int64) (k int64, exact bool) {
-	rel := id - m.first
-	if rel < 0 {
+	if id < m.first {
 		return 0, false
 	}
+	rel := id - m.first
 	block := rel / m.stride()
 	in := rel%m.stride() - m.shift(block)
 	if in < 0 {

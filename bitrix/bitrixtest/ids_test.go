@@ -2,6 +2,7 @@ package bitrixtest
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -50,7 +51,12 @@ func TestIDsOfLargePortals(t *testing.T) {
 			t.Fatalf("id(%d) = %d, not above id(%d) = %d", k+1, next, k, m.id(k))
 		}
 	}
-	if k, exact := m.rank(-5); k != 0 || exact {
-		t.Errorf("rank(-5) = %d, %t", k, exact)
+	for _, low := range []int64{0, -5, math.MinInt64} {
+		if k, exact := m.rank(low); k != 0 || exact {
+			t.Errorf("rank(%d) = %d, %t", low, k, exact)
+		}
+	}
+	if k, _ := m.rank(math.MaxInt64); k < 1e10 {
+		t.Errorf("rank of the highest number = %d", k)
 	}
 }

@@ -1,0 +1,142 @@
+package bitrix
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// readOnce sends an answer through the layer that reads it.
+func readOnce(x *exchange, g *governor, a *answer) (*answer, error) {
+	a.ticket = &ticket{needs: x.needs, sent: a.received.Add(-time.Second)}
+	return readAnswers(g, testSecret, &counters{}, func(context.Context, *exchange) (*answer, error) {
+		return a, nil
+	})(context.Background(), x)
+}
+
+func TestErrorsFromBodies(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		name, body string
+		status     int
+		took       time.Duration
+		code, text string
+	}{
+		{"an error", `{"error":"NO_AUTH_FOUND","error_description":"Wrong authorization data"}`, 401, 0, "NO_AUTH_FOUND", "Wrong authorization data"},
+		{"an error with status 200", `{"error":"NO_AUTH_FOUND","error_description":"x"}`, 200, 0, "NO_AUTH_FOUND", "x"},
+		{"a number", `{"error":0,"error_description":"Access denied"}`, 400, 0, "0", "Access denied"},
+		{"the secret in it", `{"error":"X","error_description":"no ` + testSecret + `"}`, 400, 0, "X", "no ***"},
+		{"HTML", "<!DOCTYPE html>\n<h1>Bad Gateway</h1>", 502, 0, CodeBadAnswer, "HTML instead of JSON: <!DOCTYPE html> <h1>Bad Gateway</h1>"},
+		{"HTML with status 200", "  <html>", 200, 0, CodeBadAnswer, "HTML instead of JSON: <html>"},
+		{"HTML, after a while", "<html>", 502, time.Minute, CodeTimeout, "HTML"},
+		{"a gate's timeout", "<html>", 504, 0, CodeTimeout, "HTML"},
+		{"a gate's own limit", "", 429, 0, CodeQueryLimit, ""},
+		{"JSON that is cut", `{"result":{"a"`, 200, 0, CodeBadAnswer, "EOF"},
+		{"nothing", "", 200, 0, CodeBadAnswer, "EOF"},
+		{"another shape", `{"answer":42}`, 200, 0, CodeBadAnswer, "shape"},
+		{"a result with an error's status", `{"result":1}`, 500, 0, CodeBadAnswer, "neither"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x := &exchange{method: "a.b", where: inCall}
+			a := &answer{status: tt.status, body: []byte(tt.body), ticket: &ticket{sent: now}, received: now.Add(tt.took)}
+			e := x.read(a, testSecret)
+			if e == nil || e.Code != tt.code || e.Status != tt.status || e.Method != "a.b" || !strings.Contains(e.Description, tt.text) {
+				t.Errorf("got %+v, want code %s with %q", e, tt.code, tt.text)
+			}
+		})
+	}
+}
+
+// TestFiguresReachTheGovernor: what an answer says about itself is booked with
+// the methods that it is about.
+func TestFiguresReachTheGovernor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clientOf(t, says(`{"result":{"result":{"a":1,"b":2,"l":[]},"result_error":{"c":{"error":"OPERATION_TIME_LIMIT"}},
+			"result_time":{"a":{"processing":0.5,"operating":7,"operating_reset_at":946684900},"b":{"duration":1.5,"operating":8,"operating_reset_at":946684900},
+			"l":{"start":5,"finish":5.25,"operating":0.5}}},
+			"time":{"start":946684800,"finish":946684802.25,"operating":3}}`), Options{Limits: Limits{Operating: 100 * time.Second}})
+		now := time.Now() // 2000-01-01 UTC: 946684800
+		x, err := newBatch([]Command{{Key: "a", Method: "get"}, {Key: "b", Method: "get"}, {Key: "c", Method: "get"}, {Key: "l", Method: "list"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.do(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]MethodGauge{}
+		for _, m := range c.Gauge().Methods {
+			got[m.Method] = m
+		}
+		// The refused get uses up what the counter did not show.
+		if m := got["get"]; !m.Blocked || m.Used != 50*time.Second || m.ResetAt.Before(now.Add(97*time.Second)) {
+			t.Errorf("get: %+v", m)
+		}
+		if m := got["list"]; m.Blocked || m.Used != 750*time.Millisecond || !m.ResetAt.IsZero() {
+			t.Errorf("list: %+v, want 0.5 s and 0.25 s more", m)
+		}
+		if m := got[batchMethod]; m.Used != 5250*time.Millisecond {
+			t.Errorf("batch: %+v, want 3 s and what the commands cost", m)
+		}
+		if u := c.Use(); u.OverBudget != 1 {
+			t.Errorf("use %+v", u)
+		}
+		g := c.governor
+		g.budgets.mu.Lock()
+		defer g.budgets.mu.Unlock()
+		if mean := g.budgets.account("get").mean; mean != 1 {
+			t.Errorf("a get costs %v s, want 1", mean)
+		}
+	})
+}
+
+// TestPortalClock: instants of the portal's clock become ours, never early.
+func TestPortalClock(t *testing.T) {
+	ours := time.Unix(1_000_000, 0)
+	sent, received := ours, ours.Add(3*time.Second)
+	at := func(start, finish float64, date time.Time) *answer {
+		tm := noTime
+		if start != 0 {
+			tm.start = start
+		}
+		if finish != 0 {
+			tm.finish = finish
+		}
+		return &answer{wire: wireAnswer{time: tm}, ticket: &ticket{sent: sent}, received: received, date: date}
+	}
+	for _, tt := range []struct {
+		name string
+		a    *answer
+		want time.Duration // after ours, for an instant 100 s after theirs; theirs is 2,000,000
+	}{
+		{"both, with the way there and back", at(2_000_000.25, 2_000_002.5, time.Time{}), 100*time.Second + 500*time.Millisecond},
+		{"a finish that cannot be", at(2_000_000.25, 2_000_009, time.Time{}), 99*time.Second + 750*time.Millisecond},
+		{"only a finish", at(0, 2_000_003, time.Time{}), 100 * time.Second},
+		{"only a start", at(2_000_000, 0, time.Time{}), 100 * time.Second},
+		{"only the header's date", at(0, 0, time.Unix(2_000_002, 0)), 101 * time.Second},
+		{"nothing", at(0, 0, time.Time{}), 1_000_100 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := ourTime(2_000_100, tt.a).Sub(ours); got.Round(time.Microsecond) != tt.want {
+				t.Errorf("got %v after, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestReadAnswersPassesOn(t *testing.T) {
+	g := newGovernor(Limits{}, quiet)
+	defer g.close()
+	x := &exchange{method: "a.b", where: inCall, needs: []need{{"a.b", 1}}}
+	a, err := readOnce(x, g, &answer{status: 200, body: []byte(`{"result":[1]}`), received: time.Now()})
+	if err != nil || string(a.wire.result) != `[1]` {
+		t.Errorf("answer %+v, error %v", a, err)
+	}
+	gone := errors.New("gone")
+	_, err = readAnswers(g, testSecret, &counters{}, func(context.Context, *exchange) (*answer, error) { return nil, gone })(t.Context(), x)
+	if err != gone {
+		t.Errorf("error %v", err)
+	}
+}
