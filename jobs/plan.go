@@ -109,7 +109,8 @@ type planner struct {
 	changed float64 // share of the sample that differs from the last snapshot
 	orders  float64 // orders a payment
 
-	answer                time.Duration // of one request, without waits
+	answer                time.Duration // of a chunk's request, without waits
+	chain                 time.Duration // of a full chain of pages
 	listCost, getCost     time.Duration // operating time of one command
 	ownersCost            time.Duration
 	listBytes, getBytes   int64 // a page, a payment
@@ -128,7 +129,7 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 	if known {
 		ends = append(ends, p.page("fresh", int64(last.Files[0].MaxID), "asc", 0))
 	}
-	results, pages, err := p.list(ctx, ends)
+	results, pages, short, err := p.list(ctx, ends)
 	if err != nil {
 		return err
 	}
@@ -151,10 +152,12 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 		from = append(from, low-1+max(0, high-low)*i/samples)
 		between = append(between, p.page("s"+strconv.FormatInt(i, 10), from[i], "asc", -1))
 	}
-	results, pages, err = p.list(ctx, between)
+	results, pages, long, err := p.list(ctx, between)
 	if err != nil {
 		return err
 	}
+	// What ten pages took longer than two, a full chain takes four times more.
+	p.chain = long + max(0, long-short)*time.Duration(bitrix.MaxCommands-samples)/time.Duration(samples-len(ends))
 	var orders, rows int
 	for i, page := range pages {
 		p.listBytes += int64(len(results[i].Value)) / samples
@@ -181,20 +184,21 @@ func (p *planner) page(key string, after int64, order string, start int) bitrix.
 	}}
 }
 
-// list calls pages, and gives with each result the rows that can be read.
-func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, [][]schemas.Payment, error) {
-	results, err := p.client.Batch(ctx, commands)
+// list calls pages, and gives with each result the rows that can be read, and
+// how long the answer took.
+func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, [][]schemas.Payment, time.Duration, error) {
+	results, took, err := p.timed(ctx, commands)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	pages := make([][]schemas.Payment, len(results))
 	for i, res := range results {
 		if res.Err != nil {
-			return nil, nil, res.Err
+			return nil, nil, 0, res.Err
 		}
 		items, err := bitrix.Items(res.Value, "payments")
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", methodList, err)
+			return nil, nil, 0, fmt.Errorf("%s: %w", methodList, err)
 		}
 		for _, raw := range items {
 			var row schemas.Payment
@@ -203,7 +207,7 @@ func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix
 			}
 		}
 	}
-	return results, pages, nil
+	return results, pages, took, nil
 }
 
 func asChunk(rows []schemas.Payment) []pipeline.Listed[schemas.Payment] {
@@ -255,16 +259,24 @@ func (p *planner) probeGets(ctx context.Context, chunk []pipeline.Listed[schemas
 	for _, item := range chunk {
 		commands = append(commands, getCommand(item.ID))
 	}
-	before, start := p.client.Use(), time.Now()
-	if _, err := p.client.Batch(ctx, commands); err != nil {
+	before := p.client.Use().BytesReceived
+	_, took, err := p.timed(ctx, commands)
+	if err != nil {
 		return err
 	}
-	use := p.client.Use()
-	waited := use.RateWait + use.OperatingWait - before.RateWait - before.OperatingWait
-	p.answer = max(0, time.Since(start)-waited)
-	p.getBytes = (use.BytesReceived - before.BytesReceived) / int64(len(chunk))
+	p.answer = took
+	p.getBytes = (p.client.Use().BytesReceived - before) / int64(len(chunk))
 	p.readGauge()
 	return nil
+}
+
+// timed calls a batch and tells how long it was under way, waits left out.
+func (p *planner) timed(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, time.Duration, error) {
+	before, start := p.client.Use(), time.Now()
+	results, err := p.client.Batch(ctx, commands)
+	use := p.client.Use()
+	waited := use.RateWait + use.OperatingWait - before.RateWait - before.OperatingWait
+	return results, max(0, time.Since(start)-waited), err
 }
 
 // readGauge takes what the governor has learnt from the answers.

@@ -61,7 +61,10 @@ func (p *planner) spans(f *Forecast, loads []load) {
 		f.RateS = max(0, float64(f.Requests)-float64(l.Burst))/l.Rate + ends
 	}
 	concurrency := p.client.Concurrency()
+	// One chain of pages has to end before the next can begin.
+	listing := float64(loads[0].requests) * p.chain.Seconds()
 	f.LatencyS = math.Ceil(float64(f.Requests)/float64(concurrency))*p.answer.Seconds() + ends
+	f.LatencyS = max(f.LatencyS, listing+p.answer.Seconds())
 	if l.Operating > 0 && p.counted {
 		if p.batchCharged {
 			all := load{requests: f.Requests}

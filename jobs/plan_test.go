@@ -9,6 +9,7 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/pipeline"
 )
 
 // planned holds a plan against the run that it predicts: both over the fake
@@ -67,7 +68,7 @@ func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
 			edit: func(s *jobs.Spec) {
 				s.Portals[0].Plan, s.Portals[0].Limits.Concurrency = jobs.PlanUnlimited, 4
 			}},
-		{name: "enrich: list", binding: "rate", enriched: true,
+		{name: "enrich: list", binding: "latency", enriched: true,
 			portal: bitrixtest.Options{Payments: 200_000, Latency: latency, Plan: bitrixtest.PlanStandard},
 			edit:   func(s *jobs.Spec) { s.Source.Enrich = jobs.EnrichList }},
 	} {
@@ -97,4 +98,43 @@ func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A night after which nothing but new payments came: the sample finds no
+// change, and the new ones are counted.
+func TestPlanOfANight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		portal := bitrixtest.New(bitrixtest.Options{Payments: 5000, Plan: bitrixtest.PlanStandard})
+		job := fmt.Sprintf("version: 1\nname: payments\nportals:\n  - name: acme\n    webhook: %s\nsink:\n  url: %s\n",
+			portal.Webhook("https://acme.example"), t.TempDir())
+		spec, err := jobs.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts := &jobs.RunOptions{Program: "b24export/test", Transport: portal.RoundTripper()}
+		plan := func() jobs.PortalPlan {
+			t.Helper()
+			p, err := jobs.MakePlan(t.Context(), spec, "acme", opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		if p := plan(); p.Mode != pipeline.Full || p.ToGet != 5000 {
+			t.Errorf("before the first run: %s, %d to get; want full, 5000", p.Mode, p.ToGet)
+		}
+		if out := jobs.Run(t.Context(), spec, opts)[0]; out.Err != nil {
+			t.Fatal(out.Err)
+		}
+		for range 120 {
+			portal.Add(1)
+		}
+		p := plan()
+		if p.Mode != pipeline.Incremental || p.ToList != 5120 || p.ToGet != 120 {
+			t.Errorf("after it: %s, %d to list, %d to get; want incremental, 5120, 120", p.Mode, p.ToList, p.ToGet)
+		}
+		if p.Job.Requests > 12 {
+			t.Errorf("%d requests, want one listing and three chunks", p.Job.Requests)
+		}
+	})
 }
