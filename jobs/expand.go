@@ -26,9 +26,8 @@ type expander struct {
 // expanded is a value with its references replaced.
 type expanded struct {
 	text string
-	// refs counts the references; whole says that the value is one and nothing
-	// else, so that it may be shown instead of what it stands for.
-	refs  int
+	// whole says that the value is one reference and nothing else, so that it
+	// may be shown instead of what it stands for.
 	whole bool
 }
 
@@ -58,7 +57,6 @@ func (x *expander) expand(text string) (expanded, []fault) {
 			faults = append(faults, fault{rule: "has a ${ without its }", hint: "for the characters themselves write $${"})
 			break
 		}
-		e.refs++
 		// A secret may stand between the braces by mistake, but not in a name.
 		isName := variableName.MatchString(name) || strings.HasPrefix(name, "file:")
 		e.whole = isName && behind == "" && len(name)+len("${}") == len(text)

@@ -23,7 +23,8 @@ func Load(path string, lookup func(string) (string, bool)) (*Spec, error) {
 
 // LoadWith is Load with flags, by their names, in the place of what the file
 // says. A flag of a key of portals goes for every portal; the name of a portal
-// cannot be replaced.
+// cannot be replaced. If a flag changes the mode, the file's keys that belong to
+// another mode are left aside; in a file alone they are problems.
 func LoadWith(path string, lookup func(string) (string, bool), flags map[string]string) (*Spec, error) {
 	data, err := readUpTo(path, maxFile)
 	if errors.Is(err, errTooLong) {

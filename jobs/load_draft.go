@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"b24export/bitrix"
 )
 
 // draft is a job in the making: the spec, where each value came from, and what
@@ -186,7 +188,7 @@ func (d *draft) finish(refused []refusal) (*Spec, error) {
 		if o := d.spec.Portals[i].OAuth; o != nil {
 			tokens := o.Tokens.Reveal()
 			d.locate(fmt.Sprintf("portals[%d].oauth.tokens", i), &tokens)
-			o.Tokens = secret(tokens)
+			o.Tokens = bitrix.Secret(tokens)
 		}
 	}
 	return d.spec, nil

@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"b24export/bitrix"
 	"b24export/pipeline"
 )
-
-func secret(text string) bitrix.Secret { return bitrix.Secret(text) }
 
 // rules holds keys against each other. A key that is wrong by itself is left
 // out, so that one mistake is one problem.
