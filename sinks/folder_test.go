@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -296,4 +297,30 @@ func TestErrorsOfTheSystemSayWhatToDo(t *testing.T) {
 	if _, err := w.Write([]byte("x")); !errors.Is(err, syscall.ENOSPC) || !errors.Is(w.err, syscall.ENOSPC) {
 		t.Errorf("write to a full disk: error %v", err)
 	}
+}
+
+// TestFoldersComeAndGo lets deletes remove folders while others write there.
+func TestFoldersComeAndGo(t *testing.T) {
+	f, _ := newFolder(t)
+	var wg sync.WaitGroup
+	for w := range 5 {
+		wg.Go(func() {
+			for i := range 12 {
+				key := fmt.Sprintf("a/b/c/d/%d-%d", w, i)
+				if err := f.Create(t.Context(), key, []byte("x")); err != nil {
+					t.Errorf("create: %v", err)
+					return
+				}
+				if _, err := f.Read(t.Context(), key); err != nil {
+					t.Errorf("read: %v", err)
+					return
+				}
+				if err := f.Delete(t.Context(), key); err != nil {
+					t.Errorf("delete: %v", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

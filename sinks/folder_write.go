@@ -63,7 +63,9 @@ func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer)
 		// Died after: the object is complete, and perhaps not durable yet; its
 		// writer was not told that it is.
 		if err = commit(root, tmp); err == nil {
-			err = syncFolder(root, path.Dir(key))
+			if err = syncFolder(root, path.Dir(key)); errors.Is(err, fs.ErrNotExist) {
+				err = nil // deleted already, by somebody else
+			}
 		}
 	}
 	if err != nil {
@@ -94,17 +96,20 @@ func (w *ctxWriter) Write(p []byte) (n int, err error) {
 func (f *Folder) makeTemp(root *os.Root, key string) (*os.File, string, error) {
 	dir, name := path.Split(key)
 	tmp := dir + "." + name + "." + rand.Text()[:12] + tempSuffix
-	// A delete elsewhere may remove a folder that just became empty between
-	// the two steps; a few rounds outrun it.
+	// A delete elsewhere may remove folders that just became empty, between any
+	// two steps here; a few rounds outrun it.
 	for try := 0; ; try++ {
-		if err := f.makeParents(root, path.Dir(key)); err != nil {
+		err := f.makeParents(root, path.Dir(key))
+		if err == nil {
+			var file *os.File
+			if file, err = root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err == nil {
+				return file, tmp, nil
+			}
+		}
+		if !errors.Is(err, fs.ErrNotExist) || try == 100 {
 			return nil, "", err
 		}
-		file, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) || try == 10 {
-			return file, tmp, err
-		}
-		f.forget(path.Dir(key))
+		f.forget(".")
 	}
 }
 
@@ -137,11 +142,12 @@ func (f *Folder) isSynced(dir string) bool {
 }
 
 // forget takes dir and what is below it off the folders known to be durable.
+// "." is all of them.
 func (f *Folder) forget(dir string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for d := range f.synced {
-		if d == dir || strings.HasPrefix(d, dir+"/") {
+		if dir == "." || d == dir || strings.HasPrefix(d, dir+"/") {
 			delete(f.synced, d)
 		}
 	}

@@ -361,7 +361,7 @@ func TestMergeWhenTheStorageAsksForFilesAgain(t *testing.T) {
 			s := &flakyPuts{Store: memStore(t)}
 			m := newMerger(t, s)
 			last := m.last([]schemas.Payment{pay(1, 10), pay(2, 20)})
-			m.segment(1, part{Rows: generate(1, 3, 5000)})
+			m.segment(1, part{Rows: generate(1, 3, 300)})
 			want, rows, feed := m.merge(last)
 			key := m.d.ChangesPath(snapshot2)
 			if table {
