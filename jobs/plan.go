@@ -26,7 +26,7 @@ type PortalPlan struct {
 	ToList int64 `json:"to_list"`
 	ToGet  int64 `json:"to_get"`
 	// Job is the run as the job has it, List the same with enrich: list.
-	Job  Forecast `json:"job"`
+	Job  Forecast `json:"forecast"`
 	List Forecast `json:"enrich_list"`
 }
 
