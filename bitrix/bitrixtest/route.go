@@ -115,7 +115,9 @@ func (x *exchange) single(method int) *answer {
 	c := call{x: x, method: method, args: &x.args, total: -1, next: -1}
 	c.out = append(make([]byte, 0, 1024), `{"result":`...)
 	if err := c.run(); err != nil {
-		return x.fail(err)
+		a := x.fail(err)
+		a.settled = x.settled // a refusal settles it, too
+		return a
 	}
 	b := c.out
 	if c.next >= 0 {
