@@ -129,7 +129,7 @@ func TestPlanOfANight(t *testing.T) {
 			t.Fatal(out.Err)
 		}
 		for range 120 {
-			portal.Add(1)
+			portal.Add(0)
 		}
 		p := plan()
 		if p.Mode != pipeline.Incremental || p.ToList != 5120 || p.ToGet != 120 {
