@@ -214,6 +214,10 @@ func TestOwnersAreInverse(t *testing.T) {
 }
 
 func TestOrdersByLastSaving(t *testing.T) {
+	few := newBase(4, 3, 1, 1, anchors[0].Unix())
+	if low := few.orderUpdatedFrom(few.until); low != few.orders {
+		t.Errorf("of three payments: orders saved on the last day: from %d, want none", low)
+	}
 	b := newBase(4, 3000, 1, 1, anchors[0].Unix())
 	for _, back := range []int64{-1, 0, 3600, 40 * 86400, 300 * 86400, span, 2 * span} {
 		since := b.until - back

@@ -128,13 +128,10 @@ func appendTwo(b []byte, n int64) []byte {
 }
 
 // civil turns days since 1970 into a date, counting in eras of 400 years that
-// begin on 1 March.
+// begin on 1 March. The year must be positive.
 func civil(days int64) (year, month, day int64) {
 	days += 719_468
 	era := days / 146_097
-	if days < 0 {
-		era = (days - 146_096) / 146_097
-	}
 	in := days - era*146_097
 	years := (in - in/1460 + in/36_524 - in/146_096) / 365
 	in -= 365*years + years/4 - years/100

@@ -189,6 +189,12 @@ func TestOrdersThatChanged(t *testing.T) {
 		if want := c.p.data.orderID(c.p.data.orderCount() - 101); page[0].ID != want || *r.Total != c.p.data.orderCount() {
 			t.Errorf("downward from 100: %d, want %d; total %d", page[0].ID, want, *r.Total)
 		}
+		if page, _ := list(fmt.Sprintf(`{"filter":{"accountNumber":"%d","canceled":"N",">dateInsert":"1990-01-01"}}`, page[0].ID)); len(page) != 1 {
+			t.Errorf("by number: %+v", page)
+		}
+		if page, r := list(fmt.Sprintf(`{"filter":{">id":%d,"<id":%d}}`, page[1].ID, page[0].ID)); len(page) != 0 || *r.Total != 0 {
+			t.Errorf("between two neighbours: %+v", page)
+		}
 		page, _ = list(`{"filter":{"payed":"Y"},"start":-1}`)
 		for _, o := range page {
 			for _, q := range c.p.data.ofOrder(nil, o.ID) {

@@ -285,6 +285,22 @@ func TestOfflineEvents(t *testing.T) {
 		if result("event.offline.get", nil, &got); len(got.Events) != 1 || got.ProcessID != nil || a.p.Queued() != 0 {
 			t.Errorf("cleared as read: %+v, %d left", got, a.p.Queued())
 		}
+		// Handlers at an address are bound, too, but nothing is sent to them.
+		if r := a.do("event.bind", map[string]any{"event": eventSaved}); r.Error != "100" {
+			t.Errorf("without a handler: %s", r.raw)
+		}
+		result("event.bind", map[string]any{"event": eventSaved, "handler": "https://h/x"}, &ok)
+		if r := a.do("event.get", nil); !strings.Contains(r.raw, `"handler":"https:\/\/h\/x","auth_type":"0","offline":0`) {
+			t.Errorf("handlers %s", r.raw)
+		}
+		for _, filter := range []map[string]any{
+			{">ID": 0}, {">=TIMESTAMP_X": "1999-01-01T00:00:00+00:00", "!=EVENT_NAME": eventDeleted}, {"!MESSAGE_ID": "x"},
+		} {
+			change(first)
+			if result("event.offline.get", map[string]any{"filter": filter}, &got); len(got.Events) != 1 {
+				t.Errorf("filtered by %v: %v", filter, got.payments())
+			}
+		}
 		var count struct{ Count int }
 		if result("event.unbind", map[string]any{"event": eventSaved, "event_type": "offline"}, &count); count.Count != 1 {
 			t.Errorf("unbound %d", count.Count)
@@ -293,8 +309,10 @@ func TestOfflineEvents(t *testing.T) {
 		if a.p.Queued() != 0 {
 			t.Error("an unbound event is queued")
 		}
-		if r := a.do("event.bind", map[string]any{"event": "ONCRMLEADADD", "event_type": "offline"}); r.Error != "ERROR_EVENT_NOT_FOUND" {
-			t.Errorf("another event: %s", r.raw)
+		for _, method := range []string{"event.bind", "event.unbind"} {
+			if r := a.do(method, map[string]any{"event": "ONCRMLEADADD", "event_type": "offline"}); r.Error != "ERROR_EVENT_NOT_FOUND" {
+				t.Errorf("another event: %s", r.raw)
+			}
 		}
 		if r := a.do("event.offline.clear", nil); r.Error != "100" {
 			t.Errorf("clear without a process: %s", r.raw)
@@ -307,8 +325,8 @@ func TestOfflineEvents(t *testing.T) {
 			t.Errorf("app.info: %+v", info)
 		}
 		a.p.Adjust(func(o *Options) { o.Rights.NotAdmin = true })
-		for _, method := range []string{"event.offline.get", "event.offline.list", "event.offline.clear"} {
-			if r := a.do(method, nil); r.status != 403 || r.Error != "ACCESS_DENIED" {
+		for _, method := range []string{"event.offline.get", "event.offline.list", "event.offline.clear", "event.bind"} {
+			if r := a.do(method, map[string]any{"event": eventSaved, "event_type": "offline"}); r.status != 403 || r.Error != "ACCESS_DENIED" {
 				t.Errorf("%s by no administrator: %s", method, r.raw)
 			}
 		}
