@@ -14,9 +14,6 @@ const (
 	// marginShare of the budget is never used: costs vary, and what is in
 	// flight is an estimate.
 	marginShare = 0.01
-	// unseenShare of the budget may be in flight before the first answer tells
-	// how much an earlier run has left in the portal's baskets.
-	unseenShare = 0.05
 	// firstCost is what a command is taken to cost before one was seen, as a
 	// share of the budget: 0.048 s of 480 s.
 	firstCost = 1.0 / 10000
@@ -59,9 +56,8 @@ type account struct {
 
 	recent   []charge // own costs that ended after asOf, each one
 	history  []charge // older ones, in grains
-	flight   float64  // estimates of what is under way
-	flying   int
-	mean     float64 // cost a command; 0: not seen yet
+	flying   []*stake // what is under way
+	mean     float64  // cost a command; 0: not seen yet
 	blocked  time.Time
 	refusals int // in a row
 	probedAt time.Time
@@ -92,14 +88,28 @@ func (a *account) limit(now time.Time) float64 {
 	return limit * (1 - marginShare)
 }
 
-// estimate is what n more commands will cost.
-func (a *account) estimate(n int) float64 {
-	mean := a.mean
-	if mean == 0 {
-		mean = a.budget.Seconds() * firstCost
+// each is what a command is expected to cost.
+func (a *account) each() float64 {
+	if a.mean == 0 {
+		return a.budget.Seconds() * firstCost
 	}
-	return float64(n) * mean
+	return a.mean
 }
+
+// flight is what all that is under way is expected to cost, by what is known
+// now, not by what was known when it started.
+func (a *account) flight() (sum float64) {
+	for _, s := range a.flying {
+		sum += s.estimate()
+	}
+	return sum
+}
+
+// atOnce is how many requests may be under way before the first answer tells
+// what they cost, and what an earlier run has left in the baskets. The cloud
+// cuts a request after 60 s, a basket's width, so they cannot cost more than
+// the budget.
+func (a *account) atOnce() int { return max(1, int(a.budget/a.basket())) }
 
 // used is what counts against the budget at now, what is in flight included.
 func (a *account) used(now time.Time) float64 {
@@ -118,7 +128,7 @@ func (a *account) used(now time.Time) float64 {
 		}
 	}
 	if !a.counted {
-		return own + after + a.flight
+		return own + after + a.flight()
 	}
 	if own > a.reported {
 		// The portal does not book what costs too little.
@@ -128,7 +138,7 @@ func (a *account) used(now time.Time) float64 {
 	if now.Sub(a.asOf) > a.window+a.basket() {
 		reported = 0
 	}
-	return reported + after + a.flight
+	return reported + after + a.flight()
 }
 
 // edge is the instant before which everything booked has fallen out since the
@@ -175,8 +185,8 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 	switch {
 	case now.Before(a.blocked):
 		return false, false, a.blocked
-	case !a.seen && a.budget > 0 && a.flying > 0:
-		return a.flight+cost <= a.budget.Seconds()*unseenShare, false, time.Time{}
+	case !a.seen && a.budget > 0:
+		return len(a.flying) < a.atOnce(), false, time.Time{}
 	case math.IsInf(limit, 1) || !a.seen:
 		return true, false, time.Time{}
 	}
@@ -187,7 +197,7 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 	if !a.counted {
 		// By our own books, the oldest entry is the next to fall out. If they
 		// had little in them when the portal refused, others' entries do.
-		if a.flying == 0 && a.capUntil.Sub(now) <= a.window {
+		if len(a.flying) == 0 && a.capUntil.Sub(now) <= a.window {
 			return true, true, time.Time{}
 		}
 		again = a.capUntil
@@ -197,7 +207,7 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 		return false, false, again
 	}
 	last, next := a.boundary(now)
-	if a.flying == 0 && last.After(a.asOf) && last.After(a.probedAt) {
+	if len(a.flying) == 0 && last.After(a.asOf) && last.After(a.probedAt) {
 		// A basket has fallen out, by our books with too little in it. But
 		// they do not know what others, or an earlier run, had put there.
 		return true, true, time.Time{}
@@ -212,25 +222,22 @@ func (a *account) overdrawn(now time.Time) bool {
 		return true
 	}
 	// The only one may be a probe, or dearer than the budget.
-	return a.seen && a.flying > 1 && a.used(now) > a.limit(now)
+	return a.seen && len(a.flying) > 1 && a.used(now) > a.limit(now)
 }
 
-// start notes a request under way that is taken to cost as much.
-func (a *account) start(now time.Time, cost float64, probe bool) {
-	a.flying++
-	a.flight += cost
+// start notes a request under way.
+func (a *account) start(now time.Time, s *stake, probe bool) {
+	a.flying = append(a.flying, s)
 	if probe {
 		a.probedAt = now
 	}
 }
 
-// end notes that a request is over that was taken to cost estimated, and did
-// cost as much, for n commands; 0 if it is not known for how many.
-func (a *account) end(now time.Time, estimated, cost float64, n int) {
-	a.flying--
-	a.flight -= estimated
-	if a.flying == 0 || a.flight < 0 {
-		a.flight = 0 // what rounding left
+// end notes that a request is over that did cost as much, for n commands; 0 if
+// it is not known for how many.
+func (a *account) end(now time.Time, s *stake, cost float64, n int) {
+	if i := slices.Index(a.flying, s); i >= 0 {
+		a.flying = slices.Delete(a.flying, i, i+1)
 	}
 	if n > 0 && cost > 0 {
 		if each := cost / float64(n); a.mean == 0 {
@@ -286,7 +293,7 @@ func (a *account) exhausted(now time.Time) bool {
 	if now.Before(a.blocked) {
 		return false
 	}
-	own, budget := a.used(now)-a.flight, a.budget.Seconds()
+	own, budget := a.used(now)-a.flight(), a.budget.Seconds()
 	if a.counted {
 		a.blocked = now.Add(a.basket())
 		if reset := a.reset.Add(a.guard()); !a.reset.IsZero() && reset.After(now) {

@@ -36,7 +36,7 @@ func newGovernor(limits Limits, log *slog.Logger) *governor {
 // ticket is the permission to send one request.
 type ticket struct {
 	needs  []need
-	stakes []stake
+	stakes []*stake
 	sent   time.Time
 }
 

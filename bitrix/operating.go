@@ -34,7 +34,7 @@ type budgets struct {
 
 // applicant is a request that waits for its methods' budgets.
 type applicant struct {
-	stake   []stake
+	stakes  []*stake
 	ready   chan struct{}
 	granted bool
 }
@@ -44,7 +44,19 @@ type stake struct {
 	account  *account
 	method   string
 	commands int
-	cost     float64
+	parts    []*stake // of a batch: what it costs is what its commands cost
+}
+
+// estimate is what the stake is expected to cost.
+func (s *stake) estimate() float64 {
+	if s.parts == nil {
+		return float64(s.commands) * s.account.each()
+	}
+	var sum float64
+	for _, part := range s.parts {
+		sum += part.estimate()
+	}
+	return sum
 }
 
 // newBudgets makes the gate. A budget of 0 limits nothing until the portal
@@ -65,21 +77,22 @@ func (b *budgets) account(method string) *account {
 
 // take returns once all the budgets have room for the needs, and what is then
 // in flight on them; or ctx's cause. What it returns must come back by end.
-func (b *budgets) take(ctx context.Context, needs []need) ([]stake, error) {
+func (b *budgets) take(ctx context.Context, needs []need) ([]*stake, error) {
 	p := &applicant{ready: make(chan struct{})}
 	b.mu.Lock()
-	var sum float64
+	var batch *stake
 	for _, n := range needs {
-		if n.method != batchMethod {
-			a := b.account(n.method)
-			p.stake = append(p.stake, stake{a, n.method, n.commands, a.estimate(n.commands)})
-			sum += p.stake[len(p.stake)-1].cost
+		s := &stake{account: b.account(n.method), method: n.method, commands: n.commands}
+		p.stakes = append(p.stakes, s)
+		if n.method == batchMethod {
+			batch = s
 		}
 	}
-	for _, n := range needs {
-		if n.method == batchMethod {
-			// What a batch costs is what its commands cost.
-			p.stake = append(p.stake, stake{b.account(batchMethod), batchMethod, n.commands, sum})
+	if batch != nil {
+		for _, s := range p.stakes {
+			if s != batch {
+				batch.parts = append(batch.parts, s)
+			}
 		}
 	}
 	b.queue = append(b.queue, p)
@@ -90,19 +103,19 @@ func (b *budgets) take(ctx context.Context, needs []need) ([]stake, error) {
 	b.mu.Unlock()
 	select {
 	case <-p.ready:
-		return p.stake, nil
+		return p.stakes, nil
 	default:
 	}
 	select {
 	case <-p.ready:
-		return p.stake, nil
+		return p.stakes, nil
 	case <-ctx.Done():
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p.granted {
-		for _, s := range p.stake {
-			s.account.end(time.Now(), s.cost, 0, 0)
+		for _, s := range p.stakes {
+			s.account.end(time.Now(), s, 0, 0)
 		}
 	} else {
 		b.queue = slices.DeleteFunc(b.queue, func(q *applicant) bool { return q == p })
@@ -150,14 +163,14 @@ func (b *budgets) admit() {
 // tryStart starts the request if all its accounts admit it. If not, those that
 // do not are held against later requests: who came first goes first.
 func (p *applicant) tryStart(now time.Time, held map[*account]bool) (again time.Time, ok bool) {
-	probes := make([]bool, len(p.stake))
+	probes := make([]bool, len(p.stakes))
 	ok = true
-	for i, s := range p.stake {
+	for i, s := range p.stakes {
 		if held[s.account] {
 			ok = false
 			continue
 		}
-		admitted, probe, next := s.account.admits(now, s.cost)
+		admitted, probe, next := s.account.admits(now, s.estimate())
 		probes[i] = probe
 		if admitted {
 			continue
@@ -170,8 +183,8 @@ func (p *applicant) tryStart(now time.Time, held map[*account]bool) (again time.
 		}
 	}
 	if ok {
-		for i, s := range p.stake {
-			s.account.start(now, s.cost, probes[i])
+		for i, s := range p.stakes {
+			s.account.start(now, s, probes[i])
 		}
 	}
 	return again, ok
@@ -187,14 +200,14 @@ func (b *budgets) tick() {
 // hold reports whether the stakes still may be sent: since they were granted,
 // the portal may have refused a method, or reported more than was expected. If
 // not, they are given back.
-func (b *budgets) hold(stakes []stake) bool {
+func (b *budgets) hold(stakes []*stake) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	for _, s := range stakes {
 		if s.account.overdrawn(now) {
 			for _, s := range stakes {
-				s.account.end(now, s.cost, 0, 0)
+				s.account.end(now, s, 0, 0)
 			}
 			b.admit()
 			return false
@@ -228,18 +241,18 @@ func (s spent) total(estimate float64) float64 {
 // end gives back what take gave, along with what the answer to the request,
 // sent at sent, told. A method that told does not have is taken to have cost
 // what was estimated; with told nil the portal did nothing at all.
-func (b *budgets) end(stakes []stake, sent time.Time, told map[string]spent) {
+func (b *budgets) end(stakes []*stake, sent time.Time, told map[string]spent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	for _, s := range stakes {
 		t, ok := told[s.method]
 		if !ok {
-			cost := s.cost
-			if told == nil {
-				cost = 0
+			cost := 0.0
+			if told != nil {
+				cost = s.estimate()
 			}
-			s.account.end(now, s.cost, cost, 0)
+			s.account.end(now, s, cost, 0)
 			continue
 		}
 		if t.done > 0 {
@@ -254,7 +267,7 @@ func (b *budgets) end(stakes []stake, sent time.Time, told map[string]spent) {
 				s.account.cap = max(s.account.cap, t.operating) // so much is allowed
 			}
 		}
-		s.account.end(now, s.cost, t.total(s.cost), t.done)
+		s.account.end(now, s, t.total(s.estimate()), t.done)
 		if t.refused && s.account.exhausted(now) {
 			b.log.Info("the portal refuses a method for want of operating budget", "method", s.method, "until", s.account.blocked.UTC())
 		}

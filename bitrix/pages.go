@@ -120,6 +120,11 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 		return w.list.cut([]Result{r}, w.cursor), waited, nil
 	}
 	n := min(w.length, w.c.governor.sizes.limit(w.list.Method))
+	if left := w.counted - w.listed; w.counted >= 0 {
+		// Pages behind the last one cost the portal as much as any. The one that
+		// is not full, if only because it is empty, is the end.
+		n = int(min(int64(n), max(0, left)/PageSize+1))
+	}
 	results, waited, err := w.c.request(ctx, w.list.chain(w.cursor, n, count))
 	if err != nil {
 		return links{}, waited, err
