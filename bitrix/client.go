@@ -96,6 +96,10 @@ func (c *Client) Close() {
 	}
 }
 
+// Concurrency is how many requests the client lets be under way at once: more
+// callers than these only wait for each other.
+func (c *Client) Concurrency() int { return c.governor.limits.Concurrency }
+
 // Result is the portal's answer to one command.
 type Result struct {
 	// Value is the raw JSON of the result. It is a part of the whole answer,
