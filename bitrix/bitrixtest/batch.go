@@ -50,7 +50,7 @@ func (x *exchange) batch() *answer {
 	run.times.json = make([]byte, 0, 240*len(commands))
 	for place := range commands {
 		key, command := commands[place].key, &commands[place].value
-		if _, err := strconv.ParseInt(key, 10, 64); err == nil {
+		if _, numeric := arrayNumber(key); numeric {
 			x.p.rules.broken(x, "the numeric batch key %q: its results cannot be told apart", key)
 		}
 		err := run.command(key, command, place)

@@ -3,6 +3,7 @@ package bitrixtest
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 )
@@ -188,8 +189,11 @@ func sortRows(rows []row) {
 // may give more than those: the conditions still have to be met.
 func (l *live) billedBetween(list []condition) (from, to int64) {
 	_, early, late := bounds(list, payDateBill)
+	if _, days, ok := oneOf(list, payDateBill); ok && len(days) > 0 {
+		early, late = max(early, days[0]), min(late, days[len(days)-1])
+	}
 	from, to = 0, l.lastID
-	if l.payments == 0 || early == int64(-1<<63) && late == int64(1<<63-1) {
+	if l.payments == 0 || early == math.MinInt64 && late == math.MaxInt64 {
 		return from, to
 	}
 	if k := l.billedFrom(early); k < l.payments {

@@ -59,11 +59,20 @@ func (v *value) set(key string) *value {
 	if found, ok := v.get(key); ok {
 		return found
 	}
-	if n, err := strconv.Atoi(key); err == nil && n >= v.next && n < 1<<30 {
+	if n, ok := arrayNumber(key); ok && n >= v.next {
 		v.next = n + 1
 	}
 	v.items = append(v.items, item{key: key})
 	return &v.items[len(v.items)-1].value
+}
+
+// arrayNumber gives the number that PHP takes an array's key for, if it does.
+func arrayNumber(key string) (int, bool) {
+	if key == "" || len(key) > 9 || key[0] == '0' && key != "0" || strings.Trim(key, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.Atoi(key)
+	return n, err == nil
 }
 
 // push makes an element with the next number for its key.
