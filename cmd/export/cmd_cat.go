@@ -208,7 +208,7 @@ func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err 
 	if err != nil {
 		return 0, &startError{fmt.Errorf("--columns: %w", err)}
 	}
-	w := newRowWriter(p.stdout, f.form, project(schema, columns), width)
+	w := newRowWriter(untilGone{p.stdout}, f.form, project(schema, columns), width)
 	switch src.table {
 	case payments:
 		n, err = copyRows(w, src.payments, newPaymentRecords(), columns, f.limit)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -137,7 +138,11 @@ func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixte
 		return err
 	}
 
-	server := &http.Server{Handler: portal, ReadHeaderTimeout: 10 * time.Second, ErrorLog: nil}
+	server := &http.Server{
+		Handler:           portal,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
 	served := make(chan error, 1)
 	// It serves, and ends with the server's close.
 	go func() { served <- server.Serve(listener) }()

@@ -161,7 +161,7 @@ func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.Run
 	var all []jobs.Outcome
 	for _, job := range loaded {
 		outcomes := p.runJob(ctx, job, opts)
-		if err := p.show(job, outcomes); err != nil && !errors.Is(err, errReaderGone) {
+		if err := p.show(job, outcomes); err != nil {
 			return err
 		}
 		all = append(all, outcomes...)

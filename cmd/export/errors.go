@@ -59,7 +59,7 @@ func (p *program) finish(err error) int {
 		code = codeOf(err)
 		p.complain(err, code)
 	}
-	if outErr := p.stdout.Flush(); outErr != nil && !errors.Is(outErr, errReaderGone) && code == jobs.ExitComplete {
+	if outErr := p.stdout.Flush(); outErr != nil && code == jobs.ExitComplete {
 		code = jobs.ExitFailed
 		p.complain(outErr, code)
 	}

@@ -15,11 +15,15 @@ import (
 )
 
 // errReaderGone says that whoever read standard output has left, as head does
-// once it has enough. That is no failure.
+// once it has enough. That is no failure, but a reason to stop for a command
+// that does nothing else than print.
 var errReaderGone = errors.New("standard output was closed by its reader")
 
 // output is standard output: buffered, and with an error that stays. It may be
 // used concurrently.
+//
+// That its reader has left is no error of Write and Flush: a run goes on all the
+// same. See untilGone.
 type output struct {
 	mu   sync.Mutex
 	w    *bufio.Writer
@@ -34,23 +38,32 @@ func newOutput(w io.Writer) *output {
 
 // Write writes to the buffer. After an error nothing more is written.
 func (o *output) Write(b []byte) (int, error) {
+	if err := o.write(b); err != nil && !errors.Is(err, errReaderGone) {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (o *output) write(b []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err != nil {
-		return 0, o.err
+	if o.err == nil {
+		_, err := o.w.Write(b)
+		o.note(err)
 	}
-	n, err := o.w.Write(b)
-	o.note(err)
-	return n, o.err
+	return o.err
 }
 
 // Flush writes what is in the buffer and returns the first error that output
-// has had: errReaderGone if its reader left.
+// has had.
 func (o *output) Flush() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil {
 		o.note(o.w.Flush())
+	}
+	if errors.Is(o.err, errReaderGone) {
+		return nil
 	}
 	return o.err
 }
@@ -63,6 +76,17 @@ func (o *output) note(err error) {
 	default:
 		o.err = fmt.Errorf("write standard output: %w", err)
 	}
+}
+
+// untilGone is an output for commands that have nothing else to do than to
+// print: errReaderGone is an error of its Write.
+type untilGone struct{ *output }
+
+func (u untilGone) Write(b []byte) (int, error) {
+	if err := u.write(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // line writes v as one line of JSON, at once.

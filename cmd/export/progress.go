@@ -69,7 +69,8 @@ func (w *watcher) look(now time.Time) view {
 		ETA:      -1,
 		Seconds:  now.Sub(w.Started).Seconds(),
 	}
-	v.OperatingUsed, v.OperatingBudget = tightest(gauge)
+	tight := tightest(gauge)
+	v.OperatingUsed, v.OperatingBudget = tight.Used.Seconds(), tight.Budget.Seconds()
 	v.Done = v.Got + v.Carried + v.Rejected + p.Vanished.Load()
 	v.Total = max(w.Total(), p.Listed.Load())
 	if p.Phase() == pipeline.PhaseStarting {
@@ -81,31 +82,40 @@ func (w *watcher) look(now time.Time) view {
 	passed, done := now.Sub(w.beganAt).Seconds(), float64(v.Done-w.beganDone)
 	if v.Total > 0 && done > 0 && passed > 0 {
 		v.ETA = float64(max(0, v.Total-v.Done)) * passed / done
+		if v.Binding == bitrix.BindingOperating {
+			// The speed so far knows nothing of the pause that has just begun.
+			v.ETA = max(v.ETA, tight.ResetAt.Sub(now).Seconds())
+		}
 	}
 	return v
 }
 
-// tightest gives the use and budget, in seconds, of the method that is nearest
-// to its budget.
-func tightest(g bitrix.Gauge) (used, budget float64) {
+// tightest gives the method that is nearest to its operating budget; the zero
+// value if none has one.
+func tightest(g bitrix.Gauge) (tight bitrix.MethodGauge) {
+	share := func(m *bitrix.MethodGauge) float64 { return float64(m.Used) / float64(m.Budget) }
 	for _, m := range g.Methods {
-		if m.Budget <= 0 {
-			continue
-		}
-		u, b := m.Used.Seconds(), m.Budget.Seconds()
-		if budget == 0 || u/b > used/budget {
-			used, budget = u, b
+		if m.Budget > 0 && (tight.Budget == 0 || share(&m) > share(&tight)) {
+			tight = m
 		}
 	}
-	return used, budget
+	return tight
 }
 
-// percent is how much is done, -1 while nobody can tell.
-func (v *view) percent() float64 {
-	if v.Total == 0 {
-		return -1
+// text is the view in one line, without the portal's name. What matters most
+// comes first, since a terminal may cut it.
+func (v *view) text() string {
+	s := v.Phase + ": " + grouped(v.Done)
+	if v.Total > 0 && v.Total != v.Done {
+		s += " of " + grouped(v.Total)
 	}
-	return 100 * float64(v.Done) / float64(v.Total)
+	if v.Phase != pipeline.PhaseFetching.String() {
+		return s
+	}
+	if v.ETA >= 0 {
+		s += ", " + shortTime(seconds(v.ETA)) + " left"
+	}
+	return s + v.limits()
 }
 
 // limits tells in a few words how the portal's limits are used.
@@ -118,26 +128,13 @@ func (v *view) limits() string {
 	}
 	s := ""
 	if v.Burst > 0 {
-		s += fmt.Sprintf(", rate %.0f of %.0f free%s", v.Tokens, v.Burst, mark("rate"))
+		s += fmt.Sprintf(", rate %.0f of %.0f free%s", v.Tokens, v.Burst, mark(bitrix.BindingRate))
 	}
 	if v.OperatingBudget > 0 {
-		s += fmt.Sprintf(", operating %.0f of %.0f s%s", v.OperatingUsed, v.OperatingBudget, mark("operating"))
+		s += fmt.Sprintf(", operating %.3g of %.3g s%s", v.OperatingUsed, v.OperatingBudget, mark(bitrix.BindingOperating))
 	}
-	if v.Binding == "latency" {
+	if v.Binding == bitrix.BindingLatency {
 		s += ", waits for answers"
-	}
-	return s
-}
-
-// text is the view in one line, without the portal's name.
-func (v *view) text() string {
-	total := ""
-	if v.Total > 0 {
-		total = " of " + grouped(v.Total)
-	}
-	s := v.Phase + ": " + grouped(v.Done) + total + v.limits()
-	if v.ETA >= 0 && v.Phase == pipeline.PhaseFetching.String() {
-		s += ", " + shortTime(seconds(v.ETA)) + " left"
 	}
 	return s
 }

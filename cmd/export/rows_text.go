@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/csv"
+	"bytes"
 	"io"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -11,20 +11,18 @@ import (
 )
 
 // csvRows writes RFC 4180: a header, CRLF, quotes where they are needed. Null
-// is an empty field, as is an empty text; the dataset has no empty texts.
+// is an empty field, as is an empty text; the dataset has no empty texts. It does
+// not use encoding/csv, which would turn the line feeds inside of a text into
+// CRLF too.
 type csvRows struct {
-	w      *csv.Writer
+	w      io.Writer
 	schema *arrow.Schema
 	header bool
-	cells  []string
 	buf    []byte
+	cell   []byte
 }
 
-func newCSVRows(w io.Writer, schema *arrow.Schema) *csvRows {
-	c := &csvRows{w: csv.NewWriter(w), schema: schema, cells: make([]string, schema.NumFields())}
-	c.w.UseCRLF = true
-	return c
-}
+func newCSVRows(w io.Writer, schema *arrow.Schema) *csvRows { return &csvRows{w: w, schema: schema} }
 
 // Write implements rowWriter.
 func (c *csvRows) Write(rec arrow.Record) error {
@@ -32,15 +30,39 @@ func (c *csvRows) Write(rec arrow.Record) error {
 		return err
 	}
 	for row := range int(rec.NumRows()) {
+		c.buf = c.buf[:0]
 		for i, column := range rec.Columns() {
-			c.buf = appendCell(c.buf[:0], column, row)
-			c.cells[i] = string(c.buf)
+			c.cell = appendCell(c.cell[:0], column, row)
+			c.append(i, c.cell)
 		}
-		if err := c.w.Write(c.cells); err != nil {
+		if err := c.end(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// append adds the i-th field to the line.
+func (c *csvRows) append(i int, cell []byte) {
+	if i > 0 {
+		c.buf = append(c.buf, ',')
+	}
+	// A line of one empty field would be an empty line, which readers pass over.
+	lonely := len(cell) == 0 && c.schema.NumFields() == 1
+	if !lonely && !bytes.ContainsAny(cell, "\",\r\n") {
+		c.buf = append(c.buf, cell...)
+		return
+	}
+	c.buf = append(c.buf, '"')
+	c.buf = append(c.buf, bytes.ReplaceAll(cell, []byte(`"`), []byte(`""`))...)
+	c.buf = append(c.buf, '"')
+}
+
+// end writes the line.
+func (c *csvRows) end() error {
+	c.buf = append(c.buf, '\r', '\n')
+	_, err := c.w.Write(c.buf)
+	return err
 }
 
 func (c *csvRows) writeHeader() error {
@@ -48,20 +70,15 @@ func (c *csvRows) writeHeader() error {
 		return nil
 	}
 	c.header = true
+	c.buf = c.buf[:0]
 	for i, f := range c.schema.Fields() {
-		c.cells[i] = f.Name
+		c.append(i, []byte(f.Name))
 	}
-	return c.w.Write(c.cells)
+	return c.end()
 }
 
 // Close implements rowWriter. Without rows there is a header all the same.
-func (c *csvRows) Close() error {
-	if err := c.writeHeader(); err != nil {
-		return err
-	}
-	c.w.Flush()
-	return c.w.Error()
-}
+func (c *csvRows) Close() error { return c.writeHeader() }
 
 // jsonRows writes one JSON object a line: names in the order of the columns,
 // null for null, decimals as numbers with all their digits (12.3400), times as

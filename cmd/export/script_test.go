@@ -32,7 +32,8 @@ const markedSecret = "markedsecret4711"
 //
 //	exits CODE [!] b24export ARG…  runs the program, which must exit with CODE
 //	fakeportal [FLAG…]             serves a fake portal, with the flags of b24export
-//	                               portal, and sets WEBHOOK
+//	                               portal, and sets WEBHOOK, and WRONG_WEBHOOK with a
+//	                               wrong secret
 //	hold N, held, release          lets N more requests pass, waits until one more
 //	                               is held back, lets all pass
 //	change N                       makes N changes on the portal
@@ -122,7 +123,9 @@ func scriptFakePortal(ts *testscript.TestScript, _ bool, args []string) {
 		p.gate.open()
 		server.Close()
 	})
-	ts.Setenv("WEBHOOK", p.portal.Webhook(server.URL))
+	webhook := p.portal.Webhook(server.URL)
+	ts.Setenv("WEBHOOK", webhook)
+	ts.Setenv("WRONG_WEBHOOK", strings.Replace(webhook, markedSecret, "wrong"+markedSecret, 1))
 }
 
 // gate holds requests back on their way to a handler.

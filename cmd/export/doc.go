@@ -1,0 +1,93 @@
+// B24export exports the payments of Bitrix24 portals to Parquet files in a
+// folder or a bucket.
+//
+//	b24export demo                 no account needed: a fake portal, exported to ./b24export-demo
+//	b24export run JOB…             export, or go on with an export that was cut off
+//	b24export run --to URL         the same without a job file; the webhook is in B24_WEBHOOK
+//	b24export plan JOB…            predict what a run will take
+//	b24export status JOB…          how each portal's dataset stands, and who is at work
+//	b24export cat JOB|FILE         rows, as a table, CSV, JSON or Arrow
+//	b24export diff JOB A B         what differs between two snapshots
+//	b24export verify JOB…          read a snapshot back and hold it against its manifest
+//	b24export prune JOB…           delete what is past retention
+//	b24export schema               the columns of the dataset's tables
+//	b24export portal               serve a fake portal
+//	b24export version              version, commit, Go, schema version
+//	b24export completion SHELL     completion for bash, zsh, fish, powershell
+//	b24export help COMMAND         examples and flags of a command
+//
+// Standard output is for results, standard error for logs, progress and errors.
+// An error is one line that begins with b24export:, and a line that begins with
+// hint: where something can be done about it. The problems of a job file have a
+// line each.
+//
+// # Exit codes
+//
+//	  0  complete
+//	  1  failed (bug, storage, data that does not add up); nothing half-done is
+//	     visible, and running again resumes
+//	  2  usage or job file wrong; nothing was started
+//	  3  published, with rejects below the job's threshold
+//	  4  the portal refuses: token, rights, scope, plan, block; running again
+//	     resumes once that is mended
+//	  5  another run holds this job's lease
+//	 75  gave up on something temporary (portal or storage unreachable past the
+//	     job's patience); running again resumes
+//	130  interrupted by a signal, checkpoint saved; running again resumes
+//
+// With several portals it is the gravest of theirs (4, then 1, 75, 5, 130, 3, 0);
+// the others are finished all the same.
+//
+// The first SIGINT or SIGTERM lets requests under way end, for ten seconds at
+// most, and saves a checkpoint. The second one ends the program at once, with
+// 130; what was read since the last checkpoint will be read again.
+//
+// # Environment
+//
+//	B24_WEBHOOK                    the webhook of run without a job file
+//	whatever a job names as ${…}   secrets and places in job files
+//	JOB_COMPLETION_INDEX,          shard of a Kubernetes indexed Job
+//	  B24EXPORT_SHARDS
+//	CLOUD_RUN_TASK_INDEX,          shard of a Cloud Run job
+//	  CLOUD_RUN_TASK_COUNT
+//	AWS_BATCH_JOB_ARRAY_INDEX,     shard of an AWS Batch array
+//	  AWS_BATCH_JOB_ARRAY_SIZE
+//	NO_COLOR, TERM=dumb            progress bars without colours
+//	COLUMNS                        width of tables that do not go to a terminal
+//	HTTPS_PROXY, NO_PROXY,         as Go programs know them
+//	  SSL_CERT_FILE
+//	AWS_…, GOOGLE_…, AZURE_…       credentials, as the clouds' libraries read them
+//
+// A flag for a secret does not exist: command lines are for everybody to see.
+//
+// # Lines for machines
+//
+// With --json, standard output has one JSON object a line. New fields may come;
+// those that are there keep their meaning, or the protocol's number rises.
+//
+// Run and demo begin with
+//
+//	{"protocol":1,"program":"b24export/1.0.0","command":"run","started_at":"…"}
+//
+// go on with an event for each portal under way, every five seconds,
+//
+//	{"progress":{"portal":"acme","phase":"fetching","done":5000,"total":12000,…}}
+//
+// and end with a line for each portal, also when it failed: the manifest's fields
+// if a snapshot was published, and portal, snapshot, job, resumed, exit, error
+// (null if there was none), hint, seconds; unfinished has the counts of a run
+// that published nothing. To pick them out:
+//
+//	jq -c 'select(.exit != null)'
+//
+// The other commands print a line for each thing that they tell of: status,
+// plan and verify for each portal, prune for each path, schema for each column,
+// cat and diff for each row. What went wrong before a command had anything to
+// tell is a line of its own, with exit, error and hint.
+//
+// # Limitations
+//
+// Cat, diff, status and verify take a job file, and so need the variables that
+// it names, although they never call the portal; cat takes a Parquet file too.
+// Tables show times to the second, in UTC.
+package main

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+	"b24export/schemas"
+)
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// testProgram is a program that runs nothing.
+func testProgram() *program {
+	return &program{lookup: noEnv, stdout: newOutput(&strings.Builder{}), stderr: newScreen(&strings.Builder{})}
+}
+
+func TestManualHasEveryCommandAndExitCode(t *testing.T) {
+	manual := readFile(t, "doc.go")
+	root := testProgram().rootCommand()
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if !strings.Contains(manual, "//\tb24export "+cmd.Name()+" ") {
+			t.Errorf("doc.go does not have the command %s", cmd.Name())
+		}
+	}
+	commands := regexp.MustCompile(`(?m)^//\tb24export ([a-z]+) `)
+	for _, found := range commands.FindAllStringSubmatch(manual, -1) {
+		if cmd, _, err := root.Find([]string{found[1]}); err != nil || cmd == root {
+			t.Errorf("doc.go has the command %s, which does not exist", found[1])
+		}
+	}
+	for _, code := range []int{
+		jobs.ExitComplete, jobs.ExitFailed, jobs.ExitUsage, jobs.ExitRejects, jobs.ExitRefused, jobs.ExitHeld, jobs.ExitTemporary, jobs.ExitInterrupted,
+	} {
+		line := fmt.Sprintf("%3d  ", code)
+		if !strings.Contains(manual, "//\t"+line) || !strings.Contains(exitCodesHelp+"\n", "  "+line) {
+			t.Errorf("doc.go or the help does not have exit code %d", code)
+		}
+	}
+}
+
+func TestManualHasEveryVariable(t *testing.T) {
+	manual := readFile(t, "doc.go")
+	for _, f := range moduleFiles(t) {
+		if f.test || f.pkg() != "cmd/export" && f.pkg() != "jobs" {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok {
+				return true
+			}
+			text, err := strconv.Unquote(lit.Value)
+			if err != nil || !regexp.MustCompile(`^(B24|JOB|CLOUD_RUN|AWS_BATCH|NO|COLUMNS$|TERM$)[A-Z0-9_]*$`).MatchString(text) || text == "NO" {
+				return true
+			}
+			if !strings.Contains(manual, text) {
+				t.Errorf("%s reads the variable %s, which doc.go does not have", f.path, text)
+			}
+			return true
+		})
+	}
+}
+
+// Every command says in one line what it does, begins its help with an example
+// of itself, and does not let a flag go without a description.
+func TestEveryCommandHelps(t *testing.T) {
+	p := testProgram()
+	for _, cmd := range p.commands() {
+		if !strings.HasSuffix(cmd.Short, ".") || strings.Contains(cmd.Short, "\n") {
+			t.Errorf("%s: short description %q", cmd.Name(), cmd.Short)
+		}
+		if !strings.Contains(cmd.Example, "b24export "+cmd.Name()) {
+			t.Errorf("%s: its example does not have it: %s", cmd.Name(), cmd.Example)
+		}
+		code, stdout, stderr := runProgram(t, "help", cmd.Name())
+		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, indent(cmd.Example)) {
+			t.Errorf("help %s: exit code %d, stderr %s, stdout %s", cmd.Name(), code, stderr, stdout)
+		}
+		if flags := cmd.Flags().FlagUsages(); regexp.MustCompile(`(?m)^ +--[a-z-]+( [a-z]+)? *$`).MatchString(flags) {
+			t.Errorf("%s has a flag without a description:\n%s", cmd.Name(), flags)
+		}
+		for line := range strings.Lines(stdout) {
+			if len([]rune(line)) > helpWidth+1 && !strings.Contains(line, "python3") {
+				t.Errorf("help %s: a line of %d characters: %s", cmd.Name(), len([]rune(line)), line)
+			}
+		}
+	}
+}
+
+// Every key of the job file has a flag of the same name, but for secrets and
+// what belongs to them.
+func TestEveryKeyHasAFlag(t *testing.T) {
+	var run *cobra.Command
+	for _, cmd := range testProgram().commands() {
+		if cmd.Name() == "run" {
+			run = cmd
+		}
+	}
+	var without []string
+	for _, key := range jobs.Keys() {
+		switch {
+		case key.Flag != "":
+			if flag := run.Flags().Lookup(key.Flag); flag == nil || flag.Annotations[keyAnnotation][0] != key.Path {
+				t.Errorf("run has no flag --%s for %s", key.Flag, key.Path)
+			}
+			if key.Secret {
+				t.Errorf("--%s would show a secret", key.Flag)
+			}
+		case !strings.HasSuffix(key.Type, "section") && !strings.HasSuffix(key.Type, "sections"):
+			without = append(without, key.Path)
+		}
+	}
+	for _, path := range without {
+		if !slices.ContainsFunc([]string{"version", "portals[].webhook", "portals[].oauth.", "notify."}, func(p string) bool { return strings.HasPrefix(path, p) }) {
+			t.Errorf("the key %s has no flag", path)
+		}
+	}
+}
+
+var (
+	testName   = regexp.MustCompile(`\bTest[A-Z][A-Za-z0-9]*\b`)
+	linkTarget = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+)
+
+// What README and changelog name must be there: tests, files, commands.
+func TestReadmeNamesWhatExists(t *testing.T) {
+	tests := make(map[string]bool)
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, "_test.go") && !strings.Contains(name, "sinktest") {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		for _, found := range regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9]+)\(`).FindAllSubmatch(data, -1) {
+			tests[string(found[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := readFile(t, filepath.Join(root, "README.md"))
+	for _, name := range testName.FindAllString(readme, -1) {
+		if !tests[name] {
+			t.Errorf("README names %s, which does not exist", name)
+		}
+	}
+	for _, found := range linkTarget.FindAllStringSubmatch(readme, -1) {
+		if _, err := os.Stat(filepath.Join(root, found[1])); err != nil {
+			t.Errorf("README links to %s: %v", found[1], err)
+		}
+	}
+	commands := testProgram().commands()
+	for _, found := range regexp.MustCompile("(?m)(?:^|`)b24export ([a-z]+)").FindAllStringSubmatch(readme, -1) {
+		if !slices.ContainsFunc(commands, func(c *cobra.Command) bool { return c.Name() == found[1] }) && found[1] != "help" {
+			t.Errorf("README has the command %s, which does not exist", found[1])
+		}
+	}
+}
+
+// The README's table of columns is that of the schema.
+func TestReadmeHasEveryColumn(t *testing.T) {
+	readme := readFile(t, filepath.Join("..", "..", "README.md"))
+	var want strings.Builder
+	for _, f := range schemas.Payments().Fields() {
+		kind := map[string]string{
+			"int64": "INT64", "utf8": "STRING", "bool": "BOOLEAN", "timestamp[us, tz=UTC]": "TIMESTAMP(MICROS, UTC)", "decimal(18, 4)": "DECIMAL(18,4)",
+		}[f.Type.String()]
+		want.WriteString("| " + f.Name + " | " + kind + " |")
+	}
+	var got strings.Builder
+	for _, row := range regexp.MustCompile(`(?m)^(\| [a-z_]+ \| [A-Z]+[0-9A-Z(), ]* \|)`).FindAllStringSubmatch(readme, -1) {
+		got.WriteString(row[1])
+	}
+	if got.String() != want.String() {
+		t.Errorf("got  %s\nwant %s", &got, &want)
+	}
+}

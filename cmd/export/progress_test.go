@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+// fakeRun is a portal's run of pure numbers.
+type fakeRun struct {
+	progress pipeline.Progress
+	total    int64
+	gauge    bitrix.Gauge
+	started  time.Time
+}
+
+func (f *fakeRun) watch() *jobs.Watch {
+	return &jobs.Watch{
+		Portal:   "acme",
+		Progress: &f.progress,
+		Total:    func() int64 { return f.total },
+		Gauge:    func() bitrix.Gauge { return f.gauge },
+		Use:      func() pipeline.PortalUse { return pipeline.PortalUse{Requests: 12} },
+		Started:  f.started,
+	}
+}
+
+// begin brings the run into its phase of fetching, as only the engine can: by a
+// run whose listing fails.
+func (f *fakeRun) begin(t *testing.T) {
+	t.Helper()
+	_, err := pipeline.Run(t.Context(), pipeline.Config[int]{
+		Source: brokenSource{}, Sink: idleSink{}, Options: pipeline.Options{Progress: &f.progress},
+	})
+	if !errors.Is(err, errTest) {
+		t.Fatalf("the run ended with %v", err)
+	}
+}
+
+// brokenSource cannot list.
+type brokenSource struct{ pipeline.Source[int] }
+
+func (brokenSource) List(context.Context, pipeline.PaymentID) iter.Seq2[[]pipeline.Listed[int], error] {
+	return func(yield func([]pipeline.Listed[int], error) bool) { yield(nil, errTest) }
+}
+func (brokenSource) Use() pipeline.PortalUse { return pipeline.PortalUse{} }
+func (brokenSource) Total() int64            { return 0 }
+
+// idleSink is a sink of a portal without snapshots.
+type idleSink struct{ pipeline.Sink[int] }
+
+func (idleSink) Begin(context.Context) (pipeline.State, error)     { return pipeline.State{}, nil }
+func (idleSink) Commit(context.Context, pipeline.Checkpoint) error { return nil }
+func (idleSink) End(context.Context) error                         { return nil }
+
+func TestViewTellsTheSpeedOfThisRunAlone(t *testing.T) {
+	start := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
+	f := &fakeRun{total: 10_000, started: start, gauge: bitrix.Gauge{
+		Tokens: 31.4, Burst: 50, Binding: bitrix.BindingOperating,
+		Methods: []bitrix.MethodGauge{
+			{Method: "batch", Used: 10 * time.Second, Budget: 480 * time.Second},
+			{Method: "crm.item.payment.get", Used: 240 * time.Second, Budget: 480 * time.Second, ResetAt: start.Add(5 * time.Second)},
+			{Method: "unknown"},
+		},
+	}}
+	w := &watcher{Watch: f.watch()}
+	if v := w.look(start); v.ETA != -1 || v.Phase != "starting" || v.text() != "starting: 0 of 10,000" {
+		t.Errorf("at the start: %q, %+v", v.text(), v)
+	}
+	f.begin(t)
+
+	// An earlier run had done 5,000; they are no speed of this one.
+	f.progress.Got.Store(4000)
+	f.progress.Carried.Store(900)
+	f.progress.Rejected.Store(60)
+	f.progress.Vanished.Store(40)
+	w.look(start)
+	f.progress.Got.Add(1000)
+	v := w.look(start.Add(10 * time.Second))
+	if want := "fetching: 6,000 of 10,000, 40 s left, rate 31 of 50 free, operating 240 of 480 s (limiting)"; v.text() != want {
+		t.Errorf("got  %s\nwant %s", v.text(), want)
+	}
+	if v.Requests != 12 || v.Seconds != 10 {
+		t.Errorf("got %+v", v)
+	}
+
+	// A pause that has just begun counts, whatever the speed was.
+	f.gauge.Methods[1].ResetAt = start.Add(100 * time.Second)
+	if v := w.look(start.Add(10 * time.Second)); v.ETA != 90 {
+		t.Errorf("in a pause of 90 s: %v s left", v.ETA)
+	}
+}
+
+func TestProgressOfEachKind(t *testing.T) {
+	tests := []struct {
+		name           string
+		set            func(*program)
+		stdout, stderr int // lines after 65 s
+	}{
+		{"log", func(p *program) { p.progress = "log" }, 0, 2},
+		{"none", func(p *program) { p.progress = "none" }, 0, 0},
+		{"auto, no terminal", func(p *program) { p.progress = "auto" }, 0, 2},
+		{"auto, for machines", func(p *program) { p.progress, p.json = "auto", true }, 13, 0},
+		{"log, for machines", func(p *program) { p.progress, p.json = "log", true }, 13, 2},
+		{"log, of warnings only", func(p *program) { p.progress, p.logLevel = "log", "warn" }, 0, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var stdout, stderr bytes.Buffer
+				p := &program{lookup: noEnv, stdout: newOutput(&stdout), stderr: newScreen(&stderr), logLevel: "auto", logFormat: "text"}
+				test.set(p)
+				if err := p.setUp(); err != nil {
+					t.Fatal(err)
+				}
+				m := p.startMonitor(t.Context())
+				m.watch((&fakeRun{started: time.Now()}).watch())
+				<-time.After(65 * time.Second)
+				m.close()
+				if got := strings.Count(stdout.String(), "\n"); got != test.stdout {
+					t.Errorf("standard output: %d lines, want %d\n%s", got, test.stdout, &stdout)
+				}
+				if got := strings.Count(stderr.String(), "\n"); got != test.stderr {
+					t.Errorf("standard error: %d lines, want %d\n%s", got, test.stderr, &stderr)
+				}
+				for line := range strings.Lines(stdout.String()) {
+					var event struct{ Progress *view }
+					if err := json.Unmarshal([]byte(line), &event); err != nil || event.Progress == nil || event.Progress.Portal != "acme" {
+						t.Errorf("event %s: %v", line, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// lockedBuffer takes what bars and log lines write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestBars(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stderr lockedBuffer
+		p := &program{
+			lookup: func(name string) (string, bool) { return "1", name == "NO_COLOR" },
+			stdout: newOutput(&bytes.Buffer{}), stderr: newScreen(&stderr),
+			progress: "bar", logLevel: "warn", logFormat: "text",
+		}
+		if err := p.setUp(); err != nil {
+			t.Fatal(err)
+		}
+		f := &fakeRun{total: 400, started: time.Now()}
+		m := p.startMonitor(t.Context())
+		p.log.Warn("before the first bar")
+		m.watch(f.watch())
+		f.begin(t)
+		f.progress.Got.Store(100)
+		<-time.After(time.Second)
+		p.log.Warn("beside a bar")
+		<-time.After(time.Second)
+		f.progress.Got.Store(400)
+		p.log.Warn("at the last moment")
+		m.close()
+		p.log.Warn("after the bars")
+
+		got := stderr.String()
+		at := -1
+		for _, want := range []string{"before the first bar", " 25%", "fetching: 100 of 400", "beside a bar", "at the last moment", "100%", "after the bars"} {
+			next := strings.Index(got[at+1:], want)
+			if next < 0 {
+				t.Fatalf("no %q behind byte %d of:\n%q", want, at, got)
+			}
+			at += 1 + next
+		}
+		for _, line := range []string{"before the first bar", "beside a bar", "at the last moment", "after the bars"} {
+			if n := strings.Count(got, line); n != 1 {
+				t.Errorf("%q is there %d times", line, n)
+			}
+		}
+		if strings.Contains(got, "\x1b[3") {
+			t.Errorf("colours, although NO_COLOR is set:\n%q", got)
+		}
+	})
+}
+
+// A run that ends before anything was drawn must not hang.
+func TestBarsOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stderr lockedBuffer
+		b := startBars(newScreen(&stderr), false)
+		b.close()
+		if stderr.String() != "" {
+			t.Errorf("drawn: %q", stderr.String())
+		}
+	})
+}
+
+func TestLogForms(t *testing.T) {
+	var stderr bytes.Buffer
+	p := &program{lookup: noEnv, stdout: newOutput(&bytes.Buffer{}), stderr: newScreen(&stderr), progress: "none", logLevel: "debug", logFormat: "json"}
+	if err := p.setUp(); err != nil {
+		t.Fatal(err)
+	}
+	p.log.Debug("checkpoint", slog.Int("number", 3))
+	var line struct {
+		Level, Msg string
+		Number     int
+	}
+	if err := json.Unmarshal(stderr.Bytes(), &line); err != nil || line.Level != "DEBUG" || line.Msg != "checkpoint" || line.Number != 3 {
+		t.Errorf("got %s: %v", &stderr, err)
+	}
+}
