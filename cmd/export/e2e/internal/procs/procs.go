@@ -91,8 +91,10 @@ func (p *Process) Kill() {
 
 // Stop ends the child with SIGTERM, and with SIGKILL if that takes longer than
 // grace.
-func (p *Process) Stop(grace time.Duration) {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // the one error is that it has ended
+func (p *Process) Stop(grace time.Duration) { p.end(syscall.SIGTERM, grace) }
+
+func (p *Process) end(sig syscall.Signal, grace time.Duration) {
+	_ = p.cmd.Process.Signal(sig) // the one error is that it has ended
 	select {
 	case <-p.done:
 	case <-time.After(grace):
@@ -119,7 +121,8 @@ func (p *Process) Wait(t testing.TB, ctx context.Context) Exit {
 	select {
 	case <-p.done:
 	case <-ctx.Done():
-		p.Kill()
+		// A Go program says then where each of its goroutines is.
+		p.end(syscall.SIGQUIT, 5*time.Second)
 		t.Fatalf("wait for %s: %v; it said:\n%s", p.name, context.Cause(ctx), p.Stderr())
 	}
 	state := p.cmd.ProcessState
