@@ -14,6 +14,8 @@ import (
 // more is refused before anything is allocated for it.
 const (
 	maxFooter     = 64 << 20
+	maxColumns    = 1000
+	maxRowGroups  = 1 << 15   // the format's own limit
 	maxPage       = 256 << 20 // uncompressed
 	maxPageValues = 1 << 20
 )
@@ -46,10 +48,33 @@ func checkFooter(r io.ReaderAt, size int64) error {
 	if err := readFull(r, footer, size-8-n); err != nil {
 		return err
 	}
-	if used, err := walkThrift(footer, nil); err != nil {
+	var elements, groups int64
+	used, err := walkThrift(footer, func(path []int16, v int64) {
+		switch {
+		case len(path) == 1 && path[0] == 2:
+			elements = v
+		case len(path) == 1 && path[0] == 4:
+			groups = v
+		}
+	})
+	switch {
+	case err != nil:
 		return fmt.Errorf("%w: footer: %w", errCorrupt, err)
-	} else if int64(used) != n {
+	case int64(used) != n:
 		return fmt.Errorf("%w: footer: %d bytes too many", errCorrupt, n-int64(used))
+	case elements > 1+maxColumns || groups > maxRowGroups:
+		return fmt.Errorf("%w: footer: %d columns, %d row groups", errCorrupt, elements, groups)
+	}
+	return nil
+}
+
+// checkFlat makes sure that a schema is a root and its columns. Arrow's reader
+// allocates for as many children as a node says it has.
+func checkFlat(elements []format.SchemaElement) error {
+	for i, e := range elements {
+		if n := int(e.NumChildren.V); i == 0 && n != len(elements)-1 || i > 0 && n != 0 {
+			return fmt.Errorf("%w: column %q has %d parts", errCorrupt, e.Name, n)
+		}
 	}
 	return nil
 }

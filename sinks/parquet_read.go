@@ -85,13 +85,17 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 }
 
 // openParquet opens a file whose footer has been looked at.
-func openParquet(obj Object) (*parquet.File, error) {
+func openParquet(obj Object) (_ *parquet.File, err error) {
+	defer guard(&err)
 	if err := checkFooter(obj, obj.Size()); err != nil {
 		return nil, err
 	}
 	file, err := parquet.OpenFile(obj, obj.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	if err := checkFlat(file.Metadata().Schema); err != nil {
+		return nil, err
 	}
 	return file, nil
 }

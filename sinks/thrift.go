@@ -17,9 +17,9 @@ const maxThriftDepth = 16
 var errThrift = errors.New("broken Thrift struct")
 
 // walkThrift goes through the struct that data begins with and gives its
-// length. visit, if not nil, is called with each whole number in it and the
-// field numbers that lead there, counted from the outermost struct; numbers in
-// lists are left out.
+// length. visit, if not nil, is called with each whole number in it, and each
+// list's length, and the field numbers that lead there, counted from the
+// outermost struct; what is in lists is left out.
 func walkThrift(data []byte, visit func(path []int16, v int64)) (int, error) {
 	w := thriftWalker{data: data, visit: visit}
 	if err := w.structure(0); err != nil {
@@ -74,14 +74,14 @@ func (w *thriftWalker) structure(depth int) error {
 			id = int16(v)
 		}
 		w.path[depth] = id
-		if err := w.value(kind, depth, w.visit != nil); err != nil {
+		if err := w.value(kind, depth); err != nil {
 			return err
 		}
 	}
 }
 
 // value goes through one value. Of a bool field, the type is the value.
-func (w *thriftWalker) value(kind byte, depth int, tell bool) error {
+func (w *thriftWalker) value(kind byte, depth int) error {
 	switch kind {
 	case thriftTrue, thriftFalse:
 		return nil
@@ -90,7 +90,7 @@ func (w *thriftWalker) value(kind byte, depth int, tell bool) error {
 		return err
 	case thriftI16, thriftI32, thriftI64:
 		v, err := w.varint()
-		if err == nil && tell {
+		if err == nil && w.visit != nil {
 			w.visit(w.path[:depth+1], v)
 		}
 		return err
@@ -128,13 +128,16 @@ func (w *thriftWalker) list(depth int) error {
 		return fmt.Errorf("%w: a list of %d elements in %d bytes", errThrift, n, len(w.data)-w.at)
 	}
 	visit := w.visit
+	if visit != nil {
+		visit(w.path[:depth+1], int64(n))
+	}
 	w.visit = nil
 	defer func() { w.visit = visit }()
 	for range n {
 		if kind == thriftTrue || kind == thriftFalse {
 			err = w.skip(1)
 		} else {
-			err = w.value(kind, depth+1, false)
+			err = w.value(kind, depth+1)
 		}
 		if err != nil {
 			return err
