@@ -35,7 +35,6 @@ type memory struct {
 	effect func(name string) outcome
 
 	mu          sync.Mutex
-	holder      string
 	checkpoints map[int64]Checkpoint
 	segments    map[int64]Part[row]
 	history     map[SnapshotID][]row
