@@ -45,7 +45,7 @@ func TestRateToTheInstant(t *testing.T) {
 					ask(200)
 					ask(503)
 				}
-				<-time.After(time.Duration(test.burst) * test.step)
+				<-time.After(3 * time.Duration(test.burst) * test.step) // it falls to nothing, not below
 				for range test.burst {
 					ask(200)
 				}
@@ -200,6 +200,24 @@ func TestOperatingInFastMotion(t *testing.T) {
 		<-time.After(10 * time.Second)
 		if r := c.call("crm.item.payment.get", get); r.status != 200 || *r.Time.Operating != 0 {
 			t.Fatalf("ten seconds later: %s", r.raw)
+		}
+	})
+}
+
+// Calls of a batch follow one another by what they cost, failed ones too.
+func TestTimesOfCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := open(t, Options{Seed: 1, Payments: 10})
+		b := c.batch("a", "profile", "b", "crm.item.payment.get?id=99999", "c", "sale.payment.list?start=-1", "d", "profile")
+		start := float64(time.Now().Unix())
+		for key, want := range map[string][2]float64{"a": {0, 0.001}, "c": {0.051, 0.141}, "d": {0.141, 0.142}} {
+			got := b.Times[key]
+			if math.Abs(got.Start-start-want[0]) > 1e-6 || math.Abs(got.Finish-start-want[1]) > 1e-6 || math.Abs(got.Duration-(want[1]-want[0])) > 1e-6 {
+				t.Errorf("%s: %+v, want from %v to %v", key, got, want[0], want[1])
+			}
+		}
+		if len(b.Times) != 3 || math.Abs(b.Time.Duration-0.142) > 1e-6 {
+			t.Errorf("%d times, the batch's %+v", len(b.Times), b.Time)
 		}
 	})
 }

@@ -2,7 +2,9 @@ package bitrixtest
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -100,6 +102,21 @@ func TestRegets(t *testing.T) {
 	expect(4, "allowed")
 	if most := c.p.Stats().GetsMax; most != 2 {
 		t.Errorf("most gets since %d, want 2", most)
+	}
+}
+
+// brokenWriter is a connection that fails as the answer is written.
+type brokenWriter struct{ http.ResponseWriter }
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// An answer that could not be written has not arrived: another get is rightful.
+func TestGetWhoseAnswerCannotBeWritten(t *testing.T) {
+	c := open(t, Options{Seed: 1, Payments: 10})
+	get := fmt.Sprintf(`{"id":%d}`, c.p.ID(0))
+	c.p.ServeHTTP(brokenWriter{httptest.NewRecorder()}, newRequest(t, c.base+"crm.item.payment.get", "", get))
+	if r := c.call("crm.item.payment.get", get); r.status != 200 || c.p.Stats().GetsMax != 2 {
+		t.Errorf("%s, stats %+v", r.raw, c.p.Stats())
 	}
 }
 
