@@ -38,8 +38,8 @@ func TestLimitsDefaults(t *testing.T) {
 func TestShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clientOf(t, says(`{"result":1}`), Options{Limits: Limits{Rate: 2, Burst: 50, Share: 0.5}})
-		if g := c.Gauge(); g.Rate != 1 || g.Burst != 24 || g.Tokens != 24 {
-			t.Errorf("gauge %+v, want half of the rate and of the burst, less a token", g)
+		if g := c.Gauge(); g.Rate != 1 || g.Burst != 24.75 || g.Tokens != 24.75 {
+			t.Errorf("gauge %+v, want half of the rate and of the burst, less a quarter of a second", g)
 		}
 		if c.Concurrency() != 64 {
 			t.Errorf("concurrency %d", c.Concurrency())
@@ -129,7 +129,7 @@ func TestCeiling(t *testing.T) {
 // is not sent if its method was refused in the meantime.
 func TestGrantedButUsedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGovernor(Limits{Rate: 1, Burst: 2, Operating: 100 * time.Second, Window: 100 * time.Second}, quiet)
+		g := newGovernor(Limits{Rate: 1, Burst: 1, Operating: 100 * time.Second, Window: 100 * time.Second}, quiet)
 		defer g.close()
 		needs := []need{{"get", 1}}
 		first, _, err := g.acquire(t.Context(), needs)

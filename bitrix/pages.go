@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"time"
 )
 
@@ -119,11 +120,17 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 		}
 		return w.list.cut([]Result{r}, w.cursor), waited, nil
 	}
-	n := min(w.length, w.c.governor.sizes.limit(w.list.Method))
-	if left := w.counted - w.listed; w.counted >= 0 {
+	most := w.c.governor.sizes.limit(w.list.Method)
+	n := min(w.length, most)
+	if w.counted >= 0 {
 		// Pages behind the last one cost the portal as much as any. The one that
 		// is not full, if only because it is empty, is the end.
-		n = int(min(int64(n), max(0, left)/PageSize+1))
+		pages := int(min(max(0, w.counted-w.listed)/PageSize, math.MaxInt32)) + 1
+		n = min(n, pages)
+		// A few pages more now may save a whole request at the end.
+		if over := (pages - n) % most; over <= n/2 && n+over <= most {
+			n += over
+		}
 	}
 	results, waited, err := w.c.request(ctx, w.list.chain(w.cursor, n, count))
 	if err != nil {

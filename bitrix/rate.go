@@ -13,12 +13,13 @@ const (
 	// travelSpread is how much later than another one a request may arrive that
 	// was sent at the same time. The portal counts arrivals, the gate sends:
 	// requests that were sent a token apart may arrive closer together, by rate ×
-	// travelSpread tokens. So that many tokens of the burst are never spent. One
-	// token at 2/s is even half a second of spread, two handshakes' worth.
+	// travelSpread tokens. So much of the burst is never spent. It is more than
+	// the handshake of a new connection takes, and only a first request that
+	// needs one, after which all others need none, can be that late.
 	travelSpread = 250 * time.Millisecond
 	// slackShare bounds that slack to a part of the burst: it is time lost for
-	// good, once, at the start. For 125 requests at 2/s with a burst of 50, one
-	// token is 1.3 % of the least time.
+	// good, once, at the start. For 125 requests at 2/s with a burst of 50, half a
+	// token is 0.7 % of the least time.
 	slackShare = 0.1
 	// recoverySteps is how many requests bring the rate from nothing to the full
 	// one, by equal steps. Where someone else takes the other half, the rate
@@ -76,7 +77,7 @@ func (g *rateGate) room() float64 {
 	if g.slowed {
 		return 1
 	}
-	slack := min(max(1, g.full*travelSpread.Seconds()), max(1, g.burst*slackShare))
+	slack := min(g.full*travelSpread.Seconds(), max(1, g.burst*slackShare))
 	return max(1, g.burst-slack)
 }
 
