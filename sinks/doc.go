@@ -1,0 +1,104 @@
+// Package sinks keeps datasets in a bucket or a folder: Parquet files, the
+// manifests that say what they are, and the state of runs under way. It is the
+// storage side of the commit protocol that package pipeline describes.
+//
+// # Overview
+//
+// A [Store] keeps objects. [Folder] and [Bucket] are the two kinds, OpenStore
+// makes one of a URL. A [Dataset] is one portal's payments in a store; it is
+// the pipeline.Sink of a run, and reads, verifies and prunes what is there.
+//
+// # Layout
+//
+// For a job named payments and a portal named acme, relative to the store:
+//
+//	payments/portal=acme/payments.parquet                                  the current table, replaced whole
+//	payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet  a snapshot's table
+//	payments_changes/portal=acme/snapshot=20261122T020000Z/changes.parquet   what it changed; none if nothing
+//	payments_rejects/portal=acme/snapshot=20261122T020000Z/rejects.parquet   what it could not read; none if nothing
+//	_runs/payments/portal=acme/20261122T020000Z.json                       its manifest; without one it does not exist
+//	_state/payments/portal=acme/checkpoint-00000042.json                   how far the run is; the highest number counts
+//	_state/payments/portal=acme/segment-00000041.parquet                   rows read, and ids that are gone
+//	_state/payments/portal=acme/segment-00000041.rejects.parquet           rejects of that segment
+//	_state/payments/portal=acme/lease-00000043.json                        who is at work, and until when
+//	_state/payments/portal=acme/probe-…                                    a proof of conditional writes, gone in a moment
+//
+// What is below _state is private: it may look otherwise in the next version,
+// and only a checkpoint says which of it counts. Numbers are those of
+// checkpoints; they go on from snapshot to snapshot and are never used again,
+// which is what a runner that slept through is found out by.
+//
+// All files are sorted by id, each id once, all columns nullable, in row groups
+// of 122,880 rows (fewer where texts are large), with zstd, statistics and page
+// index, and say in their key-value metadata which program, schema version,
+// table and snapshot they are of. The same rows make the same bytes. A table
+// without rows is stored only as the current and the history table of a portal
+// that has no payments.
+//
+// # Guarantees
+//
+// A Bucket on s3://, gs:// or azblob:// shows an object when it is complete and
+// durable, and not before. Create excludes others if the server honours
+// If-None-Match (generation-match on Google); CheckConditional proves it, and
+// Begin does not go on without, unless Options.UnsafeNoFencing says so. Then
+// two runs at once can publish over each other, and nothing here prevents it.
+//
+// A Folder gives the same on a local disk: temporary file, sync, rename or
+// link, sync of the folder and of each folder newly made. Create excludes
+// others by link(2). On file systems without hard links it is O_EXCL, which
+// excludes others too, but has a hole: a crash between creation and sync leaves
+// an object that is empty or cut. It is then named by the error of the next
+// run, and can be deleted. A network mount keeps these promises as far as its
+// server does.
+//
+// Readers of the current table and of the files that a manifest names see the
+// snapshot before or the snapshot after. Before a file that could be a
+// successor's gets its name, the checkpoints are looked at once more; so a
+// runner that slept, on whatever machine, replaces nothing that others rely on,
+// but for the time between that look and the renaming of the object. Segments
+// and snapshots that are read are held against what checkpoint and manifest say
+// of them, so even that would be an error and not wrong data.
+//
+// # Death
+//
+// What is left if the process, the machine or the network dies, and what the
+// next run makes of it:
+//
+//	while a probe is there         nothing of meaning; swept when it is an hour old
+//	after the lease was created    the lease, until it ends; then it is taken over
+//	while a segment is written     a temporary file (Folder), an unfinished upload (Bucket), or an object
+//	                               that no checkpoint names: written again, or swept
+//	after Commit's create          the checkpoint counts; the next run goes on from it
+//	while a merge writes           files that no manifest names: written again, with the same bytes
+//	after the current table        readers see the new table; the next run copies it again
+//	after the manifest             the snapshot is published; the next run finds it there and says so
+//	while a sweep deletes          the rest, which the next sweep deletes
+//
+// A sweep deletes manifests before the files that they name, so that none is
+// ever left whose files are missing; what the manifests named is recognized by
+// its path later on. It deletes only what lies before the newest checkpoint and
+// has the name of something that this package made. Unfinished uploads are no
+// objects, and the business of the bucket's lifecycle rules.
+//
+// # Errors
+//
+// ErrUnavailable: the storage was away for longer than its patience.
+// pipeline.ErrFenced and *pipeline.HeldError: another runner is at work.
+// ErrNoFencing: the store does not keep two runs apart. An error that is
+// fs.ErrPermission: the credentials do not do. Objects that cannot be read as
+// what they should be are named. Parameters of URLs, where signatures stand,
+// are in no error.
+//
+// # Two Parquet libraries
+//
+// Files are written and merged by parquet-go. Arrow's reader, which shares no
+// code with it, reads them back after each merge, by the footer, and in Verify
+// altogether. Both believe the lengths that a file states; so footers, page
+// headers, checksums and codecs are gone through before either may, and panics
+// of either become errors.
+//
+// # Testing
+//
+// Package sinktest has the contract suite: run it against any server that
+// claims to be a store. It kills a run at each of its effects in turn.
+package sinks
