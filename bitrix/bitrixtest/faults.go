@@ -73,15 +73,15 @@ type Fault struct {
 func (f *Fault) validate() error {
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
-		return fmt.Errorf("Kind: %q: is none of %v", f.Kind, faultKinds)
+		return fmt.Errorf("kind: %q: is none of %v", f.Kind, faultKinds)
 	case f.Share < 0 || f.Share > 1:
-		return fmt.Errorf("Share: %v: must be from 0 to 1", f.Share)
+		return fmt.Errorf("share: %v: must be from 0 to 1", f.Share)
 	case f.Kind != FaultCommand && (f.Places != nil || f.IDs != nil):
-		return fmt.Errorf("Places and IDs: are for a Kind of %s only", FaultCommand)
+		return fmt.Errorf("places and ids: are for a Kind of %s only", FaultCommand)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
-		return fmt.Errorf("Status: %d: must be 200 to 599", f.Status)
+		return fmt.Errorf("status: %d: must be 200 to 599", f.Status)
 	case f.Every < 0 || f.Times < 0 || f.Delay < 0:
-		return fmt.Errorf("Every, Times and Delay: must not be negative")
+		return fmt.Errorf("every, times and delay: must not be negative")
 	}
 	return nil
 }

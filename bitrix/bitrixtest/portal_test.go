@@ -207,11 +207,11 @@ func TestNewRefusesInvalidOptions(t *testing.T) {
 		{"not in batch", Options{NotInBatch: []string{"no.such"}}, `NotInBatch: "no.such"`},
 		{"share", Options{Refuse: 1.5}, "Refuse: 1.5"},
 		{"moved", Options{MovedTo: "/x"}, `MovedTo: "/x"`},
-		{"fault kind", Options{Faults: []Fault{{Kind: "bang"}}}, `Faults[0]: Kind: "bang"`},
-		{"fault ids", Options{Faults: []Fault{{Kind: FaultReset, IDs: []int64{1}}}}, "Faults[0]: Places and IDs"},
-		{"fault share", Options{Faults: []Fault{{Kind: FaultReset, Share: 2}}}, "Faults[0]: Share: 2"},
-		{"fault status", Options{Faults: []Fault{{Kind: FaultHTML, Status: 99}}}, "Faults[0]: Status: 99"},
-		{"fault times", Options{Faults: []Fault{{}, {Kind: FaultHTML, Times: -1}}}, "Faults[1]: Every, Times and Delay"},
+		{"fault kind", Options{Faults: []Fault{{Kind: "bang"}}}, `Faults[0]: kind: "bang"`},
+		{"fault ids", Options{Faults: []Fault{{Kind: FaultReset, IDs: []int64{1}}}}, "Faults[0]: places and ids"},
+		{"fault share", Options{Faults: []Fault{{Kind: FaultReset, Share: 2}}}, "Faults[0]: share: 2"},
+		{"fault status", Options{Faults: []Fault{{Kind: FaultHTML, Status: 99}}}, "Faults[0]: status: 99"},
+		{"fault times", Options{Faults: []Fault{{}, {Kind: FaultHTML, Times: -1}}}, "Faults[1]: every, times and delay"},
 		{"two", Options{Payments: -1, Offset: 1e15}, "Offset:"},
 	}
 	for _, test := range tests {

@@ -70,7 +70,7 @@ func (root *value) assign(name string, v value) {
 // plainName replaces the characters that a PHP variable's name cannot have. A
 // bracket that opens and never closes, at open, is one of them.
 func plainName(name string, open int) string {
-	if open == 0 && name[0] != '[' && strings.IndexAny(name, " .") < 0 {
+	if open == 0 && name[0] != '[' && !strings.ContainsAny(name, " .") {
 		return name
 	}
 	b := []byte(name)
