@@ -32,8 +32,8 @@ const (
 	capWindows = 6
 )
 
-// account is the operating budget of one method, or of `batch`. All its
-// instants are on our clock. It is not safe for concurrent use; budgets is.
+// account is the operating budget of one method, or of `batch`. It is not safe
+// for concurrent use; budgets is.
 //
 // What the portal tells is always a request behind: a report holds what was
 // booked before the request that carries it started, and perhaps some of what
@@ -45,12 +45,13 @@ const (
 // higher one decides, and nothing is counted twice in either.
 type account struct {
 	budget, window time.Duration
+	clock          *clock // shared by the portal's accounts
 
 	seen     bool    // an answer came
 	counted  bool    // an answer had a counter
 	reported float64 // seconds
 	asOf     time.Time
-	reset    time.Time // when the oldest basket falls out; zero: not told
+	reset    time.Time // when the oldest basket falls out, on the portal's clock; zero: not told
 	cap      float64   // the limit that refusals have taught
 	capUntil time.Time // and until when it holds
 
@@ -63,11 +64,11 @@ type account struct {
 	probedAt time.Time
 }
 
-// charge is what own requests have cost, in seconds. It was booked by the
-// portal between since and at.
+// charge is what own requests have cost, in seconds. It ended at our at, and
+// was booked by the portal at its own booked; of several requests, the last.
 type charge struct {
-	since, at time.Time
-	cost      float64
+	at, booked time.Time
+	cost       float64
 }
 
 func (a *account) basket() time.Duration { return a.window / baskets }
@@ -118,12 +119,12 @@ func (a *account) used(now time.Time) float64 {
 	var own, fallen, after float64
 	for _, c := range a.history {
 		own += c.cost
-		if c.at.Before(edge) {
+		if c.booked.Before(edge) {
 			fallen += c.cost
 		}
 	}
 	for _, c := range a.recent {
-		if !c.at.Before(edge) {
+		if !c.booked.Before(edge) {
 			after += c.cost
 		}
 	}
@@ -141,10 +142,13 @@ func (a *account) used(now time.Time) float64 {
 	return reported + after + a.flight()
 }
 
-// edge is the instant before which everything booked has fallen out since the
-// last report: zero while the announced reset has not come.
+// resets is when the announced reset has come for sure, on our clock.
+func (a *account) resets() time.Time { return a.clock.ours(a.reset).Add(a.guard()) }
+
+// edge is the instant of the portal's clock before which everything booked has
+// fallen out since the last report: zero while the announced reset has not come.
 func (a *account) edge(now time.Time) time.Time {
-	from := a.reset.Add(a.guard())
+	from := a.resets()
 	if a.reset.IsZero() || now.Before(from) {
 		return time.Time{}
 	}
@@ -165,7 +169,7 @@ func (a *account) drop(out func(charge) bool) {
 // boundary is the newest instant up to now at which a basket fell out, or may
 // have fallen out, since the last report (zero: none), and the next one.
 func (a *account) boundary(now time.Time) (last, next time.Time) {
-	from := a.reset.Add(a.guard())
+	from := a.resets()
 	if a.reset.IsZero() {
 		// Nothing was announced: each tenth of the window is as good as any.
 		from = a.asOf.Add(a.basket())
@@ -234,8 +238,8 @@ func (a *account) start(now time.Time, s *stake, probe bool) {
 }
 
 // end notes that a request is over that did cost as much, for n commands; 0 if
-// it is not known for how many.
-func (a *account) end(now time.Time, s *stake, cost float64, n int) {
+// it is not known for how many. booked is when, on the portal's clock.
+func (a *account) end(now, booked time.Time, s *stake, cost float64, n int) {
 	if i := slices.Index(a.flying, s); i >= 0 {
 		a.flying = slices.Delete(a.flying, i, i+1)
 	}
@@ -247,14 +251,15 @@ func (a *account) end(now time.Time, s *stake, cost float64, n int) {
 		}
 	}
 	if cost > 0 {
-		a.recent = append(a.recent, charge{now, now, cost})
+		a.recent = append(a.recent, charge{now, booked, cost})
 		if !a.counted {
 			a.settle(now)
 		}
 	}
 }
 
-// report takes over a counter of an answer to a request that was sent at sent.
+// report takes over a counter of an answer to a request that was sent at sent,
+// and when the oldest basket falls out, on the portal's clock.
 func (a *account) report(used float64, reset, sent time.Time) {
 	a.counted = true
 	if sent.Before(a.asOf) {
@@ -264,7 +269,7 @@ func (a *account) report(used float64, reset, sent time.Time) {
 	a.settle(sent)
 	if !reset.IsZero() {
 		// What fell out with earlier baskets is not in the report.
-		a.drop(func(c charge) bool { return c.at.Before(reset.Add(-a.window)) })
+		a.drop(func(c charge) bool { return c.booked.Before(reset.Add(-a.window)) })
 	}
 }
 
@@ -276,14 +281,25 @@ func (a *account) settle(asOf time.Time) {
 	n := 0
 	for ; n < len(a.recent) && !a.recent[n].at.After(asOf); n++ {
 		c := a.recent[n]
-		if last := len(a.history) - 1; last >= 0 && c.at.Sub(a.history[last].since) < time.Duration(float64(a.basket())*historyGrain) {
-			a.history[last].at = c.at
-			a.history[last].cost += c.cost
+		if last := len(a.history) - 1; last >= 0 && a.grain(c) == a.grain(a.history[last]) {
+			c.cost += a.history[last].cost
+			a.history[last] = c
 		} else {
 			a.history = append(a.history, c)
 		}
 	}
 	a.recent = append(a.recent[:0], a.recent[n:]...)
+}
+
+// grain numbers the part of a basket that a charge was booked in. The baskets'
+// edges, as far as they are known, are grains' edges too.
+func (a *account) grain(c charge) int64 {
+	width := time.Duration(float64(a.basket()) * historyGrain)
+	phase := time.Duration(0)
+	if !a.reset.IsZero() {
+		phase = time.Duration(a.reset.UnixNano() % int64(a.basket()))
+	}
+	return (c.booked.UnixNano() - int64(phase)) / int64(width)
 }
 
 // exhausted notes that the portal refused the method at now: whatever the books
@@ -296,7 +312,7 @@ func (a *account) exhausted(now time.Time) bool {
 	own, budget := a.used(now)-a.flight(), a.budget.Seconds()
 	if a.counted {
 		a.blocked = now.Add(a.basket())
-		if reset := a.reset.Add(a.guard()); !a.reset.IsZero() && reset.After(now) {
+		if reset := a.resets(); !a.reset.IsZero() && reset.After(now) {
 			a.blocked = reset
 		} else {
 			a.reset = time.Time{}

@@ -38,6 +38,9 @@ type ticket struct {
 	needs  []need
 	stakes []*stake
 	sent   time.Time
+	// When the portal started and finished, on its clock, as far as its answer
+	// tells; else zero.
+	start, finish time.Time
 }
 
 // acquire waits until a request with these needs may be sent, and says how long
@@ -66,12 +69,12 @@ func (g *governor) try(ctx context.Context, needs []need) (*ticket, error) {
 	select {
 	case g.slots <- struct{}{}:
 	case <-ctx.Done():
-		g.budgets.end(stakes, time.Time{}, nil)
+		g.budgets.end(&ticket{stakes: stakes}, nil)
 		return nil, context.Cause(ctx)
 	}
 	if err := g.rate.wait(ctx); err != nil {
 		<-g.slots
-		g.budgets.end(stakes, time.Time{}, nil)
+		g.budgets.end(&ticket{stakes: stakes}, nil)
 		return nil, err
 	}
 	if !g.budgets.hold(stakes) {
@@ -80,7 +83,7 @@ func (g *governor) try(ctx context.Context, needs []need) (*ticket, error) {
 		return nil, nil
 	}
 	g.flying.Add(1)
-	return &ticket{needs, stakes, time.Now()}, nil
+	return &ticket{needs: needs, stakes: stakes, sent: time.Now()}, nil
 }
 
 // leave makes room for the next request: the answer is there, or will not come.
@@ -91,7 +94,7 @@ func (g *governor) leave(*ticket) {
 
 // settle books what the request has cost; see budgets.end.
 func (g *governor) settle(t *ticket, told map[string]spent) {
-	g.budgets.end(t.stakes, t.sent, told)
+	g.budgets.end(t, told)
 }
 
 // What a client may be waiting for; see Gauge.Binding.

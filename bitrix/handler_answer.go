@@ -81,9 +81,13 @@ func (x *exchange) unreadable(a *answer, err error, secret Secret) *Error {
 // feedBack tells the governor what a good answer says about cost and counters.
 func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	g.answered.Store(a.received.UnixNano())
+	a.ticket.start, a.ticket.finish = unixTime(a.wire.time.start), unixTime(a.wire.time.finish)
+	if t := a.ticket; t.start.IsZero() && t.finish.IsZero() && !a.date.IsZero() {
+		t.start, t.finish = a.date.Add(time.Second), a.date // it is cut to the second
+	}
 	wall := a.received.Sub(a.ticket.sent).Seconds()
 	if x.keys == nil {
-		s := x.figures(a.wire.time, a)
+		s := spentOn(a.wire.time)
 		s.done = 1
 		if s.known == 0 {
 			s.known, s.cost = 1, wall // with the way there and back: not too little
@@ -92,7 +96,7 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 		return
 	}
 	told := map[string]spent{}
-	outer := x.figures(a.wire.time, a)
+	outer := spentOn(a.wire.time)
 	unanswered, tooMany := 0, false
 	for i, c := range a.wire.commands {
 		s := told[x.methods[i]]
@@ -101,7 +105,7 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 			r, _ := ruleFor(c.err.code, inCommand, a.status)
 			class = r.class
 		}
-		switch one := x.figures(c.time, a); {
+		switch one := spentOn(c.time); {
 		case class == WaitBudget:
 			s.refused = true
 			count.overBudget.Add(1)
@@ -154,8 +158,8 @@ func (s *spent) add(one spent) {
 	}
 }
 
-// figures reads one `time`.
-func (x *exchange) figures(t wireTime, a *answer) spent {
+// spentOn reads one `time`.
+func spentOn(t wireTime) spent {
 	var s spent
 	if cost := t.cost(); !math.IsNaN(cost) {
 		s.cost, s.known = cost, 1
@@ -163,34 +167,14 @@ func (x *exchange) figures(t wireTime, a *answer) spent {
 	if t.operating >= 0 { // not NaN
 		s.counted, s.operating = true, t.operating
 	}
-	if t.resetAt > 0 {
-		s.reset = ourTime(t.resetAt, a)
-	}
+	s.reset = unixTime(t.resetAt)
 	return s
 }
 
-// ourTime turns an instant of the portal's clock into one of ours. The answer
-// tells what that clock showed when the portal started, which was after we had
-// sent, and when it finished, which was before we had received. The way from
-// either makes the result late, never early; the shorter way is not known to be
-// the better one, since not all portals' figures hold together.
-func ourTime(portal float64, a *answer) time.Time {
-	t := a.wire.time
-	ahead := math.Inf(1)
-	if t.finish > 0 { // not NaN
-		ahead = t.finish - unixSeconds(a.received)
+// unixTime makes an instant of seconds since 1970, zero of NaN and the like.
+func unixTime(seconds float64) time.Time {
+	if !(seconds > 0 && seconds < 1e11) {
+		return time.Time{}
 	}
-	if t.start > 0 {
-		ahead = min(ahead, t.start-unixSeconds(a.ticket.sent))
-	}
-	if math.IsInf(ahead, 1) {
-		ahead = 0
-		if !a.date.IsZero() {
-			ahead = unixSeconds(a.date) - unixSeconds(a.received)
-		}
-	}
-	return a.received.Add(time.Duration((portal - ahead - unixSeconds(a.received)) * float64(time.Second)))
+	return time.UnixMicro(int64(seconds * 1e6))
 }
-
-// unixSeconds is exact to a quarter of a microsecond.
-func unixSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }

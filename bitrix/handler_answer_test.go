@@ -3,6 +3,7 @@ package bitrix
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,35 +93,30 @@ func TestFiguresReachTheGovernor(t *testing.T) {
 	})
 }
 
-// TestPortalClock: instants of the portal's clock become ours, never early.
-func TestPortalClock(t *testing.T) {
-	ours := time.Unix(1_000_000, 0)
-	sent, received := ours, ours.Add(3*time.Second)
-	at := func(start, finish float64, date time.Time) *answer {
-		tm := noTime
-		if start != 0 {
-			tm.start = start
-		}
-		if finish != 0 {
-			tm.finish = finish
-		}
-		return &answer{wire: wireAnswer{time: tm}, ticket: &ticket{sent: sent}, received: received, date: date}
-	}
+// TestInstantsOfAnswers: what an answer tells about the portal's clock.
+func TestInstantsOfAnswers(t *testing.T) {
+	date := time.Unix(2_000_000, 0)
 	for _, tt := range []struct {
-		name string
-		a    *answer
-		want time.Duration // after ours, for an instant 100 s after theirs; theirs is 2,000,000
+		name          string
+		start, finish float64
+		date          time.Time
+		wantStart     time.Time
+		wantFinish    time.Time
 	}{
-		{"both, with the way there and back", at(2_000_000.25, 2_000_002.5, time.Time{}), 100*time.Second + 500*time.Millisecond},
-		{"a finish that cannot be", at(2_000_000.25, 2_000_009, time.Time{}), 99*time.Second + 750*time.Millisecond},
-		{"only a finish", at(0, 2_000_003, time.Time{}), 100 * time.Second},
-		{"only a start", at(2_000_000, 0, time.Time{}), 100 * time.Second},
-		{"only the header's date", at(0, 0, time.Unix(2_000_002, 0)), 101 * time.Second},
-		{"nothing", at(0, 0, time.Time{}), 1_000_100 * time.Second},
+		{"both", 1_999_999.5, 2_000_000.25, date, date.Add(-time.Second / 2), date.Add(time.Second / 4)},
+		{"only a finish", math.NaN(), 2_000_000.25, date, time.Time{}, date.Add(time.Second / 4)},
+		{"only the header's date, which is cut", math.NaN(), math.NaN(), date, date.Add(time.Second), date},
+		{"nonsense", -5, 1e300, time.Time{}, time.Time{}, time.Time{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := ourTime(2_000_100, tt.a).Sub(ours); got.Round(time.Microsecond) != tt.want {
-				t.Errorf("got %v after, want %v", got, tt.want)
+			g := newGovernor(Limits{}, quiet)
+			defer g.close()
+			x := &exchange{method: "a.b", where: inCall}
+			a := &answer{ticket: &ticket{}, date: tt.date, wire: wireAnswer{time: noTime}}
+			a.wire.time.start, a.wire.time.finish = tt.start, tt.finish
+			x.feedBack(g, a, &counters{})
+			if got := a.ticket; !got.start.Equal(tt.wantStart) || !got.finish.Equal(tt.wantFinish) {
+				t.Errorf("from %v to %v, want %v to %v", got.start, got.finish, tt.wantStart, tt.wantFinish)
 			}
 		})
 	}

@@ -27,6 +27,7 @@ type budgets struct {
 
 	mu       sync.Mutex
 	accounts map[string]*account
+	clock    clock
 	queue    []*applicant
 	timer    *time.Timer
 	waited   stopwatch
@@ -69,7 +70,7 @@ func newBudgets(budget, window time.Duration, log *slog.Logger) *budgets {
 func (b *budgets) account(method string) *account {
 	a := b.accounts[method]
 	if a == nil {
-		a = &account{budget: b.budget, window: b.window}
+		a = &account{budget: b.budget, window: b.window, clock: &b.clock}
 		b.accounts[method] = a
 	}
 	return a
@@ -115,7 +116,7 @@ func (b *budgets) take(ctx context.Context, needs []need) ([]*stake, error) {
 	defer b.mu.Unlock()
 	if p.granted {
 		for _, s := range p.stakes {
-			s.account.end(time.Now(), s, 0, 0)
+			s.account.end(time.Now(), time.Time{}, s, 0, 0)
 		}
 	} else {
 		b.queue = slices.DeleteFunc(b.queue, func(q *applicant) bool { return q == p })
@@ -207,7 +208,7 @@ func (b *budgets) hold(stakes []*stake) bool {
 	for _, s := range stakes {
 		if s.account.overdrawn(now) {
 			for _, s := range stakes {
-				s.account.end(now, s, 0, 0)
+				s.account.end(now, time.Time{}, s, 0, 0)
 			}
 			b.admit()
 			return false
@@ -223,7 +224,7 @@ type spent struct {
 	cost      float64   // seconds
 	counted   bool      // there was a counter
 	operating float64   // and this is it
-	reset     time.Time // on our clock; zero: not told
+	reset     time.Time // on the portal's clock; zero: not told
 	refused   bool      // some of its commands, for want of budget
 }
 
@@ -238,21 +239,29 @@ func (s spent) total(estimate float64) float64 {
 	return 0
 }
 
-// end gives back what take gave, along with what the answer to the request,
-// sent at sent, told. A method that told does not have is taken to have cost
-// what was estimated; with told nil the portal did nothing at all.
-func (b *budgets) end(stakes []*stake, sent time.Time, told map[string]spent) {
+// end gives back what take gave, along with what the answer to its request
+// told. A method that told does not have is taken to have cost what was
+// estimated; with told nil the portal did nothing at all.
+func (b *budgets) end(r *ticket, told map[string]spent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	for _, s := range stakes {
+	b.clock.observe(r.sent, r.start, r.finish, now)
+	booked := r.finish
+	if r.start.After(booked) {
+		booked = r.start
+	}
+	if booked.IsZero() {
+		booked = b.clock.theirs(now)
+	}
+	for _, s := range r.stakes {
 		t, ok := told[s.method]
 		if !ok {
 			cost := 0.0
 			if told != nil {
 				cost = s.estimate()
 			}
-			s.account.end(now, s, cost, 0)
+			s.account.end(now, booked, s, cost, 0)
 			continue
 		}
 		if t.done > 0 {
@@ -262,12 +271,12 @@ func (b *budgets) end(stakes []*stake, sent time.Time, told map[string]spent) {
 			}
 		}
 		if t.counted {
-			s.account.report(t.operating, t.reset, sent)
+			s.account.report(t.operating, t.reset, r.sent)
 			if !t.refused {
 				s.account.cap = max(s.account.cap, t.operating) // so much is allowed
 			}
 		}
-		s.account.end(now, s, t.total(s.estimate()), t.done)
+		s.account.end(now, booked, s, t.total(s.estimate()), t.done)
 		if t.refused && s.account.exhausted(now) {
 			b.log.Info("the portal refuses a method for want of operating budget", "method", s.method, "until", s.account.blocked.UTC())
 		}
@@ -299,7 +308,10 @@ func (b *budgets) state() (methods []MethodGauge, queued int) {
 	defer b.mu.Unlock()
 	now := time.Now()
 	for method, a := range b.accounts {
-		g := MethodGauge{Method: method, Budget: a.budget, ResetAt: a.reset, Blocked: now.Before(a.blocked)}
+		g := MethodGauge{Method: method, Budget: a.budget, Blocked: now.Before(a.blocked)}
+		if !a.reset.IsZero() {
+			g.ResetAt = b.clock.ours(a.reset)
+		}
 		g.Counted, g.Cost = a.counted, seconds(a.mean)
 		if a.counted {
 			g.Used = seconds(a.used(now))

@@ -107,6 +107,7 @@ func (r budgetRun) do(t *testing.T) (took time.Duration, refused int) {
 					return
 				}
 				after(r.travel)
+				ticket.start = time.Now()
 				used, reset := b.used(payer)
 				done, sum := 0, 0.0
 				for range n {
@@ -121,12 +122,13 @@ func (r budgetRun) do(t *testing.T) (took time.Duration, refused int) {
 					used, reset = b.used(payer)
 				}
 				b.add(payer, sum)
+				ticket.finish = time.Now()
 				after(r.travel)
 				g.leave(ticket)
 				s := spent{done: done, known: done, cost: sum, refused: done < n}
 				outer := spent{done: 1, known: 1, cost: sum}
 				if !r.silent {
-					s.counted, s.operating, s.reset = true, used, reset.Add(r.travel)
+					s.counted, s.operating, s.reset = true, used, reset
 					outer.counted = true
 					if r.batch {
 						outer.operating, outer.reset = used, reset
@@ -233,14 +235,14 @@ func (b budgetCase) waits(needs ...need) {
 	ctx, cancel := context.WithTimeout(b.t.Context(), time.Nanosecond)
 	defer cancel()
 	if s, err := b.take(ctx, needs); err == nil {
-		b.end(s, time.Now(), nil)
+		b.end(&ticket{stakes: s}, nil)
 		b.t.Fatalf("%v does not wait", needs)
 	}
 }
 
 // finish ends a request that was begun now, with one method's figures.
 func (b budgetCase) finish(s []*stake, method string, sp spent) {
-	b.end(s, time.Now(), map[string]spent{method: sp})
+	b.end(&ticket{stakes: s, sent: time.Now()}, map[string]spent{method: sp})
 }
 
 func counted(n int, cost, operating float64, reset time.Time) spent {
