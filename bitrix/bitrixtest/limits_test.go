@@ -298,8 +298,10 @@ func TestRateBySource(t *testing.T) {
 	for n := range 3 * manySources {
 		source := fmt.Sprint(n)
 		now = now.Add(time.Second)
-		if !l.take(source, now, time.Second, 2*time.Second) || !l.take(source, now, time.Second, 2*time.Second) || l.take(source, now, time.Second, 2*time.Second) {
-			t.Fatalf("source %d: want two of three", n)
+		for request, want := range []bool{true, true, false} {
+			if got := l.take(source, now, time.Second, 2*time.Second); got != want {
+				t.Fatalf("source %d, request %d: taken %v, want %v", n, request, got, want)
+			}
 		}
 	}
 	if len(l.sources) > manySources+1 {
