@@ -200,12 +200,12 @@ func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) 
 
 // tellDemoGoesOn tells what to do next.
 func tellDemoGoesOn(w io.Writer, m *pipeline.Manifest) error {
-	table := duckPath(demoFolder, currentTable(m))
+	table := currentTable(m.Dataset, m.Portal)
 	_, err := fmt.Fprintf(w, `
 go on with:
   b24export demo       # some payments change, and an incremental run finds them
   b24export cat %s
   duckdb -c %s
-`, shellWord(objectPath(demoFolder, currentTable(m))), shellWord(queryTotals(table)))
+`, shellWord(objectPath(demoFolder, table)), shellWord(queryTotals(duckPath(demoFolder, table))))
 	return err
 }

@@ -159,17 +159,16 @@ func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.Run
 		}
 	}
 	var all []jobs.Outcome
+	var unshown error // a job is not left undone because another's outcome cannot be printed
 	for _, job := range loaded {
 		outcomes := p.runJob(ctx, job, opts)
-		if err := p.show(job, outcomes); err != nil {
-			return err
-		}
+		unshown = errors.Join(unshown, p.show(job, outcomes))
 		all = append(all, outcomes...)
 	}
 	if code := jobs.Gravest(all); code != jobs.ExitComplete {
 		return exitCode(code)
 	}
-	return nil
+	return unshown
 }
 
 // runJob runs a job and shows its progress meanwhile.
@@ -177,14 +176,7 @@ func (p *program) runJob(ctx context.Context, job loadedJob, opts jobs.RunOption
 	m := p.startMonitor(ctx)
 	defer m.close()
 	opts.Watch = m.watch
-	outcomes := jobs.Run(ctx, job.spec, &opts)
-	for i := range outcomes {
-		// Without a cause of its own, a context only says that it ended.
-		if err := outcomes[i].Err; errors.Is(err, context.Canceled) && !errors.Is(err, errInterrupted) && ctx.Err() != nil {
-			outcomes[i].Err = fmt.Errorf("%w (%w)", errInterrupted, err)
-		}
-	}
-	return outcomes
+	return jobs.Run(ctx, job.spec, &opts)
 }
 
 // show tells what became of a job: results on standard output, errors on

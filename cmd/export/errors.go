@@ -85,7 +85,7 @@ func (p *program) complain(err error, code int) {
 			Exit  int    `json:"exit"`
 			Error string `json:"error"`
 			Hint  string `json:"hint,omitempty"`
-		}{code, hideSecrets(errorText(err)), hideSecrets(hint)}
+		}{code, hideSecrets(err.Error()), hideSecrets(hint)}
 		p.stdout.line(line) // what is wrong with standard output shows in Flush
 	}
 	p.stderr.say(err, hint)
@@ -94,7 +94,7 @@ func (p *program) complain(err error, code int) {
 // say prints an error and, if there is one, what to do about it.
 func (s *screen) say(err error, hint string) {
 	var b strings.Builder
-	lines := strings.Split(errorText(err), "\n")
+	lines := strings.Split(err.Error(), "\n")
 	fmt.Fprintf(&b, "b24export: %s\n", lines[0])
 	for _, line := range lines[1:] {
 		fmt.Fprintf(&b, "           %s\n", line)
@@ -103,11 +103,6 @@ func (s *screen) say(err error, hint string) {
 		fmt.Fprintf(&b, "hint: %s\n", hint)
 	}
 	s.Write([]byte(hideSecrets(b.String())))
-}
-
-// errorText is err as a person should read it.
-func errorText(err error) string {
-	return strings.TrimSpace(err.Error())
 }
 
 // webhookSecret finds the secret part of a webhook's address, wherever in a

@@ -5,7 +5,7 @@ import (
 )
 
 // setUp makes the logger that the flags ask for. It runs before each command.
-func (p *program) setUp() error {
+func (p *program) setUp() {
 	level := slog.LevelInfo
 	switch p.logLevel {
 	case "debug":
@@ -26,7 +26,6 @@ func (p *program) setUp() error {
 	} else {
 		p.log = slog.New(slog.NewTextHandler(p.stderr, opts))
 	}
-	return nil
 }
 
 // progressKind is the kind of progress that the flags and standard error ask

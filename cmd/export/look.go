@@ -14,18 +14,19 @@ import (
 // writeNextSteps tells how to look at what a job has published.
 func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
 	var first *pipeline.Manifest
-	var rejected int64
+	var published, rejected int64
 	for i := range outcomes {
 		if m := outcomes[i].Summary.Manifest; m != nil {
 			if first == nil {
 				first = m
 			}
+			published++
 			rejected += m.Ledger.Rejected
 		}
 	}
 	sink := job.spec.Sink.URL
-	table := objectPath(sink, currentTable(first))
-	source := shellWord(table)
+	table := currentTable(first.Dataset, first.Portal)
+	source := shellWord(objectPath(sink, table))
 	if job.file != "" {
 		source = shellWord(job.file)
 		if len(job.spec.Portals) > 1 {
@@ -38,19 +39,28 @@ func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
 	if rejected > 0 && job.file != "" {
 		fmt.Fprintf(&b, "  b24export cat %s --rejects\n", source)
 	}
-	fmt.Fprintf(&b, "  duckdb -c %s\n", shellWord(queryTotals(duckPath(sink, currentTable(first)))))
+	query := queryTotals(duckPath(sink, table))
+	if published > 1 {
+		query = queryAllTotals(duckPath(sink, currentTable(first.Dataset, "*")))
+	}
+	fmt.Fprintf(&b, "  duckdb -c %s\n", shellWord(query))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// currentTable is where a snapshot's dataset has its current table.
-func currentTable(m *pipeline.Manifest) string {
-	return m.Dataset + "/portal=" + m.Portal + "/" + m.Dataset + ".parquet"
+// currentTable is where a dataset has the current table of a portal.
+func currentTable(dataset, portal string) string {
+	return dataset + "/portal=" + portal + "/" + dataset + ".parquet"
 }
 
 // queryTotals is a first question to a table of payments.
 func queryTotals(path string) string {
 	return fmt.Sprintf("SELECT currency, count(*) AS payments, sum(sum) AS total FROM %s GROUP BY ALL ORDER BY total DESC", sqlText(path))
+}
+
+// queryAllTotals is the same question to the tables of several portals.
+func queryAllTotals(paths string) string {
+	return fmt.Sprintf("SELECT portal, currency, count(*) AS payments, sum(sum) AS total FROM read_parquet(%s, hive_partitioning = true) GROUP BY ALL ORDER BY ALL", sqlText(paths))
 }
 
 // objectPath is an object of a sink as cat takes it.

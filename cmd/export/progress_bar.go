@@ -6,19 +6,32 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"b24export/pipeline"
 )
 
 // barEvery is how often bars are brought up to date: often enough to look
 // alive.
 const barEvery = 200 * time.Millisecond
 
-// bars are one progress bar a portal on standard error. update and close belong
-// to one goroutine at a time.
+// bars are progress bars on standard error, one for each portal under way, so
+// that their number stays that of the portals done at a time. update and close
+// belong to one goroutine at a time.
 type bars struct {
 	screen   *screen
 	writer   progress.Writer
 	rendered chan struct{} // closed when Render has returned
-	trackers map[string]*progress.Tracker
+	all      []*bar
+	// of has each portal's bar; nil once it has become another portal's.
+	of map[string]*bar
+}
+
+// bar is one line.
+type bar struct {
+	*progress.Tracker
+	portal string
+	text   string
+	done   bool
 }
 
 // startBars begins to draw. From the first update until close, what is written
@@ -28,7 +41,7 @@ func startBars(s *screen, plain bool) *bars {
 		screen:   s,
 		writer:   progress.NewWriter(),
 		rendered: make(chan struct{}),
-		trackers: make(map[string]*progress.Tracker),
+		of:       make(map[string]*bar),
 	}
 	style := progress.StyleBlocks
 	style.Options.PercentFormat = "%3.0f%%"
@@ -59,19 +72,40 @@ func (b *bars) above(lines string) {
 	}
 }
 
-// update shows a view. A tracker is never marked as done: the library would
-// then take its bar away.
+// update shows a view.
 func (b *bars) update(v view) {
-	t := b.trackers[v.Portal]
-	if t == nil {
-		t = &progress.Tracker{Message: v.Portal, AutoStopDisabled: true}
-		b.trackers[v.Portal] = t
-		b.writer.AppendTracker(t)
-		b.screen.setAbove(b.above)
+	line, seen := b.of[v.Portal]
+	switch {
+	case !seen:
+		line = b.take()
+		line.portal = v.Portal
+		b.of[v.Portal] = line
+	case line == nil:
+		return
 	}
-	t.UpdateMessage(v.Portal + "  " + v.text())
-	t.UpdateTotal(v.Total)
-	t.SetValue(min(v.Done, v.Total))
+	line.text = v.Portal + "  " + v.text()
+	line.done = v.Phase == pipeline.PhaseDone.String()
+	line.UpdateMessage(line.text)
+	line.UpdateTotal(v.Total)
+	line.SetValue(min(v.Done, v.Total))
+}
+
+// take gives the bar of a portal that is done, which then scrolls away above the
+// bars, or else a new one. A tracker is never marked as done: the library would
+// stop to draw it, and might lose a line that is to go above it.
+func (b *bars) take() *bar {
+	for _, line := range b.all {
+		if line.done {
+			b.writer.Log("%s", line.text)
+			b.of[line.portal] = nil
+			return line
+		}
+	}
+	line := &bar{Tracker: &progress.Tracker{AutoStopDisabled: true}}
+	b.all = append(b.all, line)
+	b.writer.AppendTracker(line.Tracker)
+	b.screen.setAbove(b.above)
+	return line
 }
 
 // close draws once more and gives the screen back.

@@ -122,9 +122,7 @@ func TestProgressOfEachKind(t *testing.T) {
 				var stdout, stderr bytes.Buffer
 				p := &program{lookup: noEnv, stdout: newOutput(&stdout), stderr: newScreen(&stderr), logLevel: "auto", logFormat: "text"}
 				test.set(p)
-				if err := p.setUp(); err != nil {
-					t.Fatal(err)
-				}
+				p.setUp()
 				m := p.startMonitor(t.Context())
 				m.watch((&fakeRun{started: time.Now()}).watch())
 				<-time.After(65 * time.Second)
@@ -172,9 +170,7 @@ func TestBars(t *testing.T) {
 			stdout: newOutput(&bytes.Buffer{}), stderr: newScreen(&stderr),
 			progress: "bar", logLevel: "warn", logFormat: "text",
 		}
-		if err := p.setUp(); err != nil {
-			t.Fatal(err)
-		}
+		p.setUp()
 		f := &fakeRun{total: 400, started: time.Now()}
 		m := p.startMonitor(t.Context())
 		p.log.Warn("before the first bar")
@@ -209,6 +205,32 @@ func TestBars(t *testing.T) {
 	})
 }
 
+// The bars are as many as portals are done at a time, however many a job has.
+func TestBarsAreTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stderr lockedBuffer
+		b := startBars(newScreen(&stderr), true)
+		for _, portal := range []string{"one", "two", "three"} {
+			b.update(view{Portal: "beside", Phase: "fetching", Done: 1, Total: 8})
+			for _, phase := range []string{"fetching", "done", "done"} {
+				b.update(view{Portal: portal, Phase: phase, Done: 5, Total: 5})
+				b.update(view{Portal: "one", Phase: "done", Done: 5, Total: 5})
+				<-time.After(time.Second)
+			}
+		}
+		if len(b.all) != 2 {
+			t.Errorf("%d bars, want 2", len(b.all))
+		}
+		b.close()
+		for _, portal := range []string{"one", "two"} {
+			// Once as a line that scrolls away, behind the drawings as a bar.
+			if n := strings.Count(stderr.String(), "\x1b[K"+portal+"  done: 5\n"); n != 1 {
+				t.Errorf("portal %s is told to be done %d times:\n%q", portal, n, stderr.String())
+			}
+		}
+	})
+}
+
 // A run that ends before anything was drawn must not hang.
 func TestBarsOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -224,9 +246,7 @@ func TestBarsOfNothing(t *testing.T) {
 func TestLogForms(t *testing.T) {
 	var stderr bytes.Buffer
 	p := &program{lookup: noEnv, stdout: newOutput(&bytes.Buffer{}), stderr: newScreen(&stderr), progress: "none", logLevel: "debug", logFormat: "json"}
-	if err := p.setUp(); err != nil {
-		t.Fatal(err)
-	}
+	p.setUp()
 	p.log.Debug("checkpoint", slog.Int("number", 3))
 	var line struct {
 		Level, Msg string

@@ -56,11 +56,11 @@ b24export cat job.yaml      # look at the rows`,
 		Long: `Exports the payments of Bitrix24 portals to Parquet files in a folder or a
 bucket, for DuckDB, BigQuery, Spark and the like. It uses a portal's limits to
 the full and never breaks them, and takes up by itself what was cut off.`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              unknownCommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) error { return p.setUp() },
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		Args:             unknownCommand,
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(*cobra.Command, []string) { p.setUp() },
 	}
 	root.SetHelpFunc(help)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })

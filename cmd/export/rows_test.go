@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,43 @@ func TestRowsAcrossRecordsAndBlocks(t *testing.T) {
 			if last := lines[len(lines)-1]; !strings.Contains(last, fmt.Sprint(want)) {
 				t.Errorf("%s, limit %d: last row is %s", form, limit, last)
 			}
+		}
+	}
+}
+
+// However many rows there are, no more than a record and a block of them are
+// held.
+func TestRowFormsHoldNothingBack(t *testing.T) {
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for _, form := range rowForms {
+		var early, late uint64
+		row := oddPayments(t)[0]
+		columns, _ := pickColumns(schemas.Payments(), nil)
+		w := newRowWriter(io.Discard, form, schemas.Payments(), 0)
+		_, err := copyRows(w, func(yield func(*schemas.Payment, error) bool) {
+			for i := range int64(100_000) {
+				if i == 5_000 {
+					early = heap()
+				}
+				if i == 95_000 {
+					late = heap()
+				}
+				row.ID = i
+				if !yield(&row, nil) {
+					return
+				}
+			}
+		}, newPaymentRecords(), columns, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if late > early+2<<20 {
+			t.Errorf("%s: %d bytes after 5,000 rows, %d after 95,000", form, early, late)
 		}
 	}
 }

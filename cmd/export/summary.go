@@ -45,7 +45,7 @@ func lineOf(job string, o *jobs.Outcome) outcomeLine {
 		line.Unfinished = &o.Summary.Ledger
 	}
 	if o.Err != nil {
-		text := hideSecrets(errorText(o.Err))
+		text := hideSecrets(o.Err.Error())
 		line.Error = &text
 		line.Hint = hideSecrets(jobs.Hint(o.Err))
 	}
@@ -166,7 +166,7 @@ func filesTable(m *pipeline.Manifest) string {
 	})
 	for i, f := range m.Files {
 		if i == 0 { // the table is always the first one, and always there
-			grid.AppendRow(table.Row{currentTable(m), grouped(f.Rows), byteSize(f.Bytes)})
+			grid.AppendRow(table.Row{currentTable(m.Dataset, m.Portal), grouped(f.Rows), byteSize(f.Bytes)})
 		}
 		grid.AppendRow(table.Row{f.Path, grouped(f.Rows), byteSize(f.Bytes)})
 	}
