@@ -25,11 +25,11 @@ const (
 	// historyGrain is how finely older own costs are kept, as a share of a
 	// basket.
 	historyGrain = 0.1
-	// leastCap is the least share of the budget that refusals can make of it.
-	leastCap = 0.5
-	// capWindows is for how many windows a limit holds that refusals have
+	// leastTaught is the least share of the budget that refusals can make of it.
+	leastTaught = 0.5
+	// taughtWindows is for how many windows a limit holds that refusals have
 	// taught: it may have been somebody else who had used up the rest.
-	capWindows = 6
+	taughtWindows = 6
 )
 
 // account is the operating budget of one method, or of `batch`. It is not safe
@@ -52,8 +52,8 @@ type account struct {
 	reported float64 // seconds
 	asOf     time.Time
 	reset    time.Time // when the oldest basket falls out, on the portal's clock; zero: not told
-	cap      float64   // the limit that refusals have taught
-	capUntil time.Time // and until when it holds
+	taught   float64   // the limit that refusals have taught
+	until    time.Time // and until when it holds
 
 	recent   []charge // own costs that ended after asOf, each one
 	history  []charge // older ones, in grains
@@ -83,8 +83,8 @@ func (a *account) limit(now time.Time) float64 {
 	if a.counted && a.budget > 0 {
 		limit = a.budget.Seconds()
 	}
-	if now.Before(a.capUntil) {
-		limit = min(limit, a.cap)
+	if now.Before(a.until) {
+		limit = min(limit, a.taught)
 	}
 	return limit * (1 - marginShare)
 }
@@ -114,7 +114,11 @@ func (a *account) atOnce() int { return max(1, int(a.budget/a.basket())) }
 
 // used is what counts against the budget at now, what is in flight included.
 func (a *account) used(now time.Time) float64 {
-	a.drop(func(c charge) bool { return now.Sub(c.at) >= a.window }) // out of every basket
+	out := a.window // of every basket, for sure
+	if a.counted {
+		out += a.basket() // but edge still has to tell that it was in the report
+	}
+	a.drop(func(c charge) bool { return now.Sub(c.at) >= out })
 	edge := a.edge(now)
 	var own, fallen, after float64
 	for _, c := range a.history {
@@ -201,10 +205,10 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 	if !a.counted {
 		// By our own books, the oldest entry is the next to fall out. If they
 		// had little in them when the portal refused, others' entries do.
-		if len(a.flying) == 0 && a.capUntil.Sub(now) <= a.window {
+		if len(a.flying) == 0 && a.until.Sub(now) <= a.window {
 			return true, true, time.Time{}
 		}
-		again = a.capUntil
+		again = a.until
 		if len(a.history) > 0 {
 			again = a.history[0].at.Add(a.window)
 		}
@@ -317,12 +321,12 @@ func (a *account) exhausted(now time.Time) bool {
 		} else {
 			a.reset = time.Time{}
 		}
-		a.cap = max(own, budget*leastCap)
+		a.taught = max(own, budget*leastTaught)
 		if budget > 0 {
-			a.cap = min(a.cap, budget)
+			a.taught = min(a.taught, budget)
 		}
-		a.capUntil = now.Add(capWindows * a.window)
-		a.reported = a.cap
+		a.until = now.Add(taughtWindows * a.window)
+		a.reported = a.taught
 		a.settle(now)
 		return true
 	}
@@ -332,9 +336,9 @@ func (a *account) exhausted(now time.Time) bool {
 	// or as much as the last time. If not, somebody else had used it up, or an
 	// earlier run of ours: by the end of a window that is over.
 	holds := time.Duration(1)
-	if own >= max(budget, a.cap)*leastCap && (budget > 0 || a.cap > 0) {
-		holds = capWindows
+	if own >= max(budget, a.taught)*leastTaught && (budget > 0 || a.taught > 0) {
+		holds = taughtWindows
 	}
-	a.cap, a.capUntil = own, now.Add(holds*a.window)
+	a.taught, a.until = own, now.Add(holds*a.window)
 	return true
 }

@@ -373,3 +373,49 @@ func TestCancelledBatch(t *testing.T) {
 		}
 	})
 }
+
+// TestBudgetThatIsNeverGiven: waits for limits cost no patience, but a portal
+// that has nothing else to say is given up in the end.
+func TestBudgetThatIsNeverGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{t: t, f: func(c sentCommand, _ int) (string, string) {
+			if c.key == "p1" {
+				return "", `{"error":"OPERATION_TIME_LIMIT"}`
+			}
+			return "1", ""
+		}}
+		c := clientOf(t, s, Options{Patience: 5 * time.Minute})
+		start := time.Now()
+		_, err := c.Batch(t.Context(), gets(3))
+		e, _ := errors.AsType[*Error](err)
+		if took := time.Since(start); !errors.Is(err, ErrPatience) || e == nil || e.Code != CodeOperatingLimit || took < 15*time.Minute || took > 40*time.Minute {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
+// TestSinglesAmongTheOthers: one that cannot be batched does not take the rest
+// of its batch along.
+func TestSinglesAmongTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{t: t, f: func(sentCommand, int) (string, string) { return "1", "" }}
+		c := clientOf(t, s, Options{})
+		c.callSingly("list")
+		cmds := append(gets(3), Command{Key: "l", Method: "list"}, Command{Key: "z", Method: "get"})
+		results, err := c.Batch(t.Context(), cmds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range results {
+			if string(r.Value) != "1" {
+				t.Errorf("result %d: %+v", i, r)
+			}
+		}
+		if d := cmp.Diff([]int{3, 0, 1}, s.sizes); d != "" {
+			t.Errorf("requests: want -, got +:\n%s", d)
+		}
+		if _, err := c.Batch(t.Context(), []Command{{Key: "l", Method: "list", Params: Params{"x": 1.5}}}); err == nil || !strings.Contains(err.Error(), "list (l)") {
+			t.Errorf("error %v", err)
+		}
+	})
+}

@@ -98,8 +98,9 @@
 // plus what those in flight will cost. A budget is used as soon as there is
 // some, up to a margin of 1 %; then its method waits, and no other one, until
 // the oldest basket falls out and brings back what we had put into it. That is
-// the least time under a sliding window. A portal without counters is limited by
-// its own refusals: they block the method for a tenth of the window.
+// the least time under a sliding window. Baskets fall out by the portal's clock
+// (clock.go), which every answer tells. A portal without counters has no limit
+// until it refuses; then what our own books had at the time is taken for it.
 //
 // The sizes (size.go) are how many commands a request has: 50, unless those
 // would run for long, or have run for too long.

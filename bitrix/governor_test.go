@@ -21,7 +21,8 @@ func TestLimitsDefaults(t *testing.T) {
 	}{
 		{"none", Limits{}, Limits{Window: 10 * time.Minute, Share: 1, Concurrency: 16}},
 		{"standard", Limits{Rate: 2, Burst: 50, Operating: time.Minute}, Limits{Rate: 2, Burst: 50, Operating: time.Minute, Window: 10 * time.Minute, Share: 1, Concurrency: 64}},
-		{"all given", Limits{1, 2, 3, 4, 0.5, 6}, Limits{1, 2, 3, 4, 0.5, 6}},
+		{"all given", Limits{1, 2, 3, time.Second, 0.5, 6}, Limits{1, 2, 3, time.Second, 0.5, 6}},
+		{"a window without parts", Limits{Window: 4}, Limits{Window: 10 * time.Minute, Share: 1, Concurrency: 16}},
 		{"no burst is no limit", Limits{Rate: 2}, Limits{Window: 10 * time.Minute, Share: 1, Concurrency: 16}},
 		{"no rate is no limit", Limits{Burst: 50}, Limits{Window: 10 * time.Minute, Share: 1, Concurrency: 16}},
 		{"nonsense", Limits{math.NaN(), 50, -1, -1, math.NaN(), -1}, Limits{Window: 10 * time.Minute, Share: 1, Concurrency: 16}},

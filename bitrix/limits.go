@@ -32,6 +32,7 @@ type Limits struct {
 // Defaults of Limits.
 const (
 	defaultWindow = 10 * time.Minute
+	leastWindow   = 10 * time.Millisecond // its parts must be some
 	manyAtOnce    = 64
 	fewAtOnce     = 16
 )
@@ -42,7 +43,7 @@ func (l Limits) withDefaults() Limits {
 		l.Rate, l.Burst = 0, 0
 	}
 	l.Operating = max(0, l.Operating)
-	if l.Window <= 0 {
+	if l.Window < leastWindow {
 		l.Window = defaultWindow
 	}
 	if !(l.Share > 0) || l.Share > 1 {

@@ -273,7 +273,7 @@ func (b *budgets) end(r *ticket, told map[string]spent) {
 		if t.counted {
 			s.account.report(t.operating, t.reset, r.sent)
 			if !t.refused {
-				s.account.cap = max(s.account.cap, t.operating) // so much is allowed
+				s.account.taught = max(s.account.taught, t.operating) // so much is allowed
 			}
 		}
 		s.account.end(now, booked, s, t.total(s.estimate()), t.done)

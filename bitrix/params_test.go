@@ -53,6 +53,8 @@ func TestParamsThatCannotBeSent(t *testing.T) {
 	}{
 		{"a float", Params{"sum": 1.5}, true, "float64"},
 		{"nil", Params{"x": nil}, true, "<nil>"},
+		{"a float in a list", Params{"l": []any{1, 2.5}}, true, "float64"},
+		{"a float in a map", Params{"m": Params{"x": 2.5}}, true, "float64"},
 		{"one that contains itself", loop, true, "deeper"},
 		{"an empty list in a batch", Params{"@id": []int64{}}, false, "empty list"},
 	} {

@@ -350,3 +350,30 @@ func TestUnlimitedThatIsNot(t *testing.T) {
 		}
 	})
 }
+
+// TestCancelledAtTheInstantOfTheToken: whichever comes first, no token is lost.
+func TestCancelledAtTheInstantOfTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cancelled := 0
+		for range 64 {
+			g := newRateGate(1, 1, quiet)
+			if err := g.wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			err := g.wait(ctx)
+			cancel()
+			want := time.Second
+			if err != nil {
+				want = 0
+				cancelled++
+			}
+			start := time.Now()
+			if err := g.wait(t.Context()); err != nil || time.Since(start) != want {
+				t.Fatalf("the next token came after %v, want %v; error %v", time.Since(start), want, err)
+			}
+			g.close()
+		}
+		t.Logf("%d of 64 were cancelled", cancelled)
+	})
+}

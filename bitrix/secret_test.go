@@ -44,8 +44,15 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			t.Errorf("%s shows its secret: %s", name, out)
 		}
 	}
-	if got := Secret(testSecret).Reveal(); got != testSecret {
+	secret := Secret(testSecret)
+	if got := secret.Reveal(); got != testSecret {
 		t.Errorf("Reveal gives %q", got)
+	}
+	if secret.String() != hidden || secret.GoString() != hidden {
+		t.Errorf("String gives %q, GoString %q", secret.String(), secret.GoString())
+	}
+	if got := Secret("").redact("nothing to hide"); got != "nothing to hide" {
+		t.Errorf("without a secret: %q", got)
 	}
 }
 
