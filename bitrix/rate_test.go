@@ -77,12 +77,27 @@ func TestRateInstants(t *testing.T) {
 	}
 }
 
-// TestRateIsTheLeast: 125 requests at 2/s with a burst of 50 take no more than
-// 1.01 of the least time there is.
+// TestRateIsTheLeast: no request sequence can be done sooner than in
+// (requests-burst)/rate; ours takes at most 1.03 of that.
 func TestRateIsTheLeast(t *testing.T) {
-	least := (125 - 50) / 2.0
-	if took := 37.75; took > 1.01*least {
-		t.Errorf("%v s, want at most %v", took, 1.01*least)
+	for _, tt := range []struct {
+		rate, burst float64
+		n           int
+	}{{2, 50, 125}, {5, 250, 500}, {120, 50, 500}, {300, 250, 2000}} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newRateGate(tt.rate, tt.burst, quiet)
+			defer g.close()
+			start := time.Now()
+			for range tt.n {
+				if err := g.wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			least := (float64(tt.n) - tt.burst) / tt.rate
+			if took := time.Since(start).Seconds(); took < least || took > 1.03*least {
+				t.Errorf("%d requests at %v/s, burst %v: %v s, want %v s to 1.03 of that", tt.n, tt.rate, tt.burst, took, least)
+			}
+		})
 	}
 }
 
