@@ -156,11 +156,14 @@ func (c *collector[R]) finish(ctx, saveCtx context.Context) error {
 		return c.save(saveCtx)
 	}
 	cause := context.Cause(ctx)
+	before := c.cp.Number
 	if err := c.save(saveCtx); err != nil {
 		// Both matter: why the run stopped, and that this much has to be
 		// fetched again.
 		return errors.Join(cause, fmt.Errorf("save what was read: %w", err))
 	}
-	c.Log.Info("saved", "checkpoint", c.cp.Number, "got", c.cp.Ledger.Got)
+	if c.cp.Number > before {
+		c.Log.Info("saved", "checkpoint", c.cp.Number, "got", c.cp.Ledger.Got)
+	}
 	return cause
 }

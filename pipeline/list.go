@@ -60,7 +60,7 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 	}
 	for page, err := range l.Source.List(ctx, at) {
 		if err != nil {
-			return fmt.Errorf("list payments after %d: %w", at, err)
+			return fmt.Errorf("list payments: %w", err)
 		}
 		if total := l.Source.Total(); total > 0 {
 			l.Progress.Total.Store(l.before + total)

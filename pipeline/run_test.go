@@ -260,7 +260,7 @@ func TestListErrors(t *testing.T) {
 		p := newPortal(1000)
 		p.listFail = 1530
 		s, err := Run(t.Context(), config(p, newMemory(t)))
-		if err == nil || !strings.Contains(err.Error(), "list payments after 1500") {
+		if err == nil || !strings.Contains(err.Error(), "list payments: portal down at 1530") {
 			t.Errorf("error %v", err)
 		}
 		// Chunks that no getter had taken yet are not saved.
