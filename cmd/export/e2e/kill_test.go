@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"b24export/bitrix/bitrixtest"
+	"b24export/cmd/export/e2e/internal/procs"
 	"b24export/pipeline"
 )
 
@@ -47,28 +48,24 @@ func testKilled(t *testing.T, p place) {
 		write(t)
 
 	var killed, late int
-	var phases = map[pipeline.Phase]int{}
+	found := map[pipeline.Phase]int{} // how far each kill found the export
 	for {
 		cp, _ := p.checkpoint(t)
-		ring, limit := killMoment(dice, cp, killed, late)
-		rung := alarm.set(ring)
+		atRequest, limit := killMoment(dice, cp, killed, late)
+		rung := alarm.set(atRequest)
 		run := startRun(t, p.env, file)
-		patience := time.NewTimer(limit)
-		select {
-		case <-rung:
-			// Not always at the very request: somewhere behind it.
-			patience.Reset(time.Duration(dice.IntN(15_000)) * time.Microsecond)
-			select {
-			case <-patience.C:
-			case <-run.Done():
+		awaitMoment(t, p, run, dice, rung, limit, func(phase pipeline.Phase) time.Duration {
+			switch {
+			case late >= lateKills:
+				return runLimit
+			case phase == pipeline.Fetched:
+				return time.Duration(dice.IntN(150)) * time.Millisecond // while it merges
+			default:
+				return time.Duration(dice.IntN(8)) * time.Millisecond // while it publishes
 			}
-		case <-patience.C:
-		case <-run.Done():
-		}
-		patience.Stop()
+		})
 		run.Signal(t, syscall.SIGKILL)
-		ctx := t.Context()
-		exit := run.Wait(t, ctx)
+		exit := run.Wait(t, t.Context())
 		if !exit.Killed {
 			if exit.Code != 0 {
 				t.Fatalf("run %d: exit code %d; it said:\n%s", killed+1, exit.Code, exit.Stderr)
@@ -76,11 +73,15 @@ func testKilled(t *testing.T, p place) {
 			break
 		}
 		killed++
-		phases[cp.Phase]++
-		if cp.Phase == pipeline.Fetched || cp.Phase == pipeline.Merged || cp.Phase == pipeline.Published {
+		cp, _ = p.checkpoint(t)
+		found[cp.Phase]++
+		p.endLeases(t)
+		if cp.Phase == pipeline.Published {
+			break // it is out; what is left is the cleaning up
+		}
+		if isLate(cp) {
 			late++
 		}
-		p.endLeases(t)
 	}
 	if killed < kills {
 		t.Errorf("the export was through after %d kills, want %d", killed, kills)
@@ -89,8 +90,8 @@ func testKilled(t *testing.T, p place) {
 	wantTable(t, p, portal)
 	all := gets(portal)
 	again := all - killRows
-	t.Logf("%d kills (by the phase before: %v), %d gets of %d payments: %d again, %.0f a kill",
-		killed, phases, all, killRows, again, float64(again)/float64(killed))
+	t.Logf("%d kills (found at: %v), %d gets of %d payments: %d again, %.0f a kill",
+		killed, found, all, killRows, again, float64(again)/float64(killed))
 	// Few requests are under way at once and none is slow, so that the window
 	// cannot fill: a kill costs a checkpoint's rows and what is under way.
 	if most := int64(killed) * (killCheckpoint + (2*killWorkers+1)*chunk); again > most {
@@ -103,23 +104,59 @@ func testKilled(t *testing.T, p place) {
 	p.wantWhole(t)
 }
 
-// killMoment says when a run is to be killed: at which request of it, or after
-// what time, whichever comes first. It leaves each run about as much as lets the
-// export last for the wanted number of kills, spares some of those for the time
-// behind the last request, and in the end lets a run through.
+// lateKills is how many kills there are behind the last request: in the merge,
+// while it is published, while it is cleaned up.
+const lateKills = 14
+
+func isLate(cp pipeline.Checkpoint) bool {
+	return cp.Phase != "" && cp.Phase != pipeline.Fetching
+}
+
+// killMoment says when a run is to be killed: at which request of it (0: none),
+// or after what time, whichever comes first. It leaves each run about as much as
+// lets the export last for the wanted number of kills, and in the end lets a run
+// through.
 func killMoment(dice *rand.Rand, cp pipeline.Checkpoint, killed, late int) (request int64, limit time.Duration) {
-	switch cp.Phase {
-	case pipeline.Fetched, pipeline.Merged, pipeline.Published:
-		if late >= 12 && killed >= kills {
-			return 0, runLimit
-		}
-		return 0, time.Duration(30+dice.IntN(400)) * time.Millisecond
-	}
-	if dice.IntN(10) == 0 {
+	switch {
+	case cp.Phase == pipeline.Fetched && late < lateKills/2:
+		return 0, time.Duration(20+dice.IntN(230)) * time.Millisecond
+	case isLate(cp):
+		return 0, runLimit
+	case dice.IntN(10) == 0:
 		return 0, time.Duration(dice.IntN(120)) * time.Millisecond // while it starts
 	}
-	left := float64(killRows-cp.Ledger.Listed) / chunk / float64(max(1, kills+5-killed))
+	left := float64(killRows-cp.Ledger.Listed) / chunk / float64(max(1, kills+3-killed))
 	return 2 + dice.Int64N(int64(2*left)+3), runLimit
+}
+
+// awaitMoment returns when a run is to be killed: a little after the alarm rings,
+// after limit, or after what late says once the run has come to a phase behind
+// its last request. It returns, too, when the run ends by itself.
+func awaitMoment(t *testing.T, p place, run *procs.Process, dice *rand.Rand,
+	rung <-chan struct{}, limit time.Duration, late func(pipeline.Phase) time.Duration) {
+	t.Helper()
+	end := time.NewTimer(limit)
+	defer end.Stop()
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	was, _ := p.checkpoint(t)
+	for {
+		select {
+		case <-run.Done():
+			return
+		case <-end.C:
+			return
+		case <-rung:
+			rung = nil
+			// Not always at the very request: somewhere behind it.
+			end.Reset(time.Duration(dice.IntN(15_000)) * time.Microsecond)
+		case <-look.C:
+			if cp, _ := p.checkpoint(t); isLate(cp) && cp.Phase != was.Phase {
+				look.Stop()
+				end.Reset(late(cp.Phase))
+			}
+		}
+	}
 }
 
 // alarm lets requests through to a portal, and rings when one of a given number

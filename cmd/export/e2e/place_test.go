@@ -192,8 +192,12 @@ func tableOf(t testing.TB, m pipeline.Manifest) pipeline.File {
 // checkpoint is the newest one; ok is false if there is none.
 func (p place) checkpoint(t testing.TB) (cp pipeline.Checkpoint, ok bool) {
 	t.Helper()
-	for _, key := range slices.Backward(p.objects(t)) {
-		if checkpointName.MatchString(key) {
+	entries, err := os.ReadDir(p.path(stateFolder))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for _, e := range slices.Backward(entries) {
+		if key := stateFolder + "/" + e.Name(); checkpointName.MatchString(key) {
 			data, err := os.ReadFile(p.path(key))
 			// A running program may be about to write or to delete it.
 			if err != nil || json.Unmarshal(data, &cp) != nil {
