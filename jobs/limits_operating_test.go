@@ -1,0 +1,121 @@
+package jobs_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24export/bitrix/bitrixtest"
+)
+
+// TestBudgetIsUsedToTheFull: 24,000 gets of 50 ms are 1,200 s of operating time,
+// of which the portal grants 480 s in 10 minutes. Whoever pays for a batch, the
+// export is complete, takes hardly longer than a schedule that uses the budget as
+// soon as there is some, and no command is refused for want of it.
+func TestBudgetIsUsedToTheFull(t *testing.T) {
+	for _, tt := range []struct {
+		charge bitrixtest.Charge
+		speed  float64
+	}{
+		{bitrixtest.ChargeInner, 1},
+		{bitrixtest.ChargeBatch, 1},
+		{bitrixtest.ChargeInner, 60},
+		{bitrixtest.ChargeBatch, 60},
+	} {
+		name := string(tt.charge)
+		flags := map[string]string{}
+		if tt.speed == 60 {
+			name += ", in fast motion"
+			flags = map[string]string{"rate": "120", "operating": "8s", "operating-window": "10s"}
+		}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const payments = 24_000
+				e := newExport(t, bitrixtest.Options{
+					Payments: payments, Charge: tt.charge, Speed: tt.speed, TakeTime: true, Latency: 200 * time.Millisecond,
+				}, 0, flags)
+				e.run(t)
+				e.wantExact(t)
+				least := leastUnderBudget(budgetedRequests(payments, tt.charge))
+				span := time.Duration(float64(e.span) * tt.speed)
+				s := e.portal.Stats()
+				var commands int64
+				for _, n := range s.Commands {
+					commands += n
+				}
+				t.Logf("%d requests in %v, at least %v: %.4f; %d of %d commands refused; peaks %v", e.road.requests, span, least,
+					float64(span)/float64(least), s.RefusedCommands, commands, s.OperatingPeak)
+				if float64(span) > 1.15*float64(least) {
+					t.Errorf("took %v, want at most 1.15 of %v", span, least)
+				}
+				if s.RefusedCommands*100 >= commands {
+					t.Errorf("%d of %d commands were refused, want under 1 %%", s.RefusedCommands, commands)
+				}
+				if s.Refused != 0 {
+					t.Errorf("%d requests were refused", s.Refused)
+				}
+			})
+		})
+	}
+}
+
+// budgetedRequest is a request by what it costs of the budget that binds, and by
+// how long its answer takes.
+type budgetedRequest struct{ cost, answer time.Duration }
+
+// budgetedRequests are those of an export, the listing first, on a portal that
+// needs 50 ms for a get, 90 ms for a page and 40 ms for a page of owners, and
+// charges all of that to the batch, or the gets alone to their method.
+func budgetedRequests(payments int64, charge bitrixtest.Charge) []budgetedRequest {
+	const get, page, owners, way = 50 * time.Millisecond, 90 * time.Millisecond, 40 * time.Millisecond, 200 * time.Millisecond
+	var requests []budgetedRequest
+	for left := pages(payments); left > 0; left -= 50 {
+		work := time.Duration(min(left, 50)) * page
+		r := budgetedRequest{answer: work + way}
+		if charge == bitrixtest.ChargeBatch {
+			r.cost = work
+		}
+		requests = append(requests, r)
+	}
+	for left := payments; left > 0; left -= 49 {
+		r := budgetedRequest{cost: time.Duration(min(left, 49)) * get}
+		r.answer = r.cost + owners + way
+		if charge == bitrixtest.ChargeBatch {
+			r.cost += owners
+		}
+		requests = append(requests, r)
+	}
+	return requests
+}
+
+// leastUnderBudget is when the last answer is there if each request goes as soon
+// as both limits of the standard plan let it go: fewer than 50 on the counter,
+// which falls by 2 a second, and room for its cost in 480 s of the ten baskets
+// of a minute that count. It looks at each hundredth of a second, and knows all
+// the requests from the start, which no export can.
+func leastUnderBudget(requests []budgetedRequest) time.Duration {
+	const step, basket, budget = 10 * time.Millisecond, time.Minute, 480 * time.Second
+	var (
+		now     time.Duration
+		counter float64
+		spent   = map[int64]time.Duration{} // by number of basket
+		end     time.Duration
+	)
+	for len(requests) > 0 {
+		number := int64(now / basket)
+		var used time.Duration
+		for n := number - 9; n <= number; n++ {
+			used += spent[n]
+		}
+		for len(requests) > 0 && counter+1 <= 50 && used+requests[0].cost <= budget {
+			counter++
+			used += requests[0].cost
+			spent[number] += requests[0].cost
+			end = max(end, now+requests[0].answer)
+			requests = requests[1:]
+		}
+		now += step
+		counter = max(0, counter-2*step.Seconds())
+	}
+	return end
+}

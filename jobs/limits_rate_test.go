@@ -1,0 +1,148 @@
+package jobs_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24export/bitrix/bitrixtest"
+)
+
+// quickGets is what a get costs where it is the rate that is to bind: 10,000 of
+// them at the 50 ms of the vendor's example would be more than the 480 s that
+// the portal grants.
+var quickGets = map[string]time.Duration{"crm.item.payment.get": 20 * time.Millisecond}
+
+// TestRateIsUsedToTheFull: under the standard plan, with answers of 1.1 to
+// 1.34 s, an export takes hardly more requests than its commands fill, and
+// hardly more time than the limit makes that many requests take. What it loses
+// is half a token, a quarter of a second's worth, and what falls off the portal's
+// counter while the first answer is awaited. No request is refused.
+func TestRateIsUsedToTheFull(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		payments    int64
+		flags       map[string]string
+		rate        float64 // what the limits leave us
+		burst       int
+		requestsMax float64 // of the least
+		spanMax     float64 // of the least
+	}{
+		{name: "6,000", payments: 6000, rate: 2, burst: 50, requestsMax: 1.02, spanMax: 1.03},
+		{name: "10,000", payments: 10_000, rate: 2, burst: 50, requestsMax: 1.02, spanMax: 1.03},
+		{name: "half of it is left to others", payments: 6000, flags: map[string]string{"share": "0.5"}, rate: 1, burst: 25, requestsMax: 1.02, spanMax: 1.03},
+		{name: "enterprise", payments: 24_000, flags: map[string]string{"plan": "enterprise", "operating": "0s"}, rate: 5, burst: 250, requestsMax: 1.02, spanMax: 1.04},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := bitrixtest.Options{Payments: int(tt.payments), Costs: quickGets, Latency: 1100 * time.Millisecond}
+				if tt.flags["plan"] == "enterprise" {
+					o.Plan, o.Limits = bitrixtest.PlanEnterprise, bitrixtest.Limits{Operating: -1}
+				}
+				e := newExport(t, o, 240*time.Millisecond, tt.flags)
+				e.run(t)
+				e.wantExact(t)
+				e.wantNoRefusals(t)
+				chunks := (tt.payments + 48) / 49 // each with a command for the owners of its orders
+				requests := leastRequests(tt.payments + pages(tt.payments) + chunks)
+				least := e.leastSpan(tt.rate, tt.burst)
+				t.Logf("%d requests, at least %d: %.4f; %v, at least %v: %.4f", e.road.requests, requests,
+					float64(e.road.requests)/float64(requests), e.span, least, float64(e.span)/float64(least))
+				if float64(e.road.requests) > float64(requests)*tt.requestsMax {
+					t.Errorf("%d requests, want at most %v of %d", e.road.requests, tt.requestsMax, requests)
+				}
+				if float64(e.span) > float64(least)*tt.spanMax {
+					t.Errorf("took %v, want at most %v of %v", e.span, tt.spanMax, least)
+				}
+			})
+		})
+	}
+}
+
+// TestListedValuesAreCheap: with enrich: list, 100,000 payments take a request
+// for each 2,500 of the listing, and another one for the owners of their orders
+// and for the sample that is got all the same.
+func TestListedValuesAreCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const payments = 100_000
+		e := newExport(t, bitrixtest.Options{Payments: payments, Latency: 1200 * time.Millisecond}, 0, map[string]string{"enrich": "list"})
+		e.run(t)
+		e.wantExact(t)
+		e.wantNoRefusals(t)
+		s := e.portal.Stats()
+		owners, gets := s.Commands["crm.orderentity.list"], s.Commands["crm.item.payment.get"]
+		t.Logf("%d requests, %d of them for the listing; commands %v; %v", e.road.requests, e.road.listing, s.Commands, e.span)
+		if most := leastRequests(pages(payments)) + 3; e.road.listing > most {
+			t.Errorf("%d requests for the listing, want at most %d", e.road.listing, most)
+		}
+		if rest, most := e.road.requests-e.road.listing, leastRequests(owners+gets)*6/5; rest > most {
+			t.Errorf("%d requests for %d owners and %d gets, want at most %d", rest, owners, gets, most)
+		}
+		if gets > payments/100+50 {
+			t.Errorf("%d gets, want a sample of one in a hundred, and 50 at least", gets)
+		}
+	})
+}
+
+// TestTheBucketBindsNotTheWorkers: however long answers take, so many requests
+// are under way that the rate limit decides when the next one goes. More
+// concurrency changes nothing.
+func TestTheBucketBindsNotTheWorkers(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		long time.Duration // that a full batch of gets takes
+		cost time.Duration // of a get, if it is the portal's work that takes so long
+		// ramp is how many answers long the listing does not yet show enough
+		// payments to keep the rate busy.
+		ramp float64
+	}{
+		{"answers of 2 s", 2 * time.Second, 0, 1},
+		{"answers of 20 s", 20 * time.Second, 0, 2.5},
+		{"answers of 20 s that the portal works on", 20 * time.Second, 400 * time.Millisecond, 0.1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			spans := map[string]time.Duration{}
+			for _, concurrency := range []string{"", "256"} {
+				synctest.Test(t, func(t *testing.T) {
+					flags := map[string]string{"operating": "0s"}
+					if concurrency != "" {
+						flags["concurrency"] = concurrency
+					}
+					o := bitrixtest.Options{Payments: 20_000, Limits: bitrixtest.Limits{Operating: -1}, Latency: tt.long}
+					if tt.cost > 0 {
+						o.Latency, o.TakeTime, o.Costs = 0, true, map[string]time.Duration{"crm.item.payment.get": tt.cost}
+					}
+					e := newExport(t, o, 0, flags)
+					e.run(t)
+					e.wantNoRefusals(t)
+					s := e.portal.Stats()
+					least := e.leastSpan(2, 50) - e.road.last + tt.long
+					t.Logf("concurrency %q: %d requests, %d at once, in %v, at least %v: %.4f", concurrency, e.road.requests, s.AtOnce, e.span, least,
+						float64(e.span)/float64(least))
+					if most := least + time.Duration(tt.ramp*float64(tt.long)); e.span > most {
+						t.Errorf("took %v, want at most %v", e.span, most)
+					}
+					spans[concurrency] = e.span
+				})
+			}
+			if float64(spans[""]) > 1.01*float64(spans["256"]) {
+				t.Errorf("took %v, and %v with more workers", spans[""], spans["256"])
+			}
+		})
+	}
+}
+
+// TestConcurrencyBindsWhereItIsLow: with 8 requests at once and answers of 20 s,
+// 44 requests take seven rounds: three in which the listing grows, and four of
+// 8 gets each, less those that the listing's rounds had room for.
+func TestConcurrencyBindsWhereItIsLow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newExport(t, bitrixtest.Options{Payments: 2000, Latency: 20 * time.Second}, 0, map[string]string{"concurrency": "8"})
+		e.run(t)
+		e.wantExact(t)
+		e.wantNoRefusals(t)
+		if n := e.portal.Stats().AtOnce; n != 8 || e.span != 140*time.Second {
+			t.Errorf("took %v with %d requests at once, want 2m20s with 8", e.span, n)
+		}
+	})
+}
