@@ -155,8 +155,9 @@ func TestFieldsGoIntoExtra(t *testing.T) {
 func TestVanishedPaymentsAreNotRejects(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Payments: 500, Refuse: 0.01, Strict: t})
 	e := newRunJob(t, portal, "mode: full\nrejects: {max: 100}")
-	// Between the listing and the first get, some payments are deleted.
-	gone := []int64{portal.ID(10), portal.ID(11), portal.ID(300)}
+	// Between the listing's first chain of pages and the first get, some of the
+	// payments that it has shown are deleted.
+	gone := []int64{portal.ID(10), portal.ID(11), portal.ID(150)}
 	e.opts.Transport = &beforeGets{next: portal.RoundTripper(), do: func() {
 		for _, id := range gone {
 			portal.Delete(id)
