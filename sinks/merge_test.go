@@ -33,8 +33,9 @@ type merger struct {
 
 func newMerger(t *testing.T, s Store) *merger {
 	t.Helper()
-	d, err := begin(t, s, "a")
-	if err != nil {
+	// The race detector empties pools at random, of which zstd's are dear.
+	d := New(s, &Options{Portal: "acme", Runner: "a", Compression: "snappy"})
+	if _, err := d.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.End(context.WithoutCancel(t.Context())) })
@@ -96,14 +97,6 @@ func (m *merger) last(rows []schemas.Payment) *pipeline.Manifest {
 func pay(id int64, sum schemas.Decimal) schemas.Payment {
 	return schemas.Payment{ID: id, Sum: schemas.Some(sum), Currency: schemas.Some("USD"), Paid: schemas.Some(id%2 == 0),
 		ExtractedAt: schemas.Some(schemas.Instant(sum))}
-}
-
-func ids(rows []schemas.Payment) []int64 {
-	var ids []int64
-	for _, r := range rows {
-		ids = append(ids, r.ID)
-	}
-	return ids
 }
 
 type part = pipeline.Part[schemas.Payment]
@@ -178,7 +171,7 @@ func TestMergeOfOverlappingSegments(t *testing.T) {
 
 // TestMergeAgainstAModel merges random segments and compares with a map.
 func TestMergeAgainstAModel(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		m := newMerger(t, memStore(t))
 		m.d.opts.RowGroupRows = 7
 		old := generate(seed, 1, 200)

@@ -66,8 +66,6 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 		file:    file,
 		columns: make([]*parquet.Column, len(t.columns)),
 		chunks:  make([]chunkReader, len(t.columns)),
-		rows:    make([]T, batchRows),
-		values:  make([]parquet.Value, batchRows),
 	}
 	// Columns are only ever added at the end, so an older file has the first
 	// ones.
@@ -226,6 +224,9 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 // batch reads the next n rows into r.rows.
 func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
 	defer guard(&err)
+	if int64(len(r.rows)) < n {
+		r.rows, r.values = make([]T, n), make([]parquet.Value, n)
+	}
 	clear(r.rows[:n])
 	values := r.values[:n]
 	for i := range r.columns {

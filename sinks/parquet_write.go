@@ -20,10 +20,10 @@ const (
 	// parquet-go splits batches into, so that pages end where they end however
 	// rows come in.
 	batchRows = 1024
-	// batchText and groupText bound the unbounded texts of a batch and of a row
-	// group, both of which are held in memory.
-	batchText = 4 << 20
+	// groupText bounds the unbounded texts of a row group, which is held in
+	// memory; a batch may have the groupPart-th part.
 	groupText = 128 << 20
+	groupPart = 32
 )
 
 // Names in the key-value metadata of files.
@@ -40,6 +40,7 @@ type fileOptions struct {
 	rowGroupRows  int64
 	program       string
 	snapshot      pipeline.SnapshotID // "" in a segment
+	groupText     int                 // default groupText
 	schemaVersion int
 }
 
@@ -53,6 +54,7 @@ type rowWriter[T, C any] struct {
 	columns []C // pointers into rows
 	text    int // unbounded bytes in rows
 	inGroup int // unbounded bytes in the row group before rows
+	limit   int // of them in a row group
 	written int64
 	first   int64
 	last    int64
@@ -79,12 +81,15 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 	for _, name := range t.skipBounds {
 		options = append(options, parquet.SkipPageBounds(name), parquet.SkipPageStatistics(name))
 	}
+	limit := opts.groupText
+	if limit == 0 {
+		limit = groupText
+	}
 	return &rowWriter[T, C]{
-		table:   t,
-		out:     out,
-		pw:      parquet.NewGenericWriter[C](out, options...),
-		rows:    make([]T, 0, batchRows),
-		columns: make([]C, batchRows),
+		table: t,
+		limit: limit,
+		out:   out,
+		pw:    parquet.NewGenericWriter[C](out, options...),
 	}
 }
 
@@ -100,7 +105,7 @@ func (w *rowWriter[T, C]) add(row *T) error {
 	w.last = id
 	w.rows = append(w.rows, *row)
 	w.text += w.table.text(row)
-	if len(w.rows) == batchRows || w.text >= batchText {
+	if len(w.rows) == batchRows || w.text >= w.limit/groupPart {
 		return w.encode()
 	}
 	return nil
@@ -108,6 +113,9 @@ func (w *rowWriter[T, C]) add(row *T) error {
 
 // encode hands the rows that wait to the Parquet writer.
 func (w *rowWriter[T, C]) encode() error {
+	if len(w.columns) < len(w.rows) {
+		w.columns = make([]C, cap(w.rows))
+	}
 	for i := range w.rows {
 		w.table.point(&w.columns[i], &w.rows[i])
 	}
@@ -118,7 +126,7 @@ func (w *rowWriter[T, C]) encode() error {
 	w.rows = w.rows[:0]
 	w.inGroup += w.text
 	w.text = 0
-	if w.inGroup >= groupText {
+	if w.inGroup >= w.limit {
 		w.inGroup = 0
 		return w.pw.Flush()
 	}

@@ -36,6 +36,13 @@ type server struct {
 
 func newServer() *server { return &server{objects: make(map[string][]byte)} }
 
+// script sets what is asked before operations, while others may be running.
+func (s *server) script(before func(op, key string) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = before
+}
+
 // store is a Bucket on the server.
 func (s *server) store(opts *StoreOptions) *Bucket {
 	return NewBucket(blob.NewBucket(s), "fake://bucket", opts)
@@ -76,21 +83,22 @@ var (
 func (s *server) do(ctx context.Context, op, key string, effect func() error) error {
 	s.mu.Lock()
 	s.calls = append(s.calls, op+" "+key)
+	before, after, hang := s.before, s.after, s.hang
 	s.mu.Unlock()
-	if s.hang != nil && s.hang(op, key) {
+	if hang != nil && hang(op, key) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	if s.before != nil {
-		if err := s.before(op, key); err != nil {
+	if before != nil {
+		if err := before(op, key); err != nil {
 			return err
 		}
 	}
 	s.mu.Lock()
 	err := effect()
 	s.mu.Unlock()
-	if err == nil && s.after != nil {
-		err = s.after(op, key)
+	if err == nil && after != nil {
+		err = after(op, key)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -192,20 +193,13 @@ func TestVerifyTellsStorageFromFile(t *testing.T) {
 		m := newMerger(t, s)
 		man := m.published()
 		for n := range 12 {
-			left := n
-			srv.mu.Lock()
-			srv.before = func(op, _ string) error {
-				srv.mu.Lock()
-				defer srv.mu.Unlock()
-				if op == "get" || op == "head" {
-					left--
-				}
-				if left < 0 {
+			var reads atomic.Int64
+			srv.script(func(op, _ string) error {
+				if (op == "get" || op == "head") && reads.Add(1) > int64(n) {
 					return errBusy
 				}
 				return nil
-			}
-			srv.mu.Unlock()
+			})
 			found, err := m.d.Verify(t.Context(), man)
 			if len(found) > 0 || err != nil && !errors.Is(err, ErrUnavailable) {
 				t.Errorf("storage away after %d reads: found %v, error %v", n, found, err)
@@ -214,9 +208,7 @@ func TestVerifyTellsStorageFromFile(t *testing.T) {
 				t.Error("verified without reading anything")
 			}
 		}
-		srv.mu.Lock()
-		srv.before = nil
-		srv.mu.Unlock()
+		srv.script(nil)
 		if err := m.d.End(t.Context()); err != nil {
 			t.Error(err)
 		}

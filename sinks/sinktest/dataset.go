@@ -58,6 +58,7 @@ func (w *world) dataset(store sinks.Store) *sinks.Dataset {
 		Portal:       "acme",
 		Program:      "b24export test",
 		RowGroupRows: 50,
+		Compression:  "snappy", // whose buffers are small: there are hundreds of runs
 		History:      1,
 		Lease:        time.Hour, // of the clock in now, so it is never renewed
 		Now:          func() time.Time { return now },
