@@ -401,7 +401,7 @@ func TestBitFlips(t *testing.T) {
 	opts.rowGroupRows = 12
 	rows := generate(5, 1, 20)
 	var data []byte
-	for name, step := range map[string]int{"none": 1, "snappy": 1, "zstd": 5} { // the last one's buffers take their time
+	for name, step := range map[string]int{"none": 3, "snappy": 2, "zstd": 11} { // the last one's buffers take their time
 		opts.codec = codecs[name]
 		data, _ = writePayments(t, opts, rows)
 		tries, refused := 0, 0
