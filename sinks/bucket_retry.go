@@ -23,8 +23,10 @@ const attemptLimit = time.Minute
 // and says nothing until it is done.
 const copyLimit = 10 * time.Minute
 
-// stall is how long a storage may take nothing of an upload.
-func (s *Bucket) stall() time.Duration { return min(attemptLimit, s.patience) }
+// stall is how long a storage may give no answer, and take nothing of an
+// upload. Clients have retries of their own, whose errors tell more than that
+// time was up; they are given the time for it.
+func (s *Bucket) stall() time.Duration { return min(attemptLimit, max(s.patience, 10*time.Second)) }
 
 // retry does an operation whose single attempts are short.
 func retry[T any](ctx context.Context, s *Bucket, op, key string, attempt func(context.Context) (T, error)) (T, error) {
@@ -48,12 +50,19 @@ func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt fu
 	}
 	limit := &patience{limit: s.patience, ExponentialBackOff: backoff.NewExponentialBackOff()}
 	limit.MaxInterval = 15 * time.Second
+	var telling error
 	v, err := backoff.Retry(ctx, func() (T, error) {
 		v, err := attempt(ctx)
-		if err == nil || temporary(ctx, err) {
-			return v, err
+		if err == nil {
+			return v, nil
 		}
-		return v, backoff.Permanent(err)
+		if !temporary(ctx, err) {
+			return v, backoff.Permanent(err)
+		}
+		if telling == nil || !errors.Is(err, context.DeadlineExceeded) {
+			telling = err
+		}
+		return v, err
 	}, backoff.WithBackOff(limit), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
 		s.log.Warn("storage fault, trying again", "op", op, "object", key, "error", scrub(err), "wait", wait.Round(time.Millisecond))
 	}))
@@ -76,7 +85,7 @@ func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt fu
 	case isDenied(err):
 		return v, fmt.Errorf("%s %s: %w: check what the credentials may do in %s: %w", op, key, fs.ErrPermission, s.name, scrub(err))
 	case temporary(ctx, err):
-		return v, fmt.Errorf("%s %s: %w for %s: %w", op, key, ErrUnavailable, s.patience, scrub(err))
+		return v, fmt.Errorf("%s %s: %w for %s: %w", op, key, ErrUnavailable, s.patience, scrub(telling))
 	}
 	return v, fmt.Errorf("%s %s: %w", op, key, scrub(err))
 }
@@ -184,9 +193,14 @@ var urlParameters = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s?"'<>]*)\
 // urlUser finds credentials before a URL's host.
 var urlUser = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?"'<>@]*@`)
 
-// scrub keeps an error's text free of parameters and credentials of URLs.
+// blobPrefix is gocloud's: the key, which stands there already, and a code.
+var blobPrefix = regexp.MustCompile(`blob( \(key "[^"]*"\))? \(code=\w+\): `)
+
+// scrub keeps an error's text free of parameters and credentials of URLs, and
+// of what says nothing.
 func scrub(err error) error {
-	text := urlParameters.ReplaceAllString(err.Error(), "$1")
+	text := blobPrefix.ReplaceAllString(err.Error(), "")
+	text = urlParameters.ReplaceAllString(text, "$1")
 	text = urlUser.ReplaceAllString(text, "$1")
 	if text == err.Error() {
 		return err

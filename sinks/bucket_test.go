@@ -285,7 +285,7 @@ func TestErrorsHideSecrets(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "TOPSECRET") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v", err)
 	}
-	if want := `delete x: blob (key "x") (code=Unknown): status 400 Put "https://host/bucket/x": broken`; err.Error() != want {
+	if want := `delete x: status 400 Put "https://host/bucket/x": broken`; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
 	for _, url := range []string{
