@@ -27,10 +27,23 @@ const mergeTries = 3
 // side by side, while the table and the change feed are written. An id that
 // both know is written as the segment has it; one that only the last snapshot
 // knows is carried.
+//
+// A runner that slept wakes to segments that its successor has swept. Whatever
+// went wrong, that there is a successor is the better answer.
 func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (pipeline.MergeResult, error) {
 	if err := d.fenced(); err != nil {
 		return pipeline.MergeResult{}, err
 	}
+	res, err := d.merge(ctx, cp, last)
+	if err != nil {
+		if passed := d.notBeyond(ctx, cp.Number); errors.Is(passed, pipeline.ErrFenced) {
+			return pipeline.MergeResult{}, passed
+		}
+	}
+	return res, err
+}
+
+func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (pipeline.MergeResult, error) {
 	if _, err := pipeline.ParseSnapshotID(string(cp.Snapshot)); err != nil {
 		return pipeline.MergeResult{}, err
 	}

@@ -414,3 +414,46 @@ func TestReadingWithoutTheNewestColumns(t *testing.T) {
 		t.Errorf("a file of a newer version: error %v", err)
 	}
 }
+
+// A runner that slept through its successor's run finds its segments swept. It
+// must hear of the successor, not of a missing file.
+func TestMergeOfSweptSegmentsIsFenced(t *testing.T) {
+	ctx := t.Context()
+	store, err := OpenFolder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	d := New(store, &Options{Portal: "acme", Runner: "slept"})
+	if _, err := d.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer d.End(ctx)
+	cp := pipeline.Checkpoint{Version: pipeline.CheckpointVersion, Number: 1, Runner: "slept", Snapshot: "20261122T020000Z", Phase: pipeline.Fetched}
+	seg, err := d.WriteSegment(ctx, 1, part{Rows: []schemas.Payment{pay(1, 10000)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp.Segments = []pipeline.Segment{seg}
+	if err := d.Commit(ctx, cp); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Delete(ctx, d.segment(1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Merge(ctx, cp, nil); err == nil || errors.Is(err, pipeline.ErrFenced) {
+		t.Errorf("without a successor: %v, want the missing segment", err)
+	}
+	next := cp
+	next.Number, next.Segments, next.Phase = 2, nil, pipeline.Abandoned
+	data, err := encodeCheckpoint(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Create(ctx, d.checkpoint(2), data); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Merge(ctx, cp, nil); !errors.Is(err, pipeline.ErrFenced) {
+		t.Errorf("with a successor: %v, want ErrFenced", err)
+	}
+}
