@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"strconv"
 	"testing"
 	"time"
 
@@ -21,22 +22,22 @@ func TestNetworkFaults(t *testing.T) {
 			{Type: "latency", Stream: "downstream", Toxicity: 1, Attributes: map[string]int{"latency": 40, "jitter": 40}},
 		}},
 		{"resets of requests", []servers.Toxic{
-			{Type: "reset_peer", Stream: "upstream", Toxicity: 0.3, Attributes: map[string]int{"timeout": 30}},
+			{Type: "reset_peer", Stream: "upstream", Toxicity: 0.15, Attributes: map[string]int{"timeout": 30}},
 		}},
 		{"resets of answers", []servers.Toxic{
-			{Type: "reset_peer", Stream: "downstream", Toxicity: 0.3, Attributes: map[string]int{"timeout": 30}},
+			{Type: "reset_peer", Stream: "downstream", Toxicity: 0.15, Attributes: map[string]int{"timeout": 30}},
 		}},
 		{"cut uploads", []servers.Toxic{
-			{Type: "limit_data", Stream: "upstream", Toxicity: 0.5, Attributes: map[string]int{"bytes": 20_000}},
+			{Type: "limit_data", Stream: "upstream", Toxicity: 0.25, Attributes: map[string]int{"bytes": 20_000}},
 		}},
 		{"cut downloads", []servers.Toxic{
-			{Type: "limit_data", Stream: "downstream", Toxicity: 0.5, Attributes: map[string]int{"bytes": 20_000}},
+			{Type: "limit_data", Stream: "downstream", Toxicity: 0.25, Attributes: map[string]int{"bytes": 20_000}},
 		}},
 		{"lost answers", []servers.Toxic{
-			{Type: "timeout", Stream: "downstream", Toxicity: 0.3, Attributes: map[string]int{"timeout": 100}},
+			{Type: "timeout", Stream: "downstream", Toxicity: 0.15, Attributes: map[string]int{"timeout": 100}},
 		}},
 		{"lost requests", []servers.Toxic{
-			{Type: "timeout", Stream: "upstream", Toxicity: 0.3, Attributes: map[string]int{"timeout": 100}},
+			{Type: "timeout", Stream: "upstream", Toxicity: 0.15, Attributes: map[string]int{"timeout": 100}},
 		}},
 		{"slow", []servers.Toxic{
 			{Type: "bandwidth", Stream: "upstream", Toxicity: 1, Attributes: map[string]int{"rate": 400}},
@@ -47,19 +48,22 @@ func TestNetworkFaults(t *testing.T) {
 		}},
 	}
 	gateway := servers.StartS3(t)
+	setEnv(t, gateway.Env())
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newBucket(t, gateway, "warehouse"+string(rune('a'+i)))
+			t.Parallel() // they mostly wait
+			bucket := "warehouse" + strconv.Itoa(i)
+			p := newBucket(t, gateway, bucket)
 			proxy := servers.StartProxy(t, gateway.Addr)
 			for n, toxic := range tt.toxics {
-				toxic.Name = "toxic" + string(rune('a'+n))
+				toxic.Name = strconv.Itoa(n)
 				proxy.Add(t, toxic)
 			}
 			portal := bitrixtest.New(bitrixtest.Options{Seed: uint64(i), Payments: 3000, AllowRegets: true, Strict: t})
-			file := newJob(serve(t, portal, portal), gateway.URL("warehouse"+string(rune('a'+i)), proxy.Addr)).
-				with("checkpoint", "rows", 400).
-				write(t)
-			throughIn(t, p, portal, proxy, file)
+			j := newJob(serve(t, portal, portal), gateway.URL(bucket, proxy.Addr)).
+				with("checkpoint", "rows", 800)
+			j["patience"] = "5s"
+			throughIn(t, p, portal, proxy, j.write(t))
 		})
 	}
 }
@@ -68,6 +72,7 @@ func TestNetworkFaults(t *testing.T) {
 // job's patience.
 func TestOutage(t *testing.T) {
 	gateway := servers.StartS3(t)
+	setEnv(t, gateway.Env())
 	p := newBucket(t, gateway, "warehouse")
 	proxy := servers.StartProxy(t, gateway.Addr)
 	portal := bitrixtest.New(bitrixtest.Options{

@@ -35,7 +35,11 @@ var places = []struct {
 	open func(t *testing.T) place
 }{
 	{"folder", newFolder},
-	{"s3", func(t *testing.T) place { return newBucket(t, servers.StartS3(t), "warehouse") }},
+	{"s3", func(t *testing.T) place {
+		gateway := servers.StartS3(t)
+		setEnv(t, gateway.Env())
+		return newBucket(t, gateway, "warehouse")
+	}},
 }
 
 func newFolder(t *testing.T) place {
@@ -43,14 +47,19 @@ func newFolder(t *testing.T) place {
 	return place{url: dir, dir: dir}
 }
 
-// newBucket makes a bucket in a gateway. The account is set for the test's own
-// process too.
-func newBucket(t *testing.T, s *servers.S3, name string) place {
-	for _, kv := range s.Env() {
+// newBucket makes a bucket in a gateway whose account is in the environment.
+func newBucket(t *testing.T, gateway *servers.S3, name string) place {
+	return place{url: gateway.Bucket(t, name), dir: filepath.Join(gateway.Dir, name), env: gateway.Env()}
+}
+
+// setEnv sets a child's environment for the test's own process, for as long as
+// the test runs.
+func setEnv(t *testing.T, env []string) {
+	t.Helper()
+	for _, kv := range env {
 		key, value, _ := strings.Cut(kv, "=")
 		t.Setenv(key, value)
 	}
-	return place{url: s.Bucket(t, name), dir: filepath.Join(s.Dir, name), env: s.Env()}
 }
 
 // The names of a dataset's objects, as they are promised.

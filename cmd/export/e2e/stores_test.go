@@ -39,10 +39,7 @@ func TestStores(t *testing.T) {
 	for _, tt := range stores {
 		t.Run(tt.name, func(t *testing.T) {
 			url, env := tt.start(t)
-			for _, kv := range env {
-				key, value, _ := strings.Cut(kv, "=")
-				t.Setenv(key, value)
-			}
+			setEnv(t, env)
 			var folders atomic.Int64
 			open := func(t *testing.T) sinks.Store {
 				store, err := sinks.OpenStore(t.Context(), inFolder(url, fmt.Sprintf("folder%d", folders.Add(1))), nil)
