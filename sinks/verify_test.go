@@ -330,3 +330,19 @@ func TestTables(t *testing.T) {
 		}
 	}
 }
+
+func TestColumnsAreOnlyAdded(t *testing.T) {
+	k := fileKind{paymentTable.name, schemas.Payments(), 0}
+	if n := len(k.columns(3).schema.Fields()); n != 3 {
+		t.Errorf("%d columns of an older version, want 3", n)
+	}
+	if got := k.columns(99).schema; got != schemas.Payments() {
+		t.Errorf("more columns than there are: %v", got)
+	}
+	m := newMerger(t, memStore(t))
+	man := m.published()
+	man.SchemaVersion = 0
+	if found, err := m.d.Verify(t.Context(), man); err != nil || len(found) > 0 {
+		t.Errorf("a snapshot of an older version: found %v, error %v", found, err)
+	}
+}
