@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -344,5 +345,29 @@ func TestColumnsAreOnlyAdded(t *testing.T) {
 	man.SchemaVersion = 0
 	if found, err := m.d.Verify(t.Context(), man); err != nil || len(found) > 0 {
 		t.Errorf("a snapshot of an older version: found %v, error %v", found, err)
+	}
+}
+
+// TestVerifyOfFullRowGroups has row groups of many pages, and columns of nulls.
+func TestVerifyOfFullRowGroups(t *testing.T) {
+	m := newMerger(t, memStore(t))
+	rows := generate(1, 1, 130_000)
+	for i := range rows {
+		rows[i].DateBill, rows[i].EntityID = schemas.Null[schemas.Instant]{}, schemas.Null[int64]{}
+		if i%1000 < 500 {
+			rows[i].OrderID, rows[i].DatePaid = schemas.Null[int64]{}, schemas.Null[schemas.Instant]{}
+		}
+	}
+	m.segment(1, part{Rows: rows})
+	res, got, _ := m.merge(nil)
+	if !slices.Equal(got, rows) {
+		t.Error("other rows came back")
+	}
+	man := &pipeline.Manifest{
+		Version: 1, Dataset: "payments", Portal: "acme", Snapshot: snapshot2, SchemaVersion: schemas.Version,
+		Ledger: pipeline.Ledger{Listed: res.Rows, Got: res.Rows}, Changes: res.Changes, Totals: res.Totals, Files: res.Files,
+	}
+	if found, err := m.d.Verify(t.Context(), man); err != nil || len(found) > 0 {
+		t.Errorf("found %v, error %v", found, err)
 	}
 }
