@@ -20,9 +20,8 @@ limits.rateLimit.drainRate = rate * speed
 limits.retryDelay /= speed
 limits.adaptiveConfig.maxDelay /= speed
 limits.operatingLimit.windowMs = windowMs / speed
-if (limitMs > 0) {
-  limits.operatingLimit.limitMs = limitMs / speed
-}
+// A portal without a budget counts all the same; nobody is to slow down for it.
+limits.operatingLimit.limitMs = limitMs > 0 ? limitMs / speed : Number.MAX_SAFE_INTEGER
 const portal = B24Hook.fromWebhookUrl(B24_WEBHOOK, { restrictionParams: limits })
 
 const list = 'sale.payment.list'
