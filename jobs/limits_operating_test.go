@@ -13,40 +13,23 @@ import (
 // export is complete, takes hardly longer than a schedule that uses the budget as
 // soon as there is some, and no command is refused for want of it.
 func TestBudgetIsUsedToTheFull(t *testing.T) {
-	for _, tt := range []struct {
-		charge bitrixtest.Charge
-		speed  float64
-	}{
-		{bitrixtest.ChargeInner, 1},
-		{bitrixtest.ChargeBatch, 1},
-		{bitrixtest.ChargeInner, 60},
-		{bitrixtest.ChargeBatch, 60},
-	} {
-		name := string(tt.charge)
-		flags := map[string]string{}
-		if tt.speed == 60 {
-			name += ", in fast motion"
-			flags = map[string]string{"rate": "120", "operating": "8s", "operating-window": "10s"}
-		}
-		t.Run(name, func(t *testing.T) {
+	for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
+		t.Run(string(charge), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const payments = 24_000
-				e := newExport(t, bitrixtest.Options{
-					Payments: payments, Charge: tt.charge, Speed: tt.speed, TakeTime: true, Latency: 200 * time.Millisecond,
-				}, 0, flags)
+				e := newExport(t, bitrixtest.Options{Payments: payments, Charge: charge, TakeTime: true, Latency: 200 * time.Millisecond}, 0, nil)
 				e.run(t)
 				e.wantExact(t)
-				least := leastUnderBudget(budgetedRequests(payments, tt.charge))
-				span := time.Duration(float64(e.span) * tt.speed)
+				least := leastUnderBudget(budgetedRequests(payments, charge))
 				s := e.portal.Stats()
 				var commands int64
 				for _, n := range s.Commands {
 					commands += n
 				}
-				t.Logf("%d requests in %v, at least %v: %.4f; %d of %d commands refused; peaks %v", e.road.requests, span, least,
-					float64(span)/float64(least), s.RefusedCommands, commands, s.OperatingPeak)
-				if float64(span) > 1.15*float64(least) {
-					t.Errorf("took %v, want at most 1.15 of %v", span, least)
+				t.Logf("%d requests in %v, at least %v: %.4f; %d of %d commands refused; peaks %v", e.road.requests, e.span, least,
+					float64(e.span)/float64(least), s.RefusedCommands, commands, s.OperatingPeak)
+				if float64(e.span) > 1.15*float64(least) {
+					t.Errorf("took %v, want at most 1.15 of %v", e.span, least)
 				}
 				if s.RefusedCommands*100 >= commands {
 					t.Errorf("%d of %d commands were refused, want under 1 %%", s.RefusedCommands, commands)

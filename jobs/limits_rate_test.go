@@ -108,7 +108,7 @@ func TestTheBucketBindsNotTheWorkers(t *testing.T) {
 					if concurrency != "" {
 						flags["concurrency"] = concurrency
 					}
-					o := bitrixtest.Options{Payments: 20_000, Limits: bitrixtest.Limits{Operating: -1}, Latency: tt.long}
+					o := bitrixtest.Options{Payments: 10_000, Limits: bitrixtest.Limits{Operating: -1}, Latency: tt.long}
 					if tt.cost > 0 {
 						o.Latency, o.TakeTime, o.Costs = 0, true, map[string]time.Duration{"crm.item.payment.get": tt.cost}
 					}
