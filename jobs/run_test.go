@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,7 +176,7 @@ func TestVanishedPaymentsAreNotRejects(t *testing.T) {
 type beforeGets struct {
 	next http.RoundTripper
 	do   func()
-	done bool
+	once sync.Once
 }
 
 func (b *beforeGets) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -183,9 +184,8 @@ func (b *beforeGets) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !b.done && bytes.Contains(body, []byte("crm.item.payment.get")) {
-		b.done = true
-		b.do()
+	if bytes.Contains(body, []byte("crm.item.payment.get")) {
+		b.once.Do(b.do)
 	}
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(bytes.NewReader(body))
