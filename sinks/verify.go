@@ -220,8 +220,8 @@ func (v *verifier) rows(ctx context.Context, r *file.Reader, k fileKind, f pipel
 }
 
 // rowGroup decodes one row group, as one batch: this version of Arrow panics
-// where a batch ends inside of a delta-encoded page of a nullable column
-// (apache/arrow issue 43276, mended in the next one).
+// where a batch ends inside of a delta-encoded page of a nullable column, which
+// its next version has mended.
 func (c *counter) rowGroup(ctx context.Context, r *file.Reader, group int) error {
 	rows := r.MetaData().RowGroup(group).NumRows()
 	fr, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: max(rows, 1)}, memory.DefaultAllocator)
