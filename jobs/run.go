@@ -214,7 +214,7 @@ func OpenDataset(ctx context.Context, spec *Spec, portal string, opts *RunOption
 }
 
 func openDataset(ctx context.Context, spec *Spec, portal, runner string, o *RunOptions, log *slog.Logger) (*sinks.Dataset, func() error, error) {
-	store, err := sinks.OpenStore(ctx, spec.Sink.URL, &sinks.StoreOptions{Log: log})
+	store, err := sinks.OpenStore(ctx, spec.Sink.URL, &sinks.StoreOptions{Patience: spec.Patience, Log: log})
 	if err != nil {
 		return nil, nil, err
 	}
