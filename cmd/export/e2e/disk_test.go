@@ -80,7 +80,9 @@ func testFullDisk(t *testing.T, mount string, filler int) {
 	if again.Resumed != saved {
 		t.Errorf("with a checkpoint (%v) left, the next run says resumed: %v", saved, again.Resumed)
 	}
-	if got, want := gets(portal)-before, int64(8000)-cp.Ledger.Got; got != want {
+	// The portal may have still been at work on the last requests of the run that
+	// had ended: 16 at most, of 49 gets each.
+	if got, want := gets(portal)-before, int64(8000)-cp.Ledger.Got; got < want || got > want+16*49 {
 		t.Errorf("the next run got %d payments, want the %d that no checkpoint had", got, want)
 	}
 	t.Logf("%d KiB of filling: stopped with %d of 8000 saved, in phase %q", filler>>10, cp.Ledger.Got, cp.Phase)
