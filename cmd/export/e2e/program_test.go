@@ -43,7 +43,7 @@ var build = sync.OnceValue(func() error {
 })
 
 // runLimit is how long one run of the program may take; far more than any does.
-const runLimit = time.Minute
+const runLimit = 2 * time.Minute
 
 // job is a job file, as JSON, which is YAML too. set changes a key by its path.
 type job map[string]any
