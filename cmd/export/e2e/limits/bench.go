@@ -29,6 +29,9 @@ func bench(ctx context.Context, s *settings, stdout io.Writer) error {
 	fmt.Fprintln(w, "client\tpayments\tspan\tleast possible\tratio\trequests\t503\t429\t")
 	var failed error
 	for _, c := range clients {
+		if ctx.Err() != nil {
+			break
+		}
 		if err := s.measure(ctx, c, w); err != nil {
 			failed = fmt.Errorf("%s: %w", c.name, err)
 			fmt.Fprintf(w, "%s\tfailed\t\t\t\t\t\t\t\n", c.name)
