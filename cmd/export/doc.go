@@ -4,6 +4,7 @@
 //	b24export demo                 no account needed: a fake portal, exported to ./b24export-demo
 //	b24export run JOB…             export, or go on with an export that was cut off
 //	b24export run --to URL         the same without a job file; the webhook is in B24_WEBHOOK
+//	b24export check JOB…           look before a run whether all that it needs is there
 //	b24export plan JOB…            predict what a run will take
 //	b24export status JOB…          how each portal's dataset stands, and who is at work
 //	b24export cat JOB|FILE         rows, as a table, CSV, JSON or Arrow

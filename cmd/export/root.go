@@ -84,6 +84,7 @@ func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		p.demoCommand(),
 		p.runCommand(),
+		p.checkCommand(),
 		p.planCommand(),
 		p.statusCommand(),
 		p.catCommand(),

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+)
+
+func (p *program) checkCommand() *cobra.Command {
+	var only []string
+	cmd := &cobra.Command{
+		Use: "check JOB…",
+		Example: `b24export check job.yaml
+b24export check job.yaml --json | jq -c 'select(.state != "ok")'`,
+		Short: "Look before a run whether all that it needs is there.",
+		Long: `Looks at all that a run needs: the job's file and secrets, each portal (whether it
+can be reached, webhook, plan, scopes, administrator, the methods that a run calls,
+clock) and the sink (write, conditional write, read, list, delete, who is at work,
+what is unfinished). Each line is ok, warning or failed, with what to do about it.
+Nothing is changed: two small objects in the sink are deleted again.
+
+The exit code is the one that a run would have: 0 unless something failed.`,
+		Args: atLeastOne("a job file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, file := range args {
+				if strings.Contains(file, "://") {
+					return usagef(cmd, "%s is no job file; name the file in which the job stands", shownArg(file))
+				}
+			}
+			c := checker{p: p, files: len(args)}
+			for _, file := range args {
+				if err := c.job(cmd.Context(), file, only); err != nil {
+					return err
+				}
+			}
+			return c.finish()
+		},
+	}
+	cmd.Flags().StringSliceVar(&only, "only", nil, "check these `portals` only; names between commas")
+	return cmd
+}
+
+// checkLine is a line of check --json.
+type checkLine struct {
+	Job string `json:"job"`
+	jobs.CheckLine
+}
+
+// checker shows what checks find, and counts it.
+type checker struct {
+	p                    *program
+	files                int
+	ok, warnings, failed int64
+	outcomes             []jobs.Outcome // of the failed lines: their exit codes
+}
+
+// job checks one job. What is wrong with its file is as good as any other line.
+func (c *checker) job(ctx context.Context, file string, only []string) error {
+	if c.files > 1 && !c.p.json {
+		if _, err := fmt.Fprintf(untilGone{c.p.stdout}, "%s\n", printable(file)); err != nil {
+			return err
+		}
+	}
+	spec, err := jobs.LoadWith(file, c.p.lookup, nil)
+	if err != nil {
+		for _, line := range jobs.FileProblems(err) {
+			if err := c.show(file, 0, line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	width := 0
+	for i := range spec.Portals {
+		width = max(width, len(spec.Portals[i].Name))
+	}
+	for _, name := range only {
+		if _, err := pickPortal(spec, name); err != nil {
+			return err
+		}
+	}
+	for line := range jobs.Check(ctx, spec, &jobs.RunOptions{Program: programName(), Only: only, Log: c.p.log}) {
+		if err := c.show(file, width, line); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// show prints a line at once: the next one may take its time.
+func (c *checker) show(file string, width int, line jobs.CheckLine) error {
+	switch line.State {
+	case jobs.CheckFailed:
+		c.failed++
+		c.outcomes = append(c.outcomes, jobs.Outcome{Exit: line.Exit})
+	case jobs.CheckWarning:
+		c.warnings++
+	default:
+		c.ok++
+	}
+	line.Detail, line.Mend = hideSecrets(line.Detail), hideSecrets(line.Mend)
+	if c.p.json {
+		return c.p.stdout.line(checkLine{file, line})
+	}
+	if err := writeCheck(untilGone{c.p.stdout}, width, &line); err != nil {
+		return err
+	}
+	return c.p.stdout.Flush()
+}
+
+// checkWidth is that of the longest name of a check.
+const checkWidth = len("sink.conditional_write")
+
+// writeCheck writes a line for people, and below it what to do.
+func writeCheck(w io.Writer, width int, line *jobs.CheckLine) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-7s  %-*s  %-*s  %s\n", line.State, width, line.Portal, checkWidth, line.Check, printable(line.Detail))
+	if line.Mend != "" {
+		fmt.Fprintf(&b, "%7s  %-*s  %-*s  → %s\n", "", width, "", checkWidth, "", printable(line.Mend))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// finish sums up, and gives the exit code of the gravest line.
+func (c *checker) finish() error {
+	if !c.p.json {
+		if _, err := fmt.Fprintf(untilGone{c.p.stdout}, "%d ok, %s, %d failed\n", c.ok, plural(c.warnings, "warning"), c.failed); err != nil {
+			return err
+		}
+	}
+	if code := jobs.Gravest(c.outcomes); code != jobs.ExitComplete {
+		return exitCode(code)
+	}
+	return nil
+}

@@ -1,0 +1,326 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/schemas"
+)
+
+// neededScopes are those of the methods that a run calls.
+var neededScopes = []string{"crm", "sale"}
+
+// checkGets is how many payments are got to see whether they can be.
+const checkGets = 10
+
+// portalCheck looks at one portal.
+type portalCheck struct {
+	report
+	spec   *Spec
+	client *bitrix.Client
+	now    func() time.Time
+}
+
+// checkPortal looks at what a run needs of a portal.
+func checkPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions) []CheckLine {
+	c := portalCheck{report: report{portal: portal.Name}, spec: spec, now: o.Now}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	client, err := newClient(spec, portal, o, o.Log.With("portal", portal.Name))
+	if err != nil {
+		c.refuse("secrets", ExitUsage, "copy the webhook's address from Bitrix24 as a whole", "%v", err)
+		return c.lines
+	}
+	defer client.Close()
+	c.client = client
+	if hook, err := bitrix.ParseWebhook(portal.Webhook.Reveal()); err == nil {
+		c.ok("secrets", "%s", hook)
+	}
+	scopes, ok := c.reach(ctx)
+	if !ok {
+		return c.lines
+	}
+	c.scopes(scopes)
+	profile, profileErr := c.call(ctx, "profile", nil)
+	rows, listErr := c.list(ctx)
+	c.administrator(profile.Value, profileErr, listErr)
+	if listErr != nil {
+		c.fail(methodList, listErr)
+	} else {
+		c.ok(methodList, "%d payments on the first page", len(rows))
+	}
+	c.gets(ctx, rows)
+	c.owners(ctx, rows)
+	c.counters()
+	c.clock(ctx)
+	return c.lines
+}
+
+// call calls a method, and does not wait for limits for ever.
+func (c *portalCheck) call(ctx context.Context, method string, params bitrix.Params) (bitrix.Result, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(method))
+	defer cancel()
+	return c.client.Call(ctx, method, params)
+}
+
+func (c *portalCheck) batch(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(commands[0].Method))
+	defer cancel()
+	return c.client.Batch(ctx, commands)
+}
+
+func overLimits(method string) error {
+	return fmt.Errorf("%s: %w: not let in for %v", method, errOverLimits, checkCallLimit)
+}
+
+// reach calls the method scope, which needs no right but to be let in, and so
+// tells what stands between this machine and the portal's methods. ok is
+// whether others are worth calling.
+func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool) {
+	scopes, err := c.call(ctx, "scope", nil)
+	e, refused := errors.AsType[*bitrix.Error](err)
+	if err != nil && !refused || errors.Is(err, bitrix.ErrPatience) {
+		c.fail("reachable", err)
+		return scopes, false
+	}
+	code := ""
+	if refused {
+		code = e.Code
+	}
+	is := func(codes ...string) bool {
+		return refused && slices.ContainsFunc(codes, func(known string) bool { return strings.EqualFold(known, code) })
+	}
+	switch {
+	case is(bitrix.CodeOverload, bitrix.CodePortalDeleted, bitrix.CodeForeignRedirect, bitrix.CodeInvalidRequest):
+		c.fail("reachable", err)
+		return scopes, false
+	case is(bitrix.CodeAccessDenied) && e.Class() == bitrix.Stop:
+		c.ok("reachable", "it answers")
+		c.fail("plan", err)
+		return scopes, false
+	case is(bitrix.CodeNoAuth, bitrix.CodeInvalidToken, bitrix.CodeExpiredToken, bitrix.CodeInvalidCreds, bitrix.CodeUserAccess):
+		c.ok("reachable", "it answers")
+		c.fail("webhook", err)
+		return scopes, false
+	}
+	c.ok("reachable", "it answers")
+	c.ok("webhook", "the portal knows it")
+	c.ok("plan", "it has REST")
+	if refused {
+		c.warn("scopes", "see whether the methods below work", "cannot be told: %v", err)
+	}
+	return scopes, true
+}
+
+// scopes looks whether those that are needed were granted.
+func (c *portalCheck) scopes(answer bitrix.Result) {
+	if answer.Value == nil {
+		return // reach has said why
+	}
+	items, err := bitrix.Items(answer.Value, "")
+	if err != nil {
+		c.warn("scopes", "see whether the methods below work", "cannot be told: %v", err)
+		return
+	}
+	var granted, missing []string
+	for _, raw := range items {
+		var name string
+		if json.Unmarshal(raw, &name) == nil {
+			granted = append(granted, name)
+		}
+	}
+	for _, name := range neededScopes {
+		if !slices.Contains(granted, name) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		c.refuse("scopes", ExitRefused,
+			fmt.Sprintf("give the webhook the scope %s (Bitrix24: Developer resources, Integrations, the webhook, Access permissions)", strings.Join(missing, ", ")),
+			"missing: %s", strings.Join(missing, ", "))
+		return
+	}
+	c.ok("scopes", "%s", strings.Join(neededScopes, ", "))
+}
+
+// list reads the first page of the listing, as a run does.
+func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
+	answer, err := c.call(ctx, methodList, bitrix.Params{
+		"select": schemas.ListFields(c.spec.Source.Fields),
+		"order":  bitrix.Params{"id": "asc"},
+		"filter": bitrix.Params{">id": 0},
+		"start":  -1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	items, err := bitrix.Items(answer.Value, "payments")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", methodList, err)
+	}
+	var rows []schemas.Payment
+	for _, raw := range items {
+		var row schemas.Payment
+		// One that cannot be read becomes a reject, and says nothing of rights.
+		if row.ReadListed(raw, c.spec.Source.Fields) == nil {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// administrator tells what the webhook's user is, and whether it matters: that
+// the listing works is what counts.
+func (c *portalCheck) administrator(profile []byte, err, listErr error) {
+	var who struct {
+		ID, Admin json.RawMessage
+	}
+	if err == nil {
+		err = json.Unmarshal(profile, &who)
+	}
+	plain := func(raw []byte) string { return strings.Trim(string(raw), `"`) }
+	admin := slices.Contains([]string{"true", "Y", "1"}, plain(who.Admin))
+	switch {
+	case err == nil && admin:
+		c.ok("administrator", "the webhook's user %s is one", plain(who.ID))
+	case err == nil && listErr == nil:
+		c.warn("administrator", "let an administrator make the webhook: others may come to see less",
+			"the webhook's user %s is none, but %s works", plain(who.ID), methodList)
+	case err == nil:
+		c.refuse("administrator", ExitRefused, "let an administrator make the webhook",
+			"the webhook's user %s is none, and %s is for administrators only", plain(who.ID), methodList)
+	case listErr == nil:
+		c.ok("administrator", "%s works, which is for administrators only", methodList)
+	default:
+		c.fail("administrator", err)
+	}
+}
+
+// gets gets some of the payments listed.
+func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) {
+	if len(rows) == 0 {
+		_, err := c.call(ctx, methodGet, bitrix.Params{"id": 1})
+		if e, ok := errors.AsType[*bitrix.Error](err); err == nil || ok && e.Class() == bitrix.Reject && !errors.Is(err, bitrix.ErrPatience) {
+			c.warn(methodGet, "", "may be called, but no payment is listed to try it with")
+			return
+		}
+		c.fail(methodGet, err)
+		return
+	}
+	var commands []bitrix.Command
+	for _, item := range asChunk(rows[:min(len(rows), checkGets)]) {
+		commands = append(commands, getCommand(item.ID))
+	}
+	results, err := c.batch(ctx, commands)
+	if err != nil {
+		c.fail(methodGet, err)
+		return
+	}
+	var refused []error
+	denied := 0
+	for i, res := range results {
+		if res.Err != nil {
+			refused = append(refused, res.Err)
+			denied++
+			continue
+		}
+		row := rows[i]
+		if err := row.ReadGot(res.Value); err != nil {
+			refused = append(refused, fmt.Errorf("payment %d: %w", row.ID, err))
+		}
+	}
+	switch {
+	case denied == len(results):
+		c.refuse(methodGet, ExitRefused, "give the webhook's user read access to the orders, or let an administrator make the webhook",
+			"each of %d payments that are listed is refused: %v", denied, refused[0])
+	case len(refused) > 0:
+		c.warn(methodGet, "such payments become rejects: look at them after a run, or raise rejects.max",
+			"%d of %d payments cannot be had: %v", len(refused), len(results), refused[0])
+	default:
+		c.ok(methodGet, "got %d of the payments listed", len(results))
+	}
+}
+
+// owners asks for the owners of the orders listed.
+func (c *portalCheck) owners(ctx context.Context, rows []schemas.Payment) {
+	own := newOwners(asChunk(rows))
+	commands := own.commands()
+	if len(commands) == 0 {
+		commands = []bitrix.Command{ownersCommand("o0", []int64{1})}
+	}
+	results, err := c.batch(ctx, commands)
+	if err == nil && len(own.orders) == 0 && results[0].Err != nil {
+		err = results[0].Err
+	}
+	if err == nil {
+		err = own.take(ctx, c.client, results)
+	}
+	if err != nil {
+		c.fail(methodOwners, err)
+		return
+	}
+	if len(own.orders) == 0 {
+		c.ok(methodOwners, "may be called")
+		return
+	}
+	c.ok(methodOwners, "%d of %d orders belong to a CRM item", len(own.of), len(own.orders))
+}
+
+// counters tells whether answers carry what operating time was used.
+func (c *portalCheck) counters() {
+	var busiest *bitrix.MethodGauge
+	methods := c.client.Gauge().Methods
+	for i := range methods {
+		if m := &methods[i]; m.Counted && (busiest == nil || m.Reported > busiest.Reported) {
+			busiest = m
+		}
+	}
+	switch {
+	case busiest == nil:
+		c.ok("counters", "answers tell no operating time, as on self-hosted portals: the run keeps its own books")
+	case busiest.Budget > 0:
+		c.ok("counters", "answers tell the operating time: at most %.1f s of %.0f s are used up (%s)",
+			busiest.Reported.Seconds(), busiest.Budget.Seconds(), busiest.Method)
+	default:
+		c.ok("counters", "answers tell the operating time: %.1f s (%s), and the job has no budget for it", busiest.Reported.Seconds(), busiest.Method)
+	}
+}
+
+// clock compares the portal's clock with this machine's.
+func (c *portalCheck) clock(ctx context.Context) {
+	sent := c.now()
+	answer, err := c.call(ctx, "server.time", nil)
+	received := c.now()
+	var text string
+	var theirs time.Time
+	if err == nil {
+		err = json.Unmarshal(answer.Value, &text)
+	}
+	if err == nil {
+		theirs, err = time.Parse(time.RFC3339, text)
+	}
+	if err != nil {
+		c.warn("clock", "", "cannot be told: %v", err)
+		return
+	}
+	// The portal looked at its clock between sent and received, and cut off
+	// what was beyond the second.
+	ahead, behind := theirs.Sub(received), sent.Sub(theirs.Add(time.Second))
+	switch {
+	case ahead > clockTolerance:
+		c.warn("clock", clockMend, "this machine's clock is %v behind the portal's", ahead.Round(time.Second))
+	case behind > clockTolerance:
+		c.warn("clock", clockMend, "this machine's clock is %v ahead of the portal's", behind.Round(time.Second))
+	default:
+		c.ok("clock", "the portal's and this machine's agree to %v", max(ahead, behind, received.Sub(sent)+time.Second).Round(time.Second))
+	}
+}
+
+const clockMend = "set this machine's clock (NTP): snapshots are named after it, leases end by it, and extracted_at is taken from it"

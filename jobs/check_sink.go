@@ -1,0 +1,189 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"b24export/pipeline"
+	"b24export/sinks"
+)
+
+// checkSink looks at what a run needs of the sink. The store is tried where the
+// first portal's state is; then each portal's state is looked at.
+func checkSink(ctx context.Context, spec *Spec, portals []*PortalSpec, o *RunOptions) []CheckLine {
+	var r report
+	store, err := sinks.OpenStore(ctx, spec.Sink.URL, &sinks.StoreOptions{Patience: spec.Patience, Log: o.Log})
+	if err != nil {
+		r.fail("sink.open", err)
+		return r.lines
+	}
+	defer removeFolders(absentFolders(store))
+	defer func() { _ = store.Close() }() // all it had to do is done and looked at
+	if len(portals) > 0 {
+		r.store(ctx, store, sinks.New(store, datasetOptions(spec, portals[0], o)).StatePath(), spec.Sink.UnsafeNoFencing)
+	}
+	for _, portal := range portals {
+		own := report{portal: portal.Name}
+		own.state(ctx, spec, sinks.New(store, datasetOptions(spec, portal, o)))
+		r.lines = append(r.lines, own.lines...)
+	}
+	return r.lines
+}
+
+func datasetOptions(spec *Spec, portal *PortalSpec, o *RunOptions) *sinks.Options {
+	return &sinks.Options{Name: spec.Name, Portal: portal.Name, Program: o.Program, Log: o.Log, Now: o.Now}
+}
+
+// store tries each operation on a probe below prefix. A probe has the name of
+// those that a run's sweep deletes, should this process die.
+func (r *report) store(ctx context.Context, store sinks.Store, prefix string, unsafe bool) {
+	key := prefix + "probe-" + rand.Text()
+	body := []byte("a probe of b24export check: " + key + "\n")
+	err := store.Put(ctx, key, func(w io.Writer) error {
+		_, err := w.Write(body)
+		return err
+	})
+	if err != nil {
+		// It may be there all the same, if only the answer was lost.
+		_ = store.Delete(context.WithoutCancel(ctx), key)
+		r.fail("sink.write", err)
+		r.list(ctx, store, prefix, "", 0)
+		return
+	}
+	r.ok("sink.write", "%s", store)
+	r.conditional(ctx, store, prefix, unsafe)
+	if err := readBack(ctx, store, key, body); err != nil {
+		r.fail("sink.read", err)
+	} else {
+		r.ok("sink.read", "as it was written")
+	}
+	r.list(ctx, store, key, key, int64(len(body)))
+	err = store.Delete(context.WithoutCancel(ctx), key)
+	if err == nil {
+		if _, rerr := store.Read(ctx, key); rerr == nil {
+			err = fmt.Errorf("delete %s: it is there still", key)
+		} else if !errors.Is(rerr, fs.ErrNotExist) {
+			err = rerr
+		}
+	}
+	if err != nil {
+		r.fail("sink.delete", err)
+		return
+	}
+	r.ok("sink.delete", "the probe is gone")
+}
+
+// conditional proves what keeps two runs apart.
+func (r *report) conditional(ctx context.Context, store sinks.Store, prefix string, unsafe bool) {
+	err := sinks.CheckConditional(ctx, store, prefix)
+	switch {
+	case err == nil:
+		r.ok("sink.conditional_write", "of two that create the same object, one succeeds")
+	case errors.Is(err, sinks.ErrNoFencing) && unsafe:
+		r.warn("sink.conditional_write", "make sure that only one run is ever under way",
+			"%s: %v, and sink.unsafe_no_fencing takes it all the same", store, sinks.ErrNoFencing)
+	case errors.Is(err, sinks.ErrNoFencing):
+		r.refuse("sink.conditional_write", ExitFailed, Hint(err), "%s: %v: two runs could publish over each other", store, sinks.ErrNoFencing)
+	default:
+		r.fail("sink.conditional_write", err)
+	}
+}
+
+// readBack reads an object whole and in parts, as manifests and tables are.
+func readBack(ctx context.Context, store sinks.Store, key string, body []byte) error {
+	data, err := store.Read(ctx, key)
+	if err != nil {
+		return err
+	}
+	obj, err := store.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = obj.Close() }() // only read
+	half := len(body) / 2
+	part := make([]byte, len(body)-half)
+	if n, err := obj.ReadAt(part, int64(half)); n < len(part) {
+		return fmt.Errorf("read the end of %s: %w", key, err)
+	}
+	if string(data) != string(body) || string(part) != string(body[half:]) {
+		return fmt.Errorf("read %s: it is not what was written a moment ago", key)
+	}
+	return nil
+}
+
+// list lists a prefix, in which an object is to be found if key names one.
+func (r *report) list(ctx context.Context, store sinks.Store, prefix, key string, size int64) {
+	found := key == ""
+	for e, err := range store.List(ctx, prefix) {
+		if err != nil {
+			r.fail("sink.list", err)
+			return
+		}
+		if e.Key == key && e.Size == size {
+			found = true
+		}
+		if found {
+			break
+		}
+	}
+	if !found {
+		r.refuse("sink.list", ExitFailed, "use a store that lists an object from its creation on", "%s was written a moment ago and is not listed", key)
+		return
+	}
+	r.ok("sink.list", "what is there is listed")
+}
+
+// state tells who is at work on a portal's dataset, and what they have left.
+func (r *report) state(ctx context.Context, spec *Spec, data *sinks.Dataset) {
+	status, err := data.Status(ctx)
+	if err != nil {
+		r.fail("sink.unfinished", err)
+		return
+	}
+	if l := status.Lease; l != nil && !l.Ended {
+		held := &pipeline.HeldError{Holder: l.Holder, Since: l.Since, Until: l.Until}
+		r.warn("sink.lease", Hint(held), "%v", held)
+	} else {
+		r.ok("sink.lease", "nobody is at work")
+	}
+	switch cp := &status.Checkpoint; {
+	case cp.Phase != pipeline.Fetching && cp.Phase != pipeline.Fetched && cp.Phase != pipeline.Merged:
+		r.ok("sink.unfinished", "nothing is unfinished")
+	case cp.Fingerprint != spec.Fingerprint(r.portal):
+		r.fail("sink.unfinished", &pipeline.JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got})
+	default:
+		r.ok("sink.unfinished", "a run goes on with snapshot %s, saved at %s with %d payments got",
+			cp.Snapshot, cp.WrittenAt.UTC().Format(time.RFC3339), cp.Ledger.Got)
+	}
+}
+
+// absentFolders are a local store's folder and those that lead to it, as far as
+// they do not exist, the deepest first. A write makes them.
+func absentFolders(store sinks.Store) []string {
+	folder, ok := store.(*sinks.Folder)
+	if !ok {
+		return nil
+	}
+	var absent []string
+	for dir := folder.String(); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return absent
+		}
+		absent = append(absent, dir)
+	}
+}
+
+// removeFolders removes folders that are empty.
+func removeFolders(dirs []string) {
+	for _, dir := range dirs {
+		// One that is not empty, or gone, is somebody else's by now.
+		_ = os.Remove(dir)
+	}
+}
