@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"sync"
 	"time"
 
 	"b24export/bitrix"
 	"b24export/pipeline"
-	"b24export/sinks"
 )
 
 // CheckState is how a check came out.
@@ -175,13 +173,8 @@ func mendOf(err error) string {
 	if e, ok := errors.AsType[*bitrix.Error](err); ok && e.Hint() != "" {
 		return e.Hint()
 	}
-	switch {
-	case errors.Is(err, bitrix.ErrPatience):
+	if errors.Is(err, bitrix.ErrPatience) {
 		return "check the host in the webhook's address, and that this machine can reach it (DNS, proxy, firewall)"
-	case errors.Is(err, sinks.ErrUnavailable):
-		return "check sink.url, and that this machine can reach it (endpoint, DNS, proxy, firewall)"
-	case errors.Is(err, fs.ErrPermission):
-		return "grant read, write, delete and list on the dataset's prefix, and check which credentials the environment gives"
 	}
 	return Hint(err)
 }

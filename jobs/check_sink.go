@@ -21,13 +21,13 @@ func checkSink(ctx context.Context, spec *Spec, portals []*PortalSpec, o *RunOpt
 	var r report
 	store, err := sinks.OpenStore(ctx, spec.Sink.URL, &sinks.StoreOptions{Patience: spec.Patience, Log: o.Log})
 	if err != nil {
-		r.fail("sink.open", err)
+		r.failSink("sink.open", err)
 		return r.lines
 	}
 	defer removeFolders(absentFolders(store))
 	defer func() { _ = store.Close() }() // all it had to do is done and looked at
-	if len(portals) > 0 {
-		r.store(ctx, store, sinks.New(store, datasetOptions(spec, portals[0], o)).StatePath(), spec.Sink.UnsafeNoFencing)
+	if len(portals) > 0 && !r.store(ctx, store, sinks.New(store, datasetOptions(spec, portals[0], o)).StatePath(), spec.Sink.UnsafeNoFencing) {
+		return r.lines // where nothing is listed, no state is to be found
 	}
 	for _, portal := range portals {
 		own := report{portal: portal.Name}
@@ -42,8 +42,9 @@ func datasetOptions(spec *Spec, portal *PortalSpec, o *RunOptions) *sinks.Option
 }
 
 // store tries each operation on a probe below prefix. A probe has the name of
-// those that a run's sweep deletes, should this process die.
-func (r *report) store(ctx context.Context, store sinks.Store, prefix string, unsafe bool) {
+// those that a run's sweep deletes, should this process die. listed is whether
+// what is there can be seen.
+func (r *report) store(ctx context.Context, store sinks.Store, prefix string, unsafe bool) (listed bool) {
 	key := prefix + "probe-" + rand.Text()
 	body := []byte("a probe of b24export check: " + key + "\n")
 	err := store.Put(ctx, key, func(w io.Writer) error {
@@ -51,20 +52,22 @@ func (r *report) store(ctx context.Context, store sinks.Store, prefix string, un
 		return err
 	})
 	if err != nil {
+		r.failSink("sink.write", err)
+		if errors.Is(err, sinks.ErrUnavailable) {
+			return false
+		}
 		// It may be there all the same, if only the answer was lost.
 		_ = store.Delete(context.WithoutCancel(ctx), key)
-		r.fail("sink.write", err)
-		r.list(ctx, store, prefix, "", 0)
-		return
+		return r.list(ctx, store, prefix, "", 0)
 	}
 	r.ok("sink.write", "%s", store)
 	r.conditional(ctx, store, prefix, unsafe)
 	if err := readBack(ctx, store, key, body); err != nil {
-		r.fail("sink.read", err)
+		r.failSink("sink.read", err)
 	} else {
 		r.ok("sink.read", "as it was written")
 	}
-	r.list(ctx, store, key, key, int64(len(body)))
+	listed = r.list(ctx, store, key, key, int64(len(body)))
 	err = store.Delete(context.WithoutCancel(ctx), key)
 	if err == nil {
 		if _, rerr := store.Read(ctx, key); rerr == nil {
@@ -74,10 +77,27 @@ func (r *report) store(ctx context.Context, store sinks.Store, prefix string, un
 		}
 	}
 	if err != nil {
-		r.fail("sink.delete", err)
-		return
+		r.failSink("sink.delete", err)
+		return listed
 	}
 	r.ok("sink.delete", "the probe is gone")
+	return listed
+}
+
+// failSink notes an error of the storage.
+func (r *report) failSink(check string, err error) {
+	line := failedLine(r.portal, check, err)
+	switch {
+	case errors.Is(err, sinks.ErrUnavailable):
+		line.Mend = "check sink.url, and that this machine can reach it (endpoint, DNS, proxy, firewall)"
+	case errors.Is(err, fs.ErrPermission):
+		line.Mend = "grant read, write, delete and list on what is below sink.url"
+	case errors.Is(err, fs.ErrNotExist):
+		line.Mend = "make the bucket or the folder first, or check its name and whose credentials the environment gives"
+	case line.Mend == "":
+		line.Mend = "check sink.url: the folder, or the bucket and its parameters (docs/storage.md)"
+	}
+	r.lines = append(r.lines, line)
 }
 
 // conditional proves what keeps two runs apart.
@@ -92,7 +112,7 @@ func (r *report) conditional(ctx context.Context, store sinks.Store, prefix stri
 	case errors.Is(err, sinks.ErrNoFencing):
 		r.refuse("sink.conditional_write", ExitFailed, Hint(err), "%s: %v: two runs could publish over each other", store, sinks.ErrNoFencing)
 	default:
-		r.fail("sink.conditional_write", err)
+		r.failSink("sink.conditional_write", err)
 	}
 }
 
@@ -118,13 +138,14 @@ func readBack(ctx context.Context, store sinks.Store, key string, body []byte) e
 	return nil
 }
 
-// list lists a prefix, in which an object is to be found if key names one.
-func (r *report) list(ctx context.Context, store sinks.Store, prefix, key string, size int64) {
+// list lists a prefix, in which an object is to be found if key names one, and
+// reports whether that does.
+func (r *report) list(ctx context.Context, store sinks.Store, prefix, key string, size int64) bool {
 	found := key == ""
 	for e, err := range store.List(ctx, prefix) {
 		if err != nil {
-			r.fail("sink.list", err)
-			return
+			r.failSink("sink.list", err)
+			return false
 		}
 		if e.Key == key && e.Size == size {
 			found = true
@@ -135,9 +156,10 @@ func (r *report) list(ctx context.Context, store sinks.Store, prefix, key string
 	}
 	if !found {
 		r.refuse("sink.list", ExitFailed, "use a store that lists an object from its creation on", "%s was written a moment ago and is not listed", key)
-		return
+		return false
 	}
 	r.ok("sink.list", "what is there is listed")
+	return true
 }
 
 // state tells who is at work on a portal's dataset, and what they have left.

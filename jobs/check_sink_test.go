@@ -82,7 +82,7 @@ func TestCheckOfStores(t *testing.T) {
 			var got []string
 			for _, line := range r.lines {
 				got = append(got, strings.TrimPrefix(line.Check, "sink.")+" "+string(line.State))
-				if (line.State == CheckFailed) != (line.Exit == ExitFailed) {
+				if (line.State == CheckFailed) != (line.Exit == ExitFailed) || (line.State == CheckOK) != (line.Mend == "") {
 					t.Errorf("%+v", line)
 				}
 			}
@@ -148,6 +148,22 @@ func TestCheckOfADatasetsState(t *testing.T) {
 	}
 }
 
+// A store that is away is told once, not for each operation and portal.
+func TestCheckOfAStoreThatIsAway(t *testing.T) {
+	var r report
+	if r.store(t.Context(), away{memory(t)}, "_state/payments/portal=acme/", false) {
+		t.Error("its state is to be looked at")
+	}
+	if len(r.lines) != 1 || r.lines[0].Exit != ExitTemporary || r.lines[0].Mend == "" {
+		t.Errorf("%+v", r.lines)
+	}
+}
+
+// away is a store that cannot be reached.
+type away struct{ sinks.Store }
+
+func (away) Put(context.Context, string, func(io.Writer) error) error { return sinks.ErrUnavailable }
+
 // Folders that a probe had to make go again, but no others.
 func TestCheckLeavesNoFolders(t *testing.T) {
 	dir := t.TempDir()
@@ -175,7 +191,7 @@ func TestCheckLeavesNoFolders(t *testing.T) {
 		t.Errorf("a folder that was there is gone: %v", err)
 	}
 	spec.Sink.URL = "s3://bucket?nonsense=1"
-	if lines := checkSink(t.Context(), spec, nil, &o); len(lines) != 1 || lines[0].Check != "sink.open" || lines[0].Exit == 0 {
+	if lines := checkSink(t.Context(), spec, nil, &o); len(lines) != 1 || lines[0].Mend == "" || lines[0].Check != "sink.open" || lines[0].Exit == 0 {
 		t.Errorf("%+v", lines)
 	}
 }
