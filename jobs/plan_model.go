@@ -136,7 +136,8 @@ func greedySpan(m load, l bitrix.Limits) time.Duration {
 }
 
 // chainRequests is how many requests a listing of so many pages takes: short
-// chains at first, as bitrix.Client.Pages has them.
+// chains at first, as bitrix.Client.Pages has them, which at the end may take the
+// last few pages along and so need one less.
 func chainRequests(pages int64) int64 {
 	n, length := int64(0), int64(4)
 	for pages > 0 {
