@@ -63,7 +63,7 @@
 // If the process dies after a step:
 //
 //	died after             readers see     the next run
-//	1 lease                the old table   waits for the lease's end, starts anew
+//	1 lease                the old table   waits for the lease's end, or sees that its holder is gone; starts anew
 //	2 newest checkpoint    the old table   the same
 //	3 segment              the old table   reads since the last checkpoint again, overwrites the segment
 //	4 checkpoint           the old table   goes on behind it

@@ -17,8 +17,11 @@ import (
 type leaseRecord struct {
 	Version int `json:"version"`
 	// Holder is host and process, for people; Runner the process's unique name.
-	Holder  string    `json:"holder"`
-	Runner  string    `json:"runner"`
+	Holder string `json:"holder"`
+	Runner string `json:"runner"`
+	// Process names the process to others on its machine, so that they need not
+	// wait for the end of a lease whose holder was killed; "" if it has no name.
+	Process string    `json:"process,omitempty"`
 	Since   time.Time `json:"since"`
 	Expires time.Time `json:"expires"`
 }
@@ -54,7 +57,7 @@ func (d *Dataset) acquire(ctx context.Context) error {
 		}
 		h := &heldLease{number: max(number, cp) + 1, ended: make(chan struct{})}
 		now := d.opts.Now().UTC()
-		h.record = leaseRecord{Version: 1, Holder: holder(), Runner: d.opts.Runner, Since: now, Expires: now.Add(d.opts.Lease)}
+		h.record = leaseRecord{Version: 1, Holder: holder(), Runner: d.opts.Runner, Process: thisProcess(), Since: now, Expires: now.Add(d.opts.Lease)}
 		data, err := encodeJSON(h.record)
 		if err != nil {
 			return err
@@ -100,11 +103,17 @@ func (d *Dataset) heldByOther(ctx context.Context, number int64) error {
 	if rec.Runner == d.opts.Runner {
 		return nil
 	}
-	if now := d.opts.Now(); now.Before(rec.Expires) {
+	if !d.leaseEnded(rec) {
 		return &pipeline.HeldError{Holder: rec.Holder, Since: rec.Since, Until: rec.Expires}
 	}
-	d.opts.Log.Info("taking over a lease that has ended", "holder", rec.Holder, "ended", rec.Expires)
+	d.opts.Log.Info("taking over a lease that was not given back", "holder", rec.Holder, "since", rec.Since, "until", rec.Expires)
 	return nil
+}
+
+// leaseEnded reports whether a lease is over: by its time, or since its holder
+// was a process of this machine that is gone.
+func (d *Dataset) leaseEnded(rec leaseRecord) bool {
+	return !d.opts.Now().Before(rec.Expires) || processGone(rec.Process)
 }
 
 // readLease reads a lease. One that cannot be decoded was cut off by a crash,

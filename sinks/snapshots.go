@@ -128,7 +128,7 @@ func (d *Dataset) Status(ctx context.Context) (Status, error) {
 	}
 	s.Lease = &Lease{
 		Holder: rec.Holder, Runner: rec.Runner, Since: rec.Since, Until: rec.Expires,
-		Ended: !d.opts.Now().Before(rec.Expires),
+		Ended: d.leaseEnded(rec),
 	}
 	return s, nil
 }
