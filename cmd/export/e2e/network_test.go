@@ -94,7 +94,6 @@ func TestOutage(t *testing.T) {
 		t.Error("it has published without a bucket")
 	}
 	proxy.Mend(t)
-	p.endLeases(t) // it could not give its lease back
 	again := runJob(t, p.env, j.write(t), 0)
 	if !again.Resumed {
 		t.Error("the next run began anew")
@@ -116,7 +115,6 @@ func throughIn(t *testing.T, p place, portal *bitrixtest.Portal, proxy *servers.
 			t.Error("a run that gave up has published")
 		}
 		proxy.Reset()
-		p.endLeases(t) // it could perhaps not give its lease back
 		runJob(t, p.env, file, 0)
 	default:
 		t.Fatalf("exit code %d, want 0 or 75; it said:\n%s", o.Exit, o.Process.Stderr)

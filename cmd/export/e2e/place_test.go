@@ -219,7 +219,8 @@ func (p place) checkpoint(t testing.TB) (cp pipeline.Checkpoint, ok bool) {
 }
 
 // endLeases does what the passing of a minute does: no lease holds any longer.
-// Whoever died, or is stopped, is taken for dead by the next run.
+// Whoever is stopped is taken for dead by the next run. (That a process is gone
+// the next run sees by itself.)
 func (p place) endLeases(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

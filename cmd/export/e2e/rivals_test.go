@@ -140,7 +140,6 @@ func testPaused(t *testing.T, p place) {
 			}
 		}
 		wantTable(t, p, portal)
-		p.endLeases(t)
 	}
 	t.Logf("%d of %d runs that woke were fenced off", fenced, rounds)
 	if fenced < rounds/2 {
