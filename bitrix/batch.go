@@ -25,8 +25,8 @@ type Command struct {
 // Batch calls any number of commands, at least one, in as few requests as the
 // portal allows, and gives the results in the order of cmds. Commands whose
 // failure may pass are sent again alone. A failure that stays is in
-// Result.Err, and concerns that command only; one of class Stop or Refresh
-// anywhere is the error of the whole Batch, as is patience that has run out.
+// Result.Err, and concerns that command only; one of class Stop, or for a
+// webhook Refresh, anywhere is the error of the whole Batch, as is patience that has run out.
 func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 	if len(cmds) == 0 {
 		return nil, errors.New("batch: no commands")
@@ -128,7 +128,12 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 				}
 			}
 			switch class {
-			case Stop, Refresh:
+			case Refresh:
+				if c.tokens == nil {
+					return r.Err
+				}
+				// There is a new token by now: see authorize.
+			case Stop:
 				return r.Err
 			case Reject:
 				p.restore()
@@ -229,10 +234,9 @@ func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Du
 			w.err = &wireError{CodeNoResult, "the answer has neither a result nor an error for it"}
 		}
 		if w.err != nil {
-			secret := *c.hook.secret
 			r.Value = nil
-			r.Err = &Error{Code: oneLine(w.err.code, secret), Description: oneLine(w.err.description, secret),
-				Status: a.status, Method: cmds[i].Method, Key: cmds[i].Key, where: inCommand}
+			r.Err = &Error{Code: oneLine(w.err.code, c.secrets), Description: oneLine(w.err.description, c.secrets),
+				Status: a.status, Method: cmds[i].Method, Key: cmds[i].Key, where: inCommand, app: x.app}
 		}
 		results[i] = r
 	}

@@ -22,7 +22,8 @@ const (
 	CallSingly
 	// SmallerBatch: too much for one request. Repeated in smaller batches.
 	SmallerBatch
-	// Refresh: the access token has expired. The caller has to get a new one.
+	// Refresh: the access token has expired. An application gets the next one; a
+	// webhook's caller sees it.
 	Refresh
 	// Reject: this one cannot be had, others can.
 	Reject
@@ -51,14 +52,15 @@ const (
 	inCall    place = 1 << iota // the answer to a single call
 	inBatch                     // the answer to a batch as a whole
 	inCommand                   // a command of a batch
+	atServer                    // the authorization server, or the store of tokens
 	inRequest = inCall | inBatch
 	// ofOne: about the one thing that was asked for, alone or in a batch.
 	ofOne    = inCall | inCommand
-	anywhere = inCall | inBatch | inCommand
+	anywhere = inCall | inBatch | inCommand | atServer
 )
 
 func (p place) String() string {
-	return map[place]string{inCall: "call", inBatch: "batch", inCommand: "command", inRequest: "request", ofOne: "call, command", anywhere: "any"}[p]
+	return map[place]string{inCall: "call", inBatch: "batch", inCommand: "command", atServer: "tokens", inRequest: "request", ofOne: "call, command", anywhere: "any"}[p]
 }
 
 // Codes that the portal gives. Codes are compared without regard to case.
@@ -104,6 +106,23 @@ const (
 	CodeTooLarge = "ANSWER_TOO_LARGE"
 	// CodeForeignRedirect: sent to an address that must not get the secret.
 	CodeForeignRedirect = "FOREIGN_REDIRECT"
+	// CodeNoTokens: the store has no tokens yet.
+	CodeNoTokens = "NO_TOKENS"
+	// CodeBadTokens: the store has something else, or must not be used as it is.
+	CodeBadTokens = "BAD_TOKENS"
+	// CodeBadCode: the code was wrong, late, or used before.
+	CodeBadCode = "BAD_CODE"
+	// CodeTokensLost: the store failed after the old tokens had become void.
+	CodeTokensLost = "TOKENS_LOST"
+	// CodeTokenRefused: the portal refuses every new access token.
+	CodeTokenRefused = "TOKEN_REFUSED"
+)
+
+// Codes that the authorization server gives beside some of the portal's.
+const (
+	CodeInvalidGrant    = "invalid_grant"
+	CodeInvalidClient   = "invalid_client"
+	CodePaymentRequired = "PAYMENT_REQUIRED"
 )
 
 // rule is a row of the class table.
@@ -120,6 +139,27 @@ type rule struct {
 // in it are repeated up to unknownAttempts times and then count as Reject. The
 // package comment shows the table; a test holds it against this one.
 var rules = []rule{
+	{CodeInvalidGrant, atServer, 0, Stop, "the refresh token is void",
+		"get new tokens: b24export auth JOB (a refresh token is good once, for 180 days, and until the application is installed anew)"},
+	{CodeInvalidClient, atServer, 0, Stop, "wrong client id or secret",
+		"check client_id and client_secret (Bitrix24: Developer resources, Integrations, the application), then run again"},
+	{CodePaymentRequired, atServer, 0, Stop, "a subscription has ended",
+		"the subscription of the portal or of the application has ended: renew it, then run again; if that is refused, b24export auth JOB"},
+	{CodeInsufficientScope, atServer, 0, Stop, "scope missing",
+		"give the application the scopes crm and sale (Bitrix24: Developer resources, Integrations, the application), then b24export auth JOB"},
+	{CodeInvalidRequest, atServer, 0, Stop, "not understood",
+		"check oauth.server and oauth.client_id in the job, then get new tokens: b24export auth JOB"},
+	{CodeForeignRedirect, atServer, 0, Stop, "the client secret must not go there",
+		"check oauth.server in the job: it must be the authorization server's own address"},
+	{CodeNoTokens, atServer, 0, Stop, "none yet", "get the first tokens: b24export auth JOB"},
+	{CodeBadTokens, atServer, 0, Stop, "not what it should be",
+		"mend that, or make new ones in its place: b24export auth JOB"},
+	{CodeBadCode, atServer, 0, Stop, "wrong, late, or used before",
+		"a code lives for 30 seconds and is good once: open the address again and paste the new one at once"},
+	{CodeTokensLost, atServer, 0, Stop, "the store failed",
+		"make room, or mend the place, then get new tokens: b24export auth JOB"},
+	{CodeTokenRefused, atServer, 0, Stop, "every new token",
+		"see whether the application is still installed and open to its user (Bitrix24: Developer resources, Integrations), then b24export auth JOB"},
 	{CodeInternal, anywhere, 0, Retry, "the portal stumbled", ""},
 	{CodeUnexpectedAnswer, anywhere, 0, Retry, "the portal stumbled", ""},
 	{CodeNoAnswer, anywhere, 0, Retry, "refused, reset, cut short", ""},
@@ -183,7 +223,27 @@ func ruleFor(code string, where place, status int) (r rule, known bool) {
 			return r, true
 		}
 	}
+	if where == atServer {
+		return rule{code: code, place: where, class: Stop, hint: "get new tokens: b24export auth JOB; if that is refused too, see what the error says"}, false
+	}
 	return rule{code: code, place: where, class: Reject}, false
+}
+
+// applicationHints are the hints for applications, where they differ from those
+// for webhooks.
+var applicationHints = map[string]string{
+	CodeExpiredToken: "get new tokens: b24export auth JOB",
+	CodeNoAuth:       "the portal does not know the tokens: was the application deleted? Get new ones: b24export auth JOB",
+	CodeInvalidToken: "the portal does not know the tokens: was the application deleted, or are they another portal's? Get new ones: b24export auth JOB",
+	CodeInvalidCreds: "the application's user has too few rights: let an administrator get the tokens: b24export auth JOB",
+	CodeInsufficientScope: "give the application the scope %q (Bitrix24: Developer resources, Integrations, the application), " +
+		"then b24export auth JOB",
+	CodeUserAccess: "the user has no access to the application: give it (Bitrix24: Developer resources, Integrations, the application), " +
+		"or let an administrator get the tokens: b24export auth JOB",
+	CodeSaleAdminOnly:   "the methods of scope %q need an administrator: let one get the tokens (b24export auth JOB), or choose another way to list",
+	CodeMethodNotFound:  "the portal does not have this method: check that it is up to date and that the application has the scope %q",
+	CodeManifest:        "the portal does not have this method: check that it is up to date and that the application has the scope %q",
+	CodeForeignRedirect: "the portal's address leads elsewhere: check oauth.portal in the job",
 }
 
 // scopeOf is the webhook scope that a method belongs to.

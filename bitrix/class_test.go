@@ -132,7 +132,7 @@ func TestOneLine(t *testing.T) {
 		{"long, cut within a letter", "x" + strings.Repeat("ä", 300), "x" + strings.Repeat("ä", 199) + "…"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := oneLine(tt.text, "hush"); got != tt.want {
+			if got := oneLine(tt.text, Secret("hush")); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})

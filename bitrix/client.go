@@ -31,7 +31,9 @@ type Options struct {
 // portal from one source address should go through one Client: the portal
 // counts them together. It is safe for concurrent use.
 type Client struct {
-	hook       Webhook
+	access     Access
+	secrets    redactor
+	tokens     *tokens // nil for a webhook
 	log        *slog.Logger
 	patience   time.Duration
 	batchNever bool
@@ -45,16 +47,17 @@ type Client struct {
 }
 
 // New makes a client for the portal of a webhook, which must be of
-// ParseWebhook. Whoever makes the client calls Close.
-func New(hook Webhook, opts *Options) *Client {
-	if hook.secret == nil {
+// ParseWebhook, or of an application. Whoever makes the client calls Close.
+func New(access Access, opts *Options) *Client {
+	hook, isHook := access.(Webhook)
+	if access == nil || isHook && hook.secret == nil {
 		panic("bitrix: New with the zero Webhook")
 	}
 	if opts == nil {
 		opts = &Options{}
 	}
 	c := &Client{
-		hook: hook, log: opts.Log, patience: opts.Patience, batchNever: opts.BatchNever,
+		access: access, log: opts.Log, patience: opts.Patience, batchNever: opts.BatchNever,
 		singly: map[string]bool{},
 	}
 	if c.log == nil {
@@ -78,11 +81,23 @@ func New(hook Webhook, opts *Options) *Client {
 	// Batch and Pages themselves. The governor stands below the retries, so that
 	// each attempt pays for itself and nothing is held during a pause; it stands
 	// above the redirects, which are not the portal's work.
-	secret := *hook.secret
-	c.do = sendHTTP(transport, secret, agent, &c.counters)
-	c.do = follow(&endpoint{hook: hook}, c.log, c.do)
+	// A token is put in above them all, so that a request that is repeated with
+	// a new one pays for itself too.
+	if isHook {
+		c.secrets = hook.secret // the pointer: see Secret
+	} else {
+		o := *opts
+		o.Log, o.Patience, o.UserAgent = c.log, c.patience, agent
+		c.tokens = newTokens(access.(*Application), &o, transport)
+		c.secrets = c.tokens
+	}
+	c.do = sendHTTP(transport, c.secrets, agent, &c.counters)
+	c.do = follow(newEndpoint(access, c.secrets), c.log, c.do)
 	c.do = govern(c.governor, &c.counters, c.do)
-	c.do = readAnswers(c.governor, secret, &c.counters, c.do)
+	c.do = readAnswers(c.governor, c.secrets, &c.counters, c.do)
+	if c.tokens != nil {
+		c.do = authorize(c.tokens, &c.counters, c.do)
+	}
 	c.do = retry(c.patience, c.governor, &c.counters, c.do)
 	return c
 }

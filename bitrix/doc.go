@@ -15,6 +15,7 @@
 //
 //	decode    Call, Batch, Pages: the raw JSON of each command's result
 //	retry     handler_retry.go: repeats what may pass, by the class of the error
+//	authorize tokens.go: puts an application's token in; gets the next one
 //	answer    handler_answer.go: tells an error from a result; tells the governor
 //	govern    handler_govern.go: waits for the limits; each attempt pays
 //	redirect  handler_redirect.go: repeats the POST where a renamed portal is now
@@ -29,19 +30,35 @@
 //     ignores a filter ends it with an error.
 //   - Everything is read: whatever may pass is repeated until Options.Patience
 //     has run out (ErrPatience), and no longer than its context lives.
-//   - The webhook's secret is in no error, log or dump, and goes to no host but
-//     the portal's own registrable domain, over the scheme it was given for.
+//   - The webhook's secret, and an application's, are in no error, log or dump.
+//     Webhook and tokens go to no host but the portal's own registrable domain,
+//     over the scheme they were given for; the client secret goes to the
+//     authorization server only.
+//   - New tokens are durable before they are used. They are asked for only after
+//     the portal has said that the old ones have expired, once for all calls of
+//     all clients that share a TokenStore.
 //   - No goroutine outlives the call that started it.
 //
 // # Errors
 //
 // An error of the portal is an *Error; its class decides what happens. Retry,
-// SlowDown, WaitBudget, CallSingly and SmallerBatch are dealt with here. Callers
-// see Reject (of one command: Result.Err), Stop and Refresh (with a Hint for the
-// user), and ErrPatience, which wraps the last cause. The same code may mean
+// SlowDown, WaitBudget, CallSingly and SmallerBatch are dealt with here, and for
+// applications Refresh. Callers see Reject (of one command: Result.Err), Stop and,
+// of a webhook, Refresh (with a Hint for the user), and ErrPatience, which wraps the last cause. The same code may mean
 // another thing for a call than for a batch as a whole or for a command in it:
 //
 //	code                             in             class         what it is
+//	invalid_grant                    tokens         Stop          the refresh token is void
+//	invalid_client                   tokens         Stop          wrong client id or secret
+//	PAYMENT_REQUIRED                 tokens         Stop          a subscription has ended
+//	insufficient_scope               tokens         Stop          scope missing
+//	INVALID_REQUEST                  tokens         Stop          not understood
+//	FOREIGN_REDIRECT                 tokens         Stop          the client secret must not go there
+//	NO_TOKENS                        tokens         Stop          none yet
+//	BAD_TOKENS                       tokens         Stop          not what it should be
+//	BAD_CODE                         tokens         Stop          wrong, late, or used before
+//	TOKENS_LOST                      tokens         Stop          the store failed
+//	TOKEN_REFUSED                    tokens         Stop          every new token
 //	INTERNAL_SERVER_ERROR            any            Retry         the portal stumbled
 //	ERROR_UNEXPECTED_ANSWER          any            Retry         the portal stumbled
 //	NO_ANSWER                        any            Retry         refused, reset, cut short

@@ -13,7 +13,7 @@ import (
 var ErrPatience = errors.New("gave up waiting")
 
 // Error is what the portal said instead of a result, or what came in the place
-// of an answer. Its texts never have the webhook's secret.
+// of an answer. Its texts never have a secret.
 type Error struct {
 	// Code is one of the constants, or another one of the portal's; numbers
 	// stand as their digits, and "" is a code too.
@@ -29,6 +29,7 @@ type Error struct {
 	Key string
 
 	where place
+	app   bool // the caller was an application
 }
 
 // Class says what the error means. For a code that is not in the table it is
@@ -48,10 +49,14 @@ func (e *Error) known() bool {
 // is "" for the others.
 func (e *Error) Hint() string {
 	r, _ := ruleFor(e.Code, e.where, e.Status)
-	if strings.Contains(r.hint, "%q") {
-		return fmt.Sprintf(r.hint, scopeOf(e.Method))
+	hint := r.hint
+	if other, ok := applicationHints[r.code]; ok && e.app && e.where != atServer {
+		hint = other
 	}
-	return r.hint
+	if strings.Contains(hint, "%q") {
+		return fmt.Sprintf(hint, scopeOf(e.Method))
+	}
+	return hint
 }
 
 // Error gives method, code, text and status on one line.
@@ -84,10 +89,10 @@ func (e *Error) LogValue() slog.Value {
 // descriptionLimit bounds what is kept of a foreign text.
 const descriptionLimit = 400
 
-// oneLine makes a foreign text fit for a log line: without the secret, without
+// oneLine makes a foreign text fit for a log line: without secrets, without
 // control characters, and bounded.
-func oneLine(text string, secret Secret) string {
-	text = strings.Join(strings.FieldsFunc(secret.redact(text), func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
+func oneLine(text string, secrets redactor) string {
+	text = strings.Join(strings.FieldsFunc(secrets.redact(text), func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if len(text) > descriptionLimit {
 		text = strings.ToValidUTF8(text[:descriptionLimit], "") + "…"
 	}

@@ -93,10 +93,10 @@ func FuzzErrorBody(f *testing.F) {
 				t.Fatalf("text %q", text)
 			}
 		}
-		check(x.read(a, testSecret))
+		check(x.read(a, Secret(testSecret)))
 		if len(body) > 0 && json.Valid(body) {
 			if e, err := readError(bytes.TrimSpace(body)); err == nil && e != nil {
-				check(x.failure(oneLine(e.code, testSecret), oneLine(e.description, testSecret)))
+				check(x.failure(oneLine(e.code, Secret(testSecret)), oneLine(e.description, Secret(testSecret))))
 			}
 		}
 	})

@@ -12,12 +12,12 @@ import (
 // readAnswers is the layer that tells an error from a result by the body: the
 // HTTP status is not always telling, an older portal's 200 may carry an error.
 // It also hands what the answer says about limits to the governor.
-func readAnswers(g *governor, secret Secret, count *counters, next handler) handler {
+func readAnswers(g *governor, secrets redactor, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		a, err := next(ctx, x)
 		var failed *Error
 		if err == nil {
-			failed = x.read(a, secret)
+			failed = x.read(a, secrets)
 			if failed == nil {
 				x.feedBack(g, a, count)
 				return a, nil
@@ -45,14 +45,14 @@ func readAnswers(g *governor, secret Secret, count *counters, next handler) hand
 }
 
 // read decodes the answer, and gives the error that it is or has.
-func (x *exchange) read(a *answer, secret Secret) (failed *Error) {
+func (x *exchange) read(a *answer, secrets redactor) (failed *Error) {
 	var err error
 	a.wire, err = decodeAnswer(a.body, x.keys)
 	switch e := a.wire.err; {
 	case err != nil:
-		failed = x.unreadable(a, err, secret)
+		failed = x.unreadable(a, err, secrets)
 	case e != nil:
-		failed = x.failure(oneLine(e.code, secret), oneLine(e.description, secret))
+		failed = x.failure(oneLine(e.code, secrets), oneLine(e.description, secrets))
 	case a.status >= 300:
 		failed = x.failure(CodeBadAnswer, "neither a result nor an error")
 	default:
@@ -63,10 +63,10 @@ func (x *exchange) read(a *answer, secret Secret) (failed *Error) {
 }
 
 // unreadable makes the error for an answer that is not what the portal writes.
-func (x *exchange) unreadable(a *answer, err error, secret Secret) *Error {
-	text := oneLine(err.Error(), secret)
+func (x *exchange) unreadable(a *answer, err error, secrets redactor) *Error {
+	text := oneLine(err.Error(), secrets)
 	if start := a.body[:min(len(a.body), descriptionLimit)]; bytes.HasPrefix(bytes.TrimSpace(start), []byte("<")) {
-		text = "HTML instead of JSON: " + oneLine(string(start), secret)
+		text = "HTML instead of JSON: " + oneLine(string(start), secrets)
 	}
 	switch {
 	case a.status == http.StatusTooManyRequests:

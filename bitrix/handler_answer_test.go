@@ -13,7 +13,7 @@ import (
 // readOnce sends an answer through the layer that reads it.
 func readOnce(x *exchange, g *governor, a *answer) (*answer, error) {
 	a.ticket = &ticket{needs: x.needs, sent: a.received.Add(-time.Second)}
-	return readAnswers(g, testSecret, &counters{}, func(context.Context, *exchange) (*answer, error) {
+	return readAnswers(g, Secret(testSecret), &counters{}, func(context.Context, *exchange) (*answer, error) {
 		return a, nil
 	})(context.Background(), x)
 }
@@ -43,7 +43,7 @@ func TestErrorsFromBodies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			x := &exchange{method: "a.b", where: inCall}
 			a := &answer{status: tt.status, body: []byte(tt.body), ticket: &ticket{sent: now}, received: now.Add(tt.took)}
-			e := x.read(a, testSecret)
+			e := x.read(a, Secret(testSecret))
 			if e == nil || e.Code != tt.code || e.Status != tt.status || e.Method != "a.b" || !strings.Contains(e.Description, tt.text) {
 				t.Errorf("got %+v, want code %s with %q", e, tt.code, tt.text)
 			}
@@ -131,7 +131,7 @@ func TestReadAnswersPassesOn(t *testing.T) {
 		t.Errorf("answer %+v, error %v", a, err)
 	}
 	gone := errors.New("gone")
-	_, err = readAnswers(g, testSecret, &counters{}, func(context.Context, *exchange) (*answer, error) { return nil, gone })(t.Context(), x)
+	_, err = readAnswers(g, Secret(testSecret), &counters{}, func(context.Context, *exchange) (*answer, error) { return nil, gone })(t.Context(), x)
 	if err != gone {
 		t.Errorf("error %v", err)
 	}

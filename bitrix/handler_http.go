@@ -51,16 +51,17 @@ func newTransport(concurrency int) *http.Transport {
 // sendHTTP is the innermost layer: one POST, and its answer read to the end.
 // Redirects are answers here. Its errors never have the address in them, and
 // none wraps what net/http gave: its texts quote what must not be quoted.
-func sendHTTP(transport http.RoundTripper, secret Secret, agent string, count *counters) handler {
+func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count *counters) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		start := time.Now()
 		timed, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
-		a, err := post(timed, transport, x.url, x.body, agent)
+		body := x.payload()
+		a, err := post(timed, transport, x.url, body, agent)
 		switch {
 		case err == nil:
 			a.received = time.Now()
-			count.sent.Add(int64(len(x.body)))
+			count.sent.Add(int64(len(body)))
 			count.received.Add(int64(len(a.body)))
 			return a, nil
 		case ctx.Err() != nil:
@@ -69,19 +70,24 @@ func sendHTTP(transport http.RoundTripper, secret Secret, agent string, count *c
 			return nil, x.failure(CodeTooLarge, err.Error())
 		case time.Since(start) >= slowFailure:
 			return nil, x.failure(CodeTimeout, fmt.Sprintf("no answer after %.0f s: %s",
-				time.Since(start).Seconds(), oneLine(err.Error(), secret)))
+				time.Since(start).Seconds(), oneLine(err.Error(), secrets)))
 		}
-		return nil, x.failure(CodeNoAnswer, oneLine(err.Error(), secret))
+		return nil, x.failure(CodeNoAnswer, oneLine(err.Error(), secrets))
 	}
 }
 
-// post sends body to url. Redirects are not followed.
+// post sends body, which is JSON, to url. Redirects are not followed.
 func post(ctx context.Context, transport http.RoundTripper, url string, body []byte, agent string) (*answer, error) {
+	return postAs(ctx, transport, url, "application/json", body, agent)
+}
+
+// postAs sends a body of a type.
+func postAs(ctx context.Context, transport http.RoundTripper, url, contentType string, body []byte, agent string) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Accept-Encoding", "gzip")
 	req.Header.Set("User-Agent", agent)

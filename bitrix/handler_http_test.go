@@ -30,7 +30,7 @@ func overHTTP(t *testing.T, f http.HandlerFunc) (handler, *exchange, *counters) 
 	})
 	count := &counters{}
 	x := &exchange{method: "a.b", where: inCall, body: []byte(`{"id":1}`), url: server.URL + "/rest/1/" + testSecret + "/a.b"}
-	return sendHTTP(transport, testSecret, "b24export/1.2", count), x, count
+	return sendHTTP(transport, Secret(testSecret), "b24export/1.2", count), x, count
 }
 
 func TestRequestForm(t *testing.T) {
@@ -117,7 +117,7 @@ func TestTransportErrorsDoNotShowTheSecret(t *testing.T) {
 		fmt.Errorf("proxy: %w", &url.Error{Op: "Post", URL: testHook + "a.b", Err: io.EOF}),
 		errors.New("dial " + testHook),
 	} {
-		send := sendHTTP(portal(func(*http.Request) (*http.Response, error) { return nil, cause }), testSecret, "", &counters{})
+		send := sendHTTP(portal(func(*http.Request) (*http.Response, error) { return nil, cause }), Secret(testSecret), "", &counters{})
 		_, err := send(t.Context(), &exchange{method: "a.b", url: testHook + "a.b"})
 		for ; err != nil; err = errors.Unwrap(err) {
 			if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, testSecret) {
@@ -125,7 +125,7 @@ func TestTransportErrorsDoNotShowTheSecret(t *testing.T) {
 			}
 		}
 	}
-	send := sendHTTP(portal(nil), testSecret, "", &counters{})
+	send := sendHTTP(portal(nil), Secret(testSecret), "", &counters{})
 	if _, err := send(t.Context(), &exchange{method: "a.b", url: testHook + "\x7f"}); err == nil || strings.Contains(err.Error(), testSecret) {
 		t.Errorf("an address that cannot be read: %v", err)
 	}
@@ -153,7 +153,7 @@ func TestSlowFailures(t *testing.T) {
 					case <-r.Context().Done():
 						return nil, r.Context().Err()
 					}
-				}), testSecret, "", &counters{})
+				}), Secret(testSecret), "", &counters{})
 				start := time.Now()
 				_, err := send(t.Context(), &exchange{method: "a.b", url: testHook + "a.b"})
 				if e, ok := errors.AsType[*Error](err); !ok || e.Code != tt.code || time.Since(start) != tt.took {
@@ -172,7 +172,7 @@ func TestCancelledRequest(t *testing.T) {
 			cancel(gone)
 			<-r.Context().Done()
 			return nil, r.Context().Err()
-		}), testSecret, "", &counters{})
+		}), Secret(testSecret), "", &counters{})
 		if _, err := send(ctx, &exchange{method: "a.b", url: testHook + "a.b"}); err != gone {
 			t.Errorf("error %v, want the context's cause", err)
 		}

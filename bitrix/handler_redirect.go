@@ -16,25 +16,36 @@ import (
 // maxRedirects bounds how often a portal may have been renamed.
 const maxRedirects = 5
 
-// endpoint is where the portal is now: the webhook's host, or the one that it
-// was renamed to since. It is safe for concurrent use.
+// endpoint is where the portal is now: the job's host, or the one that it was
+// renamed to since. It is safe for concurrent use.
 type endpoint struct {
-	hook  Webhook
-	moved atomic.Pointer[string] // the new host, nil while it is the webhook's
+	access       Access
+	secrets      redactor
+	scheme, host string
+	moved        atomic.Pointer[string] // the new host, nil while it is the job's
 }
 
-func (e *endpoint) host() string {
+func newEndpoint(access Access, secrets redactor) *endpoint {
+	scheme, host, _ := access.base()
+	return &endpoint{access: access, secrets: secrets, scheme: scheme, host: host}
+}
+
+func (e *endpoint) now() string {
 	if host := e.moved.Load(); host != nil {
 		return *host
 	}
-	return e.hook.host
+	return e.host
 }
 
-func (e *endpoint) secret() Secret { return *e.hook.secret }
+// path is the address's path for a method, secret included.
+func (e *endpoint) path(method string) string {
+	_, _, prefix := e.access.base()
+	return prefix + method
+}
 
 // request is a method's full address, secret included.
 func (e *endpoint) request(method string) string {
-	return e.hook.scheme + "://" + e.host() + e.hook.path(method)
+	return e.scheme + "://" + e.now() + e.path(method)
 }
 
 func isRedirect(status int) bool {
@@ -63,7 +74,7 @@ func follow(e *endpoint, log *slog.Logger, next handler) handler {
 				return nil, f
 			}
 			x.url = to.String()
-			if to.Path == e.hook.path(x.method) {
+			if to.Path == e.path(x.method) {
 				e.move(strings.ToLower(to.Host), log)
 			}
 		}
@@ -73,7 +84,7 @@ func follow(e *endpoint, log *slog.Logger, next handler) handler {
 
 // move notes the portal's new host.
 func (e *endpoint) move(host string, log *slog.Logger) {
-	old := e.host()
+	old := e.now()
 	if old == host {
 		return
 	}
@@ -98,10 +109,10 @@ func (e *endpoint) resolve(from, location string) (*url.URL, error) {
 	switch {
 	case to.Hostname() == "" || to.User != nil:
 		return nil, errors.New("redirected to an address without a host, or with a user")
-	case to.Scheme != e.hook.scheme:
-		return nil, fmt.Errorf("redirected from %s to %s", e.hook.scheme, oneLine(to.Scheme, e.secret()))
+	case to.Scheme != e.scheme:
+		return nil, fmt.Errorf("redirected from %s to %s", e.scheme, oneLine(to.Scheme, e.secrets))
 	case !sameSite(base.Hostname(), to.Hostname()):
-		return nil, fmt.Errorf("redirected to %s, which is not the portal's domain", oneLine(to.Host, e.secret()))
+		return nil, fmt.Errorf("redirected to %s, which is not the portal's domain", oneLine(to.Host, e.secrets))
 	}
 	return to, nil
 }

@@ -17,8 +17,8 @@ func retry(limit time.Duration, g *governor, count *counters, next handler) hand
 			start, waited := time.Now(), x.waited
 			a, err := next(ctx, x)
 			var e *Error
-			if err == nil || !errors.As(err, &e) {
-				return a, err
+			if err == nil || !errors.As(err, &e) || e.where == atServer {
+				return a, err // what the authorization server says has been repeated already
 			}
 			p.spend(time.Since(start) - (x.waited - waited))
 			switch class := e.Class(); {

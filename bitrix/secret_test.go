@@ -25,7 +25,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}{hook, Secret(testSecret), hook, client}
 	for name, v := range map[string]any{
 		"secret": Secret(testSecret), "webhook": hook, "pointer": &hook, "client": client, "holder": holder, "exchange": &exchange{method: "a.b"},
-		"endpoint": &endpoint{hook: hook}, "list": []any{hook, Secret(testSecret)}, "map": map[string]Secret{"a": testSecret},
+		"endpoint": newEndpoint(hook, new(Secret(testSecret))), "list": []any{hook, Secret(testSecret)}, "map": map[string]Secret{"a": testSecret},
 	} {
 		var b bytes.Buffer
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} {

@@ -83,6 +83,8 @@ func (w Webhook) path(method string) string {
 	return "/rest/" + w.user + "/" + w.secret.Reveal() + "/" + method
 }
 
+func (w Webhook) base() (scheme, host, prefix string) { return w.scheme, w.host, w.path("") }
+
 const (
 	digits  = "0123456789"
 	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -1,0 +1,26 @@
+package bitrix
+
+import "fmt"
+
+// Access is a way into a portal: a Webhook, or an *Application.
+type Access interface {
+	fmt.Stringer
+	// base is where requests go: to scheme://host, at prefix and the method's
+	// name. The prefix may be a secret.
+	base() (scheme, host, prefix string)
+}
+
+var (
+	_ Access = Webhook{}
+	_ Access = (*Application)(nil)
+)
+
+// redactor takes the secrets that it knows out of a text.
+type redactor interface {
+	redact(text string) string
+}
+
+var (
+	_ redactor = (*Secret)(nil)
+	_ redactor = (*tokens)(nil)
+)

@@ -1,0 +1,138 @@
+package bitrix
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// pair is what a token store has: tokens, and where they are good.
+type pair struct {
+	access   Secret // "" where there is only a refresh token to begin with
+	refresh  Secret
+	endpoint string    // the portal's REST address, "" if unknown
+	expires  time.Time // of the access token, zero if unknown
+	doc      []byte    // as it is stored
+}
+
+// Bounds of a stored pair. Real ones have tokens of some 70 characters, and half
+// a KiB in all.
+const (
+	maxPair  = 64 << 10
+	maxToken = 4096
+)
+
+// decodePair reads the JSON that a token store has, or that the authorization
+// server answers. A refresh token must be there. Members that nobody knows are
+// left alone. No error shows any part of doc.
+func decodePair(doc []byte) (*pair, error) {
+	doc = bytes.TrimSpace(bytes.TrimPrefix(doc, []byte("\ufeff")))
+	switch {
+	case len(doc) == 0:
+		return nil, errors.New("is empty")
+	case len(doc) > maxPair:
+		return nil, fmt.Errorf("has more than %d KiB", maxPair>>10)
+	case doc[0] != '{':
+		return nil, errors.New("is not a JSON object")
+	}
+	p := &pair{doc: doc}
+	r := newReader(doc)
+	err := r.members(func(name []byte) error {
+		v, err := r.value()
+		if err != nil {
+			return err
+		}
+		switch string(name) {
+		case "access_token":
+			p.access, err = tokenOf(name, v)
+		case "refresh_token":
+			p.refresh, err = tokenOf(name, v)
+		case "client_endpoint":
+			var text []byte
+			if text, err = unquote(v); err != nil {
+				err = nil // null, or none at all
+			}
+			p.endpoint = string(text)
+		case "expires":
+			if n, ok := readInt(v); ok && n > 0 && n < 1e11 {
+				p.expires = time.Unix(n, 0)
+			}
+		}
+		return err
+	})
+	var said *pairError
+	switch {
+	case errors.As(err, &said):
+		return nil, said
+	case err != nil:
+		return nil, fmt.Errorf("is broken JSON near byte %d", r.d.InputOffset())
+	case len(bytes.TrimSpace(doc[r.d.InputOffset():])) > 0:
+		return nil, errors.New("has something behind its JSON object")
+	case p.refresh == "":
+		return nil, errors.New("has no refresh_token")
+	}
+	return p, nil
+}
+
+// pairError says what is wrong with a member of a pair.
+type pairError struct{ text string }
+
+func (e *pairError) Error() string { return e.text }
+
+// tokenOf reads a token: what may stand in a form and a header as it is.
+func tokenOf(name, v []byte) (Secret, error) {
+	if isAbsent(v) {
+		return "", nil
+	}
+	text, err := unquote(v)
+	if err != nil {
+		return "", &pairError{fmt.Sprintf("has a %s that is not a text", name)}
+	}
+	for _, c := range text {
+		if c <= ' ' || c >= 0x7f {
+			return "", &pairError{fmt.Sprintf("has a %s with other than printable ASCII characters", name)}
+		}
+	}
+	if len(text) > maxToken {
+		return "", &pairError{fmt.Sprintf("has a %s of more than %d characters", name, maxToken)}
+	}
+	return Secret(text), nil
+}
+
+// mergePair gives the authorization server's answer together with those members
+// of old that it does not have: whoever put them there wants to find them again.
+// Both must have been read by decodePair; old may be nil.
+func mergePair(old, answer []byte) []byte {
+	seen := map[string]bool{}
+	b := []byte{'{'}
+	take := func(doc []byte) {
+		r := newReader(doc)
+		err := r.members(func(name []byte) error {
+			key := string(name)
+			v, err := r.value()
+			if err != nil || seen[key] {
+				return err
+			}
+			seen[key] = true
+			if len(b) > 1 {
+				b = append(b, ',')
+			}
+			if b, err = jsontext.AppendQuote(b, key); err != nil {
+				return err
+			}
+			b = append(append(b, ':'), v...)
+			return nil
+		})
+		if err != nil {
+			panic("bitrix: a pair that was read cannot be read again: " + err.Error())
+		}
+	}
+	take(answer)
+	if old != nil {
+		take(old)
+	}
+	return append(b, '}', '\n')
+}

@@ -1,0 +1,251 @@
+package bitrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// TokenFile is a TokenStore in a file that only its owner may read. Beside NAME
+// it has NAME.lock, and for moments NAME.new.
+//
+// The lock is the system's (flock, or Windows' own): it ends with its process,
+// however that ends, so that there is none to be taken over. It is held on a
+// file of its own, since NAME itself is replaced. NAME.lock has the time of Begin
+// for as long as it matters.
+//
+// A pair is written whole to NAME.new, made durable, and renamed. It is nowhere
+// else until then, so that a NAME.new which a process left behind is read by the
+// next one: it is newer than NAME.
+type TokenFile struct {
+	name string
+	lock *flock.Flock
+}
+
+var _ TokenStore = (*TokenFile)(nil)
+
+// NewTokenFile makes the store of a path. Nothing is read or written.
+func NewTokenFile(path string) *TokenFile {
+	return &TokenFile{name: path, lock: flock.New(path+".lock", flock.SetPermissions(0o600))}
+}
+
+// String gives the path.
+func (f *TokenFile) String() string { return f.name }
+
+// lockPoll is how often a lock that another process has is tried again.
+const lockPoll = 100 * time.Millisecond
+
+func problem(format string, args ...any) error {
+	return &StoreProblem{fmt.Sprintf(format, args...)}
+}
+
+// Load implements TokenStore.
+func (f *TokenFile) Load(context.Context) ([]byte, error) { return read(f.name) }
+
+// read reads a file that must be the owner's own.
+func read(name string) ([]byte, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil, told(name, "read", err)
+	}
+	if err := proper(name, info); err != nil {
+		return nil, err
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, told(name, "read", err)
+	}
+	defer file.Close()
+	// What was opened must be what was looked at.
+	if opened, err := file.Stat(); err != nil || !os.SameFile(info, opened) {
+		return nil, fmt.Errorf("read %s: it was replaced meanwhile", name)
+	}
+	doc := make([]byte, info.Size())
+	n, err := file.ReadAt(doc, 0)
+	if n < len(doc) {
+		return nil, told(name, "read", err)
+	}
+	return doc, nil
+}
+
+// proper reports what is wrong with a file of secrets.
+func proper(name string, info fs.FileInfo) error {
+	mode := info.Mode()
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return problem("%s is a symbolic link: name the file that it leads to", name)
+	case !mode.IsRegular():
+		return problem("%s is no file", name)
+	case runtime.GOOS != "windows" && mode.Perm()&0o077 != 0:
+		return problem("%s has mode %04o, so that others may read or change it: chmod 600 %[1]s", name, mode.Perm())
+	case info.Size() > maxPair:
+		return problem("%s has more than %d KiB", name, maxPair>>10)
+	}
+	return nil
+}
+
+// Lock implements TokenStore.
+func (f *TokenFile) Lock(ctx context.Context) (begun time.Time, err error) {
+	dir := filepath.Dir(f.name)
+	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return begun, problem("the folder of %s does not exist: mkdir -p -m 700 %s", f.name, dir)
+	} else if err == nil && !info.IsDir() {
+		return begun, problem("%s is no folder", dir)
+	}
+	if info, err := os.Lstat(f.name + ".lock"); err == nil {
+		if err := proper(f.name+".lock", info); err != nil {
+			return begun, err
+		}
+	}
+	switch ok, err := f.lock.TryLockContext(ctx, lockPoll); {
+	case err != nil && ctx.Err() != nil:
+		return begun, context.Cause(ctx)
+	case err != nil:
+		return begun, told(f.name+".lock", "lock", err)
+	case !ok:
+		return begun, fmt.Errorf("lock %s: it cannot be had", f.name)
+	}
+	// Died from here on: the lock ends with the process.
+	note, err := os.ReadFile(f.name + ".lock")
+	if err == nil {
+		// A note that cannot be read is one all the same: of when, nobody knows.
+		if text := strings.TrimSpace(string(note)); text != "" {
+			if begun, err = time.Parse(time.RFC3339, text); err != nil || begun.IsZero() {
+				begun, err = time.Unix(0, 0), nil
+			}
+		}
+	}
+	if err == nil {
+		var recovered bool
+		if recovered, err = f.recover(); recovered {
+			begun, err = time.Time{}, f.note("")
+		}
+	}
+	if err != nil {
+		return begun, errors.Join(told(f.name, "lock", err), f.lock.Unlock())
+	}
+	return begun, nil
+}
+
+// recover takes up a pair that was written, and not renamed.
+func (f *TokenFile) recover() (bool, error) {
+	doc, err := read(f.name + ".new")
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		_, err = decodePair(doc)
+	}
+	if err != nil { // it was cut off
+		return false, os.Remove(f.name + ".new")
+	}
+	if err := os.Rename(f.name+".new", f.name); err != nil {
+		return false, err
+	}
+	return true, syncDir(filepath.Dir(f.name))
+}
+
+// Begin implements TokenStore.
+func (f *TokenFile) Begin(context.Context) error {
+	return told(f.name+".lock", "write", f.note(time.Now().UTC().Format(time.RFC3339)))
+}
+
+// note writes the time of Begin, durably, or takes it away.
+func (f *TokenFile) note(text string) error {
+	file, err := os.OpenFile(f.name+".lock", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// Save implements TokenStore.
+func (f *TokenFile) Save(_ context.Context, doc []byte) error {
+	next := f.name + ".new"
+	// What stands in the way may be anybody's, a link even.
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return told(next, "replace", err)
+	}
+	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return told(next, "write", err)
+	}
+	_, err = file.Write(doc)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return told(next, "write", err)
+	}
+	// Died from here on: the next Lock takes it up.
+	if info, err := os.Lstat(f.name); err == nil && !info.Mode().IsRegular() {
+		return proper(f.name, info)
+	}
+	if err = os.Rename(next, f.name); err == nil {
+		err = syncDir(filepath.Dir(f.name))
+	}
+	if err == nil {
+		err = f.note("")
+	}
+	return told(f.name, "write", err)
+}
+
+// Unlock implements TokenStore. NAME.lock stays: without it, two processes could
+// hold locks on two files of that name.
+func (f *TokenFile) Unlock(_ context.Context, open bool) error {
+	var err error
+	if !open {
+		err = f.note("")
+	}
+	return told(f.name+".lock", "unlock", errors.Join(err, f.lock.Unlock()))
+}
+
+// told is an error of the system with the place, and with what to do where the
+// user can do something.
+func told(name, doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return problem("%s %s: permission denied: check the owner and mode of the file and of its folder, which must be writable", doing, name)
+	case errors.Is(err, syscall.EROFS):
+		return problem("%s %s: nothing can be written there, and tokens change every hour", doing, name)
+	}
+	var perr *fs.PathError
+	var lerr *os.LinkError
+	if errors.As(err, &perr) {
+		err = perr.Err
+	} else if errors.As(err, &lerr) {
+		err = lerr.Err
+	}
+	return fmt.Errorf("%s %s: %w", doing, name, err)
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(name string) error {
+	if runtime.GOOS == "windows" {
+		return nil // journals names by itself
+	}
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	err = dir.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil // a mount that cannot
+	}
+	return errors.Join(err, dir.Close())
+}
