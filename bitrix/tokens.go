@@ -464,12 +464,12 @@ func (t *tokens) fits(p *pair) error {
 	return nil
 }
 
-// tokenMethod is what stands for a method in errors of the authorization server
-// and of the store.
-const tokenMethod = "oauth/token"
+// TokenMethod is what stands for a method in errors of the authorization server
+// and of the store of tokens.
+const TokenMethod = "oauth/token"
 
 func (t *tokens) failure(code, description string) *Error {
-	return &Error{Code: code, Description: description, Method: tokenMethod, where: atServer, app: true}
+	return &Error{Code: code, Description: description, Method: TokenMethod, where: atServer, app: true}
 }
 
 // hide adds to what redact takes out.

@@ -25,6 +25,7 @@ type portalCheck struct {
 	spec   *Spec
 	client *bitrix.Client
 	now    func() time.Time
+	way    string // in: the webhook, or the application
 }
 
 // checkPortal looks at what a run needs of a portal.
@@ -33,16 +34,26 @@ func checkPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOpti
 	if c.now == nil {
 		c.now = time.Now
 	}
-	client, err := newClient(spec, portal, o, o.Log.With("portal", portal.Name))
+	log := o.Log.With("portal", portal.Name)
+	access, err := accessOf(ctx, spec, portal, log)
 	if err != nil {
-		c.refuse("secrets", ExitUsage, "copy the webhook's address from Bitrix24 as a whole", "%v", err)
+		mend := "copy the webhook's address from Bitrix24 as a whole"
+		if portal.OAuth != nil {
+			mend = "see the keys of oauth in the job"
+		}
+		c.refuse("secrets", ExitUsage, mend, "%v", err)
 		return c.lines
 	}
-	defer client.Close()
-	c.client = client
-	if hook, err := bitrix.ParseWebhook(portal.Webhook.Reveal()); err == nil {
-		c.ok("secrets", "%s", hook)
+	c.ok("secrets", "%s", access)
+	c.way = "webhook"
+	if app, ok := access.(*bitrix.Application); ok {
+		c.way = "application"
+		if !c.tokens(ctx, app) {
+			return c.lines
+		}
 	}
+	c.client = bitrix.New(access, clientOptions(spec, portal, o, log))
+	defer c.client.Close()
 	scopes, ok := c.reach(ctx)
 	if !ok {
 		return c.lines
@@ -61,6 +72,29 @@ func checkPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOpti
 	c.counters()
 	c.clock(ctx)
 	return c.lines
+}
+
+// tokens looks at an application's tokens, and whether new ones could be stored.
+// That they are good the portal will tell; should they have expired, the check
+// refreshes them, as a run would.
+func (c *portalCheck) tokens(ctx context.Context, app *bitrix.Application) bool {
+	state, err := app.State(ctx)
+	if err == nil {
+		err = app.CheckStore(ctx)
+	}
+	if err != nil {
+		c.fail("tokens", err)
+		return false
+	}
+	switch {
+	case !state.Access:
+		c.ok("tokens", "%s: a refresh token to begin with", state.Where)
+	case !state.Expires.IsZero() && !state.Expires.After(c.now()):
+		c.ok("tokens", "%s: expired at %s, to be refreshed", state.Where, state.Expires.UTC().Format(time.RFC3339))
+	default:
+		c.ok("tokens", "%s: can be read and replaced", state.Where)
+	}
+	return true
 }
 
 // call calls a method, and does not wait for limits for ever.
@@ -98,6 +132,9 @@ func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool)
 		return refused && slices.ContainsFunc(codes, func(known string) bool { return strings.EqualFold(known, code) })
 	}
 	switch {
+	case refused && e.Method == bitrix.TokenMethod:
+		c.fail("tokens", err)
+		return scopes, false
 	case is(bitrix.CodeOverload, bitrix.CodePortalDeleted, bitrix.CodeForeignRedirect, bitrix.CodeInvalidRequest):
 		c.fail("reachable", err)
 		return scopes, false
@@ -107,11 +144,11 @@ func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool)
 		return scopes, false
 	case is(bitrix.CodeNoAuth, bitrix.CodeInvalidToken, bitrix.CodeExpiredToken, bitrix.CodeInvalidCreds, bitrix.CodeUserAccess):
 		c.ok("reachable", "it answers")
-		c.fail("webhook", err)
+		c.fail(c.way, err)
 		return scopes, false
 	}
 	c.ok("reachable", "it answers")
-	c.ok("webhook", "the portal knows it")
+	c.ok(c.way, "the portal knows it")
 	c.ok("plan", "it has REST")
 	if refused {
 		c.warn("scopes", "see whether the methods below work", "cannot be told: %v", err)
@@ -124,18 +161,12 @@ func (c *portalCheck) scopes(answer bitrix.Result) {
 	if answer.Value == nil {
 		return // reach has said why
 	}
-	items, err := bitrix.Items(answer.Value, "")
+	granted, err := textsOf(answer.Value)
 	if err != nil {
 		c.warn("scopes", "see whether the methods below work", "cannot be told: %v", err)
 		return
 	}
-	var granted, missing []string
-	for _, raw := range items {
-		var name string
-		if json.Unmarshal(raw, &name) == nil {
-			granted = append(granted, name)
-		}
-	}
+	var missing []string
 	for _, name := range neededScopes {
 		if !slices.Contains(granted, name) {
 			missing = append(missing, name)
@@ -143,11 +174,27 @@ func (c *portalCheck) scopes(answer bitrix.Result) {
 	}
 	if len(missing) > 0 {
 		c.refuse("scopes", ExitRefused,
-			fmt.Sprintf("give the webhook the scope %s (Bitrix24: Developer resources, Integrations, the webhook, Access permissions)", strings.Join(missing, ", ")),
+			fmt.Sprintf("give the %s the scope %s (Bitrix24: Developer resources, Integrations, the %[1]s, Access permissions)", c.way, strings.Join(missing, ", ")),
 			"missing: %s", strings.Join(missing, ", "))
 		return
 	}
 	c.ok("scopes", "%s", strings.Join(neededScopes, ", "))
+}
+
+// textsOf reads a list of texts, and leaves out what is none.
+func textsOf(value []byte) ([]string, error) {
+	items, err := bitrix.Items(value, "")
+	if err != nil {
+		return nil, err
+	}
+	var texts []string
+	for _, raw := range items {
+		var text string
+		if json.Unmarshal(raw, &text) == nil {
+			texts = append(texts, text)
+		}
+	}
+	return texts, nil
 }
 
 // list reads the first page of the listing, as a run does.
@@ -176,6 +223,14 @@ func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
 	return rows, nil
 }
 
+// letAdministrator is what to do where an administrator is needed.
+func (c *portalCheck) letAdministrator() string {
+	if c.way == "application" {
+		return "let an administrator get the tokens (b24export auth JOB)"
+	}
+	return "let an administrator make the webhook"
+}
+
 // administrator tells what the webhook's user is, and whether it matters: that
 // the listing works is what counts.
 func (c *portalCheck) administrator(profile []byte, err, listErr error) {
@@ -189,13 +244,13 @@ func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 	admin := slices.Contains([]string{"true", "Y", "1"}, plain(who.Admin))
 	switch {
 	case err == nil && admin:
-		c.ok("administrator", "the webhook's user %s is one", plain(who.ID))
+		c.ok("administrator", "the "+c.way+"'s user %s is one", plain(who.ID))
 	case err == nil && listErr == nil:
-		c.warn("administrator", "let an administrator make the webhook: others may come to see less",
-			"the webhook's user %s is none, but %s works", plain(who.ID), methodList)
+		c.warn("administrator", c.letAdministrator()+": others may come to see less",
+			"the "+c.way+"'s user %s is none, but %s works", plain(who.ID), methodList)
 	case err == nil:
-		c.refuse("administrator", ExitRefused, "let an administrator make the webhook",
-			"the webhook's user %s is none, and %s is for administrators only", plain(who.ID), methodList)
+		c.refuse("administrator", ExitRefused, c.letAdministrator(),
+			"the "+c.way+"'s user %s is none, and %s is for administrators only", plain(who.ID), methodList)
 	case listErr == nil:
 		c.ok("administrator", "%s works, which is for administrators only", methodList)
 	default:
@@ -238,7 +293,7 @@ func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) {
 	}
 	switch {
 	case denied == len(results):
-		c.refuse(methodGet, ExitRefused, "give the webhook's user read access to the orders, or let an administrator make the webhook",
+		c.refuse(methodGet, ExitRefused, "give the "+c.way+"'s user read access to the orders, or "+c.letAdministrator(),
 			"each of %d payments that are listed is refused: %v", denied, refused[0])
 	case len(refused) > 0:
 		c.warn(methodGet, "such payments become rejects: look at them after a run, or raise rejects.max",

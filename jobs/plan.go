@@ -62,7 +62,7 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 		return PortalPlan{}, err
 	}
 	defer func() { err = errors.Join(err, closeData()) }()
-	client, err := newClient(spec, &spec.Portals[i], &o, o.Log)
+	client, err := newClient(ctx, spec, &spec.Portals[i], &o, o.Log)
 	if err != nil {
 		return PortalPlan{}, err
 	}

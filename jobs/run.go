@@ -129,7 +129,7 @@ func (o *RunOptions) portals(spec *Spec) ([]*PortalSpec, error) {
 // runPortal wires one portal's pipeline and runs it.
 func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions) (s pipeline.Summary, err error) {
 	log := o.Log.With("portal", portal.Name)
-	client, err := newClient(spec, portal, o, log)
+	client, err := newClient(ctx, spec, portal, o, log)
 	if err != nil {
 		return s, err
 	}
@@ -181,22 +181,6 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 		})
 	}
 	return pipeline.Run(ctx, cfg)
-}
-
-// newClient makes a portal's client, which the caller closes.
-func newClient(spec *Spec, portal *PortalSpec, o *RunOptions, log *slog.Logger) (*bitrix.Client, error) {
-	hook, err := bitrix.ParseWebhook(portal.Webhook.Reveal())
-	if err != nil {
-		return nil, err
-	}
-	return bitrix.New(hook, &bitrix.Options{
-		Transport:  o.Transport,
-		Limits:     portal.EffectiveLimits(),
-		Patience:   spec.Patience,
-		BatchNever: spec.Source.Batch == BatchNever,
-		Log:        log,
-		UserAgent:  o.Program,
-	}), nil
 }
 
 func sourceWhy(list List) string {

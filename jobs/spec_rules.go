@@ -230,7 +230,7 @@ func (d *draft) limits(i int) {
 
 // distinct refuses portals that would be the same.
 func (d *draft) distinct() {
-	names, hooks := make(map[string]int), make(map[string]int)
+	names, hooks, pairs := make(map[string]int), make(map[string]int), make(map[string]int)
 	for i := range d.spec.Portals {
 		p := &d.spec.Portals[i]
 		name, hook := fmt.Sprintf("portals[%d].name", i), fmt.Sprintf("portals[%d].webhook", i)
@@ -250,6 +250,13 @@ func (d *draft) distinct() {
 				d.fault(hook, fault{rule: fmt.Sprintf("is the webhook of portals[%d] already", first)})
 			} else {
 				hooks[text] = i
+			}
+		}
+		if tokens := fmt.Sprintf("portals[%d].oauth.tokens", i); d.has(tokens) {
+			if first, ok := pairs[p.OAuth.Tokens.Reveal()]; ok {
+				d.fault(tokens, fault{rule: fmt.Sprintf("is where the tokens of portals[%d] are already", first), hint: "each portal has tokens of its own"})
+			} else {
+				pairs[p.OAuth.Tokens.Reveal()] = i
 			}
 		}
 	}

@@ -13,7 +13,6 @@ var notYet = []refusal{
 	{path: "mode", values: []string{"backfill"}, text: "cannot be done by this version: use full or incremental"},
 	{path: "source.list", values: []string{"bindings", "items", "ids"}, text: "cannot be done by this version: use sale, which needs an administrator's webhook"},
 	{path: "source.since", values: []string{"orders", "events"}, text: "cannot be done by this version: use list"},
-	{path: "portals[].oauth", text: "cannot be done by this version: use a webhook"},
 	{path: "notify", text: "cannot be done by this version: look at the exit code, or at the lines of --json"},
 }
 

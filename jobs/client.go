@@ -1,0 +1,69 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"b24export/bitrix"
+	"b24export/sinks"
+)
+
+var _ bitrix.TokenStore = (*sinks.Tokens)(nil)
+
+// newClient makes a portal's client, which the caller closes.
+func newClient(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions, log *slog.Logger) (*bitrix.Client, error) {
+	access, err := accessOf(ctx, spec, portal, log)
+	if err != nil {
+		return nil, err
+	}
+	return bitrix.New(access, clientOptions(spec, portal, o, log)), nil
+}
+
+func clientOptions(spec *Spec, portal *PortalSpec, o *RunOptions, log *slog.Logger) *bitrix.Options {
+	return &bitrix.Options{
+		Transport:  o.Transport,
+		Limits:     portal.EffectiveLimits(),
+		Patience:   spec.Patience,
+		BatchNever: spec.Source.Batch == BatchNever,
+		Log:        log,
+		UserAgent:  o.Program,
+	}
+}
+
+// accessOf makes a portal's way in: its webhook, or its application.
+func accessOf(ctx context.Context, spec *Spec, portal *PortalSpec, log *slog.Logger) (bitrix.Access, error) {
+	if portal.OAuth != nil {
+		return applicationOf(ctx, spec, portal, log)
+	}
+	return bitrix.ParseWebhook(portal.Webhook.Reveal())
+}
+
+// applicationOf makes a portal's application, with the store of its tokens. No
+// request is sent, and no file read.
+func applicationOf(ctx context.Context, spec *Spec, portal *PortalSpec, log *slog.Logger) (*bitrix.Application, error) {
+	o := portal.OAuth
+	store, err := tokenStore(ctx, o.Tokens.Reveal(), &sinks.StoreOptions{Patience: spec.Patience, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return bitrix.NewApplication(o.Portal, o.ClientID, o.ClientSecret, o.Server, store)
+}
+
+// tokenStore opens where tokens live: a file, or an object of a bucket.
+func tokenStore(ctx context.Context, place string, opts *sinks.StoreOptions) (bitrix.TokenStore, error) {
+	scheme, rest, isURL := strings.Cut(place, "://")
+	switch {
+	case !isURL:
+		return bitrix.NewTokenFile(filepath.Clean(place)), nil
+	case scheme == "file":
+		return bitrix.NewTokenFile(filepath.FromSlash(strings.TrimPrefix(rest, "localhost"))), nil
+	}
+	store, err := sinks.OpenTokens(ctx, place, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open the store of tokens: %w", err)
+	}
+	return store, nil
+}

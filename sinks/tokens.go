@@ -1,0 +1,179 @@
+package sinks
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Tokens keeps an application's pair of tokens in an object of a bucket, for
+// runs that have no disk in common. Beside KEY it has KEY.lock while somebody
+// holds the lock.
+//
+// The lock is an object that only one can create. It ends by itself after
+// tokenLease, which is longer than a refresh takes, so that one whose holder died
+// does not stay. It saves processes from refreshing at the same time, and is not
+// what keeps the pair safe: a refresh token is good once, so of two that refresh
+// all the same, only one gets a pair, and only that one has anything to save.
+type Tokens struct {
+	store Store
+	key   string
+	now   func() time.Time
+
+	held tokenLock // of this process; Runner is "" while it is not held
+}
+
+// tokenLock is a lock as it is stored.
+type tokenLock struct {
+	Version int       `json:"version"`
+	Holder  string    `json:"holder"`
+	Runner  string    `json:"runner"`
+	Process string    `json:"process,omitempty"`
+	Expires time.Time `json:"expires"`
+	// Begun is when an exchange began whose end is unknown.
+	Begun time.Time `json:"begun,omitzero"`
+}
+
+const (
+	tokenLease = 3 * time.Minute
+	tokenPoll  = 500 * time.Millisecond
+)
+
+// OpenTokens opens the object that a bucket's URL names: its path's last part is
+// the object, as in s3://bucket/folder/beta.json. Nothing is read or written.
+func OpenTokens(ctx context.Context, rawURL string, opts *StoreOptions) (*Tokens, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, errors.New("not an address") // its error quotes it, parameters and all
+	}
+	at := strings.LastIndexByte(u.Path, '/')
+	if at < 0 || u.Path[at+1:] == "" {
+		return nil, fmt.Errorf("%s names no object, as in %s://BUCKET/FOLDER/beta.json", bareURL(u), u.Scheme)
+	}
+	key := u.Path[at+1:]
+	u.Path = u.Path[:at]
+	store, err := OpenStore(ctx, u.String(), opts)
+	if err != nil {
+		return nil, err
+	}
+	return NewTokens(store, key), nil
+}
+
+// NewTokens keeps tokens under a key of a store, which must honour Create.
+func NewTokens(store Store, key string) *Tokens {
+	return &Tokens{store: store, key: key, now: time.Now}
+}
+
+// String gives the object's address.
+func (t *Tokens) String() string { return strings.TrimSuffix(t.store.String(), "/") + "/" + t.key }
+
+func (t *Tokens) lockKey() string { return t.key + ".lock" }
+
+// Load gives the object; fs.ErrNotExist if there is none.
+func (t *Tokens) Load(ctx context.Context) ([]byte, error) { return t.store.Read(ctx, t.key) }
+
+// Lock takes the lock, and waits for whoever has it. begun is when an earlier
+// holder began what nobody knows the end of, else zero.
+func (t *Tokens) Lock(ctx context.Context) (begun time.Time, err error) {
+	var last tokenLock
+	for {
+		mine := tokenLock{
+			Version: 1, Holder: holder(), Runner: rand.Text(), Process: thisProcess(),
+			Expires: t.now().UTC().Add(tokenLease), Begun: last.Begun,
+		}
+		data, err := encodeJSON(mine)
+		if err != nil {
+			return begun, err
+		}
+		// Died after: others wait for the lock's end.
+		if err = t.store.Create(ctx, t.lockKey(), data); err == nil {
+			t.held = mine
+			return mine.Begun, nil
+		} else if !errors.Is(err, ErrExists) {
+			return begun, err
+		}
+		other, err := t.readLock(ctx)
+		if isAbsent(err) {
+			continue // given back this moment
+		}
+		if err != nil {
+			return begun, err
+		}
+		if !t.now().Before(other.Expires) || processGone(other.Process) {
+			// Two that take it over at once may both come to hold one; see Tokens.
+			last = other
+			if err := t.store.Delete(ctx, t.lockKey()); err != nil {
+				return begun, err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return begun, context.Cause(ctx)
+		case <-time.After(tokenPoll):
+		}
+	}
+}
+
+// readLock reads the lock. One that cannot be read counts as held, from now on:
+// it is not ours.
+func (t *Tokens) readLock(ctx context.Context) (tokenLock, error) {
+	data, err := t.store.Read(ctx, t.lockKey())
+	if err != nil {
+		return tokenLock{}, err
+	}
+	var lock tokenLock
+	if json.Unmarshal(data, &lock) != nil || lock.Version != 1 {
+		return tokenLock{}, fmt.Errorf("%s is no lock of this program: see who made it, and delete it", t.lockKey())
+	}
+	return lock, nil
+}
+
+// Begin notes in the lock that the pair is about to be exchanged.
+func (t *Tokens) Begin(ctx context.Context) error {
+	now := t.now().UTC()
+	t.held.Begun, t.held.Expires = now, now.Add(tokenLease)
+	return t.putLock(ctx)
+}
+
+func (t *Tokens) putLock(ctx context.Context) error {
+	data, err := encodeJSON(t.held)
+	if err != nil {
+		return err
+	}
+	return t.put(ctx, t.lockKey(), data)
+}
+
+func (t *Tokens) put(ctx context.Context, key string, data []byte) error {
+	return t.store.Put(ctx, key, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Save replaces the object.
+func (t *Tokens) Save(ctx context.Context, doc []byte) error { return t.put(ctx, t.key, doc) }
+
+// Unlock gives the lock back. If open, it leaves the note of Begin behind, in a
+// lock that has ended.
+func (t *Tokens) Unlock(ctx context.Context, open bool) error {
+	defer func() { t.held = tokenLock{} }()
+	if open && !t.held.Begun.IsZero() {
+		t.held.Expires = t.now().UTC()
+		return t.putLock(ctx)
+	}
+	now, err := t.readLock(ctx)
+	if isAbsent(err) || err == nil && now.Runner != t.held.Runner {
+		return nil // it ran out, and is another one's
+	}
+	if err != nil {
+		return err
+	}
+	return t.store.Delete(ctx, t.lockKey())
+}
