@@ -69,6 +69,10 @@ var statuses = map[string]int{
 	"ERROR_MANIFEST_IS_NOT_AVAILABLE": 404,
 	"PORTAL_DELETED":                  500,
 	"100":                             400,
+	"200040300010":                    400,
+	"invalid_grant":                   400,
+	"invalid_client":                  401,
+	"PAYMENT_REQUIRED":                402,
 }
 
 func (e *apiError) appendTo(b []byte) []byte {

@@ -57,7 +57,7 @@ type Fault struct {
 	From, To int     // from this request on, up to that one; 0: no bound
 	Every    int     // at every n-th request
 	Share    float64 // at this share of requests, or of calls for FaultCommand; seeded
-	Method   string  // only at requests with this method; for FaultCommand, calls of it
+	Method   string  // only at requests with this method (TokenMethod: for tokens); for FaultCommand, calls of it
 	Times    int     // this often, then never again; 0: no bound
 
 	// For FaultCommand, also:

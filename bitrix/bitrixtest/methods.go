@@ -98,6 +98,9 @@ func (c *call) run() *apiError {
 		id = c.args.param("id").int()
 	}
 	if err := x.p.faults.atCall(x.c, x.number, m.name, c.place, id); err != nil {
+		if err.code == errTokenExpired.code {
+			x.tellExpired()
+		}
 		return err
 	}
 	return c.dispatch()

@@ -2,6 +2,7 @@ package bitrixtest
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -94,6 +95,34 @@ func (t *tokens) issue(c *config, now time.Time) (access, refresh string, expire
 	t.access[access] = &accessToken{expires: expires}
 	t.current, t.refresh = access, refresh
 	return access, refresh, expires
+}
+
+// TokenMethod stands for a method in a Fault of the authorization server.
+const TokenMethod = "oauth/token"
+
+func isTokenPath(path string) bool { return strings.TrimSuffix(path, "/") == "/oauth/token" }
+
+// tellExpired notes that the bearer of the request's token was told that it has
+// expired.
+func (x *exchange) tellExpired() {
+	t := &x.p.tokens
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if token := t.access[x.args.param("auth").text]; token != nil {
+		token.refused = true
+	}
+}
+
+// oauthAuthorize answers the page where an administrator lets the application
+// in, as if one had done so at once: it sends on to the application with a code.
+func (x *exchange) oauthAuthorize() *answer {
+	query := parseQuery(x.in.query)
+	id, state := query.param("client_id").text, query.param("state").text
+	if x.c.OAuth.ClientID == "" || id != x.c.OAuth.ClientID {
+		return htmlAnswer(http.StatusNotFound)
+	}
+	back := url.Values{"code": {x.p.AuthCode()}, "state": {state}, "domain": {x.in.host}}
+	return &answer{status: http.StatusFound, content: "text/html", location: "https://app.example/?" + back.Encode(), whole: true}
 }
 
 var (

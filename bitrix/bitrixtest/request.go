@@ -80,6 +80,9 @@ func (p *Portal) serve(ctx context.Context, in *request) (*exchange, *answer) {
 	p.rules.request(x)
 
 	method := methodOf(in.path)
+	if isTokenPath(in.path) {
+		method = TokenMethod
+	}
 	fault := p.faults.atRequest(x.c, x.number, method)
 	a := x.cutOff(fault)
 	if a == nil {
@@ -108,7 +111,12 @@ func (x *exchange) cutOff(f *Fault) *answer {
 		fill(&status, http.StatusBadGateway)
 		return htmlAnswer(status)
 	case FaultError:
-		return x.fail(f.error())
+		e := f.error()
+		if e.code == errTokenExpired.code {
+			x.args = x.params()
+			x.tellExpired()
+		}
+		return x.fail(e)
 	case FaultEndless:
 		return &answer{status: 200, content: jsonType, cut: cutEndless}
 	case FaultBomb:

@@ -10,6 +10,9 @@ import (
 // the portal's: address, scheme, state, rate, authorization, method.
 func (x *exchange) route() *answer {
 	in, c := x.in, x.c
+	if isTokenPath(in.path) {
+		return x.oauthToken() // the authorization server has no part in what the portal is like
+	}
 	if c.host != "" && !strings.EqualFold(in.host, c.host) {
 		location := strings.TrimSuffix(c.MovedTo, "/") + in.path
 		if in.query != "" {
@@ -18,8 +21,8 @@ func (x *exchange) route() *answer {
 		return &answer{status: http.StatusFound, content: "text/html", location: location, whole: true}
 	}
 	switch {
-	case strings.TrimSuffix(in.path, "/") == "/oauth/token":
-		return x.oauthToken()
+	case strings.TrimSuffix(in.path, "/") == "/oauth/authorize":
+		return x.oauthAuthorize()
 	case !strings.HasPrefix(in.path, "/rest/"):
 		return htmlAnswer(http.StatusNotFound)
 	case c.RequireHTTPS && !in.secure:

@@ -29,6 +29,7 @@ type portalFlags struct {
 	mutate  int
 	churn   int
 	tls     string
+	oauth   bool
 }
 
 func (p *program) portalCommand() *cobra.Command {
@@ -83,6 +84,9 @@ signal, and then tells what it was asked for.`,
 	flags.Var(oneOf(&f.state, string(bitrixtest.StateOpen), string(bitrixtest.StateNoPlan), string(bitrixtest.StateBlocked),
 		string(bitrixtest.StateClosed), string(bitrixtest.StateNoUser), string(bitrixtest.StateNoRight)),
 		"state", "whether it answers at all: open, no-plan, blocked, closed, no-user, no-right")
+	flags.BoolVar(&f.oauth, "oauth", false, "have an application too, and its authorization server at the same address")
+	flags.DurationVar(&o.OAuth.Life, "token-life", 0, "how long the application's access tokens live (default 1h)")
+	flags.IntVar(&o.OAuth.ExpireAfter, "token-requests", 0, "make an access token expire after so many requests")
 	flags.StringArrayVar(&f.faults, "fault", nil,
 		"what goes wrong, such as html,every=20 or command,share=0.01,code=INTERNAL_SERVER_ERROR; a `fault` a flag")
 	return cmd
@@ -94,6 +98,10 @@ func (f *portalFlags) portalOptions() (bitrixtest.Options, error) {
 	o.Plan = bitrixtest.Plan(f.plan)
 	o.Charge = bitrixtest.Charge(f.charge)
 	o.State = bitrixtest.State(f.state)
+	if f.oauth {
+		// Made up, and the same each time: there is nothing that they protect.
+		o.OAuth.ClientID, o.OAuth.ClientSecret = "local.5d2f0a1c3b4e67", "clientsecretofafakeportal"
+	}
 	if f.churn > 0 {
 		o.Churn = bitrixtest.Churn{Every: f.churn, Count: 1, Seed: o.Seed}
 	}
@@ -133,7 +141,7 @@ func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixte
 		defer os.Remove(authority)
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
 	}
-	if err := p.announce(portal.Webhook(scheme+"://"+listener.Addr().String()), authority, &opts); err != nil {
+	if err := p.announce(portal, scheme+"://"+listener.Addr().String(), authority, &opts); err != nil {
 		listener.Close()
 		return err
 	}
@@ -161,20 +169,35 @@ func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixte
 	return p.farewell(portal)
 }
 
-// announce tells how to reach the portal. The address is the portal's only
-// secret, and it is there to be used.
-func (p *program) announce(webhook, authority string, o *bitrixtest.Options) error {
+// announce tells how to reach the portal. Its secrets are there to be used.
+func (p *program) announce(portal *bitrixtest.Portal, base, authority string, o *bitrixtest.Options) error {
+	type application struct {
+		Portal       string `json:"portal"`
+		ClientID     string `json:"client_id"`
+		ClientSecret string `json:"client_secret"`
+		RefreshToken string `json:"refresh_token"`
+	}
+	webhook := portal.Webhook(base)
+	var app *application
+	if o.OAuth.ClientID != "" {
+		app = &application{base, o.OAuth.ClientID, o.OAuth.ClientSecret, portal.RefreshToken()}
+	}
 	if p.json {
 		return p.stdout.line(struct {
-			Webhook   string `json:"webhook"`
-			Authority string `json:"ca,omitempty"`
-			Payments  int    `json:"payments"`
-			Seed      uint64 `json:"seed"`
-		}{webhook, authority, o.Payments, o.Seed})
+			Webhook   string       `json:"webhook"`
+			OAuth     *application `json:"oauth,omitempty"`
+			Authority string       `json:"ca,omitempty"`
+			Payments  int          `json:"payments"`
+			Seed      uint64       `json:"seed"`
+		}{webhook, app, authority, o.Payments, o.Seed})
 	}
 	trust := ""
 	var b strings.Builder
 	fmt.Fprintf(&b, "fake portal with %s\n  webhook    %s\n", plural(int64(o.Payments), "payment"), webhook)
+	if app != nil {
+		fmt.Fprintf(&b, "  oauth      portal and server %s\n             client_id %s, client_secret %s\n             refresh_token %s\n",
+			app.Portal, app.ClientID, app.ClientSecret, app.RefreshToken)
+	}
 	if authority != "" {
 		trust = "SSL_CERT_FILE=" + authority + " "
 		fmt.Fprintf(&b, "  authority  %s\n", authority)

@@ -10,6 +10,7 @@
 //	b24export cat JOB|FILE         rows, as a table, CSV, JSON or Arrow
 //	b24export diff JOB A B         what differs between two snapshots
 //	b24export verify JOB…          read a snapshot back and hold it against its manifest
+//	b24export auth JOB             get an OAuth portal's first tokens, with a person's help
 //	b24export prune JOB…           delete what is past retention
 //	b24export schema               the columns of the dataset's tables
 //	b24export portal               serve a fake portal

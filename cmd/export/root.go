@@ -90,6 +90,7 @@ func (p *program) commands() []*cobra.Command {
 		p.catCommand(),
 		p.diffCommand(),
 		p.verifyCommand(),
+		p.authCommand(),
 		p.pruneCommand(),
 		p.schemaCommand(),
 		p.portalCommand(),
