@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -35,6 +36,8 @@ func decodePair(doc []byte) (*pair, error) {
 		return nil, errors.New("is empty")
 	case len(doc) > maxPair:
 		return nil, fmt.Errorf("has more than %d KiB", maxPair>>10)
+	case !utf8.Valid(doc):
+		return nil, errors.New("is not UTF-8")
 	case doc[0] != '{':
 		return nil, errors.New("is not a JSON object")
 	}
