@@ -3,10 +3,14 @@ package sinks
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"runtime"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"b24export/pipeline"
 	"b24export/schemas"
@@ -170,4 +174,140 @@ func FuzzParquet(f *testing.F) {
 			t.Fatalf("%d MiB were allocated for a file of %d bytes", n>>20, len(data))
 		}
 	})
+}
+
+// FuzzSegment reads bytes as a segment, as a merge does: what it gives ascends by
+// id, and is no more than the checkpoint says.
+func FuzzSegment(f *testing.F) {
+	opts := testFileOptions()
+	opts.rowGroupRows = 3
+	for _, codec := range codecs {
+		var out bytes.Buffer
+		opts.codec = codec
+		w := newRowWriter(&out, segmentTable, opts)
+		for i, p := range generate(1, 1, 4) {
+			if err := w.add(&segmentRow{Payment: p, Gone: i == 2}); err != nil {
+				f.Fatal(err)
+			}
+		}
+		if _, err := w.close(); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(out.Bytes(), int64(3), int64(1))
+		f.Add(out.Bytes()[:out.Len()/2], int64(3), int64(1))
+		f.Add(out.Bytes(), int64(1<<62), int64(-1))
+	}
+	payments, _ := writePayments(f, opts, generate(1, 1, 7))
+	f.Add(payments, int64(7), int64(0))
+	f.Fuzz(func(t *testing.T, data []byte, rows, gone int64) {
+		ctx := context.Background()
+		d := New(memoryStore(t), &Options{Portal: "acme"})
+		defer d.store.Close()
+		putBytes(t, d.store, d.segment(1), data)
+		s := d.segmentRows(pipeline.Checkpoint{Segments: []pipeline.Segment{{Number: 1, Rows: rows, Gone: gone, MinID: 1, MaxID: 1 << 62, Bytes: int64(len(data))}}})
+		defer s.close()
+		last, n := int64(0), int64(0)
+		for {
+			row, err := s.next(ctx)
+			if err != nil || row == nil {
+				return
+			}
+			if n++; row.ID <= last || n > int64(len(data))*maxPageValues {
+				t.Fatalf("row %d: payment %d after payment %d", n, row.ID, last)
+			}
+			last = row.ID
+		}
+	})
+}
+
+// FuzzRejects reads bytes as a file of rejects, and has a manifest that vouches
+// for them verified: that bytes are as they were written does not make them
+// harmless.
+func FuzzRejects(f *testing.F) {
+	var out bytes.Buffer
+	w := newRowWriter(&out, rejectTable, testFileOptions())
+	for id := range int64(3) {
+		rec := rejectRecord{ID: id + 1, Stage: schemas.Some("get"), Code: schemas.Some("0"), Raw: schemas.Some(`{"id":1}`), Attempts: schemas.Some(id)}
+		if err := w.add(&rec); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if _, err := w.close(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(out.Bytes())
+	f.Add(out.Bytes()[:out.Len()-9])
+	f.Add([]byte("PAR1\x00\x00\x00\x00PAR1"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ctx := context.Background()
+		d := New(memoryStore(t), &Options{Portal: "acme"})
+		defer d.store.Close()
+		m := seedManifest()
+		sum := sha256.Sum256(data)
+		m.Files = []pipeline.File{{Path: d.rejects(m.Snapshot), Rows: 3, Bytes: int64(len(data)), MinID: 1, MaxID: 3, SHA256: hex.EncodeToString(sum[:])}}
+		putBytes(t, d.store, m.Files[0].Path, data)
+		last := pipeline.PaymentID(0)
+		for r, err := range d.ReadRejects(ctx, m) {
+			if err != nil {
+				break
+			}
+			if r.ID <= last || !utf8.ValidString(r.Raw+r.Code+r.Description) {
+				t.Fatalf("%+v after payment %d", r, last)
+			}
+			last = r.ID
+		}
+		if _, err := d.Verify(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzLease reads bytes as a lease: whoever's it is, it ends, and it is not taken
+// to have ended before its time unless its process is gone.
+func FuzzLease(f *testing.F) {
+	now := time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
+	data, err := encodeJSON(leaseRecord{Version: 1, Holder: "h:1", Runner: "r", Process: thisProcess(), Since: now, Expires: now.Add(time.Minute)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add(data[:len(data)/2])
+	f.Add([]byte(`{"expires":"9999-12-31T23:59:59Z","process":"../../1/2"}`))
+	f.Add([]byte(`{"expires":"0001-01-01T00:00:00Z","version":1e999}`))
+	f.Add([]byte(`{"expires":"2026-11-23T02:01:00Z","process":"a/b/-1/c"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := New(memoryStore(t), &Options{Portal: "acme", Now: func() time.Time { return now }})
+		defer d.store.Close()
+		putBytes(t, d.store, d.lease(1), data)
+		rec, err := d.readLease(context.Background(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.Expires.IsZero() {
+			t.Fatalf("a lease without an end: %+v", rec)
+		}
+		if d.leaseEnded(rec) && now.Before(rec.Expires) && !processGone(rec.Process) {
+			t.Fatalf("over before its end: %+v", rec)
+		}
+	})
+}
+
+func memoryStore(t *testing.T) Store {
+	t.Helper()
+	s, err := OpenStore(context.Background(), "mem://", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func putBytes(t *testing.T, s Store, key string, data []byte) {
+	t.Helper()
+	err := s.Put(context.Background(), key, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
