@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"b24export/bitrix"
-	"b24export/pipeline"
 	"b24export/schemas"
 )
 
@@ -17,6 +16,7 @@ import (
 type owners struct {
 	orders []int64 // ascending, distinct
 	of     map[int64]owner
+	told   bool // the listing's owners stand
 }
 
 // owner is a CRM item: a deal is of type 2, a smart invoice of 31, smart
@@ -32,7 +32,7 @@ func (a owner) less(b owner) bool {
 	return a.id < b.id
 }
 
-func newOwners(chunk []pipeline.Listed[schemas.Payment]) *owners {
+func newOwners(chunk []listed) *owners {
 	o := &owners{of: make(map[int64]owner)}
 	for i := range chunk {
 		if order := chunk[i].Row.OrderID; order.Valid {
@@ -42,6 +42,14 @@ func newOwners(chunk []pipeline.Listed[schemas.Payment]) *owners {
 	slices.Sort(o.orders)
 	o.orders = slices.Compact(o.orders)
 	return o
+}
+
+// ownersOf has nothing to ask for where the listing has told the owners.
+func (s *source) ownersOf(chunk []listed) *owners {
+	if s.find.owned() {
+		return &owners{told: true}
+	}
+	return newOwners(chunk)
 }
 
 // commands ask for the owners of all orders.
@@ -127,6 +135,9 @@ func (o *owners) read(value []byte, part []int64) (seen int64, rows int, err err
 
 // fill sets the row's owner. An order without one leaves it null.
 func (o *owners) fill(row *schemas.Payment) {
+	if o.told {
+		return
+	}
 	row.EntityTypeID, row.EntityID = schemas.Null[int64]{}, schemas.Null[int64]{}
 	if !row.OrderID.Valid {
 		return

@@ -210,10 +210,10 @@ func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix
 	return results, pages, took, nil
 }
 
-func asChunk(rows []schemas.Payment) []pipeline.Listed[schemas.Payment] {
-	chunk := make([]pipeline.Listed[schemas.Payment], len(rows))
+func asChunk(rows []schemas.Payment) []listed {
+	chunk := make([]listed, len(rows))
 	for i, row := range rows {
-		chunk[i] = pipeline.Listed[schemas.Payment]{ID: pipeline.PaymentID(row.ID), Row: row}
+		chunk[i] = listed{ID: pipeline.PaymentID(row.ID), Row: row}
 	}
 	return chunk
 }
@@ -253,7 +253,7 @@ func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, fr
 
 // probeGets gets a chunk as a run would, and reads off what the governor has
 // learnt.
-func (p *planner) probeGets(ctx context.Context, chunk []pipeline.Listed[schemas.Payment]) error {
+func (p *planner) probeGets(ctx context.Context, chunk []listed) error {
 	chunk = chunk[:min(len(chunk), (&source{enrich: EnrichGet}).chunk())]
 	commands := newOwners(chunk).commands()
 	for _, item := range chunk {

@@ -134,7 +134,8 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 		return s, err
 	}
 	defer client.Close()
-	src := &source{client: client, enrich: spec.Source.Enrich, fields: spec.Source.Fields, now: o.Now}
+	how := rowMaker{fields: spec.Source.Fields, now: o.Now}
+	src := &source{client: client, find: &listSale{client: client, rowMaker: how}, enrich: spec.Source.Enrich, rowMaker: how}
 
 	runner := rand.Text()
 	data, closeData, err := openDataset(ctx, spec, portal.Name, runner, o, log)

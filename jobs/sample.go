@@ -22,8 +22,8 @@ const (
 	sampleLeast = 50
 )
 
-func (s *sampler) pick(chunk []pipeline.Listed[schemas.Payment]) []pipeline.Listed[schemas.Payment] {
-	var out []pipeline.Listed[schemas.Payment]
+func (s *sampler) pick(chunk []listed) []listed {
+	var out []listed
 	for _, item := range chunk {
 		if item.ID%sampleEvery == 0 || s.picked.Load() < sampleLeast {
 			s.picked.Add(1)
@@ -36,18 +36,20 @@ func (s *sampler) pick(chunk []pipeline.Listed[schemas.Payment]) []pipeline.List
 // SampleError says that a listing showed another value than a get of the same
 // payment: with enrich: list, the table would be wrong.
 type SampleError struct {
-	ID      pipeline.PaymentID
+	ID pipeline.PaymentID
+	// Method is the listing's.
+	Method  string
 	Columns []string
 }
 
 func (e *SampleError) Error() string {
-	return fmt.Sprintf("payment %d: %s and %s differ in %v", e.ID, methodList, methodGet, e.Columns)
+	return fmt.Sprintf("payment %d: %s and %s differ in %v", e.ID, e.Method, methodGet, e.Columns)
 }
 
 // compare holds a sample's gets against the listing. A difference may also be a
 // change that came between the two, so the payment is listed once more before
 // it counts. A get that is refused proves nothing.
-func (s *source) compare(ctx context.Context, sampled []pipeline.Listed[schemas.Payment], results []bitrix.Result) error {
+func (s *source) compare(ctx context.Context, sampled []listed, results []bitrix.Result) error {
 	differs := make(map[pipeline.PaymentID]schemas.Payment)
 	for i, item := range sampled {
 		if results[i].Err != nil {
@@ -61,22 +63,20 @@ func (s *source) compare(ctx context.Context, sampled []pipeline.Listed[schemas.
 			differs[item.ID] = got
 		}
 	}
-	ids := make([]int64, 0, len(differs))
-	for id := range differs {
-		ids = append(ids, int64(id))
-	}
-	slices.Sort(ids)
-	for part := range slices.Chunk(ids, bitrix.PageSize) {
-		again, err := s.relist(ctx, part)
+	asked := slices.DeleteFunc(slices.Clone(sampled), func(item listed) bool {
+		_, differs := differs[item.ID]
+		return !differs
+	})
+	for part := range slices.Chunk(asked, bitrix.PageSize) {
+		again, err := s.find.again(ctx, part)
 		if err != nil {
-			return err
+			return fmt.Errorf("list %d payments again: %w", len(part), err)
 		}
-		for _, id := range part {
-			id := pipeline.PaymentID(id)
-			got := differs[id]
-			now, there := again[id]
+		for _, item := range part {
+			got := differs[item.ID]
+			now, there := again[item.ID]
 			if there && !schemas.SameListed(&now, &got, s.fields) {
-				return &SampleError{ID: id, Columns: schemas.Changed(&now, &got)}
+				return &SampleError{ID: item.ID, Method: s.find.method(), Columns: schemas.Changed(&now, &got)}
 			}
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"b24export/bitrix"
@@ -26,15 +25,14 @@ const (
 const ordersACommand = bitrix.PageSize
 
 // source reads one portal's payments: pipeline.Source over the portal's client.
-// It lists the whole portal by id (sale.payment.list), which shows order and
-// date of bill besides the values, and gets each payment together with the
-// owners of its chunk's orders in one request.
+// How they are found is the finder's business; the source gets each payment,
+// together with the owners of its chunk's orders where the finder does not tell
+// them, in one request.
 type source struct {
 	client *bitrix.Client
+	find   finder
 	enrich Enrich
-	fields []string
-	now    func() time.Time // nil: the instants at which answers came
-	total  atomic.Int64
+	rowMaker
 	sample sampler
 }
 
@@ -54,52 +52,14 @@ func (s *source) chunk() int {
 	return bitrix.MaxCommands - 1
 }
 
-func (s *source) stamp(at time.Time) time.Time {
-	if s.now != nil {
-		return s.now()
-	}
-	return at
-}
-
 // List implements pipeline.Source.
-func (s *source) List(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]pipeline.Listed[schemas.Payment], error] {
-	return func(yield func([]pipeline.Listed[schemas.Payment], error) bool) {
-		for page, err := range s.client.Pages(ctx, s.listing(), int64(after)) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if page.Total >= 0 {
-				s.total.Store(page.Total)
-			}
-			items := make([]pipeline.Listed[schemas.Payment], len(page.Items))
-			for i, raw := range page.Items {
-				items[i] = s.listed(raw, pipeline.PaymentID(page.IDs[i]), page.At)
-			}
-			if !yield(items, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (s *source) listing() bitrix.Listing {
-	return bitrix.Listing{Method: methodList, Items: "payments", IDField: "id", Select: schemas.ListFields(s.fields)}
-}
-
-func (s *source) listed(raw []byte, id pipeline.PaymentID, at time.Time) pipeline.Listed[schemas.Payment] {
-	at = s.stamp(at)
-	item := pipeline.Listed[schemas.Payment]{ID: id}
-	if err := item.Row.ReadListed(raw, s.fields); err != nil {
-		item.Reject = badValue(id, "list", err, 1, at)
-	}
-	item.Row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
-	return item
+func (s *source) List(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
+	return s.find.list(ctx, after)
 }
 
 // Get implements pipeline.Source.
-func (s *source) Get(ctx context.Context, chunk []pipeline.Listed[schemas.Payment]) (pipeline.Got[schemas.Payment], error) {
-	orders := newOwners(chunk)
+func (s *source) Get(ctx context.Context, chunk []listed) (pipeline.Got[schemas.Payment], error) {
+	orders := s.ownersOf(chunk)
 	if s.enrich == EnrichList {
 		return s.getListed(ctx, chunk, orders)
 	}
@@ -108,7 +68,7 @@ func (s *source) Get(ctx context.Context, chunk []pipeline.Listed[schemas.Paymen
 
 // getEach gets every payment of the chunk by itself, and the owners of their
 // orders, in one batch.
-func (s *source) getEach(ctx context.Context, chunk []pipeline.Listed[schemas.Payment], orders *owners) (got pipeline.Got[schemas.Payment], err error) {
+func (s *source) getEach(ctx context.Context, chunk []listed, orders *owners) (got pipeline.Got[schemas.Payment], err error) {
 	commands := make([]bitrix.Command, 0, len(chunk)+1)
 	for _, item := range chunk {
 		commands = append(commands, getCommand(item.ID))
@@ -144,7 +104,7 @@ func (s *source) getEach(ctx context.Context, chunk []pipeline.Listed[schemas.Pa
 		got.Rows = append(got.Rows, row)
 	}
 	if len(refused) > 0 {
-		err = s.judge(ctx, refused, &got)
+		err = s.judge(ctx, chunk, refused, &got)
 	}
 	return got, err
 }
@@ -153,14 +113,16 @@ func (s *source) getEach(ctx context.Context, chunk []pipeline.Listed[schemas.Pa
 // this user may not read. Their errors do not: both come with the same code,
 // and with texts that portals translate. So the portal is asked to list them
 // again.
-func (s *source) judge(ctx context.Context, refused []pipeline.Reject, got *pipeline.Got[schemas.Payment]) error {
-	ids := make([]int64, len(refused))
-	for i, r := range refused {
-		ids[i] = int64(r.ID)
+func (s *source) judge(ctx context.Context, chunk []listed, refused []pipeline.Reject, got *pipeline.Got[schemas.Payment]) error {
+	items := make([]listed, 0, len(refused))
+	for _, item := range chunk {
+		if slices.ContainsFunc(refused, func(r pipeline.Reject) bool { return r.ID == item.ID }) {
+			items = append(items, item)
+		}
 	}
-	there, err := s.relist(ctx, ids)
+	there, err := s.find.again(ctx, items)
 	if err != nil {
-		return err
+		return fmt.Errorf("list %d payments again: %w", len(items), err)
 	}
 	for _, r := range refused {
 		if _, ok := there[r.ID]; ok {
@@ -172,30 +134,9 @@ func (s *source) judge(ctx context.Context, refused []pipeline.Reject, got *pipe
 	return nil
 }
 
-// relist lists given payments, at most a page of them, as they are now.
-func (s *source) relist(ctx context.Context, ids []int64) (map[pipeline.PaymentID]schemas.Payment, error) {
-	listing := s.listing()
-	listing.Filter = bitrix.Params{"@id": ids}
-	rows := make(map[pipeline.PaymentID]schemas.Payment, len(ids))
-	for page, err := range s.client.Pages(ctx, listing, 0) {
-		if err != nil {
-			return nil, fmt.Errorf("list %d payments again: %w", len(ids), err)
-		}
-		for i, raw := range page.Items {
-			if !slices.Contains(ids, page.IDs[i]) {
-				return nil, fmt.Errorf("list %d payments again: got payment %d, which was not asked for: %s ignores its filter", len(ids), page.IDs[i], methodList)
-			}
-			// A row that cannot be read is there all the same.
-			id := pipeline.PaymentID(page.IDs[i])
-			rows[id] = s.listed(raw, id, page.At).Row
-		}
-	}
-	return rows, nil
-}
-
 // getListed takes the listing's values as they are, adds the owners, and gets a
 // sample all the same.
-func (s *source) getListed(ctx context.Context, chunk []pipeline.Listed[schemas.Payment], orders *owners) (got pipeline.Got[schemas.Payment], err error) {
+func (s *source) getListed(ctx context.Context, chunk []listed, orders *owners) (got pipeline.Got[schemas.Payment], err error) {
 	sampled := s.sample.pick(chunk)
 	commands := orders.commands()
 	owned := len(commands)
@@ -237,7 +178,7 @@ func (s *source) Use() pipeline.PortalUse {
 }
 
 // Total implements pipeline.Source.
-func (s *source) Total() int64 { return s.total.Load() }
+func (s *source) Total() int64 { return s.find.total() }
 
 func getCommand(id pipeline.PaymentID) bitrix.Command {
 	return bitrix.Command{Key: "p" + id.String(), Method: methodGet, Params: bitrix.Params{"id": int64(id)}}

@@ -1,0 +1,56 @@
+package jobs
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// listed is a payment as a finder shows it.
+type listed = pipeline.Listed[schemas.Payment]
+
+// finder is a way to find a portal's payments, one for each value of
+// source.list. Its methods may be called concurrently, list once.
+type finder interface {
+	// list yields pages of payments in strictly ascending order of id, from the
+	// first one above after. What exists all the while is in it. An error ends
+	// the sequence.
+	list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error]
+	// again lists some of the payments that list gave, at most a page of them,
+	// as they are now. Those that are no longer there are missing.
+	again(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error)
+	// total is what pipeline.Source's Total is.
+	total() int64
+	// method is the one that shows the payments' values; "" if none does.
+	method() string
+	// owned is whether the rows have their owners already. If so, an owner that
+	// is null is none.
+	owned() bool
+}
+
+// rowMaker is how rows are made of what the portal sends.
+type rowMaker struct {
+	fields []string
+	now    func() time.Time // nil: the instants at which answers came
+}
+
+func (r *rowMaker) stamp(at time.Time) time.Time {
+	if r.now != nil {
+		return r.now()
+	}
+	return at
+}
+
+// listed reads an element of a listing of payments.
+func (r *rowMaker) listed(raw []byte, id pipeline.PaymentID, at time.Time) listed {
+	at = r.stamp(at)
+	item := listed{ID: id}
+	if err := item.Row.ReadListed(raw, r.fields); err != nil {
+		item.Reject = badValue(id, "list", err, 1, at)
+	}
+	item.Row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
+	return item
+}
