@@ -83,6 +83,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 	}
 	unknown := make([]int, len(cmds)) // attempts that ended in an unknown code
 	p := newPatience(c.patience)
+	large := 0         // single commands in a row whose answer was too large
 	last := time.Now() // of a success
 	for first := true; len(todo) > 0; first = false {
 		send := make([]Command, 0, len(todo))
@@ -96,11 +97,18 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 		n, answers, waited, err := c.some(ctx, send)
 		if err != nil {
 			var e *Error
-			if !errors.As(err, &e) || errors.Is(err, ErrPatience) || !c.adapt(e, send[:n]) {
+			if !errors.As(err, &e) || errors.Is(err, ErrPatience) {
+				return err
+			}
+			alone := n == 1 && e.Code == CodeTooLarge // it cannot be made smaller
+			if alone {
+				large++
+			}
+			if alone && large == unknownAttempts || !alone && !c.adapt(e, send[:n]) {
 				return err
 			}
 			p.spend(time.Since(start) - waited)
-			if e.Code == CodeTimeout {
+			if alone || e.Code == CodeTimeout {
 				if err := p.pause(ctx, e); err != nil {
 					return err
 				}
@@ -108,6 +116,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			continue
 		}
 		p.spend(time.Since(start) - waited)
+		large = 0
 
 		var again []int
 		var cause, held *Error // why to pause, and why not to go on for ever
@@ -142,6 +151,10 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 				cause = r.Err
 			case CallSingly:
 				c.callSingly(cmds[i].Method)
+			case SmallerBatch:
+				if n == 1 {
+					return r.Err // smaller than one there is none
+				}
 			default:
 				held = r.Err // the governor makes it wait
 			}
