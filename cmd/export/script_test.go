@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -39,6 +40,10 @@ const markedSecret = "markedsecret4711"
 //	change N                       makes N changes on the portal
 //	oldest VAR GLOB                sets VAR to the name, without its extension, of
 //	                               the first file that fits
+//	authcode FILE                  writes a code for OAuth's first tokens to FILE
+//	expiretokens                   makes access tokens expire
+//	notoken                        is nosecret for the client secret and the tokens,
+//	                               which may be in tokens.json only
 //	nosecret                       fails if the secret is in any file, or in what
 //	                               the last command printed
 func TestScripts(t *testing.T) {
@@ -64,8 +69,16 @@ func TestScripts(t *testing.T) {
 			"change": func(ts *testscript.TestScript, _ bool, args []string) {
 				portalOf(ts).portal.Mutate(atoi(ts, args), 7)
 			},
-			"oldest":   scriptOldest,
-			"nosecret": scriptNoSecret,
+			"authcode": func(ts *testscript.TestScript, _ bool, args []string) {
+				if len(args) != 1 {
+					ts.Fatalf("usage: authcode FILE")
+				}
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(portalOf(ts).portal.AuthCode()), 0o600))
+			},
+			"expiretokens": func(ts *testscript.TestScript, _ bool, _ []string) { portalOf(ts).portal.ExpireTokens() },
+			"notoken":      scriptNoToken,
+			"oldest":       scriptOldest,
+			"nosecret":     scriptNoSecret,
 		},
 	})
 }
@@ -124,6 +137,8 @@ func scriptFakePortal(ts *testscript.TestScript, _ bool, args []string) {
 		server.Close()
 	})
 	webhook := p.portal.Webhook(server.URL)
+	ts.Setenv("BASE", server.URL)
+	ts.Setenv("CLIENT_SECRET", opts.OAuth.ClientSecret)
 	ts.Setenv("WEBHOOK", webhook)
 	ts.Setenv("WRONG_WEBHOOK", strings.Replace(webhook, markedSecret, "wrong"+markedSecret, 1))
 }
@@ -188,6 +203,32 @@ func scriptOldest(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	base := filepath.Base(slices.Min(names))
 	ts.Setenv(args[0], strings.TrimSuffix(base, filepath.Ext(base)))
+}
+
+// scriptNoToken looks for OAuth's secrets wherever they must not be.
+func scriptNoToken(ts *testscript.TestScript, _ bool, _ []string) {
+	var pair struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("tokens.json")), &pair))
+	look := func(name string, data []byte) {
+		for _, secret := range []string{pair.Access, pair.Refresh, "clientsecretofafakeportal"} {
+			if secret == "" || bytes.Contains(data, []byte(secret)) {
+				ts.Fatalf("%s has a secret in it", name)
+			}
+		}
+	}
+	look("stdout", []byte(ts.ReadFile("stdout")))
+	look("stderr", []byte(ts.ReadFile("stderr")))
+	ts.Check(filepath.WalkDir(ts.MkAbs("."), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == "tokens.json" {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		look(name, data)
+		return err
+	}))
 }
 
 func scriptNoSecret(ts *testscript.TestScript, _ bool, _ []string) {
