@@ -1,0 +1,105 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gocloud.dev/blob/memblob"
+)
+
+// TestTokens: an object that several processes exchange, under a lock that one of
+// them has, that ends when its holder is gone, and that tells the next one what
+// was begun.
+func TestTokens(t *testing.T) {
+	for _, kind := range []string{"bucket", "folder"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var store Store = NewBucket(memblob.OpenBucket(nil), "mem://", nil)
+				if kind == "folder" {
+					folder, err := OpenFolder(t.TempDir())
+					if err != nil {
+						t.Fatal(err)
+					}
+					store = folder
+				}
+				defer store.Close()
+				ctx := t.Context()
+				a, b := NewTokens(store, "beta.json"), NewTokens(store, "beta.json")
+				if _, err := a.Load(ctx); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("nothing there: %v", err)
+				}
+				lock := func(tokens *Tokens, wantBegun bool) {
+					t.Helper()
+					if begun, err := tokens.Lock(ctx); err != nil || begun.IsZero() == wantBegun {
+						t.Fatalf("lock: begun %v, %v", begun, err)
+					}
+				}
+				do := func(err error) {
+					t.Helper()
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				lock(a, false)
+				soon, cancel := context.WithTimeout(ctx, 10*time.Second)
+				defer cancel()
+				if _, err := b.Lock(soon); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("a second lock: %v", err)
+				}
+				do(a.Begin(ctx))
+				do(a.Unlock(ctx, true))
+				lock(b, true) // what was begun, and has no known end
+				do(b.Unlock(ctx, true))
+				lock(a, true) // is told until it has one
+				do(a.Save(ctx, []byte("two")))
+				do(a.Unlock(ctx, false))
+				lock(b, false)
+				if doc, err := b.Load(ctx); err != nil || string(doc) != "two" {
+					t.Errorf("%q, %v", doc, err)
+				}
+				do(b.Begin(ctx))
+				b.held.Process = "" // of another machine
+				do(b.putLock(ctx))
+
+				// Its holder has died, on another machine: it ends by itself.
+				start := time.Now()
+				lock(a, true)
+				if took := time.Since(start); took < tokenLease-time.Second || took > tokenLease+time.Second {
+					t.Errorf("taken over after %v, want %v", took, tokenLease)
+				}
+				// That one wakes up, and does not give back what is another's.
+				do(b.Unlock(ctx, false))
+				soon, cancel = context.WithTimeout(ctx, 10*time.Second)
+				defer cancel()
+				if _, err := NewTokens(store, "beta.json").Lock(soon); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("the lock of a: %v", err)
+				}
+				do(a.Unlock(ctx, false))
+				for e, err := range store.List(ctx, "") {
+					if err != nil || e.Key != "beta.json" {
+						t.Errorf("left behind: %s (%v)", e.Key, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestOpenTokens(t *testing.T) {
+	for url, want := range map[string]string{
+		"mem://bucket/secrets/beta.json": "", "mem://bucket": "names no object", "mem://bucket/folder/": "names no object",
+		"nosuch://bucket/beta.json": "nosuch",
+	} {
+		tokens, err := OpenTokens(t.Context(), url, nil)
+		if (err == nil) != (want == "") {
+			t.Errorf("%s: %v", url, err)
+		}
+		if err == nil {
+			tokens.store.Close()
+		}
+	}
+}
