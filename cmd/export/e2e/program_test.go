@@ -133,6 +133,18 @@ func finish(t testing.TB, p *procs.Process) outcome {
 	return o
 }
 
+// output runs a command that must succeed and gives what it printed.
+func output(t testing.TB, env []string, args ...string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	defer cancel()
+	exit := start(t, env, args...).Wait(t, ctx)
+	if exit.Code != 0 {
+		t.Fatalf("%s: exit code %d; it said:\n%s", args[0], exit.Code, exit.Stderr)
+	}
+	return exit.Stdout
+}
+
 // runJob runs a job file and fails the test if it does not exit with want.
 func runJob(t testing.TB, env []string, jobFile string, want int) outcome {
 	t.Helper()

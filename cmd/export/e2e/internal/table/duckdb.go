@@ -67,6 +67,14 @@ func (d *DuckDB) TryQuery(query string, n int) ([][]string, error) {
 	return all, nil
 }
 
+// Exec runs statements.
+func (d *DuckDB) Exec(statements string) error {
+	if _, err := d.db.Exec(statements); err != nil { //nolint:noctx // in memory, and ends by itself
+		return fmt.Errorf("DuckDB: %w", err)
+	}
+	return nil
+}
+
 // Payments reads a payments file in the order of the file, and holds its
 // columns' names and types to what is promised.
 func (d *DuckDB) Payments(t testing.TB, path string) []Row {
