@@ -29,8 +29,19 @@ type Listing struct {
 	// Items is where in the result the list stands: "payments". "": the result
 	// is the list.
 	Items string
-	// IDField is the field to walk by. Its values must be unique whole numbers.
+	// IDField is the field to walk by. Its values must be whole numbers, and
+	// unique unless Repeats is set.
 	IDField string
+	// Repeats says that several elements may have the same id, though never as
+	// many as a page. Each page then begins with the last id of the page before:
+	// some elements come twice, and the ids of the walk do not ascend strictly.
+	Repeats bool
+	// CountPages has the portal count on every page. It is for methods that
+	// answer a start of -1 with all the elements at once.
+	CountPages bool
+	// Params are what else the method needs, beside order, filter, select and
+	// start.
+	Params Params
 	// Select are the fields to ask for; nil: what the method gives by itself.
 	Select []string
 	// Filter is what else the elements have to match.
@@ -55,14 +66,19 @@ type Page struct {
 // params asks for the page behind a cursor. Only the first page has the portal
 // count, which on a large table costs it more than the page.
 func (l Listing) params(after any, count bool) Params {
-	start := int64(-1)
-	if count {
+	start, above := int64(-1), ">"
+	if l.Repeats {
+		above = ">="
+	}
+	if count || l.CountPages {
 		start = 0
 	}
 	filter := Params{}
 	maps.Copy(filter, l.Filter)
-	filter[">"+l.IDField] = after
-	p := Params{"order": Params{l.IDField: "ASC"}, "filter": filter, "start": start}
+	filter[above+l.IDField] = after
+	p := Params{}
+	maps.Copy(p, l.Params)
+	p["order"], p["filter"], p["start"] = Params{l.IDField: "ASC"}, filter, start
 	if len(l.Select) > 0 {
 		p["select"] = l.Select
 	}
@@ -124,11 +140,15 @@ func (l Listing) cut(results []Result, after int64) links {
 		}
 		last := k.cursor
 		for _, id := range p.ids {
-			if id <= last {
+			if id < last || id == last && !l.Repeats {
 				k.err = errStall
 				return k
 			}
 			last = id
+		}
+		if l.Repeats && last == k.cursor && len(p.ids) >= PageSize {
+			k.err = errStall // a page of one id: what follows it cannot be asked for
+			return k
 		}
 		k.cursor = last
 		if len(p.ids) > 0 {

@@ -45,6 +45,13 @@ func (e *Error) known() bool {
 	return known
 }
 
+// seldomPasses reports whether the error may pass, but nobody should wait long to
+// see that it does not: it is in no table, or the answer to one call was too
+// large, as a gate before the portal may have one that does not end.
+func (e *Error) seldomPasses() bool {
+	return !e.known() || e.Code == CodeTooLarge && e.Class() == Stop
+}
+
 // Hint tells the user what to do about an error of class Stop or Refresh. It
 // is "" for the others.
 func (e *Error) Hint() string {

@@ -22,8 +22,10 @@ func readAnswers(g *governor, secrets redactor, count *counters, next handler) h
 				x.feedBack(g, a, count)
 				return a, nil
 			}
-		} else if !errors.As(err, &failed) {
-			return nil, err // ctx has ended
+		} else if ctx.Err() != nil || !errors.As(err, &failed) {
+			// ctx has ended, maybe for another call's Error: that is not the
+			// answer to this one.
+			return nil, err
 		}
 		told := map[string]spent{}
 		switch failed.Class() {

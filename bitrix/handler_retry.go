@@ -17,7 +17,7 @@ func retry(limit time.Duration, g *governor, count *counters, next handler) hand
 			start, waited := time.Now(), x.waited
 			a, err := next(ctx, x)
 			var e *Error
-			if err == nil || !errors.As(err, &e) || e.where == atServer {
+			if err == nil || ctx.Err() != nil || !errors.As(err, &e) || e.where == atServer {
 				return a, err // what the authorization server says has been repeated already
 			}
 			p.spend(time.Since(start) - (x.waited - waited))
@@ -32,8 +32,8 @@ func retry(limit time.Duration, g *governor, count *counters, next handler) hand
 				if took := time.Since(last); took > limit+g.limits.Window {
 					return nil, exhausted(took, e)
 				}
-			case class == Retry || !e.known():
-				if !e.known() {
+			case class == Retry || e.seldomPasses():
+				if e.seldomPasses() {
 					if p.unknown++; p.unknown == unknownAttempts {
 						return nil, e
 					}

@@ -176,3 +176,28 @@ func TestCallChecks(t *testing.T) {
 		t.Errorf("%d requests", u.Requests)
 	}
 }
+
+// TestEndedByAnotherCallsError: a context that ends for an error of the portal
+// ends a call with that, whatever its class; it is not taken for an answer.
+func TestEndedByAnotherCallsError(t *testing.T) {
+	for _, code := range []string{CodeQueryLimit, CodeOperatingLimit, CodeInternal, CodeBatchLength, CodeMethodNotAllowed, CodeExpiredToken, CodeNoAuth} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cause := exhausted(time.Minute, &Error{Code: code, where: inBatch})
+			n := 0
+			c := clientOf(t, portal(func(r *http.Request) (*http.Response, error) {
+				n++
+				cancel(cause)
+				return nil, r.Context().Err()
+			}), Options{})
+			start := time.Now()
+			_, err := c.Batch(ctx, []Command{{Key: "a", Method: "a.b"}, {Key: "b", Method: "a.b"}})
+			if !errors.Is(err, ErrPatience) || n != 1 || time.Since(start) > 0 {
+				t.Errorf("%s: error %v after %d requests in %v, want the cause at once", code, err, n, time.Since(start))
+			}
+			if u := c.Use(); u.Refused != 0 || u.Retries != 0 {
+				t.Errorf("%s: use %+v", code, u)
+			}
+		})
+	}
+}

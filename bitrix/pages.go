@@ -12,8 +12,8 @@ import (
 // Pages walks a list by ascending id, from behind after, in chains of pages:
 // one request brings up to 50 of them. While the caller looks at one chain's
 // pages the next is under way; it is cancelled, and waited for, when the caller
-// stops. The pages' ids ascend strictly over the whole walk. The last pair may
-// be an error, with an empty Page.
+// stops. The pages' ids ascend strictly over the whole walk, unless the listing
+// has Repeats. The last pair may be an error, with an empty Page.
 //
 // What is created behind the walk's position while it goes on is in it, what is
 // deleted is not.
@@ -143,8 +143,14 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 func (w *walk) advance(k links) {
 	w.patience.restore()
 	w.stalls = 0
+	last := w.cursor
 	for i, p := range k.pages {
-		w.listed += int64(len(p.IDs))
+		for _, id := range p.IDs {
+			if id > last {
+				w.listed++
+				last = id
+			}
+		}
 		if w.asked {
 			k.pages[i].Total = -1
 		} else {
@@ -155,7 +161,8 @@ func (w *walk) advance(k links) {
 	w.cursor = k.cursor
 	// A short page is the end, unless the portal itself has counted more and
 	// left some out. Then the walk goes on until a page is empty.
-	w.ended = k.ended && (w.listed >= w.counted || len(k.pages) == 0)
+	// With repeats no page is: it has the last id again.
+	w.ended = k.ended && (w.listed >= w.counted || len(k.pages) == 0 || w.list.Repeats)
 	w.length = min(w.length*chainGrowth, MaxCommands)
 	if k.err != nil && len(k.pages) > 0 {
 		if errors.Is(k.err, errStall) {
@@ -197,6 +204,11 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 		if w.c.governor.sizes.limit(w.list.Method) > 1 || w.length > 1 {
 			w.length = 1
 			return nil
+		}
+		// One page that is too large may be something else's than the list's: a
+		// body that a gate before the portal does not end.
+		if w.stalls++; w.stalls < maxStalls {
+			return w.patience.pause(ctx, e)
 		}
 	case class == SlowDown || class == WaitBudget:
 		if took := time.Since(started); took > w.c.patience+w.c.governor.limits.Window {

@@ -104,7 +104,7 @@ func authorize(t *tokens, count *counters, next handler) handler {
 					return nil, err
 				}
 				return a, nil
-			case !errors.As(err, &e):
+			case ctx.Err() != nil || !errors.As(err, &e):
 				return nil, err
 			case e.Class() == Refresh:
 				if err := t.renewFor(ctx, x, x.token, true); err != nil {

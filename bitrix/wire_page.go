@@ -119,3 +119,13 @@ func (r reader) element(idField string) (item []byte, id int64, err error) {
 	end := int(r.d.InputOffset())
 	return r.body[start:end:end], id, nil
 }
+
+// ItemsByID is like Items, and gives the whole number that stands in the field
+// idField of each element besides. An element without one is an error.
+func ItemsByID(result []byte, name, idField string) (items [][]byte, ids []int64, err error) {
+	p, err := decodePage(result, name, idField)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the list %q of an answer: %w", name, err)
+	}
+	return p.items, p.ids, nil
+}

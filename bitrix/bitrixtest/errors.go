@@ -36,6 +36,7 @@ var (
 	errAppOnly      = &apiError{400, "ACCESS_DENIED", false, "Access denied! Application context required"}
 	errAuthType     = &apiError{403, "WRONG_AUTH_TYPE", false, "Current authorization type is denied for this method Application context required"}
 	errAdminOnly    = &apiError{403, "ACCESS_DENIED", false, "Access denied! Administrator rights required"}
+	errNoItem       = &apiError{400, "NOT_FOUND", false, "Item not found"}
 	errNoType       = &apiError{400, "NOT_FOUND", false, "Smart process not found"}
 	errEvent        = &apiError{400, "ERROR_EVENT_NOT_FOUND", false, "Event not found"}
 )

@@ -11,6 +11,7 @@ const (
 	methodSaleOrderList
 	methodOrderEntityList
 	methodItemList
+	methodItemGet
 	methodTypeList
 	methodScope
 	methodProfile
@@ -43,6 +44,7 @@ var methods = [methodCount]method{
 	methodSaleOrderList:     {name: "sale.order.list", scope: "sale", cost: 130 * time.Millisecond},
 	methodOrderEntityList:   {name: "crm.orderentity.list", scope: "crm", cost: 40 * time.Millisecond},
 	methodItemList:          {name: "crm.item.list", scope: "crm", cost: 90 * time.Millisecond},
+	methodItemGet:           {name: "crm.item.get", scope: "crm", cost: 40 * time.Millisecond},
 	methodTypeList:          {name: "crm.type.list", scope: "crm", cost: 70 * time.Millisecond},
 	methodScope:             {name: "scope", cost: time.Millisecond},
 	methodProfile:           {name: "profile", cost: time.Millisecond},
@@ -120,6 +122,8 @@ func (c *call) dispatch() *apiError {
 		return c.orderEntityList()
 	case methodItemList:
 		return c.itemList()
+	case methodItemGet:
+		return c.itemGet()
 	case methodTypeList:
 		return c.typeList()
 	case methodScope:

@@ -86,6 +86,30 @@ func (c *call) itemList() *apiError {
 	return nil
 }
 
+// itemGet is crm.item.get: one item.
+func (c *call) itemGet() *apiError {
+	for _, name := range []string{"id", "entityTypeId"} {
+		if c.args.param(name).kind == kindNone {
+			return errMissing(name)
+		}
+	}
+	x := c.x
+	kind, ok := typeNumber(c.args.param("entityTypeId").int())
+	if !ok {
+		return errNoType
+	}
+	id := c.args.param("id").int()
+	x.p.mu.RLock()
+	defer x.p.mu.RUnlock()
+	if n, exact := x.p.data.items[kind].rank(id); !exact || n >= x.p.data.itemCount(kind) {
+		return errNoItem
+	}
+	w := x.writer(append(c.out, `{"item":`...))
+	w.item(kind, id, nil)
+	c.out = append(w.b, '}')
+	return nil
+}
+
 // item writes an item with a few of the fields that items have.
 func (w *writer) item(kind int, id int64, chosen []string) {
 	w.about = uint64(id)<<8 | uint64(kind)<<1 | spelledByList

@@ -299,6 +299,17 @@ func (l *live) findBindings(list []condition, pg page, visit func(*orderRow)) (t
 		}
 		return total
 	}
+	if ids, ok := l.ordersOfOwners(list); ok {
+		if pg.down {
+			slices.Reverse(ids)
+		}
+		for _, id := range ids {
+			if r, ok := bind(id); ok && !look(&r) {
+				break
+			}
+		}
+		return total
+	}
 	rest, from, to := bounds(list, bindOrder)
 	low, high := l.ordersBelow(max(from, 0)), l.orderCount()
 	if to < math.MaxInt64 {
@@ -318,6 +329,28 @@ func (l *live) findBindings(list []condition, pg page, visit func(*orderRow)) (t
 		}
 	}
 	return max(total, known)
+}
+
+// ordersOfOwners gives the orders, ascending, of the items of one type that the
+// conditions name, without a search through all; false if they name none.
+func (l *live) ordersOfOwners(list []condition) (orders []int64, ok bool) {
+	_, owners, ok := oneOf(list, bindOwner)
+	_, types, one := oneOf(list, bindOwnerType)
+	if !ok || !one || len(types) != 1 {
+		return nil, false
+	}
+	if kind, known := typeNumber(types[0]); known {
+		for _, id := range owners {
+			orders = l.itemOrders(orders, kind, id)
+		}
+	}
+	for _, order := range l.opened {
+		if own := l.owners[order]; own.kind == types[0] && slices.Contains(owners, own.id) {
+			orders = append(orders, order)
+		}
+	}
+	slices.Sort(orders)
+	return orders, true
 }
 
 func (w *writer) binding(r *orderRow, chosen []string) {
