@@ -2,6 +2,7 @@
 // folder or a bucket.
 //
 //	b24export demo                 no account needed: a fake portal, exported to ./b24export-demo
+//	b24export init                 ask for what a job needs, try it, write a job file
 //	b24export run JOB…             export, or go on with an export that was cut off
 //	b24export run --to URL         the same without a job file; the webhook is in B24_WEBHOOK
 //	b24export check JOB…           look before a run whether all that it needs is there
@@ -46,7 +47,7 @@
 //
 // # Environment
 //
-//	B24_WEBHOOK                    the webhook of run without a job file
+//	B24_WEBHOOK                    the webhook of run without a job file, and of init
 //	whatever a job names as ${…}   secrets and places in job files
 //	JOB_COMPLETION_INDEX,          shard of a Kubernetes indexed Job
 //	  B24EXPORT_SHARDS
@@ -82,7 +83,8 @@
 //
 //	jq -c 'select(.exit != null)'
 //
-// The other commands print a line for each thing that they tell of: status,
+// Init prints the lines of check, and last the file that it wrote. The other
+// commands print a line for each thing that they tell of: status,
 // plan and verify for each portal, prune for each path, schema for each column,
 // cat and diff for each row. What went wrong before a command had anything to
 // tell is a line of its own, with exit, error and hint.

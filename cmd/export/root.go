@@ -83,6 +83,7 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		p.demoCommand(),
+		p.initCommand(),
 		p.runCommand(),
 		p.checkCommand(),
 		p.planCommand(),

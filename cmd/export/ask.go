@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// asker asks a person, or whatever writes standard input. Questions go to
+// standard error, so that standard output is for results.
+type asker struct {
+	in     *bufio.Reader
+	file   *os.File // the terminal, nil if it is none
+	screen *screen
+}
+
+func newAsker(in io.Reader, s *screen) *asker {
+	a := &asker{in: bufio.NewReader(in), screen: s}
+	if f, ok := in.(*os.File); ok && isTerminal(f) {
+		a.file = f
+	}
+	return a
+}
+
+// say prints a text for whoever is asked. Its error would be the terminal's, and
+// the answer's then too.
+func (a *asker) say(text string) { _, _ = a.screen.Write([]byte(text)) }
+
+// until asks until take has no fault to find with the answer; "" stands for
+// byDefault. A hidden answer is not echoed by a terminal. Where no person is
+// asked, the first fault ends it.
+func (a *asker) until(ctx context.Context, question, byDefault string, hidden bool, take func(answer string) error) error {
+	for {
+		prompt := question + ": "
+		if byDefault != "" {
+			prompt = fmt.Sprintf("%s [%s]: ", question, byDefault)
+		}
+		a.say(prompt)
+		answer, err := a.answer(ctx, hidden)
+		if a.file == nil || hidden {
+			a.say("\n") // the answer did not end the line
+		}
+		if err != nil {
+			return err
+		}
+		if answer = strings.TrimSpace(answer); answer == "" {
+			answer = byDefault
+		}
+		if err = take(answer); err == nil || a.file == nil {
+			return err
+		}
+		a.screen.say(err, "")
+	}
+}
+
+// maxAnswer is how long an answer may be.
+const maxAnswer = 64 << 10
+
+var errNoAnswer = errors.New("standard input has ended before all was answered; --yes takes defaults, and flags say the rest")
+
+// answer reads a line. A read cannot be stopped: one that ctx has overtaken goes
+// on until the program ends.
+func (a *asker) answer(ctx context.Context, hidden bool) (string, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	lines := make(chan line, 1)
+	var before *term.State
+	if hidden && a.file != nil {
+		var err error
+		if before, err = term.GetState(int(a.file.Fd())); err != nil {
+			return "", fmt.Errorf("read from the terminal: %w", err)
+		}
+	}
+	// It owns the input until it has sent its line.
+	go func() {
+		if before != nil {
+			text, err := term.ReadPassword(int(a.file.Fd()))
+			lines <- line{string(text), err}
+			return
+		}
+		text, err := a.line()
+		lines <- line{text, err}
+	}()
+	select {
+	case l := <-lines:
+		switch {
+		case errors.Is(l.err, io.EOF) && l.text == "":
+			return "", &startError{errNoAnswer}
+		case l.err != nil && !errors.Is(l.err, io.EOF):
+			return "", fmt.Errorf("read the answer: %w", l.err)
+		}
+		return l.text, nil
+	case <-ctx.Done():
+		if before != nil {
+			_ = term.Restore(int(a.file.Fd()), before) // it is about to end anyhow
+		}
+		return "", context.Cause(ctx)
+	}
+}
+
+// line reads a line of bounded length.
+func (a *asker) line() (string, error) {
+	var b strings.Builder
+	for b.Len() < maxAnswer {
+		c, err := a.in.ReadByte()
+		if err != nil || c == '\n' {
+			return b.String(), err
+		}
+		b.WriteByte(c)
+	}
+	return "", errors.New("it is too long")
+}

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+)
+
+func (p *program) initCommand() *cobra.Command {
+	n := newJob{p: p, flags: map[string]string{}}
+	var name, portal, to, mode, plan string
+	cmd := &cobra.Command{
+		Use: "init",
+		Example: `b24export init
+B24_WEBHOOK=https://acme.bitrix24.com/rest/1/SECRET/ b24export init --to ./data --yes
+b24export init --file acme.yaml --webhook-file acme.webhook --to gs://warehouse/bitrix24`,
+		Short: "Write a job file, after trying out what it says.",
+		Long: `Asks for what a job needs, on the terminal or from standard input; what a flag
+says, it does not ask for. It looks at portal and sink as check does, and writes a
+commented job file. An existing file is left alone unless --force is given.
+
+The webhook never stands in the job file. If the variable B24_WEBHOOK is set, the
+job refers to it; the variable must then be set for each run. If not, the webhook
+is asked for, without showing it, and kept in a file of its own beside the job file
+that nobody else can read (mode 0600; --webhook-file names it), which the job
+refers to. A file that is there already is taken as it is.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for flag, value := range map[string]string{"name": name, "portal": portal, "to": to, "mode": mode, "plan": plan} {
+				if cmd.Flags().Changed(flag) {
+					n.flags[flag] = value
+				}
+			}
+			if n.at != "" && n.at != noHour && !hourOfDay.MatchString(n.at) {
+				return usagef(cmd, "--at %s: must be an hour such as 02:00, or none", shownArg(n.at))
+			}
+			n.asker = newAsker(cmd.InOrStdin(), p.stderr)
+			return n.make(cmd)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&n.file, "file", "job.yaml", "the job `file` to write")
+	flags.StringVar(&to, "to", "", "sink's `address`: s3://…, gs://…, azblob://…, file:///… or a path")
+	flags.StringVar(&name, "name", "payments", "the dataset's `name`, its folder")
+	flags.StringVar(&portal, "portal", "", "the portal's `name`; by default made of its host")
+	flags.StringVar(&mode, "mode", "incremental", "incremental or full: the `word` for what a run gets")
+	flags.StringVar(&plan, "plan", "", "the portal's plan, a `word`: standard, enterprise or unlimited")
+	flags.StringVar(&n.secretFile, "webhook-file", "", "`file` to keep the webhook in, or that has it already; by default beside the job file")
+	flags.StringVar(&n.at, "at", "", "`hour` of a nightly run, such as 02:00, for a crontab line in the file; none: no such line")
+	flags.BoolVar(&n.yes, "yes", false, "ask nothing: take defaults for what flags do not say")
+	flags.BoolVar(&n.noCheck, "no-check", false, "write the file without looking at portal and sink")
+	flags.BoolVar(&n.force, "force", false, "replace files that are there already")
+	return cmd
+}
+
+// noHour is what --at says where there is no nightly run.
+const noHour = "none"
+
+var hourOfDay = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
+
+// newJob is a job file in the making.
+type newJob struct {
+	p     *program
+	asker *asker
+	flags map[string]string // of the job's keys, given or answered
+
+	file, secretFile, at string
+	yes, noCheck, force  bool
+
+	webhook   string // the secret itself
+	reference string // what the job file says instead
+	typed     bool   // it is to be kept in secretFile
+}
+
+// initLine is the last line of init --json.
+type initLine struct {
+	File    string `json:"file"`
+	Webhook string `json:"webhook"`
+	// WebhookFile was written too; "" if it was not.
+	WebhookFile string `json:"webhook_file"`
+	Portal      string `json:"portal"`
+	Exit        int    `json:"exit"`
+}
+
+// make asks, tries, and writes.
+func (n *newJob) make(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	if err := n.free(n.file); err != nil {
+		return err
+	}
+	if err := n.findWebhook(ctx); err != nil {
+		return err
+	}
+	if err := n.askKeys(ctx); err != nil {
+		return err
+	}
+	asked, err := jobs.FromFlags(n.flags, n.webhook)
+	if err != nil {
+		return &startError{err}
+	}
+	portal := asked.Portals[0].Name
+	text := jobs.NewFile{
+		Name: asked.Name, Mode: string(asked.Mode), Plan: n.flags["plan"], Portal: portal, To: n.flags["to"],
+		Webhook: n.reference, Path: n.file, At: strings.TrimSuffix(n.at, noHour),
+	}.Bytes()
+	spec, err := jobs.Parse(n.file, text, n.p.lookup, n.readFile)
+	if err != nil {
+		return &startError{err}
+	}
+	if !n.noCheck {
+		if err := n.try(ctx, spec); err != nil {
+			return err
+		}
+	}
+	written := ""
+	if n.typed {
+		if err := writeNew(n.secretFile, []byte(n.webhook+"\n"), 0o600, n.force); err != nil {
+			return err
+		}
+		written = n.secretFile
+	}
+	if err := writeNew(n.file, text, 0o644, n.force); err != nil {
+		return err
+	}
+	if n.p.json {
+		return n.p.stdout.line(initLine{File: n.file, Webhook: n.reference, WebhookFile: written, Portal: portal})
+	}
+	return n.tell(written)
+}
+
+// free makes sure that a file can be made before anything is asked.
+func (n *newJob) free(file string) error {
+	info, err := os.Lstat(file)
+	switch {
+	case err == nil && info.IsDir():
+		return &startError{fmt.Errorf("%s is a folder", printable(file))}
+	case err == nil && !n.force:
+		return &startError{fmt.Errorf("%s is there already; --force replaces it, --file names another one", printable(file))}
+	}
+	return nil
+}
+
+// findWebhook takes the webhook from where it is, or asks for it.
+func (n *newJob) findWebhook(ctx context.Context) error {
+	if n.secretFile == "" {
+		if webhook, ok := n.p.lookup(webhookVariable); ok && webhook != "" {
+			n.webhook, n.reference = webhook, "${"+webhookVariable+"}"
+			return n.probe("", "")
+		}
+		n.secretFile = strings.TrimSuffix(n.file, filepath.Ext(n.file)) + ".webhook"
+	}
+	inJob, err := relativeTo(n.file, n.secretFile)
+	if err != nil {
+		return err
+	}
+	if strings.ContainsAny(inJob, "}\n\r") || filepath.Clean(n.secretFile) == filepath.Clean(n.file) {
+		return &startError{fmt.Errorf("--webhook-file %s: the webhook cannot be kept there; name another file", shownArg(n.secretFile))}
+	}
+	n.reference = "${file:" + inJob + "}"
+	data, err := os.ReadFile(n.secretFile)
+	switch {
+	case err == nil:
+		n.webhook = strings.TrimRight(string(data), "\r\n")
+		return n.probe("", "")
+	case !errors.Is(err, fs.ErrNotExist):
+		return &startError{fmt.Errorf("read the webhook: %w", err)}
+	case n.yes:
+		return &startError{fmt.Errorf("no webhook: set the variable %s, or name a file that has it by --webhook-file", webhookVariable)}
+	}
+	n.typed = true
+	n.asker.say("The webhook is the portal's address with its secret, https://HOST/rest/USER/SECRET/:\n" +
+		"Bitrix24, Developer resources, Other, Inbound webhook, by an administrator, with the\n" +
+		"scopes crm and sale. It will be kept in " + printable(n.secretFile) + ", which only you can read.\n")
+	return n.asker.until(ctx, "Webhook (not shown)", "", true, func(answer string) error {
+		n.webhook = answer
+		return n.probe("", "")
+	})
+}
+
+// probe reports what is wrong with the webhook, or with one more key's value.
+func (n *newJob) probe(flag, value string) error {
+	flags := map[string]string{"to": "data"}
+	if flag != "" {
+		flags[flag] = value
+	}
+	if _, err := jobs.FromFlags(flags, n.webhook); err != nil {
+		return &startError{err}
+	}
+	return nil
+}
+
+// askKeys asks for what no flag has said.
+func (n *newJob) askKeys(ctx context.Context) error {
+	spec, err := jobs.FromFlags(map[string]string{"to": "data"}, n.webhook)
+	if err != nil {
+		return &startError{err}
+	}
+	for _, q := range []struct{ flag, question, byDefault string }{
+		{"portal", "Name of the portal", spec.Portals[0].Name},
+		{"to", "Where to: s3://…, gs://…, azblob://… or a folder", "./data"},
+		{"mode", "What a run gets: incremental or full", "incremental"},
+	} {
+		if _, given := n.flags[q.flag]; given {
+			continue
+		}
+		if n.yes {
+			n.flags[q.flag] = q.byDefault
+			continue
+		}
+		err := n.asker.until(ctx, q.question, q.byDefault, false, func(answer string) error {
+			n.flags[q.flag] = answer
+			return n.probe(q.flag, answer)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if n.at != "" || n.yes {
+		return nil
+	}
+	return n.asker.until(ctx, "Hour of a nightly run, such as 02:00, or none", "02:00", false, func(answer string) error {
+		if n.at = answer; answer != noHour && !hourOfDay.MatchString(answer) {
+			return errors.New("must be an hour such as 02:00, or none")
+		}
+		return nil
+	})
+}
+
+// readFile reads what the job refers to: the webhook may not be written yet.
+func (n *newJob) readFile(path string) ([]byte, error) {
+	if filepath.Clean(path) == filepath.Clean(n.secretFile) || n.typed {
+		return []byte(n.webhook), nil
+	}
+	return os.ReadFile(path)
+}
+
+// try looks at what the job needs. Where something is missing, whoever asked may
+// still have the file.
+func (n *newJob) try(ctx context.Context, spec *jobs.Spec) error {
+	c := checker{p: n.p, files: 1}
+	width := len(spec.Portals[0].Name)
+	for line := range jobs.Check(ctx, spec, &jobs.RunOptions{Program: programName(), Log: n.p.log}) {
+		if err := c.show(n.file, width, line); err != nil {
+			return err
+		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	failed := c.finish()
+	if failed == nil || n.yes {
+		return failed
+	}
+	again := false
+	err := n.asker.until(ctx, "Write the job file all the same: yes or no", "no", false, func(answer string) error {
+		again = answer == "yes" || answer == "y"
+		return nil
+	})
+	if err != nil || again {
+		return err
+	}
+	return failed
+}
+
+// tell says what was made, and what comes next.
+func (n *newJob) tell(secretFile string) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "\nwrote %s\n", printable(n.file))
+	if secretFile != "" {
+		fmt.Fprintf(&b, "wrote %s (the webhook; mode 0600: keep it out of repositories and backups that others read)\n", printable(secretFile))
+	} else if strings.HasPrefix(n.reference, "${file:") {
+		fmt.Fprintf(&b, "the webhook stays in %s\n", printable(n.secretFile))
+	} else {
+		fmt.Fprintf(&b, "the webhook stays in the variable %s, which each run needs\n", webhookVariable)
+	}
+	fmt.Fprintf(&b, "\nb24export run %s   # the first export\n", printable(n.file))
+	_, err := io.Copy(untilGone{n.p.stdout}, &b)
+	return err
+}
+
+// relativeTo is path as a job file in its folder refers to it.
+func relativeTo(file, path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return path, nil
+	}
+	folder, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return "", err
+	}
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Rel(folder, whole)
+}
+
+// writeNew writes a file whole or not at all. One that is there already is
+// replaced if force says so, and is an error otherwise.
+func writeNew(path string, data []byte, mode fs.FileMode, force bool) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".b24export-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", printable(path), err)
+	}
+	defer func() { err = errors.Join(err, removed(f.Name())) }()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", printable(path), err)
+	}
+	if force {
+		return os.Rename(f.Name(), path)
+	}
+	if err := os.Link(f.Name(), path); err != nil { // which never replaces anything
+		if errors.Is(err, fs.ErrExist) {
+			return &startError{fmt.Errorf("%s is there already; --force replaces it", printable(path))}
+		}
+		return fmt.Errorf("write %s: %w", printable(path), err)
+	}
+	return nil
+}
+
+// removed removes a file that may have been renamed.
+func removed(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
