@@ -33,8 +33,8 @@ const markedSecret = "markedsecret4711"
 //
 //	exits CODE [!] b24export ARG…  runs the program, which must exit with CODE
 //	fakeportal [FLAG…]             serves a fake portal, with the flags of b24export
-//	                               portal, and sets WEBHOOK, and WRONG_WEBHOOK with a
-//	                               wrong secret
+//	                               portal, and sets WEBHOOK, WRONG_WEBHOOK with a
+//	                               wrong secret, and SECRET
 //	hold N, held, release          lets N more requests pass, waits until one more
 //	                               is held back, lets all pass
 //	change N                       makes N changes on the portal
@@ -140,6 +140,7 @@ func scriptFakePortal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("BASE", server.URL)
 	ts.Setenv("CLIENT_SECRET", opts.OAuth.ClientSecret)
 	ts.Setenv("WEBHOOK", webhook)
+	ts.Setenv("SECRET", markedSecret)
 	ts.Setenv("WRONG_WEBHOOK", strings.Replace(webhook, markedSecret, "wrong"+markedSecret, 1))
 }
 
