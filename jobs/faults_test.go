@@ -1,0 +1,40 @@
+package jobs_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24export/bitrix/bitrixtest"
+)
+
+// TestSoupOfFaults: everything that can go wrong with a request does, each kind
+// at three of a hundred, and together with the others. The table is complete and
+// exact all the same, and the portal, which is strict, sees no payment got again
+// that was got.
+func TestSoupOfFaults(t *testing.T) {
+	const payments, share = 20_000, 0.03
+	var faults []bitrixtest.Fault
+	for _, kind := range []bitrixtest.FaultKind{
+		bitrixtest.FaultLostRequest, bitrixtest.FaultLostAnswer, bitrixtest.FaultTruncated, bitrixtest.FaultReset,
+		bitrixtest.FaultHalfJSON, bitrixtest.FaultHTML, bitrixtest.FaultSlow, bitrixtest.FaultEndless, bitrixtest.FaultBomb,
+		bitrixtest.FaultError, bitrixtest.FaultCommand, bitrixtest.FaultWrongType,
+	} {
+		faults = append(faults, bitrixtest.Fault{Kind: kind, Share: share})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		e := newExport(t, bitrixtest.Options{
+			Payments: payments, Plan: bitrixtest.PlanUnlimited, Latency: 200 * time.Millisecond, Faults: faults,
+		}, 100*time.Millisecond, map[string]string{"plan": "unlimited", "concurrency": "8", "patience": "6h", "rejects-max": "0"})
+		e.run(t)
+		e.wantExact(t)
+		s, m := e.portal.Stats(), e.outcome.Summary.Manifest
+		t.Logf("%v: %d requests, %d faults, commands %v, at most %d gets of one payment; use %+v", e.span, s.Requests, s.Faults, s.Commands, s.GetsMax, m.PortalUse)
+		if s.Faults < s.Requests/5 {
+			t.Errorf("only %d faults in %d requests", s.Faults, s.Requests)
+		}
+		if m.Ledger.Got != payments || m.Ledger.Rejected != 0 {
+			t.Errorf("ledger %+v, want all %d got", m.Ledger, payments)
+		}
+	})
+}
