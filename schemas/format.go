@@ -93,6 +93,30 @@ func describe(schema *arrow.Schema) ([]described, error) {
 	return columns, nil
 }
 
+// SQLTypes gives the types of a schema's columns, in their order, as format
+// spells them: duckdb or bigquery.
+func SQLTypes(schema *arrow.Schema, format string) ([]string, error) {
+	columns, err := describe(schema)
+	if err != nil {
+		return nil, err
+	}
+	types := make([]string, len(columns))
+	for i, c := range columns {
+		switch format {
+		case "duckdb":
+			types[i] = c.duckdb
+		case "bigquery":
+			types[i] = c.bigquery
+			if c.precision > 0 {
+				types[i] = fmt.Sprintf("%s(%d,%d)", c.bigquery, c.precision, c.scale)
+			}
+		default:
+			return nil, fmt.Errorf("types of %q: must be duckdb or bigquery", format)
+		}
+	}
+	return types, nil
+}
+
 func meta(m arrow.Metadata, key string) string {
 	value, _ := m.GetValue(key)
 	return value

@@ -92,6 +92,7 @@ func (p *program) commands() []*cobra.Command {
 		p.diffCommand(),
 		p.verifyCommand(),
 		p.authCommand(),
+		p.sqlCommand(),
 		p.pruneCommand(),
 		p.schemaCommand(),
 		p.portalCommand(),

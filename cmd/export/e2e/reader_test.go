@@ -99,8 +99,13 @@ func TestDownloadDuringRuns(t *testing.T) {
 
 // fingerprint is a short form of a table's whole content, as DuckDB reads it.
 func fingerprint(duck *table.DuckDB, path string) (string, error) {
-	rows, err := duck.TryQuery(fmt.Sprintf(`SELECT count(*), count(DISTINCT id), sum(id)::VARCHAR, sum(sum)::VARCHAR, bit_xor(hash(%s))::VARCHAR FROM read_parquet(%s)`,
-		strings.Join(table.Columns[:], ", "), table.Quote(path)), 5)
+	return fingerprintOf(duck, "read_parquet("+table.Quote(path)+")")
+}
+
+// fingerprintOf is that of whatever can stand behind FROM.
+func fingerprintOf(duck *table.DuckDB, from string) (string, error) {
+	rows, err := duck.TryQuery(fmt.Sprintf(`SELECT count(*), count(DISTINCT id), sum(id)::VARCHAR, sum(sum)::VARCHAR, bit_xor(hash(%s))::VARCHAR FROM %s`,
+		strings.Join(table.Columns[:], ", "), from), 5)
 	if err != nil {
 		return "", err
 	}

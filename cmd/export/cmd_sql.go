@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+// sqlFlags say which statements sql prints.
+type sqlFlags struct {
+	engine   string
+	snapshot string
+	only     []string
+	dataset  string
+}
+
+func (p *program) sqlCommand() *cobra.Command {
+	var f sqlFlags
+	cmd := &cobra.Command{
+		Use: "sql JOB",
+		Example: `b24export sql job.yaml > payments.sql && duckdb -init payments.sql
+b24export sql job.yaml --engine bigquery --dataset sales > payments.bq.sql`,
+		Short: "Print the SQL to query or load a dataset.",
+		Long: `Prints statements for the job's own dataset, as it is now.
+
+duckdb    secrets for the bucket, then views: payments (the newest snapshots),
+          payments_history, payments_changes, payments_rejects, payments_live (the
+          path that each run replaces), and the macro payments_as_of(snapshot)
+bigquery  a partitioned and clustered table, a load job into it, external tables,
+          and a MERGE of the change feed; for a dataset in Google Cloud Storage
+
+The views name the files of published snapshots, which never change: no run
+disturbs a query. They show newer snapshots once the statements are printed and
+executed again. Keys and passwords are never printed.`,
+		Args: exactly(1, "a job file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := pipeline.ParseSnapshotID(f.snapshot); f.snapshot != "" && err != nil {
+				return usagef(cmd, "--snapshot: %w", err)
+			}
+			if !sqlName.MatchString(f.dataset) {
+				return usagef(cmd, "--dataset %s: must be of letters, digits, _ and -, with or without the project and a dot before it", shownArg(f.dataset))
+			}
+			return p.sql(cmd.Context(), &f, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(oneOf(&f.engine, "duckdb", "bigquery"), "engine", "whose SQL: duckdb, bigquery")
+	flags.StringVar(&f.snapshot, "snapshot", "", "each portal as of this snapshot, such as 20261122T020000Z; an `id`")
+	flags.StringSliceVar(&f.only, "portal", nil, "these `portals` only; names between commas")
+	flags.StringVar(&f.dataset, "dataset", "bitrix24", "BigQuery's dataset, or PROJECT.DATASET; a `name`")
+	return cmd
+}
+
+// sqlFiles are the files of a dataset that statements name, relative to the
+// sink, oldest first.
+type sqlFiles struct {
+	name    string   // the dataset's
+	portals []string // all that were asked for, with snapshots or without
+	current []string // tables of the newest snapshots, one a portal
+	live    []string // the tables that are replaced, of portals with snapshots
+	history []string
+	changes []string
+	rejects []string
+	// kept are all snapshots, each as portal and id; shown those in current.
+	kept  [][2]string
+	shown []string
+}
+
+func (p *program) sql(ctx context.Context, f *sqlFlags, file string) error {
+	spec, err := jobs.Load(file, p.lookup)
+	if err != nil {
+		return &startError{err}
+	}
+	files := &sqlFiles{name: spec.Name}
+	err = p.eachPortal(ctx, []loadedJob{{file: file, spec: spec}}, f.only, func(_ loadedJob, data *dataset) error {
+		return files.add(ctx, data, pipeline.SnapshotID(f.snapshot))
+	})
+	if err != nil {
+		return err
+	}
+	var statements []statement
+	if f.engine == "bigquery" {
+		statements, err = bigQueryStatements(spec.Sink.URL, f.dataset, files)
+	} else {
+		statements, err = duckDBStatements(spec.Sink.URL, files)
+	}
+	if err != nil {
+		return err
+	}
+	return p.showStatements(f.engine, statements)
+}
+
+// add finds a portal's files: those of its snapshots up to and with asOf, or of
+// all if that is "".
+func (s *sqlFiles) add(ctx context.Context, data *dataset, asOf pipeline.SnapshotID) error {
+	s.portals = append(s.portals, data.portal)
+	manifests, err := data.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	var newest *pipeline.Manifest
+	for _, m := range slices.Backward(manifests) { // from the oldest
+		id := m.Snapshot
+		if asOf != "" && id > asOf {
+			break
+		}
+		newest = m
+		s.kept = append(s.kept, [2]string{data.portal, string(id)})
+		for _, f := range m.Files {
+			switch f.Path {
+			case data.HistoryPath(id):
+				s.history = append(s.history, f.Path)
+			case data.ChangesPath(id):
+				s.changes = append(s.changes, f.Path)
+			case data.RejectsPath(id):
+				s.rejects = append(s.rejects, f.Path)
+			}
+		}
+	}
+	if newest != nil {
+		s.current = append(s.current, data.HistoryPath(newest.Snapshot))
+		s.live = append(s.live, data.CurrentPath())
+		s.shown = append(s.shown, data.portal+" as of "+string(newest.Snapshot))
+	}
+	return nil
+}
+
+// statement is one of SQL, with what is to be known of it.
+type statement struct {
+	comment string
+	sql     string // without the semicolon; "" for a comment alone
+}
+
+func (p *program) showStatements(engine string, statements []statement) error {
+	var err error
+	for _, s := range statements {
+		if p.json {
+			err = p.stdout.line(struct {
+				Engine  string `json:"engine"`
+				Comment string `json:"comment"`
+				SQL     string `json:"sql"`
+			}{engine, s.comment, s.sql})
+		} else {
+			text := "-- " + strings.ReplaceAll(s.comment, "\n", "\n-- ") + "\n"
+			if s.sql != "" {
+				text += s.sql + ";\n"
+			}
+			_, err = fmt.Fprintln(p.stdout, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errNotInGCS = errors.New("BigQuery reads from Google Cloud Storage, and this job's sink.url is elsewhere: copy the dataset to a bucket there, as with gcloud storage rsync, and give a job file with that gs:// URL")

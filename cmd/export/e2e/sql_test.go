@@ -1,0 +1,220 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"b24export/bitrix/bitrixtest"
+	"b24export/cmd/export/e2e/internal/servers"
+	"b24export/cmd/export/e2e/internal/table"
+	"b24export/sinks"
+)
+
+// sqlStatement is a line of sql --json.
+type sqlStatement struct{ Comment, SQL string }
+
+// printSQL asks the program for a job's statements.
+func printSQL(t testing.TB, env []string, jobFile string, args ...string) []sqlStatement {
+	t.Helper()
+	var all []sqlStatement
+	for line := range bytes.Lines(output(t, env, append([]string{"sql", "--json", jobFile}, args...)...)) {
+		var s sqlStatement
+		if err := json.Unmarshal(line, &s); err != nil {
+			t.Fatalf("sql: %v: %s", err, line)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// away are statements that need the network: extensions, which this suite has
+// none of, and the secrets that they know.
+var away = regexp.MustCompile(`^(INSTALL|LOAD|CREATE OR REPLACE SECRET) `)
+
+// execute executes the statements of a job in a place. DuckDB's extension for
+// buckets cannot be had here; so it reads the same objects as the gateway's
+// files, and of the statements that reach the bucket only the form is checked.
+func execute(t *testing.T, duck *table.DuckDB, p place, statements []sqlStatement) {
+	t.Helper()
+	bucket, _, _ := strings.Cut(p.url, "?")
+	inBucket := strings.Contains(bucket, "://")
+	remote := 0
+	for _, s := range statements {
+		if s.SQL == "" {
+			continue
+		}
+		if away.MatchString(s.SQL) {
+			remote++
+			if strings.HasPrefix(s.SQL, "CREATE") {
+				if err := duck.Exec(s.SQL); err == nil || strings.Contains(err.Error(), "Parser Error") {
+					t.Errorf("a secret without its extension: %v", err)
+				}
+			}
+			continue
+		}
+		if inBucket {
+			s.SQL = strings.ReplaceAll(s.SQL, bucket+"/", p.dir+"/")
+		}
+		if err := duck.Exec(s.SQL); err != nil {
+			t.Error(err)
+		}
+	}
+	if inBucket != (remote > 0) {
+		t.Errorf("%d statements let DuckDB into %s", remote, p.url)
+	}
+}
+
+// TestSQLForDuckDB executes what sql prints: before the first run, after it, and
+// after others, and holds each view against the portal and the manifests.
+func TestSQLForDuckDB(t *testing.T) {
+	for _, kind := range places {
+		t.Run(kind.name, func(t *testing.T) {
+			p := kind.open(t)
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 500, AllowRegets: true, Strict: t})
+			j := newJob(serve(t, portal, portal), p.url)
+			j["mode"] = "incremental"
+			file := j.write(t)
+			duck := table.OpenDuckDB(t)
+			types := func(view string) [][]string {
+				return duck.Query(t, "SELECT column_name, column_type FROM (DESCRIBE "+view+")", 2)
+			}
+			views := []string{"payments", "payments_live", "payments_history", "payments_changes", "payments_rejects"}
+
+			execute(t, duck, p, printSQL(t, p.env, file))
+			empty := map[string]string{}
+			for _, v := range views {
+				empty[v] = fmt.Sprint(types(v))
+				if n := duck.Query(t, "SELECT count(*) FROM "+v, 1); n[0][0] != "0" {
+					t.Errorf("%s has %s rows before the first run", v, n[0][0])
+				}
+			}
+			duck.Query(t, "SELECT id FROM payments_as_of('20990101T000000Z')", 1)
+
+			for run := range 3 {
+				portal.Mutate(40, uint64(run))
+				runJob(t, p.env, file, 0)
+			}
+			execute(t, duck, p, printSQL(t, p.env, file))
+			for _, v := range views {
+				if got := fmt.Sprint(types(v)); got != empty[v] {
+					t.Errorf("%s has columns\n%s, before the first run it had\n%s", v, got, empty[v])
+				}
+			}
+			manifests := p.manifests(t)
+			newest := manifests[len(manifests)-1]
+			whole := func(from string) string {
+				print, err := fingerprintOf(duck, from)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return print
+			}
+			for _, v := range []string{"payments", "payments_live"} {
+				if whole(v) != whole(table.Quote(p.current())) {
+					t.Errorf("%s is not the current table", v)
+				}
+			}
+			for _, m := range manifests {
+				if whole("payments_as_of('"+string(m.Snapshot)+"')") != whole(table.Quote(p.path(tableOf(t, m).Path))) {
+					t.Errorf("as of %s it is not that snapshot", m.Snapshot)
+				}
+			}
+			var changes int64
+			for _, m := range manifests {
+				changes += m.Changes.Sum()
+			}
+			if got := duck.Query(t, "SELECT count(*) FROM payments_changes", 1)[0][0]; got != fmt.Sprint(changes) {
+				t.Errorf("%s changes, the manifests count %d", got, changes)
+			}
+			// Totals, to the last digit.
+			for _, row := range duck.Query(t, "SELECT currency, count(*), sum(sum)::VARCHAR, count(*) FILTER (paid), coalesce(sum(sum) FILTER (paid), 0)::DECIMAL(38,4)::VARCHAR FROM payments GROUP BY ALL", 5) {
+				m := newest.Totals[row[0]]
+				if want := []string{row[0], fmt.Sprint(m.Payments), m.Sum, fmt.Sprint(m.Paid), m.PaidSum}; !slices.Equal(row, want) {
+					t.Errorf("totals %v, the manifest says %v", row, want)
+				}
+			}
+			// An older snapshot, named.
+			execute(t, duck, p, printSQL(t, p.env, file, "--snapshot", string(manifests[0].Snapshot)))
+			if whole("payments") != whole(table.Quote(p.path(tableOf(t, manifests[0]).Path))) {
+				t.Error("with --snapshot, payments is not that snapshot")
+			}
+		})
+	}
+}
+
+// TestMergeForBigQuery executes the MERGE that sql prints for BigQuery, which
+// DuckDB understands too but for the quotes: the first snapshot and the change
+// feed make the newest snapshot, and once more changes nothing.
+func TestMergeForBigQuery(t *testing.T) {
+	gcs := servers.StartGCS(t)
+	p := place{url: gcs.Bucket("warehouse"), dir: t.TempDir(), env: gcs.Env()}
+	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 500, AllowRegets: true, Strict: t})
+	j := newJob(serve(t, portal, portal), p.url)
+	j["mode"] = "incremental"
+	file := j.write(t)
+	for run := range 4 {
+		runJob(t, p.env, file, 0)
+		portal.Mutate(40, uint64(run))
+	}
+	setEnv(t, p.env)
+	download(t, p)
+	duck := table.OpenDuckDB(t)
+	execute(t, duck, p, printSQL(t, p.env, file))
+
+	merge := ""
+	for _, s := range printSQL(t, p.env, file, "--engine", "bigquery") {
+		if strings.HasPrefix(s.SQL, "MERGE ") {
+			merge = strings.NewReplacer("`bitrix24.payments`", "loaded", "`bitrix24.payments_changes`", "payments_changes", "`", `"`).Replace(s.SQL)
+		}
+	}
+	if err := duck.Exec("CREATE TABLE loaded AS FROM payments_as_of((SELECT min(snapshot) FROM payments_history))"); err != nil {
+		t.Fatal(err)
+	}
+	want, err := fingerprintOf(duck, "payments")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before, err := fingerprintOf(duck, "loaded"); err != nil || before == want {
+		t.Errorf("before the merge: %s, %v", before, err)
+	}
+	for range 2 {
+		if err := duck.Exec(merge); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := fingerprintOf(duck, "loaded"); err != nil || got != want {
+			t.Errorf("merged: %s, %v, want %s", got, err, want)
+		}
+	}
+}
+
+// download copies a bucket's objects into the place's folder.
+func download(t *testing.T, p place) {
+	t.Helper()
+	store, err := sinks.OpenStore(t.Context(), p.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for e, err := range store.List(t.Context(), "payments") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := store.Read(t.Context(), e.Key)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(p.path(e.Key)), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(p.path(e.Key), data, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

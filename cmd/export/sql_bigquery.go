@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"b24export/schemas"
+)
+
+// sqlName is a dataset of BigQuery, with its project or without.
+var sqlName = regexp.MustCompile(`^([A-Za-z0-9-]+\.)?[A-Za-z0-9_-]+$`)
+
+// bigQueryStatements are those that load a dataset and keep it up to date.
+func bigQueryStatements(sinkURL, dataset string, f *sqlFiles) ([]statement, error) {
+	u, err := url.Parse(sinkURL)
+	if err != nil || u.Scheme != "gs" {
+		return nil, &startError{errNotInGCS}
+	}
+	path := strings.Trim(u.Path, "/")
+	if path != "" {
+		path += "/"
+	}
+	b := &bigQuery{root: "gs://" + u.Host + "/" + path, dataset: dataset, name: f.name}
+	types, err := schemas.SQLTypes(schemas.Payments(), "bigquery")
+	if err != nil {
+		return nil, err
+	}
+	for i, field := range schemas.Payments().Fields() {
+		b.columns = append(b.columns, "`"+field.Name+"`")
+		b.declared = append(b.declared, "  `"+field.Name+"` "+types[i])
+	}
+	b.columns = append(b.columns, "`portal`", "`snapshot`")
+
+	const shape = "PARTITION BY TIMESTAMP_TRUNC(date_bill, MONTH)\nCLUSTER BY portal, currency, id"
+	all := []statement{
+		{comment: "The dataset " + f.name + " in BigQuery. bq takes each part: bq query --use_legacy_sql=false < FILE"},
+		{
+			"The table: by the month in which payments were billed.",
+			fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (\n%s,\n  `portal` STRING,\n  `snapshot` STRING\n)\n%s", b.table(""), strings.Join(b.declared, ",\n"), shape),
+		},
+		{
+			"The current tables, as a table of its own that is read from the bucket at each query.",
+			b.external("_external", f.name, []string{f.name + "/*"}, "portal"),
+		},
+	}
+	if len(f.current) == 0 {
+		return append(all, statement{comment: "No portal has a snapshot yet: print again after a run for the load job and the MERGE."}), nil
+	}
+	all = append(all, statement{
+		"Everything, in place of what the table has: one load job of the files that the newest manifests name. With bq:\n" +
+			"  b24export schema --format bigquery > schema.json\n" +
+			fmt.Sprintf("  bq load --replace --source_format=PARQUET --hive_partitioning_mode=STRINGS --hive_partitioning_source_uri_prefix=%s%s_history \\\n", b.root, f.name) +
+			fmt.Sprintf("    --time_partitioning_type=MONTH --time_partitioning_field=date_bill --clustering_fields=portal,currency,id \\\n    %s \\\n    %s schema.json",
+				strings.ReplaceAll(dataset, ".", ":")+"."+f.name, b.root+strings.Join(f.current, ","+b.root)),
+		fmt.Sprintf("LOAD DATA OVERWRITE %s\n%s\nFROM FILES (\n  format = 'PARQUET',\n  hive_partition_uri_prefix = %s,\n  uris = [\n    %s\n  ]\n)\nWITH PARTITION COLUMNS (portal STRING, snapshot STRING)",
+			b.table(""), shape, b.text(b.root+f.name+"_history"), strings.Join(b.paths(f.current), ",\n    ")),
+	})
+	if len(f.changes) == 0 {
+		return append(all, statement{comment: "No snapshot has changes yet: print again after a run for the MERGE."}), nil
+	}
+	return append(all,
+		statement{
+			"The change feed of the snapshots that are kept.",
+			b.external("_changes", f.name+"_changes", f.changes, "portal", "snapshot"),
+		},
+		statement{
+			"Instead of loading everything again: the change feed into the table. To repeat it does no harm. It is enough as long as it\n" +
+				"is done more often than snapshots go (sink.history); after that, load everything.",
+			b.merge(),
+		},
+	), nil
+}
+
+// bigQuery spells statements about one dataset.
+type bigQuery struct {
+	root, dataset, name string
+	columns, declared   []string
+}
+
+func (b *bigQuery) table(suffix string) string {
+	return "`" + b.dataset + "." + b.name + suffix + "`"
+}
+
+// text is a literal. Of what may be in a bucket's name or path, only these two
+// have a meaning in one.
+func (b *bigQuery) text(s string) string {
+	return `'` + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `'`, `\'`) + `'`
+}
+
+func (b *bigQuery) paths(files []string) []string {
+	var paths []string
+	for _, f := range files {
+		paths = append(paths, b.text(b.root+f))
+	}
+	return paths
+}
+
+// external makes a table of files below a folder that stay in the bucket.
+func (b *bigQuery) external(suffix, folder string, files []string, partitions ...string) string {
+	return fmt.Sprintf("CREATE OR REPLACE EXTERNAL TABLE %s\nWITH PARTITION COLUMNS (%s STRING)\nOPTIONS (\n  format = 'PARQUET',\n  hive_partition_uri_prefix = %s,\n  uris = [\n    %s\n  ]\n)",
+		b.table(suffix), strings.Join(partitions, " STRING, "), b.text(b.root+folder), strings.Join(b.paths(files), ",\n    "))
+}
+
+// merge keeps of each payment its last change, and applies that.
+func (b *bigQuery) merge() string {
+	var set, insert []string
+	for _, c := range b.columns {
+		set = append(set, c+" = S."+c)
+		insert = append(insert, "S."+c)
+	}
+	return fmt.Sprintf(`MERGE INTO %s AS T
+USING (
+  SELECT * FROM (
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY portal, id ORDER BY snapshot DESC) AS nth FROM %s
+  ) AS feed WHERE nth = 1
+) AS S
+ON T.portal = S.portal AND T.id = S.id
+WHEN MATCHED AND S.op = 'delete' THEN DELETE
+WHEN MATCHED AND S.snapshot >= T.snapshot THEN UPDATE SET %s
+WHEN NOT MATCHED AND S.op != 'delete' THEN INSERT (%s) VALUES (%s)`,
+		b.table(""), b.table("_changes"), strings.Join(set, ", "), strings.Join(b.columns, ", "), strings.Join(insert, ", "))
+}

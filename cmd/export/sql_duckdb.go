@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"b24export/schemas"
+)
+
+// duckDBStatements are those that make the views of a dataset.
+func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
+	root, secrets, err := duckDBRoot(sinkURL)
+	if err != nil {
+		return nil, err
+	}
+	shown := "no portal has a snapshot yet: all views are empty"
+	if len(f.shown) > 0 {
+		shown = "what they show: " + strings.Join(f.shown, ", ")
+	}
+	all := []statement{{comment: "Views of the dataset " + f.name + ", for DuckDB 1.4 or newer; print and execute them again to see newer snapshots.\n" + shown}}
+	all = append(all, secrets...)
+	for _, v := range []struct {
+		name, comment string
+		schema        *arrow.Schema
+		files         []string
+		partitions    []string
+	}{
+		{f.name, "Each portal's table as of its newest snapshot. These files never change, so no run disturbs a query.", schemas.Payments(), f.current, []string{"portal", "snapshot"}},
+		{f.name + "_live", "The paths that each run replaces: always the newest table without printing anew. A query that is under way while a\nrun replaces a table can fail (DuckDB opens a file more than once); it can then be executed again.", schemas.Payments(), f.live, []string{"portal"}},
+		{f.name + "_history", "All snapshots that are kept; say which: WHERE snapshot = '…'.", schemas.Payments(), f.history, []string{"portal", "snapshot"}},
+		{f.name + "_changes", "What each snapshot changed against the one before.", schemas.Changes(), f.changes, []string{"portal", "snapshot"}},
+		{f.name + "_rejects", "Payments that could not be read, and why.", schemas.Rejects(), f.rejects, []string{"portal", "snapshot"}},
+	} {
+		sql, err := duckDBView(v.name, root, v.schema, v.files, v.partitions)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, statement{v.comment, sql})
+	}
+	return append(all, statement{
+		"Each portal's table as it was at some time: SELECT * FROM " + f.name + "_as_of('20261122T020000Z').",
+		duckDBAsOf(f),
+	}), nil
+}
+
+// duckDBAsOf makes the macro of snapshots. It knows their names, since one
+// without payments has no row that would tell its own.
+func duckDBAsOf(f *sqlFiles) string {
+	kept := "SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false"
+	for i, s := range f.kept {
+		if i == 0 {
+			kept = "VALUES "
+		} else {
+			kept += ", "
+		}
+		kept += "(" + sqlText(s[0]) + ", " + sqlText(s[1]) + ")"
+	}
+	return fmt.Sprintf(`CREATE OR REPLACE MACRO %s(instant) AS TABLE
+  SELECT h.* FROM %s h
+  SEMI JOIN (
+    SELECT portal, max(snapshot) AS snapshot FROM (%s) kept (portal, snapshot) WHERE snapshot <= instant GROUP BY portal
+  ) USING (portal, snapshot)`, sqlIdentifier(f.name+"_as_of"), sqlIdentifier(f.name+"_history"), kept)
+}
+
+// duckDBView makes a view of files, or an empty one of the same columns.
+func duckDBView(name, root string, schema *arrow.Schema, files, partitions []string) (string, error) {
+	types, err := schemas.SQLTypes(schema, "duckdb")
+	if err != nil {
+		return "", err
+	}
+	var columns []string
+	for i, field := range schema.Fields() {
+		column := sqlIdentifier(field.Name)
+		if len(files) == 0 {
+			column = fmt.Sprintf("NULL::%s AS %s", types[i], column)
+		}
+		columns = append(columns, column)
+	}
+	var hive []string
+	for _, p := range partitions {
+		hive = append(hive, fmt.Sprintf("'%s': VARCHAR", p))
+		if len(files) == 0 {
+			p = "NULL::VARCHAR AS " + p
+		}
+		columns = append(columns, p)
+	}
+	begin := fmt.Sprintf("CREATE OR REPLACE VIEW %s AS\n  SELECT %s", sqlIdentifier(name), strings.Join(columns, ", "))
+	if len(files) == 0 {
+		return begin + "\n  WHERE false", nil
+	}
+	// By name: files of older versions lack the columns that were added since.
+	// Types of partitions are told, since a portal may be called 123.
+	return fmt.Sprintf("%s\n  FROM read_parquet([\n    %s\n  ], union_by_name = true, hive_partitioning = true, hive_types = {%s})",
+		begin, strings.Join(sqlPaths(root, files), ",\n    "), strings.Join(hive, ", ")), nil
+}
+
+// duckDBRoot is what DuckDB calls a sink, with the slash at its end, and the
+// statements that let it in.
+func duckDBRoot(sinkURL string) (root string, secrets []statement, err error) {
+	u, ok := bucketURL(sinkURL)
+	if !ok {
+		// Statements are executed elsewhere than this program is.
+		folder, err := filepath.Abs(localPath(sinkURL))
+		return strings.TrimSuffix(filepath.ToSlash(folder), "/") + "/", nil, err
+	}
+	path := strings.Trim(u.Path, "/")
+	if path != "" {
+		path += "/"
+	}
+	query := u.Query()
+	switch u.Scheme {
+	case "s3":
+		root = "s3://" + u.Host + "/" + path
+		return root, duckDBS3(root, query), nil
+	case "gs":
+		root = "gs://" + u.Host + "/" + path
+		return root, []statement{
+			{"The bucket's extension.", "INSTALL httpfs"},
+			{"It is to be used.", "LOAD httpfs"},
+			{
+				"The bucket's key, which is an HMAC key of Google Cloud Storage (Settings, Interoperability): put it in.",
+				fmt.Sprintf("CREATE OR REPLACE SECRET b24export (\n  TYPE gcs, KEY_ID '<access id>', SECRET '<secret>', SCOPE %s\n)", sqlText(root)),
+			},
+		}, nil
+	case "azblob":
+		root = "az://" + u.Host + "/" + path
+		account := query.Get("storage_account")
+		if account == "" {
+			account = "<storage account>"
+		}
+		return root, []statement{
+			{"The bucket's extension.", "INSTALL azure"},
+			{"It is to be used.", "LOAD azure"},
+			{
+				"Credentials as the environment, az login or the machine's identity give them.",
+				fmt.Sprintf("CREATE OR REPLACE SECRET b24export (\n  TYPE azure, PROVIDER credential_chain, ACCOUNT_NAME %s, SCOPE %s\n)", sqlText(account), sqlText(root)),
+			},
+		}, nil
+	}
+	return "", nil, fmt.Errorf("DuckDB has no way to read %s://", u.Scheme)
+}
+
+func duckDBS3(root string, query url.Values) []statement {
+	options := []string{"TYPE s3", "PROVIDER credential_chain"}
+	if region := query.Get("region"); region != "" {
+		options = append(options, "REGION "+sqlText(region))
+	}
+	if endpoint := query.Get("endpoint"); endpoint != "" {
+		host, plain := strings.CutPrefix(endpoint, "http://")
+		host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")
+		options = append(options, "ENDPOINT "+sqlText(host))
+		if plain {
+			options = append(options, "USE_SSL false")
+		}
+	}
+	for _, key := range []string{"use_path_style", "s3ForcePathStyle", "hostname_immutable"} {
+		if query.Get(key) == "true" {
+			options = append(options, "URL_STYLE 'path'")
+			break
+		}
+	}
+	options = append(options, "SCOPE "+sqlText(root))
+	return []statement{
+		{"The bucket's extensions.", "INSTALL httpfs"},
+		{"They are to be used.", "LOAD httpfs"},
+		{"Credentials as AWS's own tools find them come with an extension of their own.", "INSTALL aws"},
+		{"It is to be used.", "LOAD aws"},
+		{
+			"Credentials as the environment, a profile or the machine's role give them.",
+			"CREATE OR REPLACE SECRET b24export (\n  " + strings.Join(options, ", ") + "\n)",
+		},
+	}
+}
+
+func sqlPaths(root string, files []string) []string {
+	var paths []string
+	for _, f := range files {
+		paths = append(paths, sqlText(root+f))
+	}
+	return paths
+}
+
+func sqlIdentifier(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
