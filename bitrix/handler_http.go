@@ -43,6 +43,8 @@ func newTransport(concurrency int) *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   tlsTimeout,
 		ResponseHeaderTimeout: headerTimeout,
+		// A portal's are below a KiB.
+		MaxResponseHeaderBytes: 64 << 10,
 		// Decompressed here, where the size is watched.
 		DisableCompression: true,
 	}

@@ -82,6 +82,11 @@ func TestAnswersThatDoNotArrive(t *testing.T) {
 			z.Write(big)
 			z.Flush()
 		}, CodeNoAnswer},
+		{"headers without end", func(w http.ResponseWriter, r *http.Request) {
+			for i := range 2000 {
+				w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", 100))
+			}
+		}, CodeNoAnswer},
 		{"a bomb", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)

@@ -142,7 +142,7 @@ func TestEachAttemptPays(t *testing.T) {
 		var at []string
 		n := 0
 		c := clientOf(t, portal(func(r *http.Request) (*http.Response, error) {
-			at = append(at, fmt.Sprint(time.Since(start)))
+			at = append(at, fmt.Sprint(time.Since(start).Round(time.Microsecond)))
 			if n++; n <= 3 {
 				return reply("502 <html>"), nil
 			}

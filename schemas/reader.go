@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -69,7 +70,7 @@ func (r *reader) next() (v value, more bool, err error) {
 		return v, false, syntaxError(err, r.raw)
 	}
 	if token.Kind() == jsontext.KindEndObject {
-		if _, err := r.dec.ReadToken(); err != io.EOF {
+		if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
 			return v, false, fieldError("", "must be one object and nothing behind it", r.raw)
 		}
 		return v, false, nil
