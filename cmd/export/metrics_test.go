@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"b24export/bitrix/bitrixtest"
+	"b24export/jobs"
+)
+
+// scrape reads the metrics of a file with Prometheus's own parser and gives the
+// values by their series.
+func scrape(t *testing.T, path string) map[string]float64 {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems, err := promlint.New(bytes.NewReader(text)).Lint(); err != nil || len(problems) > 0 {
+		t.Fatalf("%v %v in:\n%s", err, problems, text)
+	}
+	values := map[string]float64{}
+	for _, family := range parseMetrics(t, text) {
+		for _, m := range family.GetMetric() {
+			name := family.GetName()
+			for _, l := range m.GetLabel() {
+				if l.GetName() != "dataset" {
+					name += " " + l.GetValue()
+				}
+			}
+			values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return values
+}
+
+func TestMetricsOfRuns(t *testing.T) {
+	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 500, AllowRegets: true, Strict: t})
+	server := httptest.NewServer(portal)
+	defer server.Close()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "b24export.prom")
+	export := func(webhook string) int {
+		t.Helper()
+		var stderr bytes.Buffer
+		code := run(t.Context(), []string{"run", "--to", filepath.Join(dir, "data"), "--portal", "acme", "--rate", "0", "--operating", "0s", "--metrics-file", file},
+			func(name string) (string, bool) { return webhook, name == webhookVariable }, strings.NewReader(""), io.Discard, &stderr)
+		if strings.Contains(stderr.String(), "usage") {
+			t.Fatal(stderr.String())
+		}
+		return code
+	}
+	if code := export(portal.Webhook(server.URL)); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	got := scrape(t, file)
+	for name, want := range map[string]float64{
+		"b24export_running acme":                 0,
+		"b24export_run_exit_code acme":           0,
+		"b24export_payments_total acme got":      500,
+		"b24export_payments_total acme rejected": 0,
+		"b24export_portal_payments acme":         500,
+		"b24export_snapshot_rows acme":           500,
+		"b24export_snapshot_changes insert acme": 500,
+		"b24export_retries_total acme":           0,
+	} {
+		if value, ok := got[name]; !ok || value != want {
+			t.Errorf("%s is %g (there: %t), want %g", name, value, ok, want)
+		}
+	}
+	for _, name := range []string{"b24export_requests_total acme", "b24export_received_bytes_total acme", "b24export_snapshot_bytes acme", "b24export_last_success_timestamp_seconds acme"} {
+		if got[name] <= 0 {
+			t.Errorf("%s is %g", name, got[name])
+		}
+	}
+
+	// A run that fails tells so, and still how old the newest snapshot is.
+	success := got["b24export_last_success_timestamp_seconds acme"]
+	if code := export(strings.TrimSuffix(portal.Webhook(server.URL), "/") + "x/"); code != 4 {
+		t.Fatalf("with a wrong webhook: exit code %d", code)
+	}
+	got = scrape(t, file)
+	if got["b24export_run_exit_code acme"] != 4 || got["b24export_last_success_timestamp_seconds acme"] != success {
+		t.Errorf("after a failure: exit code %g, last success %g, want 4 and %g",
+			got["b24export_run_exit_code acme"], got["b24export_last_success_timestamp_seconds acme"], success)
+	}
+}
+
+func TestMetricsAreServed(t *testing.T) {
+	var log bytes.Buffer
+	e, err := startMetrics(t.Context(), metricsFlags{address: ":0"}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(log.String(), "address=")
+	url := strings.TrimSpace(rest)
+	if !strings.HasPrefix(url, "http://127.0.0.1:") {
+		t.Errorf("served at %s, want this machine only", url)
+	}
+	e.ended("payments", &outcomeOfFailure, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if !strings.Contains(string(body), `b24export_run_exit_code{dataset="payments",portal="acme"} 75`) {
+		t.Errorf("served:\n%s", body)
+	}
+	e.close()
+
+	for _, f := range []metricsFlags{{address: "127.0.0.1:99999"}, {file: filepath.Join(t.TempDir(), "none", "m.prom")}} {
+		if _, err := startMetrics(context.Background(), f, slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%+v: no error", f)
+		}
+	}
+}
+
+// TestMetricsAreAllDescribed: a registry refuses series that were not announced,
+// so a new one must be in the list.
+func TestMetricsAreAllDescribed(t *testing.T) {
+	names := map[string]bool{}
+	for _, s := range metricList {
+		text := s.desc.String()
+		if names[text] {
+			t.Errorf("twice: %s", text)
+		}
+		names[text] = true
+	}
+	if err := prometheus.NewPedanticRegistry().Register(new(metrics)); err != nil {
+		t.Error(err)
+	}
+}
+
+var outcomeOfFailure = jobs.Outcome{Portal: "acme", Exit: 75}
+
+func parseMetrics(t *testing.T, text []byte) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+	if err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	return families
+}

@@ -1,0 +1,142 @@
+package jobs
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24export/bitrix"
+)
+
+// receiver answers one attempt after the other; after the last answer it says
+// 200. An answer of 0 is no answer at all.
+type receiver struct {
+	t       *testing.T
+	answers []int
+	got     []*http.Request
+	bodies  []string
+}
+
+func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		r.t.Error(err)
+	}
+	r.got, r.bodies = append(r.got, req), append(r.bodies, string(body))
+	status := http.StatusOK
+	if len(r.answers) > 0 {
+		status, r.answers = r.answers[0], r.answers[1:]
+	}
+	if status == 0 {
+		<-req.Context().Done() // a receiver that never answers
+		return nil, req.Context().Err()
+	}
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Location": {"https://elsewhere.example.org/"}},
+		Body: io.NopCloser(strings.NewReader("what it says: " + marked)), Request: req,
+	}, nil
+}
+
+func TestNotify(t *testing.T) {
+	endless := make([]int, 1000)
+	busy := make([]int, 1000)
+	for i := range busy {
+		busy[i] = http.StatusServiceUnavailable
+	}
+	for _, tt := range []struct {
+		name    string
+		answers []int
+		tries   int // 0: more than one
+		want    string
+	}{
+		{"at once", nil, 1, ""},
+		{"after a fault", []int{500, 429}, 3, ""},
+		{"after a time-out", []int{0}, 2, ""},
+		{"wrong address", []int{404}, 1, "notify hooks.example.org: it answers 404: look at notify.url"},
+		{"sent elsewhere", []int{302}, 1, "notify hooks.example.org: it answers 302: look at notify.url"},
+		{"down", busy, 0, "notify hooks.example.org: it answers 503"},
+		{"endless", endless, 0, "notify hooks.example.org: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := NotifySpec{URL: "https://hooks.example.org/" + marked, Secret: bitrix.Secret(marked)}
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel() // interrupted runs are told of too
+				r := &receiver{t: t, answers: tt.answers}
+				start := time.Now()
+				err := n.Send(ctx, []byte(`{"exit":1}`), "b24export/1", r)
+				if took := time.Since(start); took > notifyLimit+notifyTry {
+					t.Errorf("took %s", took)
+				}
+				if text := fmt.Sprint(err); err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.HasPrefix(text, tt.want) || strings.Contains(text, marked)) {
+					t.Errorf("error %v, want %q", err, tt.want)
+				}
+				if tt.tries > 0 && len(r.got) != tt.tries || tt.tries == 0 && len(r.got) < 2 {
+					t.Errorf("%d attempts, want %d", len(r.got), tt.tries)
+				}
+				for i, req := range r.got {
+					if req.Method != http.MethodPost || req.URL.Path != "/"+marked || r.bodies[i] != `{"exit":1}` {
+						t.Errorf("attempt %d: %s %s with %s", i, req.Method, req.URL.Path, r.bodies[i])
+					}
+					if err := checkSignature(req.Header.Get(SignatureHeader), r.bodies[i]); err != nil {
+						t.Errorf("attempt %d: %v", i, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// checkSignature does what a receiver does.
+func checkSignature(header, body string) error {
+	at, sum, ok := strings.Cut(strings.TrimPrefix(header, "t="), ",v1=")
+	if !ok {
+		return fmt.Errorf("signature %q", header)
+	}
+	mac := hmac.New(sha256.New, []byte(marked))
+	mac.Write([]byte(at + "." + body))
+	if hex.EncodeToString(mac.Sum(nil)) != sum {
+		return errors.New("wrong signature")
+	}
+	return nil
+}
+
+func TestNotifyWants(t *testing.T) {
+	outcomes := func(codes ...int) (list []Outcome) {
+		for _, code := range codes {
+			list = append(list, Outcome{Exit: code})
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		on    []Event
+		codes []int
+		want  bool
+	}{
+		{[]Event{OnFailure}, []int{0, 3}, false},
+		{[]Event{OnFailure}, []int{0, 75}, true},
+		{[]Event{OnFailure}, []int{130}, true},
+		{[]Event{OnRejects}, []int{0, 3}, true},
+		{[]Event{OnRejects}, []int{0, 1}, false},
+		{[]Event{OnSuccess}, []int{0}, true},
+		{[]Event{OnSuccess}, []int{4}, false},
+		{nil, []int{0, 1, 3}, false},
+	} {
+		n := NotifySpec{URL: "https://hooks.example.org/", On: tt.on}
+		if got := n.Wants(outcomes(tt.codes...)); got != tt.want {
+			t.Errorf("on %v, exits %v: %t, want %t", tt.on, tt.codes, got, tt.want)
+		}
+	}
+	if (&NotifySpec{On: []Event{OnSuccess}}).Wants(outcomes(0)) {
+		t.Error("nobody is named, and somebody is told")
+	}
+}
