@@ -138,6 +138,7 @@ rejects: {max: 3}
 patience: 1d12h
 notify:
   url: ${HOOK_URL}
+  secret: ${TOKEN}
   on:
     - success
 `
@@ -172,7 +173,7 @@ func TestParseEverything(t *testing.T) {
 		Checkpoint: CheckpointSpec{Every: 90 * time.Second, Rows: 10},
 		Rejects:    RejectsSpec{Max: pipeline.RejectLimit{Count: 3}},
 		Patience:   36 * time.Hour,
-		Notify:     NotifySpec{URL: bitrix.Secret("https://hooks.example.org/" + marked), On: []Event{OnSuccess}},
+		Notify:     NotifySpec{URL: bitrix.Secret("https://hooks.example.org/" + marked), Secret: marked, On: []Event{OnSuccess}},
 	}
 	if diff := cmp.Diff(want, got, specsAsTheyAre); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)

@@ -175,7 +175,9 @@ type RejectsSpec struct {
 // NotifySpec is whom to tell when a run ends; an empty URL is nobody.
 type NotifySpec struct {
 	URL bitrix.Secret
-	On  []Event
+	// Secret signs what is sent; "": it is not signed.
+	Secret bitrix.Secret
+	On     []Event
 }
 
 // List is how payments are found.

@@ -85,6 +85,12 @@ var runKeys = []Key{
 		reading: address(func(s *Spec, _ int, v string) { s.Notify.URL = bitrix.Secret(v) }),
 	},
 	{
+		Path: "notify.secret", Secret: true, Example: "${HOOK_SECRET}",
+		Text: "Signs it: the header `X-B24export-Signature` is then `t=SECONDS,v1=HEX`, the HMAC-SHA256 of SECONDS, a point and " +
+			"the body.",
+		reading: text(func(s *Spec, _ int, v string) { s.Notify.Secret = bitrix.Secret(v) }),
+	},
+	{
 		Path: "notify.on", Default: "[failure, rejects]", Example: "[success, failure, rejects]",
 		Text: "After which runs.",
 		reading: many(oneOf(func(s *Spec, _ int, v Event) { s.Notify.On = append(s.Notify.On, v) }, OnSuccess, OnFailure, OnRejects),

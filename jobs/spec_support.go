@@ -11,9 +11,7 @@ import (
 // it.
 var notYet = []refusal{
 	{path: "mode", values: []string{"backfill"}, text: "cannot be done by this version: use full or incremental"},
-	{path: "source.list", values: []string{"bindings", "items", "ids"}, text: "cannot be done by this version: use sale, which needs an administrator's webhook"},
 	{path: "source.since", values: []string{"orders", "events"}, text: "cannot be done by this version: use list"},
-	{path: "notify", text: "cannot be done by this version: look at the exit code, or at the lines of --json"},
 }
 
 // refusal is a row of notYet: a key, as in the table of keys, the values of it

@@ -72,7 +72,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 		return err
 	}
 	p.stdout.Flush()
-	outcomes := p.runJob(ctx, job, opts)
+	outcomes := p.runJob(ctx, job, opts, nil)
 	o := &outcomes[0]
 	if p.json || o.Summary.Manifest == nil {
 		if err := p.show(job, outcomes); err != nil {

@@ -28,6 +28,7 @@ func (p *program) runCommand() *cobra.Command {
 	var (
 		opts  jobs.RunOptions
 		shard string
+		shown metricsFlags
 	)
 	cmd := &cobra.Command{
 		Use: "run [JOB…]",
@@ -54,7 +55,7 @@ more than the file.`,
 			if err != nil {
 				return err
 			}
-			return p.runJobs(cmd.Context(), loaded, opts)
+			return p.runJobs(cmd.Context(), loaded, opts, shown)
 		},
 	}
 	flags := cmd.Flags()
@@ -62,6 +63,8 @@ more than the file.`,
 	flags.IntVar(&opts.Parallel, "parallel", 16, "how many portals to do at a time")
 	flags.StringVar(&shard, "shard", "", "do the portals that fall to part `I/N`, such as 0/4; by default what an array job's variables say")
 	flags.BoolVar(&opts.Restart, "restart", false, "throw an unfinished snapshot away instead of going on with it")
+	flags.StringVar(&shown.file, "metrics-file", "", "write metrics for Prometheus to this `file`, every 15 s and at the end; for node_exporter's textfile collector")
+	flags.StringVar(&shown.address, "metrics-addr", "", "serve metrics at this `address` while the run lasts, such as 127.0.0.1:9424; without a host only this machine reaches it")
 	addKeyFlags(flags)
 	return cmd
 }
@@ -150,9 +153,14 @@ func (p *program) load(cmd *cobra.Command, files []string) ([]loadedJob, error) 
 }
 
 // runJobs does the jobs one after another, each with its portals side by side.
-func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.RunOptions) error {
+func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.RunOptions, shown metricsFlags) error {
 	opts.Program = programName()
 	opts.Log = p.log
+	seen, err := startMetrics(ctx, shown, p.log)
+	if err != nil {
+		return err
+	}
+	defer seen.close()
 	if p.json {
 		if err := p.protocol("run"); err != nil {
 			return err
@@ -161,8 +169,10 @@ func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.Run
 	var all []jobs.Outcome
 	var unshown error // a job is not left undone because another's outcome cannot be printed
 	for _, job := range loaded {
-		outcomes := p.runJob(ctx, job, opts)
+		outcomes := p.runJob(ctx, job, opts, seen)
+		p.noteEnds(ctx, seen, job, outcomes)
 		unshown = errors.Join(unshown, p.show(job, outcomes))
+		p.notify(ctx, job, outcomes)
 		all = append(all, outcomes...)
 	}
 	if code := jobs.Gravest(all); code != jobs.ExitComplete {
@@ -171,11 +181,17 @@ func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.Run
 	return unshown
 }
 
-// runJob runs a job and shows its progress meanwhile.
-func (p *program) runJob(ctx context.Context, job loadedJob, opts jobs.RunOptions) []jobs.Outcome {
+// runJob runs a job and shows its progress meanwhile; in metrics too, unless seen
+// is nil.
+func (p *program) runJob(ctx context.Context, job loadedJob, opts jobs.RunOptions, seen *exporter) []jobs.Outcome {
 	m := p.startMonitor(ctx)
 	defer m.close()
-	opts.Watch = m.watch
+	opts.Watch = func(w *jobs.Watch) {
+		m.watch(w)
+		if seen != nil {
+			seen.watch(job.spec.Name, w)
+		}
+	}
 	return jobs.Run(ctx, job.spec, &opts)
 }
 
