@@ -37,7 +37,7 @@ func ExitCode(err error, s pipeline.Summary) int {
 		return ExitComplete
 	case is[*pipeline.HeldError](err), errors.Is(err, pipeline.ErrFenced):
 		return ExitHeld
-	case is[*UsageError](err), is[*Problems](err), is[*pipeline.JobChangedError](err):
+	case is[*UsageError](err), is[*Problems](err), is[*pipeline.JobChangedError](err), is[*IDsError](err):
 		return ExitUsage
 	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):
 		return ExitTemporary
@@ -84,6 +84,8 @@ func Hint(err error) string {
 		return "run with the job as it was to finish the snapshot, or with --restart to throw it away"
 	case is[*pipeline.RejectsError](err):
 		return "mend what the portal says about them, or raise rejects.max; the next run starts anew"
+	case is[*ItemsRefusedError](err):
+		return "give the user read access to these items and their orders; or name other types in source.entity_types (with source.list: items)"
 	case is[*SampleError](err):
 		return "set source.enrich: get"
 	case is[*pipeline.HeldError](err):

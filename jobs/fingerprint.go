@@ -36,13 +36,24 @@ const fingerprintForm = "1"
 //   - source.since, source.batch: how changes are noticed and calls are sent;
 //   - plan, limits, patience, checkpoint: the pace;
 //   - rejects, notify: what becomes of the run afterwards.
-func (s *Spec) Fingerprint(portal string) string {
+//
+// With source.list: auto, rights decide how payments are found. Fingerprint is
+// that of a user who may list them all.
+func (s *Spec) Fingerprint(portal string) string { return s.fingerprintBy(portal, s.Source.List) }
+
+// fingerprintBy is the fingerprint for a run that finds payments by list, which
+// may differ from what the job says where rights decide. Rows that are found in
+// different ways have different columns.
+func (s *Spec) fingerprintBy(portal string, list List) string {
+	if s.Source.List == ListAuto && list == ListSale {
+		list = ListAuto
+	}
 	i := slices.IndexFunc(s.Portals, func(p PortalSpec) bool { return p.Name == portal })
 	if i < 0 {
 		return ""
 	}
-	list, ids := s.Source.List, s.Source.IDs
-	if s.Mode == pipeline.Backfill && list == ListIDs {
+	ids := s.Source.IDs
+	if s.Mode == pipeline.Backfill && s.Source.List == ListIDs {
 		list, ids = ListAuto, IDsSpec{}
 	}
 	var b strings.Builder

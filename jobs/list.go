@@ -20,7 +20,8 @@ type finder interface {
 	// the sequence.
 	list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error]
 	// again lists some of the payments that list gave, at most a page of them,
-	// as they are now. Those that are no longer there are missing.
+	// as they are now. Those that are no longer there are missing. Where a get
+	// was refused, the item's Reject has what the portal said.
 	again(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error)
 	// total is what pipeline.Source's Total is.
 	total() int64
@@ -29,6 +30,9 @@ type finder interface {
 	// owned is whether the rows have their owners already. If so, an owner that
 	// is null is none.
 	owned() bool
+	// same is pipeline.Table's Same: whether a row is as the last snapshot has
+	// it, as far as this listing knows.
+	same(listed, last *schemas.Payment) bool
 }
 
 // rowMaker is how rows are made of what the portal sends.

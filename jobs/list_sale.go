@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"b24export/bitrix"
 	"b24export/pipeline"
@@ -73,16 +74,43 @@ func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
 		if err != nil {
 			return nil, err
 		}
-		for i, raw := range page.Items {
-			if !slices.Contains(ids, page.IDs[i]) {
-				return nil, fmt.Errorf("got payment %d, which was not asked for: %s ignores its filter", page.IDs[i], methodList)
-			}
-			found = append(found, l.listed(raw, pipeline.PaymentID(page.IDs[i]), page.At))
+		items, err := l.only(page.Items, page.IDs, page.At, ids)
+		if err != nil {
+			return nil, err
 		}
+		found = append(found, items...)
 	}
 	return found, nil
+}
+
+// read reads a page that was asked for by ids.
+func (l *listSale) read(res bitrix.Result, ids []int64) ([]listed, error) {
+	if res.Err != nil {
+		return nil, res.Err
+	}
+	raws, found, err := bitrix.ItemsByID(res.Value, "payments", "id")
+	if err != nil {
+		return nil, err
+	}
+	return l.only(raws, found, res.At, ids)
+}
+
+// only makes sure that a page has nothing but the ids that were asked for.
+func (l *listSale) only(raws [][]byte, found []int64, at time.Time, ids []int64) ([]listed, error) {
+	items := make([]listed, len(raws))
+	for i, raw := range raws {
+		if !slices.Contains(ids, found[i]) {
+			return nil, fmt.Errorf("got payment %d, which was not asked for: %s ignores its filter", found[i], methodList)
+		}
+		items[i] = l.listed(raw, pipeline.PaymentID(found[i]), at)
+	}
+	return items, nil
 }
 
 func (l *listSale) total() int64   { return l.counted.Load() }
 func (l *listSale) method() string { return methodList }
 func (l *listSale) owned() bool    { return false }
+
+func (l *listSale) same(listed, last *schemas.Payment) bool {
+	return schemas.SameListed(listed, last, l.fields)
+}

@@ -135,7 +135,10 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 	}
 	defer client.Close()
 	how := rowMaker{fields: spec.Source.Fields, now: o.Now}
-	src := &source{client: client, find: &listSale{client: client, rowMaker: how}, enrich: spec.Source.Enrich, rowMaker: how}
+	by, err := findBy(ctx, spec, client, how, log)
+	if err != nil {
+		return s, err
+	}
 
 	runner := rand.Text()
 	data, closeData, err := openDataset(ctx, spec, portal.Name, runner, o, log)
@@ -144,51 +147,60 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 	}
 	defer func() { err = errors.Join(err, closeData()) }()
 
-	cfg := pipeline.Config[schemas.Payment]{
-		Source: src,
-		Sink:   data,
-		Table: pipeline.Table[schemas.Payment]{
-			ID: func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
-			Same: func(listed, last *schemas.Payment) bool {
-				return schemas.SameListed(listed, last, spec.Source.Fields)
-			},
-		},
-		Options: pipeline.Options{
-			Dataset:         spec.Name,
-			Portal:          portal.Name,
-			Program:         o.Program,
-			Runner:          runner,
-			SchemaVersion:   schemas.Version,
-			Fingerprint:     spec.Fingerprint(portal.Name),
-			SourceName:      string(ListSale),
-			SourceWhy:       sourceWhy(spec.Source.List),
-			Mode:            spec.Mode,
-			FullEvery:       spec.FullEvery,
-			Restart:         o.Restart,
-			Chunk:           src.chunk(),
-			Workers:         client.Concurrency(),
-			CheckpointEvery: spec.Checkpoint.Every,
-			CheckpointRows:  spec.Checkpoint.Rows,
-			Rejects:         spec.Rejects.Max,
-			Log:             log,
-			Progress:        new(pipeline.Progress),
-			Now:             o.Now,
-		},
-	}
+	progress := new(pipeline.Progress)
 	if o.Watch != nil {
 		o.Watch(&Watch{
-			Portal: portal.Name, Progress: cfg.Progress, Total: cfg.Progress.Total.Load,
-			Gauge: client.Gauge, Use: src.Use, Started: time.Now(),
+			Portal: portal.Name, Progress: progress, Total: progress.Total.Load,
+			Gauge: client.Gauge, Use: (&source{client: client}).Use, Started: time.Now(),
 		})
 	}
-	return pipeline.Run(ctx, cfg)
-}
-
-func sourceWhy(list List) string {
-	if list == ListAuto {
-		return "auto: one listing shows the whole portal"
+	run := func(by found) (pipeline.Summary, error) {
+		src := &source{client: client, find: by.finder, enrich: spec.Source.Enrich, rowMaker: how}
+		return pipeline.Run(ctx, pipeline.Config[schemas.Payment]{
+			Source: src,
+			Sink:   data,
+			Table: pipeline.Table[schemas.Payment]{
+				ID:   func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
+				Same: by.finder.same,
+			},
+			Options: pipeline.Options{
+				Dataset:         spec.Name,
+				Portal:          portal.Name,
+				Program:         o.Program,
+				Runner:          runner,
+				SchemaVersion:   schemas.Version,
+				Fingerprint:     spec.fingerprintBy(portal.Name, by.list),
+				SourceName:      by.name(),
+				SourceWhy:       by.why,
+				Mode:            spec.Mode,
+				FullEvery:       spec.FullEvery,
+				Restart:         o.Restart,
+				Chunk:           src.chunk(),
+				Workers:         client.Concurrency(),
+				CheckpointEvery: spec.Checkpoint.Every,
+				CheckpointRows:  spec.Checkpoint.Rows,
+				Rejects:         spec.Rejects.Max,
+				Log:             log,
+				Progress:        progress,
+				Now:             o.Now,
+			},
+		})
 	}
-	return "as the job says"
+	s, err = run(by)
+	if spec.Source.List != ListAuto || !mayBeRights(err) {
+		return s, err
+	}
+	// A run that finds the whole portal's list refused at once has changed
+	// nothing. One that finds an unfinished snapshot in its way may have begun
+	// it with other rights.
+	other, otherErr := findAuto(ctx, spec, client, how, log)
+	if otherErr != nil {
+		return s, otherErr
+	}
+	if other.list == by.list {
+		return s, err
+	}
+	return run(other)
 }
 
 // OpenDataset opens what the job has made, or will make, of a portal. The

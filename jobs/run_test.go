@@ -289,8 +289,8 @@ func TestExitCodes(t *testing.T) {
 		{name: "no REST on this plan", portal: bitrixtest.Options{State: bitrixtest.StateNoPlan}, want: jobs.ExitRefused, text: "ACCESS_DENIED", hint: "subscription"},
 		{name: "blocked", portal: bitrixtest.Options{State: bitrixtest.StateBlocked}, want: jobs.ExitRefused, text: "OVERLOAD_LIMIT", hint: "support"},
 		{name: "closed", portal: bitrixtest.Options{State: bitrixtest.StateClosed}, want: jobs.ExitRefused, text: "PORTAL_DELETED", hint: "out of the job"},
-		{name: "not an administrator", portal: bitrixtest.Options{Rights: bitrixtest.Rights{NotAdmin: true}}, want: jobs.ExitRefused, text: "200040300010", hint: "administrator"},
-		{name: "scope missing", portal: bitrixtest.Options{Rights: bitrixtest.Rights{Scopes: []string{"crm"}}}, want: jobs.ExitRefused, hint: `scope "sale"`},
+		{name: "not an administrator", portal: bitrixtest.Options{Rights: bitrixtest.Rights{NotAdmin: true}}, job: "source: {list: sale}", want: jobs.ExitRefused, text: "200040300010", hint: "administrator"},
+		{name: "scope missing", portal: bitrixtest.Options{Rights: bitrixtest.Rights{Scopes: []string{"crm"}}}, job: "source: {list: sale}", want: jobs.ExitRefused, hint: `scope "sale"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.portal.Payments = 300

@@ -116,7 +116,8 @@ func (s *source) getEach(ctx context.Context, chunk []listed, orders *owners) (g
 func (s *source) judge(ctx context.Context, chunk []listed, refused []pipeline.Reject, got *pipeline.Got[schemas.Payment]) error {
 	items := make([]listed, 0, len(refused))
 	for _, item := range chunk {
-		if slices.ContainsFunc(refused, func(r pipeline.Reject) bool { return r.ID == item.ID }) {
+		if i := slices.IndexFunc(refused, func(r pipeline.Reject) bool { return r.ID == item.ID }); i >= 0 {
+			item.Reject = &refused[i]
 			items = append(items, item)
 		}
 	}

@@ -169,3 +169,30 @@ func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {
 	}
 	return orderID, entityTypeID, entityID, nil
 }
+
+// ReadFlag reads a yes or no of any element of a list: false where the portal
+// has none.
+//
+// An error is a *FieldError. raw is neither kept nor changed.
+func ReadFlag(raw []byte, name string) (bool, error) {
+	r := newReader()
+	defer r.release()
+	if err := r.begin(raw); err != nil {
+		return false, err
+	}
+	set := false
+	for {
+		v, more, err := r.next()
+		if err != nil || !more {
+			return set, err
+		}
+		if string(r.name) != name {
+			continue
+		}
+		flag, rule := v.flag()
+		if rule != "" {
+			return false, fieldError(name, rule, v.raw)
+		}
+		set = flag.V
+	}
+}

@@ -1,0 +1,383 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"b24export/bitrix/bitrixtest"
+	"b24export/jobs"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// unseen takes what a listing by CRM items cannot know from a row.
+func unseen(row schemas.Payment, severalOrders bool) schemas.Payment {
+	row.DateBill = schemas.Null[schemas.Instant]{}
+	if severalOrders {
+		row.OrderID = schemas.Null[int64]{}
+	}
+	return row
+}
+
+// ordersOfItems counts the orders of each CRM item that has payments.
+func ordersOfItems(portal *bitrixtest.Portal) map[[2]int64]int {
+	orders := map[[3]int64]bool{}
+	count := map[[2]int64]int{}
+	for p := range portal.All() {
+		if !orders[[3]int64{p.OwnerTypeID, p.OwnerID, p.OrderID}] {
+			orders[[3]int64{p.OwnerTypeID, p.OwnerID, p.OrderID}] = true
+			count[[2]int64{p.OwnerTypeID, p.OwnerID}]++
+		}
+	}
+	return count
+}
+
+// emptyTemp makes a folder the one for temporary files, and looks into it at the
+// end of the test.
+func emptyTemp(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	t.Cleanup(func() {
+		left, err := filepath.Glob(filepath.Join(dir, "b24export-*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left behind in the folder for temporary files: %v, %v", left, err)
+		}
+	})
+}
+
+// Every way to find payments gives the same table, but for the columns that it
+// cannot know, on a portal with everything odd about it.
+func TestEveryListingGivesTheSameTable(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		source string
+		rights bitrixtest.Rights
+		atOnce bool
+		byItem bool // bound payments only, without date_bill
+		bare   bool // nothing but what a get gives
+		want   string
+	}{
+		{name: "sale", source: "list: sale", want: "sale"},
+		{name: "auto", source: "list: auto", want: "sale"},
+		{name: "bindings", source: "list: bindings", byItem: true, want: "bindings"},
+		{name: "bindings, all at once", source: "list: bindings", atOnce: true, byItem: true, want: "bindings"},
+		{name: "bindings, enrich: list", source: "list: bindings, enrich: list", byItem: true, want: "bindings"},
+		{name: "items", source: "list: items", byItem: true, want: "items"},
+		{name: "items of given types", source: "list: items, entity_types: [142, 2, 31, 128]", byItem: true, want: "items"},
+		{name: "auto, not an administrator", source: "list: auto", rights: bitrixtest.Rights{NotAdmin: true}, byItem: true, want: "bindings"},
+		{name: "auto, without the scope", source: "list: auto", rights: bitrixtest.Rights{Scopes: []string{"crm"}}, byItem: true, want: "bindings"},
+		{name: "ids of a range", source: "list: ids, ids: {from: 1, to: 1000000}", want: "ids"},
+		{name: "ids of a range, by gets alone", source: "list: ids, ids: {from: 1, to: 1100}", rights: bitrixtest.Rights{NotAdmin: true}, bare: true, want: "ids"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			emptyTemp(t)
+			portal := bitrixtest.New(bitrixtest.Options{
+				Seed: 5, Payments: 700, Odd: true, Poison: 0.005, Strict: t,
+				Rights: tt.rights, BindingsAtOnce: tt.atOnce,
+			})
+			for range 3 {
+				portal.Add(0)
+			}
+			e := newRunJob(t, portal, "mode: full\nrejects: {max: 5%}\nsource: {"+tt.source+"}")
+			out := e.run(t, jobs.ExitRejects)
+			if m := out.Summary.Manifest; m.Source != tt.want || m.SourceWhy == "" {
+				t.Errorf("the manifest has source %q (%s), want %s", m.Source, m.SourceWhy, tt.want)
+			}
+			several := ordersOfItems(portal)
+			var want []schemas.Payment
+			for p := range portal.All() {
+				row := wantRow(t, p)
+				switch {
+				case p.Poisoned:
+					continue
+				case tt.byItem && p.OwnerID == 0:
+					continue
+				case tt.byItem:
+					row = unseen(row, several[[2]int64{p.OwnerTypeID, p.OwnerID}] > 1)
+				case tt.bare:
+					row = unseen(row, true)
+					row.EntityTypeID, row.EntityID = schemas.Null[int64]{}, schemas.Null[int64]{}
+				}
+				want = append(want, row)
+			}
+			got := e.rows(t)
+			for i := range got {
+				got[i].ExtractedAt = schemas.Null[schemas.Instant]{}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("table (-want +got):\n%s", diff)
+			}
+			if strings.Contains(tt.source, "enrich: list") {
+				if gets := portal.Stats().Commands["crm.item.payment.get"]; gets > 100 {
+					t.Errorf("%d gets, want a sample", gets)
+				}
+			}
+		})
+	}
+}
+
+// A job whose listing is by items sees what changes, and nothing else.
+func TestIncrementalByItems(t *testing.T) {
+	for _, list := range []string{"bindings", "items"} {
+		t.Run(list, func(t *testing.T) {
+			emptyTemp(t)
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 8, Payments: 1500, Odd: true, AllowRegets: true, Strict: t})
+			e := newRunJob(t, portal, "source: {list: "+list+"}")
+			e.run(t, jobs.ExitComplete)
+			if out := e.run(t, jobs.ExitComplete); out.Summary.Ledger.Got != 0 || out.Summary.Manifest.Changes.Sum() != 0 {
+				t.Errorf("without changes: %+v, %+v", out.Summary.Ledger, out.Summary.Manifest.Changes)
+			}
+			portal.Mutate(60, 3)
+			out := e.run(t, jobs.ExitComplete)
+			if l := out.Summary.Ledger; l.Got == 0 || l.Got > 70 || l.Carried < 1000 {
+				t.Errorf("after 60 changes: %+v", l)
+			}
+			var want, got []int64
+			for p := range portal.All() {
+				if p.OwnerID != 0 {
+					want = append(want, p.ID)
+				}
+			}
+			for _, row := range e.rows(t) {
+				got = append(got, row.ID)
+				p, _ := portal.Truth(row.ID)
+				if row.Paid.V != p.Paid || row.EntityID.V != p.OwnerID {
+					t.Errorf("payment %d: %+v, want %+v", row.ID, row, p)
+				}
+				if row.OrderID.Valid && row.OrderID.V != p.OrderID {
+					t.Errorf("payment %d: order %d, want %d or none", row.ID, row.OrderID.V, p.OrderID)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%d payments, want %d", len(got), len(want))
+			}
+		})
+	}
+}
+
+// With other rights, auto finds payments in another way, and the next run gets
+// all of them anew, rather than to mix rows that know different columns.
+func TestAutoAfterAChangeOfRights(t *testing.T) {
+	emptyTemp(t)
+	options := bitrixtest.Options{Seed: 2, Payments: 600, AllowRegets: true}
+	admin := bitrixtest.New(options)
+	e := newRunJob(t, admin, "")
+	e.run(t, jobs.ExitComplete)
+	options.Rights.NotAdmin = true
+	e.opts.Transport = bitrixtest.New(options).RoundTripper()
+	out := e.run(t, jobs.ExitComplete)
+	if m := out.Summary.Manifest; m.Source != "bindings" || m.Mode != pipeline.Full {
+		t.Errorf("without the right: source %s, mode %s; want bindings, full", m.Source, m.Mode)
+	}
+	out = e.run(t, jobs.ExitComplete)
+	if m := out.Summary.Manifest; m.Source != "bindings" || m.Mode != pipeline.Incremental || m.Changes.Sum() != 0 {
+		t.Errorf("the night after: source %s, mode %s, %+v", m.Source, m.Mode, m.Changes)
+	}
+	e.opts.Transport = admin.RoundTripper()
+	e.run(t, jobs.ExitComplete)
+	e.wantTable(t, admin, none)
+}
+
+func TestListingsThatAreRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		source string
+		rights bitrixtest.Rights
+		want   int
+		text   string
+	}{
+		{"sale, not an administrator", "list: sale", bitrixtest.Rights{NotAdmin: true}, jobs.ExitRefused, "200040300010"},
+		{"auto, neither way", "list: auto", bitrixtest.Rights{NotAdmin: true, NoBindings: true}, jobs.ExitRefused, "nor is there another way"},
+		{"auto, no scope at all", "list: auto", bitrixtest.Rights{Scopes: []string{}}, jobs.ExitRefused, "insufficient_scope"},
+		{"auto, with fields of sale's", "list: auto, fields: [comments]", bitrixtest.Rights{NotAdmin: true}, jobs.ExitRefused, "source.fields needs"},
+		{"bindings", "list: bindings", bitrixtest.Rights{NoBindings: true}, jobs.ExitRefused, "list the bindings"},
+		{"bindings, some items", "list: bindings", bitrixtest.Rights{NotAdmin: true, Deny: 0.05}, jobs.ExitRefused, "CRM items cannot be listed"},
+		{"items, without bindings", "list: items", bitrixtest.Rights{NoBindings: true}, jobs.ExitComplete, ""},
+		{"items, some items", "list: items", bitrixtest.Rights{Deny: 0.05}, jobs.ExitRefused, "CRM items cannot be listed"},
+		{"ids, not an administrator", "list: ids, ids: {from: 1, to: 200}", bitrixtest.Rights{NotAdmin: true}, jobs.ExitComplete, ""},
+		{"ids, some refused", "list: ids, ids: {from: 1, to: 200}", bitrixtest.Rights{NotAdmin: true, Deny: 0.1}, jobs.ExitRejects, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			emptyTemp(t)
+			portal := bitrixtest.New(bitrixtest.Options{Payments: 400, Rights: tt.rights, Strict: t})
+			e := newRunJob(t, portal, "mode: full\nrejects: {max: 50%}\nsource: {"+tt.source+"}")
+			out := e.run(t, tt.want)
+			if tt.text == "" {
+				return
+			}
+			if text := out.Err.Error(); !strings.Contains(text, tt.text) {
+				t.Errorf("error %q does not have %q", text, tt.text)
+			}
+			if jobs.Hint(out.Err) == "" {
+				t.Error("no hint")
+			}
+		})
+	}
+}
+
+func TestFilesOfIDs(t *testing.T) {
+	portal := bitrixtest.New(bitrixtest.Options{Payments: 300, AllowRegets: true, Strict: t})
+	a, b, c := portal.ID(3), portal.ID(100), portal.ID(299)
+	folder := t.TempDir()
+	for i, tt := range []struct {
+		name, text string
+		want       []int64
+		err        string
+	}{
+		{"one a line", fmt.Sprintf("%d\n%d\n%d\n", a, b, c), []int64{a, b, c}, ""},
+		{"in disorder, twice, and one that no payment has", fmt.Sprintf("%d\n%d\n999999\n%d\n%d", c, a, b, c), []int64{a, b, c}, ""},
+		{"comments, empty lines, CRLF, a mark", fmt.Sprintf("\ufeff# paid late\r\n\r\n  %d # this one\r\n%d\r\n", a, b), []int64{a, b}, ""},
+		{"empty", "", nil, ""},
+		{"no id", fmt.Sprintf("%d\n12x\n", a), nil, `ids.txt:2: "12x"`},
+		{"zero", "0\n", nil, `ids.txt:1: "0"`},
+		{"a line without end", strings.Repeat("7", 1<<20), nil, "ids.txt:1:"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			emptyTemp(t)
+			name := filepath.Join(folder, strconv.Itoa(i), "ids.txt")
+			if err := os.Mkdir(filepath.Dir(name), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			e := newRunJob(t, portal, "mode: full\nsource: {list: ids, ids: {file: "+name+"}}")
+			if tt.err != "" {
+				before := portal.Stats().Requests
+				out := e.run(t, jobs.ExitUsage)
+				if !strings.Contains(out.Err.Error(), tt.err) {
+					t.Errorf("error %q does not have %q", out.Err, tt.err)
+				}
+				if portal.Stats().Requests != before {
+					t.Error("something was asked of the portal")
+				}
+				return
+			}
+			e.run(t, jobs.ExitComplete)
+			var got []int64
+			for _, row := range e.rows(t) {
+				got = append(got, row.ID)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("payments %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// errStopped is what a run meets whose machine goes away.
+var errStopped = errors.New("stopped")
+
+// stopAt cancels a run at its n-th request.
+type stopAt struct {
+	next   http.RoundTripper
+	left   atomic.Int64
+	cancel context.CancelCauseFunc
+}
+
+func (s *stopAt) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.left.Add(-1) == 0 {
+		s.cancel(fmt.Errorf("%w: %w", context.Canceled, errStopped))
+		return nil, context.Canceled
+	}
+	return s.next.RoundTrip(r)
+}
+
+// A run by bindings is stopped at each of its requests in turn, and taken up
+// again: the table is complete, and what was got and saved is not got again.
+func TestStoppedAtEveryRequestByBindings(t *testing.T) {
+	emptyTemp(t)
+	for n := int64(1); ; n++ {
+		portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 200, AllowRegets: true, Strict: t})
+		e := newRunJob(t, portal, "mode: full\nsource: {list: bindings}\ncheckpoint: {rows: 40}")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		stop := &stopAt{next: portal.RoundTripper(), cancel: cancel}
+		stop.left.Store(n)
+		e.opts.Transport = stop
+		out := jobs.Run(ctx, e.spec, e.opts)[0]
+		cancel(nil)
+		e.opts.Transport = portal.RoundTripper()
+		gets := portal.Stats().Commands["crm.item.payment.get"]
+		ended := out.Exit == jobs.ExitComplete
+		if !ended {
+			if out.Exit != jobs.ExitInterrupted {
+				t.Fatalf("stopped at request %d: exit %d (%v)", n, out.Exit, out.Err)
+			}
+			saved := out.Summary.Ledger.Got
+			e.run(t, jobs.ExitComplete)
+			again := portal.Stats().Commands["crm.item.payment.get"] - gets
+			if bound := int64(len(e.rows(t))); again != bound-saved {
+				t.Errorf("stopped at request %d with %d saved: %d gets afterwards, want %d", n, saved, again, bound-saved)
+			}
+		}
+		var want int
+		for p := range portal.All() {
+			if p.OwnerID != 0 {
+				want++
+			}
+		}
+		if got := len(e.rows(t)); got != want {
+			t.Errorf("stopped at request %d: %d rows, want %d", n, got, want)
+		}
+		if ended {
+			return
+		}
+	}
+}
+
+// Payments change, appear and disappear while a run goes on: one that exists all
+// the while is in the table, with values that it had at some instant of the run.
+func TestAPortalThatChangesAllTheWhile(t *testing.T) {
+	for _, list := range []string{"sale", "bindings", "items"} {
+		t.Run(list, func(t *testing.T) {
+			emptyTemp(t)
+			for seed := range uint64(2) {
+				portal := bitrixtest.New(bitrixtest.Options{
+					Seed: seed, Payments: 600, AllowRegets: true,
+					Churn: bitrixtest.Churn{Every: 1, Count: 8, Seed: seed},
+				})
+				e := newRunJob(t, portal, "source: {list: "+list+"}")
+				for range 2 {
+					before := map[int64]bitrixtest.Payment{}
+					for p := range portal.All() {
+						before[p.ID] = p
+					}
+					out := e.run(t, jobs.ExitComplete)
+					if err := out.Summary.Ledger.Check(); err != nil {
+						t.Error(err)
+					}
+					rows := map[int64]schemas.Payment{}
+					for _, row := range e.rows(t) {
+						rows[row.ID] = row
+					}
+					for p := range portal.All() {
+						was, old := before[p.ID]
+						row, there := rows[p.ID]
+						if old && !there && (list == "sale" || p.OwnerID != 0) {
+							t.Errorf("seed %d: payment %d existed all the while, and is not in the table", seed, p.ID)
+						}
+						// Paid and unpaid again looks the same afterwards; a sum never comes back.
+						if sum := wantRow(t, p).Sum; old && there && was.Sum == p.Sum && row.Sum != sum {
+							t.Errorf("seed %d: the sum of payment %d did not change, and is %v in the table", seed, p.ID, row.Sum.V)
+						}
+						if there && row.OrderID.Valid && row.OrderID.V != p.OrderID {
+							t.Errorf("seed %d: payment %d has order %d in the table, not %d", seed, p.ID, row.OrderID.V, p.OrderID)
+						}
+					}
+				}
+			}
+		})
+	}
+}
