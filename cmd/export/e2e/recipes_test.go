@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"b24export/cmd/export/e2e/internal/procs"
+	"b24export/cmd/export/e2e/internal/table"
+)
+
+var update = flag.Bool("update", false, "write what the recipes show into docs/recipes.md")
+
+// recipe is a query of the recipes with what it shows.
+var recipe = regexp.MustCompile("(?s)```sql\n(.*?)```\n\n```text\n(.*?)```")
+
+// TestRecipes executes every query of docs/recipes.md on the demo's dataset,
+// through the views that the program prints, and compares what it shows.
+func TestRecipes(t *testing.T) {
+	dir := demo(t)
+	j := newJob("https://demo.bitrix24.com/rest/1/unusedunused/", filepath.Join(dir, "b24export-demo"))
+	j["portals"] = []any{map[string]any{"name": "demo", "webhook": "https://demo.bitrix24.com/rest/1/unusedunused/"}}
+	duck := table.OpenDuckDB(t)
+	execute(t, duck, place{url: dir}, printSQL(t, nil, j.write(t)))
+
+	const doc = "../../../docs/recipes.md"
+	text, err := os.ReadFile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	now := recipe.ReplaceAllStringFunc(string(text), func(block string) string {
+		found++
+		parts := recipe.FindStringSubmatch(block)
+		shown := show(t, duck, parts[1])
+		if shown != parts[2] && !*update {
+			t.Errorf("%s\nshows\n%s\nthe document says\n%s", parts[1], shown, parts[2])
+		}
+		return "```sql\n" + parts[1] + "```\n\n```text\n" + shown + "```"
+	})
+	if queries := strings.Count(string(text), "```sql"); found != queries || found == 0 {
+		t.Errorf("%d of %d queries show something", found, queries)
+	}
+	if *update {
+		if err := os.WriteFile(doc, []byte(now), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// show is a query's result as a table of text.
+func show(t *testing.T, duck *table.DuckDB, query string) string {
+	t.Helper()
+	var names []string
+	var columns []string
+	for _, c := range duck.Query(t, "SELECT column_name FROM (DESCRIBE "+query+")", 1) {
+		names = append(names, c[0])
+		columns = append(columns, `coalesce("`+c[0]+`"::VARCHAR, '')`)
+	}
+	rows := append([][]string{names}, duck.Query(t, "SELECT "+strings.Join(columns, ", ")+" FROM ("+query+")", len(names))...)
+	if len(rows) == 1 {
+		t.Errorf("no rows: %s", query)
+	}
+	widths := make([]int, len(names))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		line := ""
+		for i, cell := range row {
+			line += cell + strings.Repeat(" ", widths[i]-len([]rune(cell))+2)
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}
+
+// demo runs the program's demo once and gives the folder that it ran in.
+func demo(t *testing.T) string {
+	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), bin, "demo", "--progress", "none")
+	cmd.Dir = dir
+	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + os.TempDir()}
+	if exit := procs.Start(t, "b24export", cmd).Wait(t, t.Context()); exit.Code != 0 {
+		t.Fatalf("demo: exit code %d: %s", exit.Code, exit.Stderr)
+	}
+	return dir
+}
