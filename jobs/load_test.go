@@ -49,6 +49,9 @@ func TestExamples(t *testing.T) {
 		return environment(name)
 	}
 	readFile := func(path string) ([]byte, error) {
+		if number, ok := strings.CutPrefix(path, "/run/secrets/customer-"); ok {
+			return []byte("https://customer" + number + ".bitrix24.de/rest/1/jkl/\n"), nil
+		}
 		if path != "/run/secrets/south-webhook" {
 			return nil, fs.ErrNotExist
 		}
@@ -72,7 +75,25 @@ func TestExamples(t *testing.T) {
 	nightly.Rejects.Max = pipeline.RejectLimit{Count: 25}
 	nightly.Patience = 2 * time.Hour
 
-	for name, want := range map[string]*Spec{"minimal.yaml": minimalSpec(), "full.yaml": full, "nightly.yaml": nightly} {
+	agency := minimalSpec()
+	agency.Portals = nil
+	for i := range 20 {
+		p := PortalSpec{
+			Name:    fmt.Sprintf("customer-%02d", i+1),
+			Webhook: bitrix.Secret(fmt.Sprintf("https://customer%02d.bitrix24.de/rest/1/jkl/", i+1)),
+			Plan:    PlanStandard, Limits: LimitsSpec{Share: 1},
+		}
+		if i == 6 {
+			p.Plan = PlanEnterprise
+		}
+		agency.Portals = append(agency.Portals, p)
+	}
+	agency.Sink.URL, agency.Sink.History = "s3://agency-warehouse/bitrix24?region=eu-central-1", 14
+	agency.Patience = time.Hour
+
+	for name, want := range map[string]*Spec{
+		"minimal.yaml": minimalSpec(), "full.yaml": full, "nightly.yaml": nightly, "agency.yaml": agency,
+	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("examples", name)
 			data, err := os.ReadFile(path)
