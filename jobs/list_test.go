@@ -381,3 +381,12 @@ func TestAPortalThatChangesAllTheWhile(t *testing.T) {
 		})
 	}
 }
+
+func TestPlanOfOtherListingsIsRefused(t *testing.T) {
+	portal := bitrixtest.New(bitrixtest.Options{Payments: 10, Strict: t})
+	e := newRunJob(t, portal, "source: {list: bindings}")
+	_, err := jobs.MakePlan(t.Context(), e.spec, "acme", e.opts)
+	if got := jobs.ExitCode(err, pipeline.Summary{}); got != jobs.ExitUsage {
+		t.Errorf("error %v, exit %d; want %d", err, got, jobs.ExitUsage)
+	}
+}

@@ -57,6 +57,9 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 	if i < 0 {
 		return PortalPlan{}, &UsageError{Text: fmt.Sprintf("the job has no portal %q", portal)}
 	}
+	if list := spec.Source.List; list != ListAuto && list != ListSale {
+		return PortalPlan{}, &UsageError{Text: fmt.Sprintf("plan cannot predict source.list: %s; docs/sources.md has what such a listing costs", list)}
+	}
 	data, closeData, err := openDataset(ctx, spec, portal, "", &o, o.Log)
 	if err != nil {
 		return PortalPlan{}, err
