@@ -10,10 +10,10 @@
 //	b24export status JOB…          how each portal's dataset stands, and who is at work
 //	b24export cat JOB|FILE         rows, as a table, CSV, JSON or Arrow
 //	b24export diff JOB A B         what differs between two snapshots
+//	b24export sql JOB              statements that query or load the dataset, for DuckDB or BigQuery
 //	b24export verify JOB…          read a snapshot back and hold it against its manifest
 //	b24export auth JOB             get an OAuth portal's first tokens, with a person's help
 //	b24export prune JOB…           delete what is past retention
-//	b24export sql JOB              statements that query or load the dataset, for DuckDB or BigQuery
 //	b24export schema               the columns of the dataset's tables
 //	b24export portal               serve a fake portal
 //	b24export version              version, commit, Go, schema version
@@ -85,10 +85,10 @@
 //	jq -c 'select(.exit != null)'
 //
 // Init prints the lines of check, and last the file that it wrote. The other
-// commands print a line for each thing that they tell of: status,
-// plan and verify for each portal, prune for each path, schema for each column,
-// sql for each statement, cat and diff for each row. What went wrong before a command had anything to
-// tell is a line of its own, with exit, error and hint.
+// commands print a line for each thing that they tell of: status, plan and verify
+// for each portal, prune for each path, schema for each column, cat and diff for
+// each row, sql for each statement. What went wrong before a command had anything
+// to tell is a line of its own, with exit, error and hint.
 //
 // # Limitations
 //

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -165,3 +166,29 @@ func parseMetrics(t *testing.T, text []byte) map[string]*dto.MetricFamily {
 	}
 	return families
 }
+
+// TestDeployedMetricsExist holds the dashboard, the alerts and the manual to the
+// names that there are.
+func TestDeployedMetricsExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, s := range metricList {
+		known[metricName.FindString(s.desc.String())] = true
+	}
+	for _, path := range []string{"deploy/grafana.json", "deploy/alerts.yaml", "docs/operating.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := metricName.FindAllString(string(text), -1)
+		for _, name := range names {
+			if !known[name] {
+				t.Errorf("%s names %s, which is no metric", path, name)
+			}
+		}
+		if len(names) == 0 {
+			t.Errorf("%s names no metric", path)
+		}
+	}
+}
+
+var metricName = regexp.MustCompile(`\bb24export_[a-z_]+`)
