@@ -198,8 +198,13 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 	case math.IsInf(limit, 1) || !a.seen:
 		return true, false, time.Time{}
 	}
-	// A request that alone is dearer than the budget has to start some time.
-	if a.used(now)+min(cost, limit/2) <= limit {
+	if len(a.flying) == 0 {
+		// A request that alone is dearer than the budget has to start some time;
+		// but by itself, or overdrawn would take back what is granted here, again
+		// and again.
+		cost = min(cost, limit/2)
+	}
+	if a.used(now)+cost <= limit {
 		return true, false, time.Time{}
 	}
 	if !a.counted {
@@ -229,8 +234,9 @@ func (a *account) overdrawn(now time.Time) bool {
 	if now.Before(a.blocked) {
 		return true
 	}
-	// The only one may be a probe, or dearer than the budget.
-	return a.seen && len(a.flying) > 1 && a.used(now) > a.limit(now)
+	// The only one may be a probe, or dearer than the budget. What admits added up
+	// in another order must not fail by a rounding.
+	return a.seen && len(a.flying) > 1 && a.used(now) > a.limit(now)*(1+1e-9)
 }
 
 // start notes a request under way.

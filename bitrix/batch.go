@@ -104,7 +104,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			if alone {
 				large++
 			}
-			if alone && large == unknownAttempts || !alone && !c.adapt(e, send[:n]) {
+			if alone && large == largeAttempts || !alone && !c.adapt(e, send[:n]) {
 				return err
 			}
 			p.spend(time.Since(start) - waited)

@@ -216,6 +216,11 @@ var rules = []rule{
 // not.
 const unknownAttempts = 3
 
+// largeAttempts is how often a call is made whose answer alone is too large. A
+// portal's own answer to one call never is; a gate before the portal that fails
+// now and then has passed by the eighth.
+const largeAttempts = 8
+
 // ruleFor finds the row of an error. known is false for a code that has none.
 func ruleFor(code string, where place, status int) (r rule, known bool) {
 	for _, r := range rules {

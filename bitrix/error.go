@@ -52,6 +52,14 @@ func (e *Error) seldomPasses() bool {
 	return !e.known() || e.Code == CodeTooLarge && e.Class() == Stop
 }
 
+// attempts is how often what seldom passes is tried.
+func (e *Error) attempts() int {
+	if e.Code == CodeTooLarge {
+		return largeAttempts
+	}
+	return unknownAttempts
+}
+
 // Hint tells the user what to do about an error of class Stop or Refresh. It
 // is "" for the others.
 func (e *Error) Hint() string {

@@ -34,7 +34,7 @@ func retry(limit time.Duration, g *governor, count *counters, next handler) hand
 				}
 			case class == Retry || e.seldomPasses():
 				if e.seldomPasses() {
-					if p.unknown++; p.unknown == unknownAttempts {
+					if p.unknown++; p.unknown >= e.attempts() {
 						return nil, e
 					}
 				}

@@ -350,6 +350,37 @@ func TestDearerThanTheBudget(t *testing.T) {
 
 // TestRefusedMethodIsBlocked: until the reset that the portal announced, or for
 // a tenth of the window.
+// TestDearOneWaitsForTheCheapOne: a request that is dearer than the whole budget
+// is let through by itself only. Were it granted beside another one, what was
+// granted would be taken back, and granted again, without an end.
+func TestDearOneWaitsForTheCheapOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGovernor(Limits{Operating: time.Second, Window: 10 * time.Second}, quiet)
+		defer g.close()
+		send := func(commands int) *ticket {
+			t.Helper()
+			k, _, err := g.acquire(t.Context(), []need{{"get", commands}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return k
+		}
+		end := func(k *ticket, commands int) {
+			g.leave(k)
+			g.settle(k, map[string]spent{"get": {done: commands, known: commands, cost: 0.03 * float64(commands), counted: true}})
+		}
+		end(send(1), 1) // tells what a command costs
+		cheap := send(1)
+		start := time.Now()
+		time.AfterFunc(3*time.Second, func() { end(cheap, 1) })
+		dear := send(49)
+		if took := time.Since(start); took < 3*time.Second {
+			t.Errorf("the dear one started after %s, beside the cheap one", took)
+		}
+		end(dear, 49)
+	})
+}
+
 func TestRefusedMethodIsBlocked(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"b24export/bitrix"
 	"b24export/bitrix/bitrixtest"
 )
 
@@ -22,10 +23,14 @@ func TestSoupOfFaults(t *testing.T) {
 	} {
 		faults = append(faults, bitrixtest.Fault{Kind: kind, Share: share})
 	}
+	// Refusals of both limits, of requests and of single commands.
+	for _, code := range []string{bitrix.CodeQueryLimit, bitrix.CodeOperatingLimit} {
+		faults = append(faults, bitrixtest.Fault{Kind: bitrixtest.FaultError, Code: code, Share: share}, bitrixtest.Fault{Kind: bitrixtest.FaultCommand, Code: code, Share: share})
+	}
 	synctest.Test(t, func(t *testing.T) {
 		e := newExport(t, bitrixtest.Options{
 			Payments: payments, Plan: bitrixtest.PlanUnlimited, Latency: 200 * time.Millisecond, Faults: faults,
-		}, 100*time.Millisecond, map[string]string{"plan": "unlimited", "concurrency": "8", "patience": "6h", "rejects-max": "0"})
+		}, 100*time.Millisecond, map[string]string{"plan": "unlimited", "concurrency": "8", "patience": "6h", "rejects-max": "0", "operating": "8s", "operating-window": "10s"})
 		e.run(t)
 		e.wantExact(t)
 		s, m := e.portal.Stats(), e.outcome.Summary.Manifest
