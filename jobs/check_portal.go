@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"b24export/bitrix"
+	"b24export/pipeline"
 	"b24export/schemas"
 )
 
@@ -26,6 +27,9 @@ type portalCheck struct {
 	client *bitrix.Client
 	now    func() time.Time
 	way    string // in: the webhook, or the application
+	// instead says how a run finds payments although sale.payment.list refuses;
+	// "" if it works, or if nothing can stand in for it.
+	instead string
 }
 
 // checkPortal looks at what a run needs of a portal.
@@ -58,14 +62,18 @@ func checkPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOpti
 	if !ok {
 		return c.lines
 	}
-	c.scopes(scopes)
 	profile, profileErr := c.call(ctx, "profile", nil)
 	rows, listErr := c.list(ctx)
+	c.instead = c.otherWay(listErr)
+	c.scopes(scopes)
 	c.administrator(profile.Value, profileErr, listErr)
-	if listErr != nil {
-		c.fail(methodList, listErr)
-	} else {
+	switch {
+	case listErr == nil:
 		c.ok(methodList, "%d payments on the first page", len(rows))
+	case c.instead != "":
+		c.warn(methodList, c.instead, "%v", listErr)
+	default:
+		c.fail(methodList, listErr)
 	}
 	c.gets(ctx, rows)
 	c.owners(ctx, rows)
@@ -172,6 +180,10 @@ func (c *portalCheck) scopes(answer bitrix.Result) {
 			missing = append(missing, name)
 		}
 	}
+	if c.instead != "" && slices.Equal(missing, []string{"sale"}) {
+		c.warn("scopes", "give it the scope sale for every payment and every column", "missing: sale; %s", c.instead)
+		return
+	}
 	if len(missing) > 0 {
 		c.refuse("scopes", ExitRefused,
 			fmt.Sprintf("give the %s the scope %s (Bitrix24: Developer resources, Integrations, the %[1]s, Access permissions)", c.way, strings.Join(missing, ", ")),
@@ -223,6 +235,27 @@ func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
 	return rows, nil
 }
 
+// otherWay says how a run will find payments where sale.payment.list fails as it
+// did; "" if it cannot. It follows findBy and findAuto.
+func (c *portalCheck) otherWay(listErr error) string {
+	e, ok := errors.AsType[*bitrix.Error](listErr)
+	if !ok || errors.Is(listErr, bitrix.ErrPatience) || !isRefusal(e) {
+		return ""
+	}
+	source := &c.spec.Source
+	switch source.List {
+	case ListBindings, ListItems:
+		return "payments are found by CRM items, as the job says"
+	case ListIDs:
+		return "the given payments are got without being listed: order, owner and date_bill stay empty"
+	case ListAuto:
+		if len(source.Fields) == 0 && (c.spec.Mode != pipeline.Incremental || source.Since == SinceList) {
+			return "payments will be found by CRM items: those of orders without one are out of sight, and date_bill stays empty"
+		}
+	}
+	return ""
+}
+
 // letAdministrator is what to do where an administrator is needed.
 func (c *portalCheck) letAdministrator() string {
 	if c.way == "application" {
@@ -248,6 +281,9 @@ func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 	case err == nil && listErr == nil:
 		c.warn("administrator", c.letAdministrator()+": others may come to see less",
 			"the "+c.way+"'s user %s is none, but %s works", plain(who.ID), methodList)
+	case err == nil && c.instead != "":
+		c.warn("administrator", c.letAdministrator()+" for every payment and every column",
+			"the "+c.way+"'s user %s is none; %s", plain(who.ID), c.instead)
 	case err == nil:
 		c.refuse("administrator", ExitRefused, c.letAdministrator(),
 			"the "+c.way+"'s user %s is none, and %s is for administrators only", plain(who.ID), methodList)

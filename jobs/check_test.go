@@ -73,6 +73,7 @@ func TestCheckOfAGoodJob(t *testing.T) {
 // What is wrong with a portal is told by one line that fails, with what to do
 // and the exit code of a run; what can still be told follows it.
 func TestCheckOfPortals(t *testing.T) {
+	bySale := func(s *jobs.Spec) { s.Source.List = jobs.ListSale }
 	for _, tt := range []struct {
 		name   string
 		portal bitrixtest.Options
@@ -82,9 +83,15 @@ func TestCheckOfPortals(t *testing.T) {
 		warned []string
 		absent []string
 	}{
-		{name: "not an administrator", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{NotAdmin: true}}, exit: 4,
+		{name: "not an administrator", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{NotAdmin: true}}, exit: 4, edit: bySale,
 			failed: map[string]string{"administrator": "administrator", "sale.payment.list": "administrator"}, warned: []string{"crm.item.payment.get"}},
-		{name: "scope sale missing", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{Scopes: []string{"crm"}}}, exit: 4,
+		{name: "not an administrator, auto", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{NotAdmin: true}},
+			warned: []string{"administrator", "sale.payment.list", "crm.item.payment.get"}},
+		{name: "scope sale missing, auto", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{Scopes: []string{"crm"}}},
+			warned: []string{"scopes", "sale.payment.list", "crm.item.payment.get"}},
+		{name: "neither listing allowed", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{NotAdmin: true, NoBindings: true}}, exit: 4,
+			failed: map[string]string{"crm.orderentity.list": ""}, warned: []string{"administrator", "sale.payment.list", "crm.item.payment.get"}},
+		{name: "scope sale missing", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{Scopes: []string{"crm"}}}, exit: 4, edit: bySale,
 			failed: map[string]string{"scopes": "the scope sale", "sale.payment.list": `scope "sale"`}, warned: []string{"crm.item.payment.get"}},
 		{name: "scope crm missing", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{Scopes: []string{"sale"}}}, exit: 4,
 			failed: map[string]string{"scopes": "the scope crm", "crm.item.payment.get": `scope "crm"`, "crm.orderentity.list": `scope "crm"`}},

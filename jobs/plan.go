@@ -58,7 +58,7 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 		return PortalPlan{}, &UsageError{Text: fmt.Sprintf("the job has no portal %q", portal)}
 	}
 	if list := spec.Source.List; list != ListAuto && list != ListSale {
-		return PortalPlan{}, &UsageError{Text: fmt.Sprintf("plan cannot predict source.list: %s; docs/sources.md has what such a listing costs", list)}
+		return PortalPlan{}, unpredictable(list)
 	}
 	data, closeData, err := openDataset(ctx, spec, portal, "", &o, o.Log)
 	if err != nil {
@@ -85,6 +85,9 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 		last = nil
 	}
 	if err := p.probe(ctx, last); err != nil {
+		if e, ok := errors.AsType[*bitrix.Error](err); ok && spec.Source.List == ListAuto && e.Method == methodList && isRefusal(e) {
+			err = fmt.Errorf("%w: %w", unpredictable(ListBindings), err)
+		}
 		return PortalPlan{}, err
 	}
 	plan.ToList = p.total
@@ -98,6 +101,11 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 		plan.Job = p.forecast(plan.ToList, plan.ToGet, EnrichGet)
 	}
 	return plan, nil
+}
+
+// unpredictable says that a run will list otherwise than plan knows how to ask.
+func unpredictable(list List) *UsageError {
+	return &UsageError{Text: fmt.Sprintf("plan cannot predict source.list: %s; docs/sources.md has what such a listing costs", list)}
 }
 
 // planner is what the probing calls have told.
