@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -63,4 +65,30 @@ func mustParse(t testing.TB, s string) Webhook {
 		t.Fatal(err)
 	}
 	return hook
+}
+
+// TestSecretsInPanics panics with secrets, in a process of its own: neither the
+// value nor the stack shows them.
+func TestSecretsInPanics(t *testing.T) {
+	const asked = "B24EXPORT_TEST_PANIC"
+	hook := mustParse(t, "https://acme.bitrix24.com/rest/1/"+testSecret+"/")
+	switch os.Getenv(asked) {
+	case "secret":
+		panic(Secret(testSecret))
+	case "error":
+		panic(fmt.Errorf("with %v and %v", hook, Secret(testSecret)))
+	case "webhook":
+		panic(hook)
+	}
+	for _, what := range []string{"secret", "error", "webhook"} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSecretsInPanics$")
+		cmd.Env = append(os.Environ(), asked+"="+what, "GOTRACEBACK=all")
+		out, err := cmd.CombinedOutput()
+		if err == nil || !bytes.Contains(out, []byte("panic: ")) {
+			t.Errorf("%s: it does not panic: %v\n%s", what, err, out)
+		}
+		if bytes.Contains(out, []byte(testSecret)) {
+			t.Errorf("%s: it shows its secret:\n%s", what, out)
+		}
+	}
 }

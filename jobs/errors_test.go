@@ -150,13 +150,15 @@ func TestEveryError(t *testing.T) {
 					}
 					fault.Kind, fault.Method = bitrixtest.FaultCommand, "crm.item.payment.get"
 				}
+				once := fault
+				once.Times = 1
 				t.Run(row.name+"/"+way+"/"+place+"/once", func(t *testing.T) {
 					t.Parallel()
-					synctest.Test(t, func(t *testing.T) { fault.Times = 1; ends(t, fault, oauth, want.once) })
+					synctest.Test(t, func(t *testing.T) { ends(t, once, oauth, want.once) })
 				})
 				t.Run(row.name+"/"+way+"/"+place+"/stays", func(t *testing.T) {
 					t.Parallel()
-					synctest.Test(t, func(t *testing.T) { fault.Times = 0; ends(t, fault, oauth, want.stays) })
+					synctest.Test(t, func(t *testing.T) { ends(t, fault, oauth, want.stays) })
 				})
 			}
 		}

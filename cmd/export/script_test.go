@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -17,12 +18,26 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"b24export/bitrix/bitrixtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"b24export": main})
+	testscript.Main(tidyTests{m}, map[string]func(){"b24export": main})
+}
+
+// tidyTests are the package's tests, which fail if one leaves a goroutine behind.
+type tidyTests struct{ *testing.M }
+
+func (t tidyTests) Run() int {
+	code := t.M.Run()
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // markedSecret is the webhook's secret in all transcripts.
