@@ -1,0 +1,167 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// methodOrders tells when orders were saved last.
+const methodOrders = "sale.order.list"
+
+// Verdict is what a payment that was got anew says of its row.
+type Verdict string
+
+// The verdicts. Only Differs speaks against the table.
+const (
+	Equal Verdict = "equal"
+	// ChangedSince: the payment's order was saved after the row was read.
+	ChangedSince Verdict = "changed since"
+	// Refused: the payment cannot be got: deleted since, or not for this user.
+	Refused Verdict = "refused"
+	// Differs: its order was not saved since, or the portal does not tell.
+	Differs Verdict = "differs"
+)
+
+// Rechecked is one row held against the portal.
+type Rechecked struct {
+	ID      pipeline.PaymentID `json:"id"`
+	Verdict Verdict            `json:"verdict"`
+	// Columns are those that differ.
+	Columns []string `json:"columns,omitempty"`
+	// ReadAt is when the row was read.
+	ReadAt time.Time `json:"read_at"`
+	// Detail is what the portal said, or what is not known.
+	Detail string `json:"detail,omitempty"`
+}
+
+// clockDoubt is how far the portal's clock may be behind ours before a change
+// that came after a row was read is taken for one that came before.
+const clockDoubt = 5 * time.Minute
+
+// Recheck gets the payments of rows anew from a portal of the job and compares
+// them, in the columns that crm.item.payment.get knows. A payment has no
+// modification time, but saving it saves its order: so the orders of payments
+// that differ are asked when that was. The answer has rows' order.
+func Recheck(ctx context.Context, spec *Spec, portal string, rows []schemas.Payment, opts *RunOptions) ([]Rechecked, error) {
+	o := opts.withDefaults()
+	i := slices.IndexFunc(spec.Portals, func(p PortalSpec) bool { return p.Name == portal })
+	if i < 0 {
+		return nil, &UsageError{Text: fmt.Sprintf("the job has no portal %q", portal)}
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	client, err := newClient(ctx, spec, &spec.Portals[i], &o, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	commands := make([]bitrix.Command, len(rows))
+	for i, row := range rows {
+		commands[i] = getCommand(pipeline.PaymentID(row.ID))
+	}
+	results, err := client.Batch(ctx, commands)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Rechecked, len(rows))
+	doubtful := make(map[int64][]int) // order → places in list
+	for i, row := range rows {
+		r := &list[i]
+		*r = Rechecked{ID: pipeline.PaymentID(row.ID), Verdict: Equal, ReadAt: row.ExtractedAt.V.Time()}
+		if err := results[i].Err; err != nil {
+			r.Verdict, r.Detail = Refused, err.Error()
+			continue
+		}
+		now := row
+		if err := now.ReadGot(results[i].Value); err != nil {
+			r.Verdict, r.Detail = Differs, err.Error()
+			continue
+		}
+		if r.Columns = schemas.Changed(&row, &now); len(r.Columns) == 0 {
+			continue
+		}
+		r.Verdict = Differs
+		if row.OrderID.Valid {
+			doubtful[row.OrderID.V] = append(doubtful[row.OrderID.V], i)
+		} else {
+			r.Detail = "its order is not known, and so not whether it was changed since"
+		}
+	}
+	return list, judgeByOrders(ctx, client, list, doubtful)
+}
+
+// judgeByOrders tells payments that were changed since from those that differ
+// without a reason.
+func judgeByOrders(ctx context.Context, client *bitrix.Client, list []Rechecked, doubtful map[int64][]int) error {
+	var orders []int64
+	for id := range doubtful {
+		orders = append(orders, id)
+	}
+	slices.Sort(orders)
+	for part := range slices.Chunk(orders, bitrix.PageSize) {
+		saved, err := ordersSaved(ctx, client, part)
+		if e, ok := errors.AsType[*bitrix.Error](err); ok && isRefusal(e) {
+			for _, id := range part {
+				for _, i := range doubtful[id] {
+					list[i].Detail = reason(e) + ": whether it was changed since is not known"
+				}
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, id := range part {
+			at, known := saved[id]
+			for _, i := range doubtful[id] {
+				switch r := &list[i]; {
+				case !known:
+					r.Detail = "its order is gone"
+				case at.After(r.ReadAt.Add(-clockDoubt)):
+					r.Verdict, r.Detail = ChangedSince, "its order was saved at "+at.UTC().Format(time.RFC3339)
+				default:
+					r.Detail = "its order was last saved at " + at.UTC().Format(time.RFC3339)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// ordersSaved tells when orders, at most a page of them, were saved last. Those
+// that are gone are missing.
+func ordersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (map[int64]time.Time, error) {
+	saved := make(map[int64]time.Time, len(orders))
+	listing := bitrix.Listing{
+		Method: methodOrders, Items: "orders", IDField: "id", Select: []string{"id", "dateUpdate"},
+		Filter: bitrix.Params{"@id": orders},
+	}
+	for page, err := range client.Pages(ctx, listing, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("ask %d orders when they were saved: %w", len(orders), err)
+		}
+		for i, raw := range page.Items {
+			var order struct {
+				DateUpdate string `json:"dateUpdate"`
+			}
+			if err := json.Unmarshal(raw, &order); err != nil {
+				return nil, fmt.Errorf("%s: order %d: %w", methodOrders, page.IDs[i], err)
+			}
+			at, err := schemas.ParseInstant(order.DateUpdate)
+			if err != nil {
+				return nil, fmt.Errorf("%s: order %d: dateUpdate: %w", methodOrders, page.IDs[i], err)
+			}
+			saved[page.IDs[i]] = at.Time()
+		}
+	}
+	return saved, nil
+}
