@@ -46,6 +46,7 @@ func TestLostTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Seed: 5, Payments: 900, Strict: t, AllowRegets: true, OAuth: bitrixtest.OAuth{ExpireAfter: 8}})
 		e := newAppJob(t, portal, "  compression: none\nsource: {list: sale}\ncheckpoint: {rows: 100}")
+		e.spec.Portals[0].Limits.Concurrency = 1 // so that some payments are there before the tokens are lost
 		portal.Adjust(func(o *bitrixtest.Options) {
 			o.Faults = []bitrixtest.Fault{{Kind: bitrixtest.FaultLostAnswer, Method: bitrixtest.TokenMethod, Times: 1}}
 		})
