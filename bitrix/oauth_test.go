@@ -35,7 +35,6 @@ type memoryTokens struct {
 	// effect, if set, is asked before each change: it lets it happen or not, and
 	// returns what the caller is told.
 	effect func(name string) (apply bool, err error)
-	mine   time.Time
 	saves  int
 }
 
