@@ -12,6 +12,7 @@
 //	b24export diff JOB A B         what differs between two snapshots
 //	b24export sql JOB              statements that query or load the dataset, for DuckDB or BigQuery
 //	b24export verify JOB…          read a snapshot back and hold it against its manifest
+//	b24export report JOB           one HTML page about a run
 //	b24export auth JOB             get an OAuth portal's first tokens, with a person's help
 //	b24export prune JOB…           delete what is past retention
 //	b24export schema               the columns of the dataset's tables

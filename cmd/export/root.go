@@ -91,6 +91,7 @@ func (p *program) commands() []*cobra.Command {
 		p.catCommand(),
 		p.diffCommand(),
 		p.verifyCommand(),
+		p.reportCommand(),
 		p.authCommand(),
 		p.sqlCommand(),
 		p.pruneCommand(),

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+func (p *program) reportCommand() *cobra.Command {
+	var portal, snapshot, out string
+	cmd := &cobra.Command{
+		Use: "report JOB",
+		Example: `b24export report job.yaml > report.html
+b24export report job.yaml --portal acme --snapshot 20261122T020000Z --out report.html`,
+		Short: "Write one HTML page about a run.",
+		Long: `Writes a page about the run that made a snapshot: what changed, by day, currency and
+status; the ledger; rejects; what it cost the portal, and how long it waited for
+which limit; and the snapshots before it. The page needs nothing else: no script, no
+font, no network.`,
+		Args: exactly(1, "a job file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := pipeline.ParseSnapshotID(snapshot); snapshot != "" && err != nil {
+				return usagef(cmd, "--snapshot: %w", err)
+			}
+			return p.report(cmd.Context(), args[0], portal, snapshot, out)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&portal, "portal", "", "the job's portal with this `name`; needed if it has several")
+	flags.StringVar(&snapshot, "snapshot", "", "this snapshot, such as 20261122T020000Z, instead of the newest; an `id`")
+	flags.StringVar(&out, "out", "", "write the page to this `file` instead of standard output")
+	return cmd
+}
+
+//go:embed report.html
+var reportText string
+
+var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
+	"num":  func(n any) string { return groupDigits(fmt.Sprint(n)) },
+	"when": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"secs": func(s float64) string { return shortTime(seconds(s)) },
+	"took": func(m *pipeline.Manifest) string { return shortTime(m.FinishedAt.Sub(m.StartedAt)) },
+	"mul":  func(i, by, plus int) int { return i*by + plus },
+}).Parse(reportText))
+
+func (p *program) report(ctx context.Context, file, name, snapshot, out string) (err error) {
+	spec, err := jobs.Load(file, p.lookup)
+	if err != nil {
+		return &startError{err}
+	}
+	portal, err := pickPortal(spec, name)
+	if err != nil {
+		return err
+	}
+	data, err := p.openData(ctx, spec, portal)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.close()) }()
+	m, err := data.snapshot(ctx, snapshot)
+	if err != nil {
+		return err
+	}
+	r, err := newReport(ctx, data, m)
+	if err != nil {
+		return err
+	}
+	for i := range spec.Portals {
+		if spec.Portals[i].Name == portal {
+			r.limitBy(spec.Portals[i].EffectiveLimits())
+		}
+	}
+	var page bytes.Buffer
+	if err := reportPage.Execute(&page, r); err != nil {
+		return err
+	}
+	if out == "" {
+		_, err = p.stdout.Write(page.Bytes())
+		return err
+	}
+	// Somebody may be looking at the one that is there.
+	temp, err := os.CreateTemp(filepath.Dir(out), ".report-*")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(page.Bytes())
+	err = errors.Join(err, temp.Chmod(0o644), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), out)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	if p.json {
+		return p.stdout.line(struct {
+			Portal   string              `json:"portal"`
+			Snapshot pipeline.SnapshotID `json:"snapshot"`
+			File     string              `json:"file"`
+			Bytes    int                 `json:"bytes"`
+		}{portal, m.Snapshot, out, page.Len()})
+	}
+	_, err = fmt.Fprintf(p.stdout, "wrote %s: snapshot %s of %s\n", out, m.Snapshot, portal)
+	return err
+}
