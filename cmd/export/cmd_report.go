@@ -51,7 +51,6 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 	"when": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"secs": func(s float64) string { return shortTime(seconds(s)) },
 	"took": func(m *pipeline.Manifest) string { return shortTime(m.FinishedAt.Sub(m.StartedAt)) },
-	"mul":  func(i, by, plus int) int { return i*by + plus },
 }).Parse(reportText))
 
 func (p *program) report(ctx context.Context, file, name, snapshot, out string) (err error) {

@@ -42,7 +42,7 @@ type report struct {
 // reportWait is a limit, and the share of the run that waited for it.
 type reportWait struct {
 	Name, Text string
-	Width      float64
+	Percent    float64
 }
 
 type reportDay struct {
@@ -81,7 +81,7 @@ func newReport(ctx context.Context, data *dataset, m *pipeline.Manifest) (*repor
 			s    float64
 		}{{"rate limit", m.PortalUse.RateWaitS}, {"operating budget", m.PortalUse.OperatingWaitS}} {
 			share := min(1, w.s/s)
-			r.Waits = append(r.Waits, reportWait{w.name, fmt.Sprintf("%.0f %%", 100*share), 430 * share})
+			r.Waits = append(r.Waits, reportWait{w.name, fmt.Sprintf("%.0f %%", 100*share), 100 * share})
 		}
 	}
 	var err error
