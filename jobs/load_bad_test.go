@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"b24export/pipeline"
 )
 
 var update = flag.Bool("update", false, "write the transcripts and the reference anew")
@@ -81,6 +83,9 @@ func TestBadJobs(t *testing.T) {
 			problems, ok := errors.AsType[*Problems](err)
 			if !ok || spec != nil {
 				t.Fatalf("spec %v, error %v; want problems", spec, err)
+			}
+			if code := ExitCode(err, pipeline.Summary{}); code != ExitUsage {
+				t.Errorf("exit code %d, want %d", code, ExitUsage)
 			}
 			got := problems.Error() + "\n"
 			checkQuiet(t, got)
