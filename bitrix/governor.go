@@ -123,6 +123,18 @@ type Gauge struct {
 	Binding string
 }
 
+// Tightest gives the method that is nearest to its operating budget; the zero
+// value if none has one.
+func (g *Gauge) Tightest() (tight MethodGauge) {
+	share := func(m *MethodGauge) float64 { return float64(m.Used) / float64(m.Budget) }
+	for _, m := range g.Methods {
+		if m.Budget > 0 && (tight.Budget == 0 || share(&m) > share(&tight)) {
+			tight = m
+		}
+	}
+	return tight
+}
+
 func (g *governor) gauge() Gauge {
 	rate := g.rate.state()
 	methods, queued := g.budgets.state()

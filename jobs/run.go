@@ -182,6 +182,7 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 				Rejects:         spec.Rejects.Max,
 				Log:             log,
 				Progress:        progress,
+				Limits:          src.limits,
 				Now:             o.Now,
 			},
 		})

@@ -178,6 +178,13 @@ func (s *source) Use() pipeline.PortalUse {
 	}
 }
 
+// limits is pipeline.Options.Limits.
+func (s *source) limits() pipeline.Limits {
+	g := s.client.Gauge()
+	tight := g.Tightest()
+	return pipeline.Limits{Rate: g.Rate, Operating: tight.Used.Seconds(), Budget: tight.Budget.Seconds()}
+}
+
 // Total implements pipeline.Source.
 func (s *source) Total() int64 { return s.find.total() }
 

@@ -21,6 +21,7 @@ type collector[R any] struct {
 	part    Part[R]
 	now     Checkpoint // what the next commit will say
 	final   bool       // the listing's last chunk is taken
+	pace    *pacer
 }
 
 // collect takes results until they are closed, and checkpoints on the way. It
@@ -29,6 +30,9 @@ type collector[R any] struct {
 func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) error {
 	c.pending = make(map[int64]result[R])
 	c.now = c.cp
+	c.pace = newPacer(c.cp.Pace, c.Now())
+	sample := time.NewTicker(sampleEvery)
+	defer sample.Stop()
 	tick := time.NewTicker(c.CheckpointEvery)
 	defer tick.Stop()
 	// Saving goes on when ctx has ended: that is when it matters most.
@@ -50,12 +54,20 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 			if err := c.checkRejects(); err != nil {
 				return err
 			}
+		case <-sample.C:
+			c.sample(false)
 		case <-tick.C:
 			if err := c.save(saveCtx); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// sample notes how far the run is, for the manifest's pace.
+func (c *collector[R]) sample(last bool) {
+	use := c.before.Add(c.Source.Use())
+	c.pace.sample(c.Now(), c.now.Ledger.Listed, use.Requests, c.Limits(), last)
 }
 
 // takeReady moves every chunk whose turn it is into the open part.
@@ -124,6 +136,7 @@ func (c *collector[R]) save(ctx context.Context) error {
 		return nil
 	}
 	cp := c.now
+	cp.Pace = c.pace.taken()
 	if !c.partEmpty() {
 		slices.Sort(c.part.Gone)
 		slices.SortFunc(c.part.Rejects, func(a, b Reject) int { return cmp.Compare(a.ID, b.ID) })
@@ -151,6 +164,7 @@ func (c *collector[R]) partEmpty() bool {
 
 // finish saves the rest once no more results can come.
 func (c *collector[R]) finish(ctx, saveCtx context.Context) error {
+	c.sample(true)
 	if c.final {
 		c.now.Phase = Fetched
 		return c.save(saveCtx)

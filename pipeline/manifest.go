@@ -34,6 +34,8 @@ type Manifest struct {
 	Totals    map[string]Total `json:"totals"`
 	Files     []File           `json:"files"`
 	PortalUse PortalUse        `json:"portal_use"`
+	// Pace is how the fetching went on; nil if it took no time to speak of.
+	Pace *Pace `json:"pace,omitempty"`
 }
 
 // Changes counts a snapshot's differences from the one before. The first

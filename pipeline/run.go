@@ -56,6 +56,9 @@ type Options struct {
 	Log *slog.Logger
 	// Progress, if given, is kept up to date during the run.
 	Progress *Progress
+	// Limits, if given, tells the portal's limits as they are, for the manifest's
+	// Pace. Called from one goroutine at a time.
+	Limits func() Limits
 	// Now is the clock of snapshot names and stamps. Default time.Now.
 	Now func() time.Time
 }
@@ -79,6 +82,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Limits == nil {
+		o.Limits = func() Limits { return Limits{} }
 	}
 	if o.Progress == nil {
 		o.Progress = new(Progress)
@@ -296,6 +302,7 @@ func (r *run[R]) merge(ctx context.Context) error {
 			cp.Snapshot, made.Rows, made.Carried, l.Rows(), l.Carried+l.Kept+l.Outside)
 	}
 	cp.Manifest = r.manifest(made)
+	cp.Pace = nil // the manifest has it now
 	cp.Phase = Merged
 	return r.commit(ctx, cp)
 }
@@ -323,6 +330,7 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Totals:     made.Totals,
 		Files:      made.Files,
 		PortalUse:  r.before.Add(r.Source.Use()),
+		Pace:       r.cp.Pace,
 	}
 	if r.cp.Mode != Full && r.last != nil {
 		m.FullAt = r.last.FullAt

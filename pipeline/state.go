@@ -118,6 +118,7 @@ type Checkpoint struct {
 	Segments []Segment `json:"segments,omitempty"`
 	Ledger   Ledger    `json:"ledger"`
 	Use      PortalUse `json:"portal_use"`
+	Pace     *Pace     `json:"pace,omitempty"`
 	// Manifest is set from phase Merged on.
 	Manifest *Manifest `json:"manifest,omitempty"`
 }

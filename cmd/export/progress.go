@@ -69,7 +69,7 @@ func (w *watcher) look(now time.Time) view {
 		ETA:      -1,
 		Seconds:  now.Sub(w.Started).Seconds(),
 	}
-	tight := tightest(gauge)
+	tight := gauge.Tightest()
 	v.OperatingUsed, v.OperatingBudget = tight.Used.Seconds(), tight.Budget.Seconds()
 	v.Done = v.Got + v.Carried + v.Rejected + p.Vanished.Load()
 	v.Total = max(w.Total(), p.Listed.Load())
@@ -88,18 +88,6 @@ func (w *watcher) look(now time.Time) view {
 		}
 	}
 	return v
-}
-
-// tightest gives the method that is nearest to its operating budget; the zero
-// value if none has one.
-func tightest(g bitrix.Gauge) (tight bitrix.MethodGauge) {
-	share := func(m *bitrix.MethodGauge) float64 { return float64(m.Used) / float64(m.Budget) }
-	for _, m := range g.Methods {
-		if m.Budget > 0 && (tight.Budget == 0 || share(&m) > share(&tight)) {
-			tight = m
-		}
-	}
-	return tight
 }
 
 // text is the view in one line, without the portal's name. What matters most
