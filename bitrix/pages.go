@@ -77,12 +77,17 @@ type walk struct {
 	counted  int64 // elements in all, by the portal's count, or -1
 	ended    bool
 	stalls   int // attempts in a row that brought nothing that holds
+	large    int // attempts in a row whose one page was too large
 	patience *patience
 }
 
 // maxStalls is how often a page is asked for that does not hold. That it does
 // not is no passing trouble, but a portal may answer one request oddly.
-const maxStalls = 3
+const maxStalls = 5
+
+// maxBroken is how many chains may break at their references before the walk
+// goes page by page.
+const maxBroken = 3
 
 // next gives the next chain's pages, repeating what may pass. After an error, or
 // with w.ended, it must not be called again.
@@ -142,7 +147,7 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 // advance takes what holds.
 func (w *walk) advance(k links) {
 	w.patience.restore()
-	w.stalls = 0
+	w.stalls, w.large = 0, 0
 	last := w.cursor
 	for i, p := range k.pages {
 		for _, id := range p.IDs {
@@ -172,7 +177,7 @@ func (w *walk) advance(k links) {
 		}
 		w.length = 1
 	}
-	if w.broken >= maxStalls {
+	if w.broken >= maxBroken {
 		w.length = 1
 	}
 }
@@ -207,7 +212,7 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 		}
 		// One page that is too large may be something else's than the list's: a
 		// body that a gate before the portal does not end.
-		if w.stalls++; w.stalls < maxStalls {
+		if w.large++; w.large < largeAttempts {
 			return w.patience.pause(ctx, e)
 		}
 	case class == SlowDown || class == WaitBudget:
