@@ -260,18 +260,21 @@ func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Du
 func newBatch(cmds []Command) (*exchange, error) {
 	x := &exchange{method: batchMethod, where: inBatch, keys: make(map[string]int, len(cmds))}
 	counts := map[string]int{}
-	body := []byte(`{"halt":0,"cmd":{`)
+	x.methods = make([]string, 0, len(cmds))
+	body := append(make([]byte, 0, 64*len(cmds)), `{"halt":0,"cmd":{`...)
+	var query, call []byte
 	for i, cmd := range cmds {
-		query, err := appendQuery(nil, "", paramsOf(cmd), 0)
-		if err != nil {
+		var err error
+		if query, err = appendQuery(query[:0], "", paramsOf(cmd), 0); err != nil {
 			return nil, fmt.Errorf("%s (%s): %w", cmd.Method, cmd.Key, err)
 		}
+		call = append(append(append(call[:0], cmd.Method...), '?'), query...)
 		if i > 0 {
 			body = append(body, ',')
 		}
 		body, _ = jsontext.AppendQuote(body, cmd.Key)
 		body = append(body, ':')
-		body, _ = jsontext.AppendQuote(body, cmd.Method+"?"+string(query))
+		body, _ = jsontext.AppendQuote(body, call)
 		x.keys[cmd.Key] = i
 		x.methods = append(x.methods, cmd.Method)
 		counts[cmd.Method]++

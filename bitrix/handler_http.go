@@ -2,14 +2,11 @@ package bitrix
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -109,27 +106,3 @@ func postAs(ctx context.Context, transport http.RoundTripper, url, contentType s
 }
 
 var errTooLarge = fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)
-
-// readAll reads a body, decompressed, up to maxAnswer.
-func readAll(resp *http.Response) ([]byte, error) {
-	var r io.Reader = resp.Body
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, fmt.Errorf("decompress the answer: %w", err)
-		}
-		r = z
-	}
-	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n < maxAnswer {
-		b.Grow(int(n) + bytes.MinRead)
-	}
-	n, err := b.ReadFrom(io.LimitReader(r, maxAnswer+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
-	}
-	if n > maxAnswer {
-		return nil, errTooLarge
-	}
-	return b.Bytes(), nil
-}

@@ -2,7 +2,6 @@ package bitrix
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -16,6 +15,16 @@ import (
 // a PHP query; both forms have their keys sorted, so that equal parameters are
 // equal bytes.
 type Params map[string]any
+
+// names are the keys, sorted.
+func (p Params) names() []string {
+	names := make([]string, 0, len(p))
+	for name := range p {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
 
 // paramsDepth bounds nesting: a Params that contains itself must not hang.
 const paramsDepth = 16
@@ -44,7 +53,7 @@ func appendJSON(b []byte, v any, depth int) ([]byte, error) {
 		b, err = appendJSONList(b, v, depth)
 	case Params:
 		b = append(b, '{')
-		for i, key := range slices.Sorted(maps.Keys(v)) {
+		for i, key := range v.names() {
 			if i > 0 {
 				b = append(b, ',')
 			}
@@ -104,7 +113,7 @@ func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
 		return appendQueryList(b, prefix, v, depth)
 	case Params:
 		var err error
-		for _, key := range slices.Sorted(maps.Keys(v)) {
+		for _, key := range v.names() {
 			name := url.QueryEscape(key)
 			if prefix != "" {
 				name = prefix + url.QueryEscape("["+key+"]")

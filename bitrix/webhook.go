@@ -92,7 +92,12 @@ const (
 
 // consistsOf reports whether s is not empty and has only bytes of set.
 func consistsOf(s, set string) bool {
-	return s != "" && strings.Trim(s, set) == ""
+	for i := range len(s) {
+		if strings.IndexByte(set, s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // isLoopback reports whether host (without a port) is this machine.
