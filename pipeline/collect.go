@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -85,7 +86,7 @@ func (c *collector[R]) takeReady() {
 }
 
 func (c *collector[R]) take(res result[R]) {
-	slices.SortFunc(res.got.Rows, func(a, b R) int { return cmp.Compare(c.Table.ID(&a), c.Table.ID(&b)) })
+	sort.Sort(&rowsByID[R]{res.got.Rows, c.Table.ID})
 	c.part.Rows = append(c.part.Rows, res.got.Rows...)
 	c.part.Gone = append(c.part.Gone, res.gone...)
 	for _, id := range res.got.Vanished {
@@ -116,6 +117,16 @@ func (c *collector[R]) take(res result[R]) {
 	c.Progress.Vanished.Add(int64(len(res.got.Vanished)))
 	c.Progress.Rejected.Add(int64(len(res.got.Rejects)))
 }
+
+// rowsByID sorts rows without copying each of them for each comparison.
+type rowsByID[R any] struct {
+	rows []R
+	id   func(*R) PaymentID
+}
+
+func (s *rowsByID[R]) Len() int           { return len(s.rows) }
+func (s *rowsByID[R]) Less(i, j int) bool { return s.id(&s.rows[i]) < s.id(&s.rows[j]) }
+func (s *rowsByID[R]) Swap(i, j int)      { s.rows[i], s.rows[j] = s.rows[j], s.rows[i] }
 
 // checkRejects ends a run early that can no longer stay below its limit, by
 // the portal's own count of its payments.

@@ -122,6 +122,9 @@ func (l *lister[R]) add(ctx context.Context, item Listed[R], was *R) error {
 		c.carried++
 		l.Progress.Carried.Add(1)
 	default:
+		if c.get == nil {
+			c.get = make([]Listed[R], 0, l.Chunk)
+		}
 		c.get = append(c.get, item)
 		if was != nil {
 			if c.known == nil {
