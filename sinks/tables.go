@@ -333,7 +333,7 @@ func (g *orderedGroup) String() string { return "payments" }
 
 // codecs are the compressions that a job may name.
 var codecs = map[string]compress.Codec{
-	"zstd":   &parquet.Zstd,
+	"zstd":   newZstdCodec(),
 	"snappy": &parquet.Snappy,
 	"none":   &parquet.Uncompressed,
 }

@@ -1,0 +1,67 @@
+package sinks
+
+import (
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// zstdCodec compresses pages by Zstandard. It differs from parquet-go's codec in
+// its memory alone: a page is compressed as a whole, so that a window of 8 MiB,
+// and the history of twice that size that comes with it, would be for nothing.
+// It is safe for concurrent use.
+type zstdCodec struct {
+	encoders, decoders sync.Pool
+}
+
+var _ compress.Codec = (*zstdCodec)(nil)
+
+// zstdWindow is how far back a match may lie: further than most pages are long.
+const zstdWindow = 512 << 10
+
+func newZstdCodec() *zstdCodec {
+	c := &zstdCodec{}
+	c.encoders.New = func() any {
+		e, err := zstd.NewWriter(nil,
+			zstd.WithEncoderConcurrency(1),
+			zstd.WithEncoderLevel(zstd.SpeedDefault),
+			zstd.WithWindowSize(zstdWindow),
+			zstd.WithZeroFrames(true),
+			zstd.WithEncoderCRC(false), // pages have their own checksum
+		)
+		if err != nil {
+			panic(err) // unreachable: the options are right
+		}
+		return e
+	}
+	c.decoders.New = func() any {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPage))
+		if err != nil {
+			panic(err) // unreachable: the options are right
+		}
+		return d
+	}
+	return c
+}
+
+// String implements compress.Codec.
+func (c *zstdCodec) String() string { return "ZSTD" }
+
+// CompressionCodec implements compress.Codec.
+func (c *zstdCodec) CompressionCodec() format.CompressionCodec { return format.Zstd }
+
+// Encode implements compress.Codec.
+func (c *zstdCodec) Encode(dst, src []byte) ([]byte, error) {
+	e := c.encoders.Get().(*zstd.Encoder)
+	defer c.encoders.Put(e)
+	return e.EncodeAll(src, dst[:0]), nil
+}
+
+// Decode implements compress.Codec.
+func (c *zstdCodec) Decode(dst, src []byte) ([]byte, error) {
+	d := c.decoders.Get().(*zstd.Decoder)
+	defer c.decoders.Put(d)
+	return d.DecodeAll(src, dst[:0])
+}
