@@ -28,15 +28,18 @@ type report struct {
 	Took, Ledger, PaymentsASecond, RequestsASecond, Rate string
 	Received                                             string
 	Waits                                                []reportWait
-	Days                                                 []reportDay
-	Bars                                                 []reportBar
-	FirstDay, LastDay                                    string
-	OlderDays                                            int
-	ByStatus                                             []reportTotal
-	Columns, RejectCodes                                 []reportCount
-	Totals                                               []reportTotal
-	Rejects                                              []pipeline.Reject
-	MoreRejects                                          int64
+	// Plots show the time of fetching, which took PaceEnd; none if it was short.
+	Plots                []reportPlot
+	PaceEnd              string
+	Days                 []reportDay
+	Bars                 []reportBar
+	FirstDay, LastDay    string
+	OlderDays            int
+	ByStatus             []reportTotal
+	Columns, RejectCodes []reportCount
+	Totals               []reportTotal
+	Rejects              []pipeline.Reject
+	MoreRejects          int64
 }
 
 // reportWait is a limit, and the share of the run that waited for it.
@@ -91,6 +94,7 @@ func newReport(ctx context.Context, data *dataset, m *pipeline.Manifest) (*repor
 	if err := r.readChanges(ctx, data); err != nil {
 		return nil, err
 	}
+	r.drawPace()
 	r.Totals = totalsOf("", m.Totals)
 	return r, r.readRejects(ctx, data)
 }

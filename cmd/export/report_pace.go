@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// The size of a plot in the picture's own units; the page stretches it.
+const (
+	plotWidth  = 600.0
+	plotHeight = 100.0
+)
+
+// reportPlot is one curve over the time of fetching, and the portal's limit.
+type reportPlot struct {
+	Title string
+	// Line and Limit are points as a polyline has them; Limit is empty without
+	// one.
+	Line, Limit string
+	// Top is what the picture's upper edge stands for. Above, if it is not
+	// empty, tells how far the curve goes beyond.
+	Top, Above string
+}
+
+// drawPace plots how fetching went on against both limits of the portal. Two
+// samples are the least that make a curve.
+func (r *report) drawPace() {
+	p := r.Manifest.Pace
+	n := p.Len()
+	if n < 2 || p.At[n-1] <= 0 {
+		return
+	}
+	at := p.At[:n]
+	r.PaceEnd = shortTime(seconds(at[n-1]))
+	r.Plots = append(r.Plots, plotOf("payments a second", at, perSecond(at, p.Done), nil, 0))
+	limit := ""
+	if steady := slices.Max(p.Rate[:n]); steady > 0 {
+		limit = fmt.Sprintf(", of %.3g", steady)
+	}
+	// A burst is many times what follows it. Drawn to its full height, it would
+	// leave nothing of the rest to see.
+	r.Plots = append(r.Plots, plotOf("requests a second"+limit, at, perSecond(at, p.Requests), p.Rate[:n], 2.5))
+	if budget := slices.Max(p.Budget[:n]); budget > 0 {
+		title := fmt.Sprintf("operating seconds used, of %.4g", budget)
+		r.Plots = append(r.Plots, plotOf(title, at, p.Operating[:n], p.Budget[:n], 1.25))
+	}
+}
+
+// perSecond is how much a count grew between each sample and the one before.
+func perSecond(at []float64, count []int64) []float64 {
+	rates := make([]float64, len(at))
+	then, before := 0.0, int64(0)
+	for i := range at {
+		if passed := at[i] - then; passed > 0 {
+			rates[i] = max(0, float64(count[i]-before)/passed)
+		}
+		then, before = at[i], count[i]
+	}
+	return rates
+}
+
+// plotOf draws values, each of which goes for the time up to its sample. With a
+// limit the picture's height is so many times that limit, and a curve that goes
+// higher is cut.
+func plotOf(title string, at, values, limits []float64, times float64) reportPlot {
+	plot := reportPlot{Title: title}
+	peak := slices.Max(values)
+	top := peak
+	if len(limits) > 0 {
+		if highest := slices.Max(limits); highest > 0 {
+			top = times * highest
+			plot.Limit = steps(at, limits, top)
+		}
+	}
+	if top <= 0 {
+		top = 1
+	}
+	plot.Line = steps(at, values, top)
+	plot.Top = fmt.Sprintf("%.3g", top)
+	if peak > top {
+		plot.Above = fmt.Sprintf("up to %.3g", peak)
+	}
+	return plot
+}
+
+// steps gives the points of a curve of steps.
+func steps(at, values []float64, top float64) string {
+	var b strings.Builder
+	end := at[len(at)-1]
+	x := 0.0
+	for i, v := range values {
+		y := plotHeight * (1 - math.Min(1, v/top))
+		fmt.Fprintf(&b, "%.1f,%.1f ", x, y)
+		x = plotWidth * at[i] / end
+		fmt.Fprintf(&b, "%.1f,%.1f ", x, y)
+	}
+	return strings.TrimSpace(b.String())
+}
