@@ -25,8 +25,8 @@ func (p *program) reportCommand() *cobra.Command {
 b24export report job.yaml --portal acme --snapshot 20261122T020000Z --out report.html`,
 		Short: "Write one HTML page about a run.",
 		Long: `Writes a page about the run that made a snapshot: what changed, by day, currency and
-status; the ledger; rejects; what it cost the portal, and how long it waited for
-which limit; and the snapshots before it. The page needs nothing else: no script, no
+status; the ledger; rejects; what it cost the portal, and how fast it went against
+both of the portal's limits; and the snapshots before it. The page needs nothing else: no script, no
 font, no network.`,
 		Args: exactly(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -37,13 +37,13 @@ func (r *report) drawPace() {
 	r.Plots = append(r.Plots, plotOf("payments a second", at, perSecond(at, p.Done), nil, 0))
 	limit := ""
 	if steady := slices.Max(p.Rate[:n]); steady > 0 {
-		limit = fmt.Sprintf(", of %.3g", steady)
+		limit = ", of " + plotNumber(steady)
 	}
 	// A burst is many times what follows it. Drawn to its full height, it would
 	// leave nothing of the rest to see.
 	r.Plots = append(r.Plots, plotOf("requests a second"+limit, at, perSecond(at, p.Requests), p.Rate[:n], 2.5))
 	if budget := slices.Max(p.Budget[:n]); budget > 0 {
-		title := fmt.Sprintf("operating seconds used, of %.4g", budget)
+		title := "operating seconds used, of " + plotNumber(budget)
 		r.Plots = append(r.Plots, plotOf(title, at, p.Operating[:n], p.Budget[:n], 1.25))
 	}
 }
@@ -78,11 +78,19 @@ func plotOf(title string, at, values, limits []float64, times float64) reportPlo
 		top = 1
 	}
 	plot.Line = steps(at, values, top)
-	plot.Top = fmt.Sprintf("%.3g", top)
+	plot.Top = plotNumber(top)
 	if peak > top {
-		plot.Above = fmt.Sprintf("up to %.3g", peak)
+		plot.Above = "up to " + plotNumber(peak)
 	}
 	return plot
+}
+
+// plotNumber is a number with about as many digits as a picture can show.
+func plotNumber(v float64) string {
+	if v >= 100 {
+		return grouped(int64(math.Round(v)))
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 // steps gives the points of a curve of steps.

@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"b24export/bitrix/bitrixtest"
+)
+
+// TestReportInABrowser opens the page about a run under both limits, with
+// rejects, in Chromium: it must ask for nothing, complain of nothing, and be
+// readable on a phone, in light and in dark.
+func TestReportInABrowser(t *testing.T) {
+	portal := bitrixtest.New(bitrixtest.Options{
+		Seed: 31, Payments: 4000, Refuse: 0.01, Speed: 60, Strict: t,
+		Plan: bitrixtest.PlanStandard, Limits: bitrixtest.Limits{Operating: time.Minute, Window: time.Minute},
+	})
+	p := newFolder(t)
+	j := newJob(serve(t, portal, portal), p.url).with("rejects", "max", "5%")
+	j["portals"].([]any)[0].(map[string]any)["limits"] = map[string]any{
+		"rate": 120, "burst": 50, "operating": "1s", "operating_window": "1s",
+	}
+	file := j.write(t)
+	o := runJob(t, p.env, file, 3)
+	if o.Pace.Len() < 2 {
+		t.Fatalf("%d samples of the pace: nothing to plot", o.Pace.Len())
+	}
+	page := filepath.Join(t.TempDir(), "report.html")
+	output(t, p.env, "report", file, "--out", page)
+
+	browser := startBrowser(t)
+	backgrounds := map[string]bool{}
+	for _, width := range []int64{320, 390, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			got := openPage(t, browser, "file://"+page, width, scheme)
+			got.wantFaultless(t, width, scheme)
+			if want := []string{"payments a second", "requests a second", "operating seconds used"}; len(got.Plots) != len(want) {
+				t.Errorf("plots %q, want %q", got.Plots, want)
+			} else {
+				for i := range want {
+					if !strings.HasPrefix(got.Plots[i], want[i]) {
+						t.Errorf("plot %q, want %q", got.Plots[i], want[i])
+					}
+				}
+			}
+			if got.Limits != 2 {
+				t.Errorf("%d lines of limits in the plots, want 2", got.Limits)
+			}
+			backgrounds[got.Background] = true
+		}
+	}
+	if len(backgrounds) != 2 {
+		t.Errorf("backgrounds %v, want one for light and one for dark", backgrounds)
+	}
+}
+
+// TestBrowserFindsFaults holds the look at a page against one that has all the
+// faults which it looks for.
+func TestBrowserFindsFaults(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "bad.html")
+	const text = `<!doctype html><meta name="viewport" content="width=device-width">
+<script>nothing()</script><script>console.error("oh")</script><img src="http://127.0.0.1:9/x.png">
+<p style="width: 900px; font-size: 8px; color: #aaa">wide</p>`
+	if err := os.WriteFile(page, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := openPage(t, startBrowser(t), "file://"+page, 390, "light")
+	if len(got.complaints) < 3 {
+		t.Errorf("complaints %q, want an exception, an error on the console and a lost image", got.complaints)
+	}
+	if !slices.Contains(got.requests, "http://127.0.0.1:9/x.png") {
+		t.Errorf("requests %q lack the image", got.requests)
+	}
+	if got.Scroll <= 390 || got.Smallest > 8 || got.Contrast > 3 {
+		t.Errorf("%+v: want a page that is too wide, too small and too pale", got)
+	}
+}
+
+// browserLimit is how long a look at all pages may take.
+const browserLimit = time.Minute
+
+// startBrowser starts a Chromium of the test's own, without a window.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	opts := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.NoSandbox) // its sandbox does not work for root, and the page is ours
+	ctx, cancel := context.WithTimeout(t.Context(), browserLimit)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start Chromium (Debian: apt install chromium): %v", err)
+	}
+	return ctx
+}
+
+// look is what a page shows of itself.
+type look struct {
+	// Scroll and Width are the page's width and the window's, in CSS pixels.
+	Scroll, Width int64
+	// Beyond are elements that reach beyond the window and cannot be scrolled to
+	// by themselves.
+	Beyond []string
+	// Smallest is the smallest letter, in CSS pixels; Contrast the least contrast
+	// of a text to the page, as the Web Content Accessibility Guidelines have it.
+	Smallest, Contrast float64
+	Background         string
+	Plots              []string
+	Limits             int
+
+	url        string
+	complaints []string
+	requests   []string
+}
+
+func (l *look) wantFaultless(t *testing.T, width int64, scheme string) {
+	t.Helper()
+	if len(l.complaints) > 0 {
+		t.Errorf("%d wide, %s: the browser complains: %q", width, scheme, l.complaints)
+	}
+	if len(l.requests) != 1 || l.requests[0] != l.url {
+		t.Errorf("%d wide, %s: requests %q, want the page's own only", width, scheme, l.requests)
+	}
+	if l.Width != width || l.Scroll > width || len(l.Beyond) > 0 {
+		t.Errorf("%d wide, %s: the window is %d, the page %d wide, and beyond it are %q", width, scheme, l.Width, l.Scroll, l.Beyond)
+	}
+	if l.Smallest < 12 || l.Contrast < 4.5 {
+		t.Errorf("%d wide, %s: letters of %g px, contrast %.2f: too hard to read", width, scheme, l.Smallest, l.Contrast)
+	}
+}
+
+// openPage opens a page in a tab of its own, on a window of that width, and looks.
+func openPage(t *testing.T, browser context.Context, url string, width int64, scheme string) *look {
+	t.Helper()
+	tab, cancel := chromedp.NewContext(browser)
+	defer cancel()
+	seen := look{url: url}
+	var mu sync.Mutex // events come on the library's goroutine
+	err := chromedp.Listen(tab, func(event any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e := event.(type) {
+		case *network.EventRequestWillBeSent:
+			seen.requests = append(seen.requests, e.Request.URL)
+		case *runtime.EventExceptionThrown:
+			seen.complaints = append(seen.complaints, e.ExceptionDetails.Text)
+		case *runtime.EventConsoleAPICalled:
+			seen.complaints = append(seen.complaints, "console: "+string(e.Type))
+		case *log.EventEntryAdded:
+			seen.complaints = append(seen.complaints, e.Entry.Text)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, errNetwork := chromedp.Call(tab, network.Enable, network.EnableParams{})
+	_, errLog := chromedp.Call(tab, log.Enable, cdp.Empty{})
+	_, errMedia := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+	errOpen := chromedp.Do(tab, chromedp.EmulateViewport(width, 800, chromedp.EmulateMobile), chromedp.Navigate(url))
+	found, errLook := chromedp.Run(tab, chromedp.Evaluate[look](lookScript))
+	if err := errors.Join(errNetwork, errLog, errMedia, errOpen, errLook); err != nil {
+		t.Fatalf("open %s: %v", url, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	found.url, found.complaints, found.requests = seen.url, seen.complaints, seen.requests
+	return &found
+}
+
+// lookScript runs in the page.
+const lookScript = `(() => {
+	const luminance = c => {
+		const [r, g, b] = c.match(/[\d.]+/g).slice(0, 3).map(v => v / 255)
+			.map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+	};
+	const opaque = c => c !== "transparent" && !/, 0\)$/.test(c);
+	const behind = e => {
+		for (; e; e = e.parentElement) {
+			const c = getComputedStyle(e).backgroundColor;
+			if (opaque(c)) return c;
+		}
+		return "rgb(255, 255, 255)";
+	};
+	const width = document.documentElement.clientWidth;
+	const seen = {Scroll: document.documentElement.scrollWidth, Width: window.innerWidth, Beyond: [],
+		Smallest: 100, Contrast: 21, Background: behind(document.body),
+		Plots: [...document.querySelectorAll("svg.plot")].map(e => e.getAttribute("aria-label")),
+		Limits: document.querySelectorAll("svg.plot .limit").length};
+	for (const e of document.body.querySelectorAll("*")) {
+		if (e.getBoundingClientRect().right > width + 1 && !e.closest(".wide *"))
+			seen.Beyond.push(e.tagName + " " + e.className);
+		const text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim() !== "");
+		if (!text || e.tagName === "SCRIPT" || e.tagName === "title") continue;
+		const style = getComputedStyle(e);
+		const [a, b] = [luminance(style.color), luminance(behind(e))].sort((x, y) => y - x);
+		seen.Smallest = Math.min(seen.Smallest, parseFloat(style.fontSize));
+		seen.Contrast = Math.min(seen.Contrast, (a + 0.05) / (b + 0.05));
+	}
+	return seen;
+})()`
