@@ -19,7 +19,7 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 type expander struct {
 	lookup   func(string) (string, bool)
 	readFile func(string) ([]byte, error)
-	// folder is the job file's; relative paths begin there.
+	// folder is that of the file that is being read; relative paths begin there.
 	folder string
 }
 
@@ -103,7 +103,7 @@ func (x *expander) file(path string) (string, *fault) {
 	name := shown(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", &fault{rule: "file " + name + " does not exist", hint: "relative paths begin at the job file's folder"}
+		return "", &fault{rule: "file " + name + " does not exist", hint: "relative paths begin at the folder of the file that they stand in"}
 	case errors.Is(err, fs.ErrPermission):
 		return "", &fault{rule: "file " + name + " may not be read by this user"}
 	case errors.Is(err, errTooLong) || len(data) > maxReference:

@@ -37,7 +37,8 @@ func LoadWith(path string, lookup func(string) (string, bool), flags map[string]
 }
 
 // Parse reads a job file's content. name stands in the problems, and relative
-// paths begin at its folder. readFile is where ${file:PATH} comes from.
+// paths begin at its folder. readFile is where ${file:PATH} and included files
+// come from.
 func Parse(name string, data []byte, lookup func(string) (string, bool), readFile func(string) ([]byte, error)) (*Spec, error) {
 	return parse(name, data, lookup, readFile, nil, notYet)
 }
@@ -149,8 +150,9 @@ func (d *draft) flag(path string, key *Key, at int, text, label string) {
 	}
 }
 
-// readReference reads a file that a job refers to.
-func readReference(path string) ([]byte, error) { return readUpTo(path, maxReference) }
+// readReference reads a file that a job refers to or includes; the latter may be
+// as large as a job file.
+func readReference(path string) ([]byte, error) { return readUpTo(path, maxFile) }
 
 // readUpTo reads a file of at most that many bytes. The path may lead to a
 // device without end.

@@ -14,6 +14,7 @@ type draft struct {
 	spec   *Spec
 	name   string // the job file's; empty if there is none
 	expand expander
+	in     string // the included file that is being read; empty: the job file
 	// given are the keys that were given, by their path with indices.
 	given    map[string]place
 	order    []string // the paths of given, as they came
@@ -23,6 +24,7 @@ type draft struct {
 
 // place is where a value came from.
 type place struct {
+	file         string // the included file; empty: the job file
 	line, column int
 	label        string // a flag, or a variable that stands for one
 	shown        string // the value as a problem may show it
@@ -96,6 +98,7 @@ func (d *draft) give(path string, where place) {
 	if _, ok := d.given[path]; !ok {
 		d.order = append(d.order, path)
 	}
+	where.file = d.in
 	d.given[path] = where
 }
 
@@ -124,8 +127,9 @@ func (d *draft) forget(path string) {
 	d.order = order
 }
 
-// add notes a problem as it is.
+// add notes a problem of the file that is being read, as it is.
 func (d *draft) add(p Problem) {
+	p.File = d.in
 	d.problems = append(d.problems, p)
 	d.bad[p.Path] = true
 }
@@ -133,7 +137,7 @@ func (d *draft) add(p Problem) {
 // fault notes a problem of the value at path.
 func (d *draft) fault(path string, f fault) {
 	where := d.where(path)
-	p := Problem{Line: where.line, Column: where.column, Path: d.call(path), Rule: f.rule, Hint: f.hint}
+	p := Problem{File: where.file, Line: where.line, Column: where.column, Path: d.call(path), Rule: f.rule, Hint: f.hint}
 	if given, ok := d.given[path]; ok {
 		p.Value = given.shown
 	}
@@ -194,11 +198,15 @@ func (d *draft) finish(refused []refusal) (*Spec, error) {
 	return d.spec, nil
 }
 
-// locate makes a path of the job file, which begins at the file's folder, begin
-// at the working directory. Addresses stay as they are.
+// locate makes a path of a file, which begins at the file's folder, begin at the
+// working directory. Addresses stay as they are.
 func (d *draft) locate(key string, path *string) {
 	if *path == "" || d.given[key].label != "" || strings.Contains(*path, "://") || filepath.IsAbs(*path) {
 		return
 	}
-	*path = filepath.Join(d.expand.folder, *path)
+	folder := d.expand.folder
+	if file := d.given[key].file; file != "" {
+		folder = filepath.Dir(file)
+	}
+	*path = filepath.Join(folder, *path)
 }

@@ -16,6 +16,12 @@ func (d *draft) file(root *node) {
 		return
 	}
 	d.section(root, "", tree, 0)
+	if _, ok := d.given["include"]; ok && len(d.spec.Include) == 0 && !d.bad["include"] {
+		d.fault("include", fault{rule: "has no file in it", hint: "name one, or leave the key out"})
+	}
+	for i := range d.spec.Include {
+		d.include(i)
+	}
 }
 
 // section reads the keys of a mapping; at is the portal that it is part of.
@@ -50,6 +56,7 @@ func (d *draft) missing(path string, b *branch, lines map[string]int) {
 		}
 		switch {
 		case d.bad[join(path, name)]: // misspelt, and told
+		case child.key.Type == typeSections && lines["include"] > 0: // they are in other files
 		case child.key.Required:
 			d.fault(join(path, name), fault{rule: "is missing", hint: example(child.key)})
 		case !child.isLeaf() && !child.key.optional:
@@ -81,6 +88,9 @@ func (d *draft) key(p pair, path string, b *branch, at int) {
 		d.give(path, where)
 		d.fault(path, fault{rule: "has no value", hint: "give it one, or leave the key out"})
 	case b.isLeaf() && b.key.reading.list:
+		if n.kind == scalar && b.key.reading.lone {
+			n = &node{kind: sequence, items: []*node{n}}
+		}
 		if n.kind != sequence {
 			wrong("a list such as " + b.key.Example)
 			return
@@ -117,9 +127,9 @@ func (d *draft) portals(n *node, path string, b *branch, where place, wrong func
 		wrong("a list, each portal with a dash before it")
 		return
 	}
-	for i, item := range n.items {
-		itemPath := fmt.Sprintf("%s[%d]", path, i)
+	for _, item := range n.items {
 		at := d.addPortal()
+		itemPath := fmt.Sprintf("%s[%d]", path, at)
 		d.give(itemPath, place{line: item.line, column: item.column})
 		if item.kind != mapping {
 			d.fault(itemPath, fault{rule: "must be a portal with its keys, such as `webhook:`, but is " + item.what()})
@@ -163,10 +173,13 @@ func (d *draft) scalar(n *node, path string, key *Key, at int) {
 // unknown notes a key that no job has here.
 func (d *draft) unknown(p pair, path string, b *branch) {
 	key := shownKey(p.key)
-	problem := Problem{Line: p.line, Column: p.column, Path: join(path, key), Rule: "unknown key `" + key + "`"}
+	problem := Problem{File: d.in, Line: p.line, Column: p.column, Path: join(path, key), Rule: "unknown key `" + key + "`"}
 	if near := nearest(p.key, b.names); near != "" {
 		problem.Rule += ", did you mean `" + near + "`?"
 		d.bad[join(path, near)] = true
+	} else if b == included {
+		problem.Rule += " here"
+		problem.Hint = "an included file has the key portals and nothing else"
 	} else if sections := sectionsWith(p.key); len(sections) > 0 {
 		problem.Rule += " here"
 		problem.Hint = "it belongs " + strings.Join(sections, " or ")

@@ -52,6 +52,9 @@ func TestExamples(t *testing.T) {
 		if number, ok := strings.CutPrefix(path, "/run/secrets/customer-"); ok {
 			return []byte("https://customer" + number + ".bitrix24.de/rest/1/jkl/\n"), nil
 		}
+		if path == filepath.Join("examples", "portals", "customers.yaml") {
+			return os.ReadFile(path)
+		}
 		if path != "/run/secrets/south-webhook" {
 			return nil, fs.ErrNotExist
 		}
@@ -76,7 +79,7 @@ func TestExamples(t *testing.T) {
 	nightly.Patience = 2 * time.Hour
 
 	agency := minimalSpec()
-	agency.Portals = nil
+	agency.Include, agency.Portals = []string{"portals/customers.yaml"}, nil
 	for i := range 20 {
 		p := PortalSpec{
 			Name:    fmt.Sprintf("customer-%02d", i+1),

@@ -20,7 +20,9 @@ type Spec struct {
 	Name string
 	Mode pipeline.Mode
 	// FullEvery is how old the newest full run may become; 0: any age.
-	FullEvery  time.Duration
+	FullEvery time.Duration
+	// Include are further files that Portals come from, as the job file says it.
+	Include    []string
 	Portals    []PortalSpec
 	Source     SourceSpec
 	Backfill   BackfillSpec

@@ -1,7 +1,9 @@
 package jobs
 
 import (
+	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"b24export/pipeline"
@@ -47,6 +49,23 @@ var jobKeys = []Key{
 			"anew. It finds what no listing shows.",
 		reading: span(time.Minute, 10*year, "never", func(s *Spec, _ int, v time.Duration) { s.FullEvery = v }),
 	},
+	{
+		Path: "include", Example: "[portals.yaml]",
+		Text: "Files of further portals, each with the key `portals` and nothing else; one file may stand without brackets. " +
+			"A relative path is relative to the job file's folder.",
+		reading: includes(),
+	},
+}
+
+// includes reads the paths of files with portals.
+func includes() reading {
+	r := many(text(func(s *Spec, _ int, v string) { s.Include = append(s.Include, v) }),
+		func(s *Spec, _ int) { s.Include = nil },
+		func(s *Spec, _ int, path string) bool {
+			return slices.ContainsFunc(s.Include, func(other string) bool { return filepath.Clean(other) == filepath.Clean(path) })
+		})
+	r.lone = true
+	return r
 }
 
 // backfillKeys are the keys of a backfill's range.

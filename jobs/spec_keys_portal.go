@@ -14,7 +14,7 @@ import (
 var portalKeys = []Key{
 	{
 		Path: "portals[]", Type: typeSections, Required: true,
-		Text: "The portals to export, at least one. Each goes by itself, under its own limits.",
+		Text: "The portals to export, at least one, here or in the files of `include`. Each goes by itself, under its own limits.",
 	},
 	{
 		Path: "portals[].name", Example: "acme", Flag: "portal",

@@ -31,7 +31,7 @@ func TestKeys(t *testing.T) {
 		if key.Type == "" || key.Rule == "" || key.Example == "" {
 			t.Errorf("%s: type %q, rule %q, example %q", key.Path, key.Type, key.Rule, key.Example)
 		}
-		if key.Flag == "" && !key.Secret && key.Path != "version" &&
+		if key.Flag == "" && !key.Secret && key.Path != "version" && key.Path != "include" &&
 			!strings.HasPrefix(key.Path, "portals[].oauth.") && !strings.HasPrefix(key.Path, "notify.") {
 			t.Errorf("%s has no flag", key.Path)
 		}

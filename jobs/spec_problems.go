@@ -11,6 +11,8 @@ import (
 
 // Problem is one thing that is wrong with a job file or with a flag.
 type Problem struct {
+	// File is the included file that is wrong; empty: the job file.
+	File string
 	// Line and Column, from 1, are where in the file; 0 if there is no place.
 	Line, Column int
 	// Path is the key, such as portals[0].limits.rate, or the flag, such as
@@ -40,8 +42,8 @@ func (p Problem) String() string {
 	return s
 }
 
-// Problems is all that is wrong with a job file, in the order of the file. No
-// secret is in it.
+// Problems is all that is wrong with a job file and those that it includes, in
+// the order of the lines of each. No secret is in it.
 type Problems struct {
 	// File is the job file's name; empty for a job made of flags alone.
 	File  string
@@ -57,6 +59,7 @@ const shownProblems = 50
 func (p *Problems) Error() string {
 	var b strings.Builder
 	for i, item := range p.Items {
+		file := cmp.Or(item.File, p.File)
 		if i > 0 {
 			b.WriteByte('\n')
 		}
@@ -66,9 +69,9 @@ func (p *Problems) Error() string {
 		}
 		switch {
 		case item.Line > 0:
-			fmt.Fprintf(&b, "%s:%d:%d: ", p.File, item.Line, item.Column)
-		case p.File != "" && !strings.HasPrefix(item.Path, "--"):
-			fmt.Fprintf(&b, "%s: ", p.File)
+			fmt.Fprintf(&b, "%s:%d:%d: ", file, item.Line, item.Column)
+		case file != "" && !strings.HasPrefix(item.Path, "--"):
+			fmt.Fprintf(&b, "%s: ", file)
 		}
 		b.WriteString(item.String())
 	}
@@ -81,7 +84,7 @@ func (p *Problems) asError() error {
 		return nil
 	}
 	slices.SortStableFunc(p.Items, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return p
 }

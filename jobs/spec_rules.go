@@ -127,7 +127,7 @@ func (d *draft) sources() {
 		for i := range d.spec.Portals {
 			portal := fmt.Sprintf("portals[%d]", i)
 			if d.spec.Portals[i].OAuth == nil && !d.bad[portal] {
-				d.fault("source.since", fault{rule: "needs " + portal + ".oauth: only applications have a queue of events"})
+				d.fault("source.since", fault{rule: "needs " + d.portal(i) + ".oauth: only applications have a queue of events"})
 				break
 			}
 		}
@@ -236,7 +236,7 @@ func (d *draft) distinct() {
 		name, hook := fmt.Sprintf("portals[%d].name", i), fmt.Sprintf("portals[%d].webhook", i)
 		if p.Name != "" && !d.bad[name] {
 			if first, ok := names[p.Name]; ok {
-				rule := fmt.Sprintf("is the name of portals[%d] already", first)
+				rule := "is the name of " + d.portal(first) + " already"
 				if !d.gives(name) {
 					rule = fmt.Sprintf("is missing: the one from the address, %s, %s", p.Name, rule)
 				}
@@ -247,14 +247,14 @@ func (d *draft) distinct() {
 		}
 		if text := strings.TrimRight(p.Webhook.Reveal(), "/"); d.has(hook) {
 			if first, ok := hooks[text]; ok {
-				d.fault(hook, fault{rule: fmt.Sprintf("is the webhook of portals[%d] already", first)})
+				d.fault(hook, fault{rule: "is the webhook of " + d.portal(first) + " already"})
 			} else {
 				hooks[text] = i
 			}
 		}
 		if tokens := fmt.Sprintf("portals[%d].oauth.tokens", i); d.has(tokens) {
 			if first, ok := pairs[p.OAuth.Tokens.Reveal()]; ok {
-				d.fault(tokens, fault{rule: fmt.Sprintf("is where the tokens of portals[%d] are already", first), hint: "each portal has tokens of its own"})
+				d.fault(tokens, fault{rule: "is where the tokens of " + d.portal(first) + " are already", hint: "each portal has tokens of its own"})
 			} else {
 				pairs[p.OAuth.Tokens.Reveal()] = i
 			}

@@ -20,6 +20,7 @@ type reading struct {
 	typ  string // of one value, for the reference
 	rule string // what it must be, for the reference and for problems
 	list bool   // many values; read adds one, reset drops those of the default
+	lone bool   // of a list: a value by itself is a list of one
 	read func(s *Spec, at int, text string) *fault
 
 	reset func(s *Spec, at int)
