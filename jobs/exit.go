@@ -37,7 +37,7 @@ func ExitCode(err error, s pipeline.Summary) int {
 		return ExitComplete
 	case is[*pipeline.HeldError](err), errors.Is(err, pipeline.ErrFenced):
 		return ExitHeld
-	case is[*UsageError](err), is[*Problems](err), is[*pipeline.JobChangedError](err), is[*IDsError](err):
+	case is[*UsageError](err), is[*Problems](err), is[*pipeline.JobChangedError](err), is[*pipeline.OtherTableError](err), is[*IDsError](err):
 		return ExitUsage
 	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):
 		return ExitTemporary
@@ -80,6 +80,8 @@ func Hint(err error) string {
 		return e.Hint()
 	}
 	switch {
+	case is[*pipeline.OtherTableError](err):
+		return "run the job once with mode: full, which reads the whole table anew, or give it another name"
 	case is[*pipeline.JobChangedError](err):
 		return "run with the job as it was to finish the snapshot, or with --restart to throw it away"
 	case is[*pipeline.RejectsError](err):

@@ -25,6 +25,8 @@ type finder interface {
 	again(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error)
 	// total is what pipeline.Source's Total is.
 	total() int64
+	// absent is what pipeline.Source's Absent is.
+	absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
 	// method is the one that shows the payments' values; "" if none does.
 	method() string
 	// owned is whether the rows have their owners already. If so, an owner that

@@ -23,6 +23,10 @@ type found struct {
 	list List
 	// why is what the manifest says of it.
 	why string
+	// since is what tells changes apart; nil: the listing itself.
+	since changes
+	// span is the part of the past that a backfill gets, in words.
+	span string
 }
 
 // name is what the manifest calls it: a value of source.list.
@@ -39,7 +43,17 @@ func findBy(ctx context.Context, spec *Spec, client *bitrix.Client, how rowMaker
 	source := &spec.Source
 	sale := &listSale{client: client, rowMaker: how}
 	byItem := &listItems{client: client, rowMaker: how, log: log, ordersToo: true}
-	asked := found{list: source.List, why: "as the job says"}
+	asked := found{list: source.List, why: "as the job says", since: sinceBy(spec, client, sale, log)}
+	rest := pipeline.Gone
+	if spec.Mode == pipeline.Backfill {
+		rest = pipeline.Outside
+		if source.List != ListIDs {
+			if err := sale.within(ctx, &spec.Backfill); err != nil {
+				return found{}, err
+			}
+			asked.span = spec.Backfill.String()
+		}
+	}
 	switch source.List {
 	case ListSale:
 		asked.finder = sale
@@ -67,15 +81,18 @@ func findBy(ctx context.Context, spec *Spec, client *bitrix.Client, how rowMaker
 		if err != nil {
 			return found{}, err
 		}
-		asked.finder = &listIDs{listSale: sale, ids: ids}
+		if spec.Mode == pipeline.Backfill {
+			asked.span = ids.String()
+		}
+		asked.finder = &listIDs{listSale: sale, ids: ids, rest: rest}
 		if refusal != nil {
-			asked.finder, asked.list = &listBare{client: client, ids: ids}, listBareIDs
+			asked.finder, asked.list = &listBare{client: client, ids: ids, rest: rest}, listBareIDs
 			asked.why = "as the job says; the payments are got, not listed: " + reason(refusal)
 			log.Warn("the columns order_id, entity_type_id, entity_id and date_bill stay empty: this user may not list payments", "error", refusal)
 		}
 	default:
 		// Whether it is allowed, the listing itself will tell.
-		return found{sale, ListSale, "auto: one listing shows the whole portal"}, nil
+		asked.finder, asked.list, asked.why = sale, ListSale, whySale
 	}
 	return asked, nil
 }
@@ -90,32 +107,35 @@ func mayBeRights(err error) bool {
 	return ok && !errors.Is(err, bitrix.ErrPatience) && e.Method == methodList && isRefusal(e)
 }
 
+const whySale = "auto: one listing shows the whole portal"
+
 // findAuto asks the portal for the cheapest listing that is complete and allowed.
 func findAuto(ctx context.Context, spec *Spec, client *bitrix.Client, how rowMaker, log *slog.Logger) (found, error) {
-	sale := &listSale{client: client, rowMaker: how}
 	byItem := &listItems{client: client, rowMaker: how, log: log, ordersToo: true}
-	refusal, err := probe(ctx, sale.client, methodList, "id")
+	refusal, err := probe(ctx, client, methodList, "id")
 	switch {
 	case err != nil:
 		return found{}, err
 	case refusal == nil:
-		return found{sale, ListSale, "auto: one listing shows the whole portal"}, nil
+		return findBy(ctx, spec, client, how, log)
+	case spec.Mode == pipeline.Backfill:
+		return found{}, fmt.Errorf("a backfill of what was billed or paid needs %s: %w", methodList, refusal)
 	case len(spec.Source.Fields) > 0:
 		return found{}, fmt.Errorf("source.fields needs %s: %w", methodList, refusal)
 	case spec.Mode == pipeline.Incremental && spec.Source.Since != SinceList:
 		return found{}, fmt.Errorf("source.since: %s needs %s: %w", spec.Source.Since, methodList, refusal)
 	}
-	other, err := probe(ctx, sale.client, methodOwners, "orderId")
+	other, err := probe(ctx, client, methodOwners, "orderId")
 	if err != nil {
 		return found{}, err
 	}
 	if other != nil {
 		return found{}, fmt.Errorf("find a way to list payments: %w; nor is there another way: %w", refusal, other)
 	}
-	byItem.items = boundItems(sale.client)
+	byItem.items = boundItems(client)
 	log.Warn("payments are listed by the CRM items of their orders: those of orders without one are out of sight, and date_bill stays empty",
 		"why", reason(refusal))
-	return found{byItem, ListBindings, "auto: " + reason(refusal)}, nil
+	return found{finder: byItem, list: ListBindings, why: "auto: " + reason(refusal)}, nil
 }
 
 // reason is a refusal in a few words, for the manifest.

@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/fnv"
 	"io"
 	"iter"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,7 +45,8 @@ type givenIDs struct {
 
 	once    sync.Once
 	err     error // of the check
-	rises   bool  // the file's ids ascend
+	sum     hash.Hash64
+	rises   bool // the file's ids ascend
 	counted atomic.Int64
 }
 
@@ -55,6 +60,7 @@ func (g *givenIDs) check() error {
 			return
 		}
 		g.rises = true
+		g.sum = fnv.New64a()
 		last := int64(0)
 		for id, err := range g.lines() {
 			if err != nil {
@@ -64,11 +70,21 @@ func (g *givenIDs) check() error {
 			if id != last {
 				g.counted.Add(1)
 			}
+			_, _ = g.sum.Write(binary.AppendUvarint(nil, uint64(id))) // never fails
 			g.rises = g.rises && id >= last
 			last = id
 		}
 	})
 	return g.err
+}
+
+// String says which ids they are; it differs for files that differ. Called after
+// check.
+func (g *givenIDs) String() string {
+	if g.File == "" {
+		return fmt.Sprintf("ids %d to %d", g.From, g.To)
+	}
+	return fmt.Sprintf("%d ids of %s (%016x)", g.counted.Load(), filepath.Base(g.File), g.sum.Sum64())
 }
 
 // above yields the ids above after, ascending, each once.
@@ -171,6 +187,8 @@ func (g *givenIDs) lines() iter.Seq2[int64, error] {
 type listIDs struct {
 	*listSale
 	ids *givenIDs
+	// rest is what it means that a payment is not among the ids.
+	rest pipeline.Absence
 }
 
 var _ finder = (*listIDs)(nil)
@@ -182,55 +200,32 @@ func (l *listIDs) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[
 		return l.listSale.list(ctx, max(after, pipeline.PaymentID(l.ids.From-1)))
 	}
 	return func(yield func([]listed, error) bool) {
-		part := make([]int64, 0, bitrix.PageSize*bitrix.MaxCommands)
+		part := make([]int64, 0, idsARequest)
 		for id, err := range l.ids.above(int64(after)) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			if part = append(part, id); len(part) == cap(part) {
-				if !l.pages(ctx, part, yield) {
+				if !l.eachByID(ctx, part, yield) {
 					return
 				}
 				part = part[:0]
 			}
 		}
 		if len(part) > 0 {
-			l.pages(ctx, part, yield)
+			l.eachByID(ctx, part, yield)
 		}
 	}
 }
 
-// pages yields those of the ids that exist, and reports whether to go on.
-func (l *listIDs) pages(ctx context.Context, ids []int64, yield func([]listed, error) bool) bool {
-	var commands []bitrix.Command
-	var asked [][]int64
-	for from := 0; from < len(ids); from += bitrix.PageSize {
-		part := ids[from:min(from+bitrix.PageSize, len(ids))]
-		asked = append(asked, part)
-		commands = append(commands, bitrix.Command{Key: fmt.Sprintf("i%d", part[0]), Method: methodList, Params: bitrix.Params{
-			"select": schemas.ListFields(l.fields),
-			"filter": bitrix.Params{"@id": part},
-			"order":  bitrix.Params{"id": "asc"},
-			"start":  -1,
-		}})
+// absent takes it from the range; those of a file that do not exist are listed
+// as missing.
+func (l *listIDs) absent(id pipeline.PaymentID, _ *schemas.Payment) pipeline.Absence {
+	if l.ids.File == "" && l.ids.From <= int64(id) && int64(id) <= l.ids.To {
+		return pipeline.Gone
 	}
-	results, err := l.client.Batch(ctx, commands)
-	if err != nil {
-		yield(nil, fmt.Errorf("list payments %d to %d: %w", ids[0], ids[len(ids)-1], err))
-		return false
-	}
-	for i, res := range results {
-		page, err := l.read(res, asked[i])
-		if err != nil {
-			yield(nil, fmt.Errorf("list payments %d to %d: %w", asked[i][0], asked[i][len(asked[i])-1], err))
-			return false
-		}
-		if len(page) > 0 && !yield(page, nil) {
-			return false
-		}
-	}
-	return true
+	return l.rest
 }
 
 func (l *listIDs) total() int64 {
@@ -245,6 +240,7 @@ func (l *listIDs) total() int64 {
 type listBare struct {
 	client *bitrix.Client
 	ids    *givenIDs
+	rest   pipeline.Absence // of payments that are not among the ids
 
 	once    sync.Once
 	nothing *bitrix.Error // what the portal says of a payment that does not exist
@@ -307,6 +303,9 @@ func (l *listBare) again(ctx context.Context, items []listed) (map[pipeline.Paym
 func (l *listBare) total() int64   { return l.ids.counted.Load() }
 func (l *listBare) method() string { return "" }
 func (l *listBare) owned() bool    { return false }
+
+// absent has no more to say: of the ids, each is listed.
+func (l *listBare) absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence { return l.rest }
 
 // same is never so: nothing is listed but the ids.
 func (l *listBare) same(_, _ *schemas.Payment) bool { return false }

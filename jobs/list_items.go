@@ -448,6 +448,11 @@ func (l *listItems) again(ctx context.Context, asked []listed) (map[pipeline.Pay
 	return rows, nil
 }
 
+// absent is never in doubt: all items are asked.
+func (l *listItems) absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence {
+	return pipeline.Gone
+}
+
 func (l *listItems) total() int64   { return l.counted.Load() }
 func (l *listItems) method() string { return methodItemPayments }
 func (l *listItems) owned() bool    { return true }

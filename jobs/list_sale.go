@@ -18,8 +18,10 @@ import (
 type listSale struct {
 	client *bitrix.Client
 	rowMaker
-	// filter is what else the payments have to match; nil: nothing.
+	// filter is what else the payments have to match; nil: nothing. absence is
+	// then what it means that a payment is not listed; nil: that it is gone.
 	filter  bitrix.Params
+	absence func(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
 	counted atomic.Int64
 }
 
@@ -67,20 +69,57 @@ func (l *listSale) again(ctx context.Context, items []listed) (map[pipeline.Paym
 	return rows, nil
 }
 
-// byID lists those of the payments of at most a page of ids that exist, by id.
+// idsARequest is how many payments one request lists by their ids.
+const idsARequest = bitrix.PageSize * bitrix.MaxCommands
+
+// byID lists those of at most idsARequest ids that exist, in no certain order.
 func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
-	var found []listed
-	for page, err := range l.client.Pages(ctx, l.listing(bitrix.Params{"@id": ids}), 0) {
+	var commands []bitrix.Command
+	var asked [][]int64
+	for part := range slices.Chunk(ids, bitrix.PageSize) {
+		asked = append(asked, part)
+		commands = append(commands, bitrix.Command{Key: fmt.Sprintf("i%d", part[0]), Method: methodList, Params: bitrix.Params{
+			"select": schemas.ListFields(l.fields),
+			"filter": bitrix.Params{"@id": part},
+			"order":  bitrix.Params{"id": "asc"},
+			"start":  -1,
+		}})
+	}
+	results, err := l.client.Batch(ctx, commands)
+	if err != nil {
+		return nil, fmt.Errorf("list payments %d to %d: %w", ids[0], ids[len(ids)-1], err)
+	}
+	found := make([]listed, 0, len(ids))
+	for i, res := range results {
+		page, err := l.read(res, asked[i])
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list payments %d to %d: %w", asked[i][0], asked[i][len(asked[i])-1], err)
 		}
-		items, err := l.only(page.Items, page.IDs, page.At, ids)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, items...)
+		found = append(found, page...)
 	}
 	return found, nil
+}
+
+// eachByID yields payments by their ids, ascending, those that do not exist as
+// missing. It reports whether to go on.
+func (l *listSale) eachByID(ctx context.Context, ids []int64, yield func([]listed, error) bool) bool {
+	found, err := l.byID(ctx, ids)
+	if err != nil {
+		return yield(nil, err)
+	}
+	there := make(map[pipeline.PaymentID]listed, len(found))
+	for _, item := range found {
+		there[item.ID] = item
+	}
+	page := make([]listed, len(ids))
+	for i, id := range ids {
+		item, ok := there[pipeline.PaymentID(id)]
+		if !ok {
+			item = listed{ID: pipeline.PaymentID(id), Missing: true}
+		}
+		page[i] = item
+	}
+	return yield(page, nil)
 }
 
 // read reads a page that was asked for by ids.
@@ -105,6 +144,13 @@ func (l *listSale) only(raws [][]byte, found []int64, at time.Time, ids []int64)
 		items[i] = l.listed(raw, pipeline.PaymentID(found[i]), at)
 	}
 	return items, nil
+}
+
+func (l *listSale) absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence {
+	if l.absence == nil {
+		return pipeline.Gone
+	}
+	return l.absence(id, last)
 }
 
 func (l *listSale) total() int64   { return l.counted.Load() }

@@ -33,14 +33,14 @@ func LoadWith(path string, lookup func(string) (string, bool), flags map[string]
 	if err != nil {
 		return nil, fmt.Errorf("read job file: %w", err)
 	}
-	return parse(path, data, lookup, readReference, flags, notYet)
+	return parse(path, data, lookup, readReference, flags)
 }
 
 // Parse reads a job file's content. name stands in the problems, and relative
 // paths begin at its folder. readFile is where ${file:PATH} and included files
 // come from.
 func Parse(name string, data []byte, lookup func(string) (string, bool), readFile func(string) ([]byte, error)) (*Spec, error) {
-	return parse(name, data, lookup, readFile, nil, notYet)
+	return parse(name, data, lookup, readFile, nil)
 }
 
 func tooLarge(name string) *Problems {
@@ -48,7 +48,7 @@ func tooLarge(name string) *Problems {
 }
 
 func parse(name string, data []byte, lookup func(string) (string, bool), readFile func(string) ([]byte, error),
-	flags map[string]string, refused []refusal,
+	flags map[string]string,
 ) (*Spec, error) {
 	if len(data) > maxFile {
 		return nil, tooLarge(name)
@@ -60,7 +60,7 @@ func parse(name string, data []byte, lookup func(string) (string, bool), readFil
 	d := newDraft(name, expander{lookup: lookup, readFile: readFile, folder: filepath.Dir(name)})
 	d.file(root)
 	d.override(flags)
-	return d.finish(refused)
+	return d.finish()
 }
 
 // FromFlags makes a job of flags alone, by their names without dashes (an
@@ -68,10 +68,10 @@ func parse(name string, data []byte, lookup func(string) (string, bool), readFil
 // named after its host unless the flag portal says otherwise. Problems name the
 // flags, and B24_WEBHOOK for the webhook.
 func FromFlags(values map[string]string, webhook string) (*Spec, error) {
-	return fromFlags(values, webhook, notYet)
+	return fromFlags(values, webhook)
 }
 
-func fromFlags(values map[string]string, webhook string, refused []refusal) (*Spec, error) {
+func fromFlags(values map[string]string, webhook string) (*Spec, error) {
 	d := newDraft("", expander{})
 	d.spec.Version, d.spec.Name = 1, "payments"
 	d.addPortal()
@@ -87,7 +87,7 @@ func fromFlags(values map[string]string, webhook string, refused []refusal) (*Sp
 	if _, ok := d.given["sink.url"]; !ok {
 		d.add(Problem{Path: "--to", Rule: "is missing", Hint: "a bucket such as s3://warehouse/bitrix24, or a path"})
 	}
-	return d.finish(refused)
+	return d.finish()
 }
 
 // override puts the flags' values in the place of what is there.

@@ -79,7 +79,7 @@ func TestBadJobs(t *testing.T) {
 			if !ok {
 				t.Fatal("no job.yaml in it")
 			}
-			spec, err := parse("job.yaml", data, environment, archived(archive), nil, nil)
+			spec, err := parse("job.yaml", data, environment, archived(archive), nil)
 			problems, ok := errors.AsType[*Problems](err)
 			if !ok || spec != nil {
 				t.Fatalf("spec %v, error %v; want problems", spec, err)

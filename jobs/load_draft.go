@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"b24export/bitrix"
@@ -181,8 +182,7 @@ func (d *draft) call(path string) string {
 
 // finish makes paths whole, holds the values against each other, and gives the
 // spec if nothing is wrong with it.
-func (d *draft) finish(refused []refusal) (*Spec, error) {
-	d.refuse(refused)
+func (d *draft) finish() (*Spec, error) {
 	d.rules()
 	if err := (&Problems{File: d.name, Items: d.problems}).asError(); err != nil {
 		return nil, err
@@ -209,4 +209,20 @@ func (d *draft) locate(key string, path *string) {
 		folder = filepath.Dir(file)
 	}
 	*path = filepath.Join(folder, *path)
+}
+
+var index = regexp.MustCompile(`\[[0-9]+\]`)
+
+// generic is a path as the table of keys has it.
+func generic(path string) string { return index.ReplaceAllString(path, "[]") }
+
+// keyAt finds a key by its path in the table, or by that of one of its values;
+// nil if there is none.
+func keyAt(path string) *Key {
+	for i := range keys {
+		if p := keys[i].Path; p == path || p+"[]" == path {
+			return &keys[i]
+		}
+	}
+	return nil
 }

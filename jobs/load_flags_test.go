@@ -31,7 +31,7 @@ func TestFromFlags(t *testing.T) {
 		"list": "ids", "ids-file": "ids.txt", "batch": "never", "compression": "snappy",
 		"row-group-rows": "5", "history": "0", "unsafe-no-fencing": "true", "checkpoint-every": "1s",
 		"checkpoint-rows": "9", "rejects-max": "1%", "patience": "5m",
-	}, hook, nil)
+	}, hook)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestFromFlagsProblems(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := fromFlags(tt.flags, tt.hook, nil)
+			_, err := fromFlags(tt.flags, tt.hook)
 			got := fmt.Sprint(err)
 			checkQuiet(t, got)
 			if diff := cmp.Diff(strings.Join(tt.want, "\n"), got); diff != "" {
@@ -113,7 +113,7 @@ sink: {url: /data}
 patience: never
 `
 	with := func(flags map[string]string) (*Spec, error) {
-		return parse("job.yaml", []byte(job), environment, nil, flags, nil)
+		return parse("job.yaml", []byte(job), environment, nil, flags)
 	}
 	s, err := with(map[string]string{"mode": "full", "plan": "enterprise", "fields": "comments, psSum", "patience": "1m", "to": "/other"})
 	if err != nil {

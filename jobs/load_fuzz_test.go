@@ -33,7 +33,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(everything))
 	readFile := func(string) ([]byte, error) { return nil, fs.ErrNotExist }
 	f.Fuzz(func(t *testing.T, data []byte) {
-		spec, err := parse("job.yaml", data, environment, readFile, nil, nil)
+		spec, err := parse("job.yaml", data, environment, readFile, nil)
 		if err == nil {
 			checkSpec(t, spec)
 			return

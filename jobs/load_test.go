@@ -168,7 +168,7 @@ notify:
 `
 
 func TestParseEverything(t *testing.T) {
-	got, err := parse("conf/job.yaml", []byte(everything), environment, nil, nil, nil)
+	got, err := parse("conf/job.yaml", []byte(everything), environment, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestLoad(t *testing.T) {
 func TestResolvedPaths(t *testing.T) {
 	base := "version: 1\nname: payments\nportals:\n  - webhook: ${B24_WEBHOOK}\nsink:\n  url: data\nsource: {list: ids, ids: {file: %s}}\n"
 	for in, want := range map[string]string{"ids.txt": "conf/ids.txt", "../ids.txt": "ids.txt", "/srv/ids.txt": "/srv/ids.txt"} {
-		s, err := parse("conf/job.yaml", fmt.Appendf(nil, base, in), environment, nil, nil, nil)
+		s, err := parse("conf/job.yaml", fmt.Appendf(nil, base, in), environment, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -155,13 +155,13 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 		})
 	}
 	run := func(by found) (pipeline.Summary, error) {
-		src := &source{client: client, find: by.finder, enrich: spec.Source.Enrich, rowMaker: how}
-		return pipeline.Run(ctx, pipeline.Config[schemas.Payment]{
+		src := &source{client: client, find: by.finder, since: by.since, enrich: spec.Source.Enrich, rowMaker: how}
+		s, err := pipeline.Run(ctx, pipeline.Config[schemas.Payment]{
 			Source: src,
 			Sink:   data,
 			Table: pipeline.Table[schemas.Payment]{
 				ID:   func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
-				Same: by.finder.same,
+				Same: src.same,
 			},
 			Options: pipeline.Options{
 				Dataset:         spec.Name,
@@ -173,6 +173,7 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 				SourceName:      by.name(),
 				SourceWhy:       by.why,
 				Mode:            spec.Mode,
+				Range:           by.span,
 				FullEvery:       spec.FullEvery,
 				Restart:         o.Restart,
 				Chunk:           src.chunk(),
@@ -186,6 +187,12 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 				Now:             o.Now,
 			},
 		})
+		if err == nil && by.since != nil {
+			if err := by.since.done(ctx); err != nil {
+				log.Warn("the snapshot is published; the next run reads the same changes again", "error", err)
+			}
+		}
+		return s, err
 	}
 	s, err = run(by)
 	if spec.Source.List != ListAuto || !mayBeRights(err) {

@@ -31,6 +31,7 @@ const ordersACommand = bitrix.PageSize
 type source struct {
 	client *bitrix.Client
 	find   finder
+	since  changes // nil: the listing itself tells what has changed
 	enrich Enrich
 	rowMaker
 	sample sampler
@@ -50,6 +51,33 @@ func (s *source) chunk() int {
 		return listedChunk
 	}
 	return bitrix.MaxCommands - 1
+}
+
+// Begin implements pipeline.Source.
+func (s *source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Since, error) {
+	if s.since == nil {
+		return nil, nil
+	}
+	find, since, err := s.since.begin(ctx, scope)
+	if find != nil {
+		s.find = find
+	}
+	return since, err
+}
+
+// Absent implements pipeline.Source.
+func (s *source) Absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence {
+	return s.find.absent(id, last)
+}
+
+// Find implements pipeline.Source.
+func (s *source) Find(ctx context.Context, ids []pipeline.PaymentID) ([]listed, error) {
+	sale := listSale{client: s.client, rowMaker: s.rowMaker}
+	numbers := make([]int64, len(ids))
+	for i, id := range ids {
+		numbers[i] = int64(id)
+	}
+	return sale.byID(ctx, numbers)
 }
 
 // List implements pipeline.Source.
@@ -163,6 +191,9 @@ func (s *source) getListed(ctx context.Context, chunk []listed, orders *owners) 
 	}
 	return got, nil
 }
+
+// same is pipeline.Table's Same.
+func (s *source) same(listed, last *schemas.Payment) bool { return s.find.same(listed, last) }
 
 // Use implements pipeline.Source.
 func (s *source) Use() pipeline.PortalUse {

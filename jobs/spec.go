@@ -149,6 +149,11 @@ func (d Date) Before(e Date) bool {
 	return d.Day < e.Day
 }
 
+// in is the day's first instant in a time zone.
+func (d Date) in(zone *time.Location) time.Time {
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
+}
+
 // SinkSpec is where the dataset goes, and in what form.
 type SinkSpec struct {
 	// URL is s3://…, gs://…, azblob://…, file:///… or a path. A relative path

@@ -131,7 +131,7 @@ func TestDocumentedJobs(t *testing.T) {
 			continue // a part of a job
 		}
 		jobs++
-		if _, err := parse("job.yaml", []byte(job), environment, nil, nil, nil); err != nil {
+		if _, err := parse("job.yaml", []byte(job), environment, nil, nil); err != nil {
 			t.Errorf("example %d:\n%s\n%v", i, job, err)
 		}
 	}
@@ -150,54 +150,6 @@ func TestMarkdownFails(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
-
-// TestRefusals: what the program cannot do yet is refused with one problem, and
-// the rows of the table are keys and values that there are.
-func TestRefusals(t *testing.T) {
-	for _, row := range notYet {
-		key := keyAt(row.path)
-		if key == nil {
-			t.Errorf("%s is no key", row.path)
-			continue
-		}
-		for _, value := range row.values {
-			if f := tryValue(key, value); f != nil {
-				t.Errorf("%s: %s %s", row.path, value, f.rule)
-			}
-		}
-	}
-
-	const base = "version: 1\nname: payments\nsink: {url: /data}\n"
-	const hook = "portals: [{webhook: \"${B24_WEBHOOK}\"}]\n"
-	rows := []refusal{
-		{path: "mode", values: []string{"backfill"}, text: "not now"},
-		{path: "source.list", values: []string{"items", "ids"}, text: "not now"},
-		{path: "portals[].oauth", text: "not now"},
-		{path: "notify", text: "not now"},
-		{path: "source.fields", values: []string{"comments"}, text: "not now"},
-	}
-	tests := []struct{ name, job, want string }{
-		{"a value", base + hook + "mode: backfill\nbackfill: {paid: {from: 2020-01-01, to: 2021-01-01}}\n", "job.yaml:5:7: mode: backfill: not now"},
-		{"another value", base + hook + "mode: full\n", ""},
-		{"one of several", base + hook + "source: {list: ids, ids: {from: 1, to: 2}}\n", "job.yaml:5:16: source.list: ids: not now"},
-		{"a section", base + hook + "notify: {url: \"${HOOK_URL}\"}\n", "job.yaml:5:1: notify: not now"},
-		{"a section of a portal", base + "portals:\n  - oauth: {portal: https://a.bitrix24.com, client_id: a, client_secret: b, tokens: c}\n", "job.yaml:5:5: portals[0].oauth: not now"},
-		{"an item", base + hook + "source: {fields: [companyId, comments]}\n", ""},
-		{"a wrong value", base + hook + "source: {list: all}\n", "job.yaml:5:16: source.list: all: must be auto, sale, bindings, items or ids"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := parse("job.yaml", []byte(tt.job), environment, nil, nil, rows)
-			got := ""
-			if err != nil {
-				got = err.Error()
-			}
-			if got != tt.want {
-				t.Errorf("got  %s\nwant %s", got, tt.want)
-			}
-		})
-	}
-}
 
 func TestNearest(t *testing.T) {
 	tests := []struct {

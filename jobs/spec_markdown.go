@@ -15,16 +15,6 @@ func Markdown(w io.Writer) error {
 	fmt.Fprintf(b, "### The job\n\n")
 	tableOf(b, "", tree)
 	sections(b, tree)
-	if len(notYet) > 0 {
-		fmt.Fprintf(b, "\n### Not in this version\n\nA job with one of these is refused:\n\n")
-		for _, row := range notYet {
-			fmt.Fprintf(b, "- `%s`", row.path)
-			if len(row.values) > 0 {
-				fmt.Fprintf(b, ": `%s`", strings.Join(row.values, "`, `"))
-			}
-			fmt.Fprintf(b, ": %s.\n", row.text)
-		}
-	}
 	return b.Flush()
 }
 

@@ -73,6 +73,8 @@ func (d *draft) modes() {
 	case len(parts) == 0:
 		d.fault("mode", fault{rule: "needs to know which part of the past: " + d.callSection("backfill.billed") + ", " +
 			d.callSection("backfill.paid") + " or " + d.callSection("source.ids")})
+	case parts[0] != "source.ids" && s.Source.List != ListAuto && s.Source.List != ListSale:
+		d.together(d.first(parts[0]), true, "source.list", string(s.Source.List), "only sale.payment.list can be asked for days")
 	case len(parts) > 1:
 		d.fault(d.first(parts[1]), fault{rule: "cannot be given together with " + d.callSection(parts[0]) + ": a backfill has one range"})
 	}
@@ -119,6 +121,9 @@ func (d *draft) sources() {
 	if s.List == ListIDs {
 		d.together("source.enrich", s.Enrich == EnrichList, "source.list", list, "a list of ids has no values to take")
 		d.together("source.since", s.Since != SinceList, "source.list", list, "the ids say which payments to look at")
+	}
+	if s.List == ListBindings || s.List == ListItems {
+		d.together("source.since", s.Since != SinceList, "source.list", list, "changes are told by sale.order.list and sale.payment.list")
 	}
 	if s.List != ListAuto && s.List != ListSale && len(s.Fields) > 0 {
 		d.together("source.fields", true, "source.list", list, "only sale.payment.list has them")

@@ -106,6 +106,7 @@ func (c *collector[R]) take(res result[R]) {
 	l.Vanished += int64(len(res.got.Vanished))
 	l.Rejected += int64(len(res.rejects) + len(res.got.Rejects))
 	l.Kept += res.kept
+	l.Outside += res.outside
 	for _, rej := range res.got.Rejects {
 		if res.known[rej.ID] {
 			l.Kept++

@@ -12,8 +12,9 @@ import (
 
 // TestStopAtEveryEffect stops a run at its k-th side effect, in each variant,
 // lets further runs finish the work, and checks every guarantee; then k+1,
-// until a run is not stopped any more. Three nights in a row: a full run, an
-// incremental one with changes, and a full one with a last snapshot.
+// until a run is not stopped any more. Five nights in a row: a full run, an
+// incremental one with changes, a full one with a last snapshot, a backfill, and
+// an incremental one whose listing shows values only of what has changed.
 func TestStopAtEveryEffect(t *testing.T) {
 	for _, variant := range []struct {
 		name string
@@ -58,6 +59,7 @@ func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 		dead = out == doneGone || out == gone
 		return out
 	}
+	changed := map[PaymentID]bool{}
 	nights := []struct {
 		mode   Mode
 		change func()
@@ -73,6 +75,33 @@ func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 			p.rows[63] = row{id: 63, value: 21, detail: -5}
 			delete(p.rows, 3)
 		}},
+		{Backfill, func() {
+			inRange := func(r *row) bool { return r.value >= 100 && r.value < 200 }
+			p.show = func(item Listed[row]) (Listed[row], bool) { return item, inRange(&item.Row) }
+			p.absent = func(_ PaymentID, last *row) Absence {
+				if last == nil || inRange(last) {
+					return Doubtful
+				}
+				return Outside
+			}
+			p.rows[451] = row{id: 451, value: 150}
+			p.rows[330] = row{id: 330, value: 110, detail: -1}
+			p.rows[360] = row{id: 360, value: 500} // no longer in the range
+			delete(p.rows, 390)
+		}},
+		{Incremental, func() {
+			p.absent = nil
+			p.show = func(item Listed[row]) (Listed[row], bool) {
+				if !changed[item.ID] {
+					item = Listed[row]{ID: item.ID, Unread: true}
+				}
+				return item, true
+			}
+			p.rows[600] = row{id: 600, value: -2}
+			p.rows[9001] = row{id: 9001, value: 1}
+			changed[600], changed[9001] = true, true
+			delete(p.rows, 630)
+		}},
 	}
 	for n, night := range nights {
 		night.change()
@@ -80,6 +109,9 @@ func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 		p.gets = map[PaymentID]int{}
 		cfg := config(p, m)
 		cfg.Mode = night.mode
+		if cfg.Mode == Backfill {
+			cfg.Range = "values from 100"
+		}
 		snapshots := len(m.manifests)
 		for try := 0; len(m.manifests) == snapshots || m.newestCheckpoint().Phase != Published; try++ {
 			if try == 3 {

@@ -15,6 +15,12 @@
 // them in any order, and the collector takes them in theirs. So the id of the
 // last payment taken is the whole position of a run.
 //
+// A listing need not show all. One that knows which payments may have changed
+// shows the others' ids alone, and they are carried. One of a part of the portal
+// says for each payment of the last snapshot that it passed over what that means
+// (Source.Absent): it is gone; or it is outside of what was listed, and carried;
+// or it may be either, and is found by its id.
+//
 // Data flows one way. What flows back is cancellation, and one token of a
 // window for each chunk taken, so that one slow chunk cannot make the others
 // pile up in memory.
@@ -25,7 +31,9 @@
 // listed values differ from the last snapshot's, and those that the last
 // snapshot could not read; it becomes a full one when there is no last
 // snapshot, when the job's meaning has changed since, or when the newest full
-// run is older than Options.FullEvery.
+// run is older than Options.FullEvery. A backfill gets what its range lists,
+// finds by id what the last snapshot has in that range and the listing has not,
+// and carries the rest over, which the ledger counts as outside.
 //
 // # Guarantees
 //

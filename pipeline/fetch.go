@@ -25,6 +25,11 @@ type result[R any] struct {
 // Grace to end by themselves.
 func (r *run[R]) fetch(ctx context.Context) error {
 	r.Progress.setPhase(PhaseFetching)
+	since, err := r.Source.Begin(ctx, Scope{Mode: r.cp.Mode, Last: r.last, Resumed: r.resumed, Begun: r.cp.Since})
+	if err != nil {
+		return fmt.Errorf("begin to list: %w", err)
+	}
+	r.cp.Since = since
 	g, gctx := errgroup.WithContext(ctx)
 	getCtx, stopGets := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopGets()
@@ -71,7 +76,7 @@ func (r *run[R]) fetch(ctx context.Context) error {
 		}
 		return collectErr
 	})
-	err := g.Wait()
+	err = g.Wait()
 	if collectErr != nil {
 		// It has the group's first error as its cause, and what became of the
 		// save besides.

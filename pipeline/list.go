@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 )
 
@@ -19,6 +20,8 @@ type chunk[R any] struct {
 	listed  int64
 	carried int64
 	kept    int64 // those of rejects that the last snapshot has
+	outside int64
+	doubts  []doubtful[R] // empty once the chunk is sent
 	through PaymentID
 	final   bool // the listing ends here
 }
@@ -35,6 +38,8 @@ type lister[R any] struct {
 	out    chan<- chunk[R]
 	window chan struct{} // one token a chunk that is not collected yet
 	open   chunk[R]
+	next   func() (*R, error)
+	row    *R          // the last snapshot's next row, nil behind its end
 	retry  []PaymentID // the last snapshot's rejects that are still ahead
 }
 
@@ -47,15 +52,20 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 	defer close(l.out)
 	next, stop := l.lastRows(ctx)
 	defer stop()
+	l.next = next
 	if l.last != nil {
 		if l.retry, err = l.Sink.Rejected(ctx, l.last); err != nil {
 			return fmt.Errorf("read the rejects of snapshot %s: %w", l.last.Snapshot, err)
 		}
+		n, found := slices.BinarySearch(l.retry, l.from)
+		if found {
+			n++
+		}
+		l.retry = l.retry[n:]
 	}
 	at := l.from
 	l.open.through = at
-	last, err := next()
-	if err != nil {
+	if l.row, err = l.next(); err != nil {
 		return err
 	}
 	for page, err := range l.Source.List(ctx, at) {
@@ -70,46 +80,99 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 				return fmt.Errorf("list payments after %d: got payment %d; the listing must ascend", at, item.ID)
 			}
 			at = item.ID
-			for last != nil && l.Table.ID(last) < at {
-				if err := l.dropped(ctx, l.Table.ID(last)); err != nil {
-					return err
-				}
-				if last, err = next(); err != nil {
-					return err
-				}
-			}
-			var was *R
-			if last != nil && l.Table.ID(last) == at {
-				was = last
-			}
-			if err := l.add(ctx, item, was); err != nil {
+			if err := l.pass(ctx, at); err != nil {
 				return err
 			}
-			if was != nil {
-				if last, err = next(); err != nil {
-					return err
-				}
+			if err := l.add(ctx, item); err != nil {
+				return err
 			}
 		}
 	}
-	for last != nil {
-		if err := l.dropped(ctx, l.Table.ID(last)); err != nil {
-			return err
-		}
-		if last, err = next(); err != nil {
-			return err
-		}
+	if err := l.pass(ctx, math.MaxInt64); err != nil {
+		return err
 	}
 	l.open.final = true
 	return l.flush(ctx)
 }
 
-// add puts one listed payment, and the last snapshot's row of it, if any, into
-// the open chunk.
-func (l *lister[R]) add(ctx context.Context, item Listed[R], was *R) error {
+// pass goes over what the last snapshot has below id, and the listing has not.
+func (l *lister[R]) pass(ctx context.Context, id PaymentID) error {
+	for {
+		// What the last snapshot could not read may have no row in it.
+		was, retry := l.row != nil && l.Table.ID(l.row) < id, len(l.retry) > 0 && l.retry[0] < id
+		switch {
+		case was && retry && l.retry[0] < l.Table.ID(l.row), !was && retry:
+			passed := l.retry[0]
+			l.retry = l.retry[1:]
+			if l.Source.Absent(passed, nil) == Gone {
+				continue
+			}
+			if err := l.doubt(ctx, doubtful[R]{id: passed}); err != nil {
+				return err
+			}
+		case was:
+			if err := l.passRow(ctx, l.row); err != nil {
+				return err
+			}
+			var err error
+			if l.row, err = l.next(); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// passRow decides about a row of the last snapshot that was not listed.
+func (l *lister[R]) passRow(ctx context.Context, row *R) error {
+	id := l.Table.ID(row)
+	rejected := l.wasRejected(id)
+	switch absence := l.Source.Absent(id, row); {
+	case absence == Gone:
+		return l.dropped(ctx, id)
+	case absence == Doubtful, rejected:
+		return l.doubt(ctx, doubtful[R]{id: id, known: true, was: *row, rejected: rejected})
+	}
+	l.open.outside++
+	l.open.through = id
+	return nil
+}
+
+// add puts one listed payment into the open chunk, beside the last snapshot's
+// row of it, if any.
+func (l *lister[R]) add(ctx context.Context, item Listed[R]) (err error) {
+	var was *R
+	if l.row != nil && l.Table.ID(l.row) == item.ID {
+		was = l.row
+	}
+	rejected := l.wasRejected(item.ID)
+	l.open.through = item.ID
+	switch {
+	case item.Missing && was != nil:
+		err = l.dropped(ctx, item.ID)
+	case item.Missing:
+	case item.Unread && was == nil:
+		err = l.doubt(ctx, doubtful[R]{id: item.ID})
+	case item.Unread && rejected:
+		err = l.doubt(ctx, doubtful[R]{id: item.ID, known: true, was: *was, rejected: true})
+	default:
+		l.take(item, was, was != nil && !rejected && (item.Unread || l.mode == Incremental && l.Table.Same(&item.Row, was)))
+		if len(l.open.get)+len(l.open.doubts) >= l.Chunk || l.open.listed >= flushListed {
+			err = l.flush(ctx)
+		}
+	}
+	if err == nil && was != nil {
+		l.row, err = l.next()
+	}
+	return err
+}
+
+// take puts a listed payment that exists into the open chunk. same is whether
+// the last snapshot's row of it, was, still stands.
+func (l *lister[R]) take(item Listed[R], was *R, same bool) {
 	c := &l.open
 	c.listed++
-	c.through = item.ID
 	l.Progress.Listed.Add(1)
 	switch {
 	case item.Reject != nil:
@@ -118,7 +181,7 @@ func (l *lister[R]) add(ctx context.Context, item Listed[R], was *R) error {
 			c.kept++
 		}
 		l.Progress.Rejected.Add(1)
-	case l.mode == Incremental && was != nil && !l.wasRejected(item.ID) && l.Table.Same(&item.Row, was):
+	case same:
 		c.carried++
 		l.Progress.Carried.Add(1)
 	default:
@@ -134,19 +197,67 @@ func (l *lister[R]) add(ctx context.Context, item Listed[R], was *R) error {
 		}
 		l.Progress.ToGet.Add(1)
 	}
-	if len(c.get) >= l.Chunk || c.listed >= flushListed {
+}
+
+// dropped notes an id that the last snapshot has and the portal no longer.
+func (l *lister[R]) dropped(ctx context.Context, id PaymentID) error {
+	l.open.gone = append(l.open.gone, id)
+	l.open.through = id
+	if len(l.open.gone) >= flushListed {
 		return l.flush(ctx)
 	}
 	return nil
 }
 
-// dropped notes an id that the last snapshot has and the listing passed over. A
-// chunk may end between such ids, with through behind them: a resumed listing
-// then finds the later ones again, and gone twice is gone.
-func (l *lister[R]) dropped(ctx context.Context, id PaymentID) error {
-	l.open.gone = append(l.open.gone, id)
-	if len(l.open.gone) >= flushListed {
+// doubtful is a payment that has to be listed by its id.
+type doubtful[R any] struct {
+	id       PaymentID
+	known    bool // the last snapshot has it
+	was      R    // its row there
+	rejected bool // which is older than that snapshot
+}
+
+// doubt notes a payment that is to be found before the chunk is sent.
+func (l *lister[R]) doubt(ctx context.Context, d doubtful[R]) error {
+	l.open.doubts = append(l.open.doubts, d)
+	l.open.through = d.id
+	if len(l.open.get)+len(l.open.doubts) >= l.Chunk {
 		return l.flush(ctx)
+	}
+	return nil
+}
+
+// resolve finds the open chunk's doubtful payments.
+func (l *lister[R]) resolve(ctx context.Context) error {
+	doubts := l.open.doubts
+	l.open.doubts = nil
+	if len(doubts) == 0 {
+		return nil
+	}
+	ids := make([]PaymentID, len(doubts))
+	for i := range doubts {
+		ids[i] = doubts[i].id
+	}
+	items, err := l.Source.Find(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("list %d payments by id: %w", len(ids), err)
+	}
+	found := make(map[PaymentID]Listed[R], len(items))
+	for _, item := range items {
+		found[item.ID] = item
+	}
+	for i := range doubts {
+		d := &doubts[i]
+		item, there := found[d.id]
+		switch {
+		case there && d.known:
+			// Where only the listing's bounds made it doubtful, it is as it was.
+			l.take(item, &d.was, !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was))
+		case there:
+			l.take(item, nil, false)
+		case d.known:
+			l.open.gone = append(l.open.gone, d.id)
+		}
 	}
 	return nil
 }
@@ -162,6 +273,9 @@ func (l *lister[R]) wasRejected(id PaymentID) bool {
 
 // flush sends the open chunk once there is room in the window.
 func (l *lister[R]) flush(ctx context.Context) error {
+	if err := l.resolve(ctx); err != nil {
+		return err
+	}
 	select {
 	case l.window <- struct{}{}:
 	case <-ctx.Done():

@@ -22,8 +22,12 @@ type Manifest struct {
 	SchemaVersion int        `json:"schema_version"`
 	Fingerprint   string     `json:"job_fingerprint"`
 	// Source is how payments were found, and Why it was chosen.
-	Source     string    `json:"source"`
-	SourceWhy  string    `json:"source_why,omitempty"`
+	Source    string `json:"source"`
+	SourceWhy string `json:"source_why,omitempty"`
+	// Range is the part of the past that a backfill got.
+	Range string `json:"range,omitempty"`
+	// Since is what told the changes; nil if it was the listing itself.
+	Since      *Since    `json:"since,omitempty"`
 	StartedAt  time.Time `json:"started_at"`
 	FinishedAt time.Time `json:"finished_at"`
 	// FullAt is the start of the newest run, up to this one, that got every

@@ -23,11 +23,19 @@ type portal struct {
 	getError func(chunk []Listed[row]) error
 	getTime  time.Duration
 	total    int64
-	listFail PaymentID // the listing fails when it comes to this id
+	since    *Since
+	scopes   []Scope
+	finds    map[PaymentID]int
+	// show, if set, is what a listing makes of a payment; false leaves it out,
+	// and absent is what that means.
+	show     func(Listed[row]) (Listed[row], bool)
+	absent   func(PaymentID, *row) Absence
+	missing  []PaymentID // listed as such
+	listFail PaymentID   // the listing fails when it comes to this id
 }
 
 func newPortal(n int) *portal {
-	p := &portal{rows: map[PaymentID]row{}, gets: map[PaymentID]int{}}
+	p := &portal{rows: map[PaymentID]row{}, gets: map[PaymentID]int{}, finds: map[PaymentID]int{}}
 	for i := 1; i <= n; i++ {
 		id := PaymentID(i * 3)
 		p.rows[id] = row{id: id, value: i, detail: i * i}
@@ -35,11 +43,40 @@ func newPortal(n int) *portal {
 	return p
 }
 
+func (p *portal) Begin(_ context.Context, scope Scope) (*Since, error) {
+	p.scopes = append(p.scopes, scope)
+	if scope.Resumed {
+		return scope.Begun, nil
+	}
+	return p.since, nil
+}
+
+func (p *portal) Absent(id PaymentID, last *row) Absence {
+	if p.absent == nil {
+		return Gone
+	}
+	return p.absent(id, last)
+}
+
+func (p *portal) Find(_ context.Context, ids []PaymentID) ([]Listed[row], error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var found []Listed[row]
+	for _, id := range slices.Backward(ids) {
+		p.finds[id]++
+		if r, ok := p.rows[id]; ok {
+			found = append(found, Listed[row]{ID: id, Row: row{id: id, value: r.value}})
+		}
+	}
+	return found, nil
+}
+
 func (p *portal) List(_ context.Context, after PaymentID) iter.Seq2[[]Listed[row], error] {
 	return func(yield func([]Listed[row], error) bool) {
 		p.mu.Lock()
-		ids := slices.Sorted(maps.Keys(p.rows))
+		ids := append(slices.Collect(maps.Keys(p.rows)), p.missing...)
 		p.mu.Unlock()
+		slices.Sort(ids)
 		var page []Listed[row]
 		for _, id := range ids {
 			if id <= after {
@@ -54,7 +91,14 @@ func (p *portal) List(_ context.Context, after PaymentID) iter.Seq2[[]Listed[row
 			if p.badList[id] {
 				item.Reject = &Reject{ID: id, Stage: "list", Code: "BAD_VALUE"}
 			}
+			item.Missing = slices.Contains(p.missing, id)
 			p.mu.Unlock()
+			if p.show != nil {
+				var shown bool
+				if item, shown = p.show(item); !shown {
+					continue
+				}
+			}
 			if page = append(page, item); len(page) == 50 {
 				if !yield(page, nil) {
 					return

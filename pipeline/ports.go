@@ -16,6 +16,48 @@ type Listed[R any] struct {
 	// Reject is set if the listing's values could not be read. The payment is
 	// rejected without being got.
 	Reject *Reject
+	// Unread is set if the listing shows that the payment exists, and nothing
+	// else of it: Row means nothing.
+	Unread bool
+	// Missing is set if the listing shows that there is no such payment.
+	Missing bool
+}
+
+// Absence is what it means that a listing did not show a payment which the last
+// snapshot has.
+type Absence int
+
+const (
+	// Gone: the payment no longer exists.
+	Gone Absence = iota
+	// Doubtful: it no longer exists, or it has changed so that this listing
+	// does not show it. Source.Find tells.
+	Doubtful
+	// Outside: nothing; the listing does not go so far.
+	Outside
+)
+
+// Scope is what a source has to know of a run before it lists.
+type Scope struct {
+	// Mode is the run's; it is Full for an incremental job's first run.
+	Mode Mode
+	// Last is the newest snapshot's manifest, nil if there is none.
+	Last *Manifest
+	// Resumed is whether a snapshot is taken up again; Begun is what Begin gave
+	// when it was begun, or taken up the last time.
+	Resumed bool
+	Begun   *Since
+}
+
+// Since says what told a run which payments may have changed.
+type Since struct {
+	// By is the source's name for it.
+	By string `json:"by"`
+	// Why is the reason if that is not what the job says.
+	Why string `json:"why,omitempty"`
+	// Watermark is where the next run's look at changes begins, in the source's
+	// own form; "" if the next run cannot go on from this one.
+	Watermark string `json:"watermark,omitempty"`
 }
 
 // Got is what became of the payments of one chunk: each of them is in exactly
@@ -29,11 +71,24 @@ type Got[R any] struct {
 
 // Source finds and reads a portal's payments.
 type Source[R any] interface {
+	// Begin is called once a run that fetches, before all else. It settles what
+	// List will go through. Its answer goes into the manifest; nil where there
+	// is no choice. The watermark of a snapshot that is taken up again must be
+	// the one of its beginning: what has changed since may lie before the place
+	// where the listing goes on.
+	Begin(ctx context.Context, scope Scope) (*Since, error)
 	// List yields pages of payments in strictly ascending order of id,
 	// beginning with the first id above after. A payment that exists during
-	// the whole listing must be in it. An error ends the sequence. It is
-	// called once a run; the sequence is ranged over once.
+	// the whole listing must be in it, unless Absent says otherwise. An error
+	// ends the sequence. It is called once a run; the sequence is ranged over
+	// once.
 	List(ctx context.Context, after PaymentID) iter.Seq2[[]Listed[R], error]
+	// Absent says what it means that List passed a payment over. last is the
+	// last snapshot's row, nil for one that it has as a reject only.
+	Absent(id PaymentID, last *R) Absence
+	// Find lists those of at most a chunk of ids that exist, as they are now, in
+	// any order. Called beside List's iteration, while it stands still.
+	Find(ctx context.Context, ids []PaymentID) ([]Listed[R], error)
 	// Get reads the payments of one chunk. It retries by itself what may pass;
 	// an error ends the run. Called concurrently.
 	Get(ctx context.Context, chunk []Listed[R]) (Got[R], error)
@@ -86,7 +141,7 @@ type Sink[R any] interface {
 	Begin(ctx context.Context) (State, error)
 	// Last yields the rows of the snapshot that m is the manifest of, in
 	// ascending order of id, beginning with the first id above after. The row
-	// may be reused by the next step of the sequence.
+	// may be reused by the next step of the sequence; a copy of it may be kept.
 	Last(ctx context.Context, m *Manifest, after PaymentID) iter.Seq2[*R, error]
 	// Rejected gives the ids, ascending, of the payments that the snapshot of m
 	// has as rejects.

@@ -31,6 +31,9 @@ type Options struct {
 	// SourceName and SourceWhy go into the manifest.
 	SourceName, SourceWhy string
 	Mode                  Mode
+	// Range says in words which part of the past a backfill gets. An unfinished
+	// snapshot of another range is not taken up.
+	Range string
 	// FullEvery is how old the newest full run may become before an incremental
 	// one gets everything anew. 0: any age.
 	FullEvery time.Duration
@@ -126,10 +129,28 @@ func (e *RejectsError) Error() string {
 type JobChangedError struct {
 	Snapshot SnapshotID
 	Rows     int64
+	// Range is the unfinished snapshot's, where that is what differs; Begun is
+	// its mode then.
+	Begun Mode
+	Range string
 }
 
 func (e *JobChangedError) Error() string {
+	switch {
+	case e.Range != "":
+		return fmt.Sprintf("a backfill of another range (%s) is unfinished: snapshot %s, %d payments read so far", e.Range, e.Snapshot, e.Rows)
+	case e.Begun != "":
+		return fmt.Sprintf("a run of mode %s is unfinished: snapshot %s, %d payments read so far", e.Begun, e.Snapshot, e.Rows)
+	}
 	return fmt.Sprintf("the job has changed since its unfinished snapshot %s (%d payments read so far)", e.Snapshot, e.Rows)
+}
+
+// OtherTableError says that a backfill's rows do not go with those of the last
+// snapshot, which a job with another meaning made.
+type OtherTableError struct{ Snapshot SnapshotID }
+
+func (e *OtherTableError) Error() string {
+	return fmt.Sprintf("the table (snapshot %s) was made by a job that means something else: another portal address, or another source.list, source.enrich or source.fields", e.Snapshot)
 }
 
 // Summary is what a run did.
@@ -213,6 +234,9 @@ func (r *run[R]) start(state State) error {
 	if unfinished && cp.Fingerprint != r.Fingerprint && !r.Restart {
 		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got}
 	}
+	if unfinished && cp.Range != r.Range && !r.Restart {
+		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got, Begun: cp.Mode, Range: cp.Range}
+	}
 	if unfinished && !r.Restart {
 		r.cp, r.before, r.resumed = cp, cp.Use, true
 		r.before.Resumed++
@@ -227,6 +251,7 @@ func (r *run[R]) start(state State) error {
 		Number:      cp.Number,
 		Fingerprint: r.Fingerprint,
 		Mode:        r.Mode,
+		Range:       r.Range,
 		Phase:       Fetching,
 		StartedAt:   now,
 	}
@@ -234,6 +259,9 @@ func (r *run[R]) start(state State) error {
 	if r.last != nil {
 		r.cp.Previous = r.last.Snapshot
 		newest = max(newest, r.last.Snapshot)
+	}
+	if r.Mode == Backfill && r.last != nil && r.last.Fingerprint != r.Fingerprint {
+		return &OtherTableError{Snapshot: r.last.Snapshot}
 	}
 	if r.Mode == Incremental {
 		r.cp.Mode, why = ResolveIncremental(r.last, r.Fingerprint, r.FullEvery, now)
@@ -320,6 +348,8 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Fingerprint:   r.Fingerprint,
 		Source:        r.SourceName,
 		SourceWhy:     r.SourceWhy,
+		Range:         r.cp.Range,
+		Since:         r.cp.Since,
 		StartedAt:     r.cp.StartedAt,
 		// It stands in the checkpoint before it is published: whoever
 		// publishes it, and however often, publishes the same bytes.

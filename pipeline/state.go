@@ -112,6 +112,9 @@ type Checkpoint struct {
 	Phase       Phase      `json:"phase"`
 	StartedAt   time.Time  `json:"started_at"`
 	WrittenAt   time.Time  `json:"written_at"`
+	// Range is Options.Range of the run that began the snapshot.
+	Range string `json:"range,omitempty"`
+	Since *Since `json:"since,omitempty"`
 	// Done is the id up to which every listed payment is accounted for. The
 	// listing goes on behind it.
 	Done     PaymentID `json:"done"`
@@ -151,7 +154,8 @@ type Ledger struct {
 	Rejected int64 `json:"rejected"`
 	// Vanished counts those that were deleted between the listing and the get.
 	Vanished int64 `json:"vanished"`
-	// Outside counts the last snapshot's rows that a backfill did not touch.
+	// Outside counts the last snapshot's rows that lie outside of what was
+	// listed: outside of a backfill's range, or not among the changes.
 	Outside int64 `json:"outside"`
 	// Kept counts the rejected ones whose last known row stays in the table.
 	Kept int64 `json:"kept"`

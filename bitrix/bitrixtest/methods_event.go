@@ -44,6 +44,7 @@ var eventFields = []field{
 	{"TIMESTAMP_X", timeField},
 	{"EVENT_NAME", textField},
 	{"MESSAGE_ID", textField},
+	{"PROCESS_ID", textField},
 }
 
 func (e *event) cell(field int) cell {
@@ -54,8 +55,10 @@ func (e *event) cell(field int) cell {
 		return cell{n: e.at}
 	case 2:
 		return cell{text: e.name}
-	default:
+	case 3:
 		return cell{text: e.message()}
+	default:
+		return cell{text: e.process}
 	}
 }
 
@@ -210,7 +213,7 @@ func (c *call) eventOfflineGet() *apiError {
 		c.out = append(c.out, "null"...)
 	}
 	c.out = append(c.out, `,"events":`...)
-	c.events(places)
+	c.events(places, false)
 	c.out = append(c.out, '}')
 	if keep {
 		for _, i := range places {
@@ -225,8 +228,8 @@ func (c *call) eventOfflineGet() *apiError {
 	return nil
 }
 
-// events writes events of the queue.
-func (c *call) events(places []int) {
+// events writes events of the queue, with what a look at it shows besides.
+func (c *call) events(places []int, look bool) {
 	c.out = append(c.out, '[')
 	for n, i := range places {
 		e := &c.x.p.events.queue[i]
@@ -247,6 +250,11 @@ func (c *call) events(places []int) {
 		}
 		c.out = append(c.out, `}},"EVENT_ADDITIONAL":false,"MESSAGE_ID":"`...)
 		c.out = append(c.out, e.message()...)
+		if look {
+			c.out = append(c.out, `","PROCESS_ID":"`...)
+			c.out = append(c.out, e.process...)
+			c.out = append(c.out, `","ERROR":"0`...)
+		}
 		c.out = append(c.out, `"}`...)
 	}
 	c.out = append(c.out, ']')
@@ -293,7 +301,7 @@ func (c *call) eventOfflineList() *apiError {
 	places := c.matching(func(*event) bool { return true })
 	total := len(places)
 	start := min(int(pg.start), total)
-	c.events(places[start:min(start+pageSize, total)])
+	c.events(places[start:min(start+pageSize, total)], true)
 	c.turned(pg, int64(total))
 	return nil
 }

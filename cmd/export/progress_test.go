@@ -52,6 +52,10 @@ func (f *fakeRun) begin(t *testing.T) {
 // brokenSource cannot list.
 type brokenSource struct{ pipeline.Source[int] }
 
+func (brokenSource) Begin(context.Context, pipeline.Scope) (*pipeline.Since, error) {
+	return nil, nil
+}
+
 func (brokenSource) List(context.Context, pipeline.PaymentID) iter.Seq2[[]pipeline.Listed[int], error] {
 	return func(yield func([]pipeline.Listed[int], error) bool) { yield(nil, errTest) }
 }

@@ -3,6 +3,7 @@ package sinktest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -105,6 +106,17 @@ func (p *portal) Get(_ context.Context, chunk []pipeline.Listed[schemas.Payment]
 		}
 	}
 	return got, nil
+}
+
+// Begin implements pipeline.Source.
+func (p *portal) Begin(context.Context, pipeline.Scope) (*pipeline.Since, error) { return nil, nil }
+
+// Absent implements pipeline.Source.
+func (p *portal) Absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence { return pipeline.Gone }
+
+// Find implements pipeline.Source; nothing is ever in doubt.
+func (p *portal) Find(context.Context, []pipeline.PaymentID) ([]pipeline.Listed[schemas.Payment], error) {
+	return nil, errors.New("nothing is in doubt")
 }
 
 func (p *portal) Use() pipeline.PortalUse { return pipeline.PortalUse{} }
