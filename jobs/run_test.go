@@ -223,21 +223,26 @@ type rewriting struct {
 }
 
 func (w rewriting) RoundTrip(r *http.Request) (*http.Response, error) {
+	return rewritten(w.next, r, "crm.item.payment.get", func(body string) string { return strings.ReplaceAll(body, w.old, w.new) })
+}
+
+// rewritten sends a request on, and edits the answer if the request has the text.
+func rewritten(next http.RoundTripper, r *http.Request, text string, edit func(string) string) (*http.Response, error) {
 	asked, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(bytes.NewReader(asked))
-	resp, err := w.next.RoundTrip(r)
-	if err != nil || !bytes.Contains(asked, []byte("crm.item.payment.get")) {
+	resp, err := next.RoundTrip(r)
+	if err != nil || !bytes.Contains(asked, []byte(text)) && !strings.Contains(r.URL.Path, text) {
 		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err
 	}
-	body = bytes.ReplaceAll(body, []byte(w.old), []byte(w.new))
+	body = []byte(edit(string(body)))
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength = int64(len(body))
 	resp.Header.Del("Content-Length")

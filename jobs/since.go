@@ -75,6 +75,16 @@ func settle(scope pipeline.Scope, by Since, why, watermark string) *pipeline.Sin
 	return since
 }
 
+// keepMark gives what a run without a look at changes says of them. A backfill
+// leaves the mark where it was: what has changed behind it is still to be seen.
+func keepMark(scope pipeline.Scope) *pipeline.Since {
+	last := sinceOf(scope.Last)
+	if scope.Mode != pipeline.Backfill || last == nil || last.Watermark == "" {
+		return nil
+	}
+	return &pipeline.Since{By: string(SinceList), Why: "a backfill keeps the watermark of the snapshot before", Watermark: last.Watermark}
+}
+
 const methodTime = "server.time"
 
 // portalTime asks for the portal's clock, which stamps what it saves, and for its

@@ -72,7 +72,14 @@ func (e *sinceEvents) begin(ctx context.Context, scope pipeline.Scope) (finder, 
 	}
 	next := mark(markEvents, now)
 	from, watched := markOf(sinceOf(scope.Last), markEvents)
-	ids, readErr := e.drain(ctx)
+	if !scope.Resumed {
+		// A snapshot that is taken up again goes by the events of its beginning:
+		// it does not come back to what it has done, and clears what is reserved.
+		if err := e.reserve(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	ids, readErr := e.reserved(ctx)
 	if _, ok := errors.AsType[*queueError](readErr); readErr != nil && !ok {
 		return nil, nil, readErr
 	}
@@ -137,33 +144,34 @@ type queueError struct{ text string }
 
 func (e *queueError) Error() string { return e.text }
 
-// drain reserves all that is queued, and gives the ids of the payments that it is
-// about, ascending. Events of other things, which the application may have
-// queued for itself, are let be.
-func (e *sinceEvents) drain(ctx context.Context) ([]int64, error) {
+// reserve reserves all that is queued. Events of other things, which the
+// application may have queued for itself, are let be.
+//
+// Died in here: the events stay reserved, under a name that nobody has written
+// down. So they are read from the list of all, which has that name.
+func (e *sinceEvents) reserve(ctx context.Context) error {
 	for _, event := range paymentEvents {
 		for {
 			res, err := e.client.Call(ctx, methodQueueReserve, bitrix.Params{
 				"filter": bitrix.Params{"=EVENT_NAME": event}, "limit": reservedAtOnce, "clear": 0,
 			})
 			if err != nil {
-				return nil, fmt.Errorf("reserve events: %w", err)
+				return fmt.Errorf("reserve events: %w", err)
 			}
 			reserved, err := bitrix.Items(res.Value, "events")
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", methodQueueReserve, err)
+				return fmt.Errorf("%s: %w", methodQueueReserve, err)
 			}
 			if len(reserved) == 0 {
 				break
 			}
 		}
 	}
-	// Died here: the events stay reserved, under a name that nobody has written
-	// down. So they are read from the list of all, which has that name.
-	return e.reserved(ctx)
+	return nil
 }
 
-// reserved reads the events that are reserved, by whichever run.
+// reserved reads the events that are reserved, by whichever run, and gives the
+// ids of the payments that they are about, ascending.
 func (e *sinceEvents) reserved(ctx context.Context) ([]int64, error) {
 	var ids []int64
 	var odd error

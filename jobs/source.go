@@ -56,7 +56,7 @@ func (s *source) chunk() int {
 // Begin implements pipeline.Source.
 func (s *source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Since, error) {
 	if s.since == nil {
-		return nil, nil
+		return keepMark(scope), nil
 	}
 	find, since, err := s.since.begin(ctx, scope)
 	if find != nil {

@@ -133,11 +133,17 @@ func (s *rowsByID[R]) Swap(i, j int)      { s.rows[i], s.rows[j] = s.rows[j], s.
 // the portal's own count of its payments.
 func (c *collector[R]) checkRejects() error {
 	l := c.now.Ledger
-	if total := c.Progress.Total.Load(); total > 0 {
-		if allowed := c.Rejects.Allowed(max(total, l.Listed)); l.Rejected > allowed {
-			c.cp.Ledger = l // for the record of the snapshot that is given up
-			return &RejectsError{Rejected: l.Rejected, Listed: l.Listed, Allowed: allowed, First: c.reject}
-		}
+	payments := c.Progress.Total.Load()
+	if payments == 0 {
+		return nil
+	}
+	payments = max(payments, l.Listed)
+	if c.last != nil {
+		payments += c.last.Ledger.Rows() // so many may turn out to lie outside
+	}
+	if allowed := c.Rejects.Allowed(payments); l.Rejected > allowed {
+		c.cp.Ledger = l // for the record of the snapshot that is given up
+		return &RejectsError{Rejected: l.Rejected, Payments: payments, Allowed: allowed, First: c.reject}
 	}
 	return nil
 }

@@ -57,11 +57,7 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 		if l.retry, err = l.Sink.Rejected(ctx, l.last); err != nil {
 			return fmt.Errorf("read the rejects of snapshot %s: %w", l.last.Snapshot, err)
 		}
-		n, found := slices.BinarySearch(l.retry, l.from)
-		if found {
-			n++
-		}
-		l.retry = l.retry[n:]
+		l.wasRejected(l.from) // and away with all up to there
 	}
 	at := l.from
 	l.open.through = at
@@ -264,9 +260,12 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 
 // wasRejected reports whether the last snapshot could not read this payment.
 // Its row there is older than the snapshot, so it is got again, whatever the
-// listing shows. Ids must be asked for in ascending order.
+// listing shows. Ids must be asked for in ascending order, each once.
 func (l *lister[R]) wasRejected(id PaymentID) bool {
 	i, found := slices.BinarySearch(l.retry, id)
+	if found {
+		i++
+	}
 	l.retry = l.retry[i:]
 	return found
 }

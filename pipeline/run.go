@@ -98,26 +98,28 @@ func (o *Options) setDefaults() {
 }
 
 // RejectLimit is how many rejects a snapshot may have and still be published:
-// a share of the listed payments, or a count. The zero limit allows none.
+// a share of the payments that it accounts for, listed ones and those outside of
+// the listing, or a count. The zero limit allows none.
 type RejectLimit struct {
 	Share float64
 	Count int64
 }
 
-// Allowed is the most rejects that the limit lets pass among listed payments.
-func (l RejectLimit) Allowed(listed int64) int64 {
-	return max(l.Count, int64(math.Floor(l.Share*float64(listed)+1e-9)))
+// Allowed is the most rejects that the limit lets pass among so many payments.
+func (l RejectLimit) Allowed(payments int64) int64 {
+	return max(l.Count, int64(math.Floor(l.Share*float64(payments)+1e-9)))
 }
 
 // RejectsError says that too many payments were rejected to publish.
 type RejectsError struct {
-	Rejected, Listed, Allowed int64
+	// Payments is how many the limit was held against.
+	Rejected, Payments, Allowed int64
 	// First is one of them, as an example.
 	First Reject
 }
 
 func (e *RejectsError) Error() string {
-	s := fmt.Sprintf("%d of %d payments rejected, rejects.max allows %d; nothing was published", e.Rejected, e.Listed, e.Allowed)
+	s := fmt.Sprintf("%d of %d payments rejected, rejects.max allows %d; nothing was published", e.Rejected, e.Payments, e.Allowed)
 	if e.First.ID != 0 {
 		s += fmt.Sprintf("; payment %d, for one: %s %s", e.First.ID, e.First.Code, e.First.Description)
 	}
@@ -314,8 +316,9 @@ func (r *run[R]) merge(ctx context.Context) error {
 	if err := cp.Ledger.Check(); err != nil {
 		return err
 	}
-	if allowed := r.Rejects.Allowed(cp.Ledger.Listed); cp.Ledger.Rejected > allowed {
-		return r.abandon(ctx, &RejectsError{Rejected: cp.Ledger.Rejected, Listed: cp.Ledger.Listed, Allowed: allowed, First: r.reject})
+	payments := cp.Ledger.Listed + cp.Ledger.Outside
+	if allowed := r.Rejects.Allowed(payments); cp.Ledger.Rejected > allowed {
+		return r.abandon(ctx, &RejectsError{Rejected: cp.Ledger.Rejected, Payments: payments, Allowed: allowed, First: r.reject})
 	}
 	r.Progress.setPhase(PhaseMerging)
 	// Died while merging: the files have their final names, but no manifest

@@ -312,3 +312,10 @@ func (p *Portal) Queued() int {
 	defer p.mu.RUnlock()
 	return len(p.events.queue)
 }
+
+// Unbind drops an event's handlers, as an administrator can.
+func (p *Portal) Unbind(event string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events.handlers = slices.DeleteFunc(p.events.handlers, func(h handler) bool { return h.event == event })
+}

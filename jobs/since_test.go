@@ -1,0 +1,206 @@
+package jobs_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"b24export/bitrix/bitrixtest"
+	"b24export/jobs"
+	"b24export/pipeline"
+)
+
+// newSinceJob makes a job for each way to learn of changes: events need an
+// application.
+func newSinceJob(t *testing.T, portal *bitrixtest.Portal, since, extra string) *runJob {
+	t.Helper()
+	source := "source: {since: " + since + "}\n" + extra
+	if since == "events" {
+		return newAppJob(t, portal, source)
+	}
+	return newRunJob(t, portal, source)
+}
+
+// Orders and events cost less than the whole listing, and tell as much.
+func TestSinceFindsWhatChanged(t *testing.T) {
+	for _, since := range []string{"orders", "events"} {
+		t.Run(since, func(t *testing.T) {
+			emptyTemp(t)
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 20_000, Odd: true, AllowRegets: true, Strict: t})
+			e := newSinceJob(t, portal, since, "")
+			first := e.run(t, jobs.ExitComplete).Summary.Manifest
+			if first.Since == nil || first.Since.By != "list" || first.Since.Why == "" || !strings.HasPrefix(first.Since.Watermark, since+":") {
+				t.Errorf("the first night: since %+v", first.Since)
+			}
+			for night := range 4 {
+				mutations := portal.Mutate(100*night, uint64(night))
+				before := portal.Stats()
+				m := e.run(t, jobs.ExitComplete).Summary.Manifest
+				e.wantTable(t, portal, none)
+				if m.Since.By != since || m.Since.Why != "" {
+					t.Errorf("night %d: since %+v", night, m.Since)
+				}
+				stats := portal.Stats()
+				gets := stats.Commands["crm.item.payment.get"] - before.Commands["crm.item.payment.get"]
+				if gets > int64(len(mutations)) {
+					t.Errorf("night %d: %d gets for %d mutations", night, gets, len(mutations))
+				}
+				if since == "events" {
+					if pages := stats.Commands["sale.payment.list"] - before.Commands["sale.payment.list"]; pages > int64(len(mutations)/50+1) {
+						t.Errorf("night %d: %d pages listed for %d mutations", night, pages, len(mutations))
+					}
+					if m.Ledger.Outside < 19_000 {
+						t.Errorf("night %d: ledger %+v", night, m.Ledger)
+					}
+					if n := portal.Queued(); n != 0 {
+						t.Errorf("night %d: %d events are left in the queue", night, n)
+					}
+				}
+			}
+		})
+	}
+}
+
+// The days between two full runs go by the queue; then everything is got anew,
+// and the queue emptied all the same.
+func TestSinceEventsOnAFullNight(t *testing.T) {
+	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 500, AllowRegets: true, Strict: t})
+	e := newSinceJob(t, portal, "events", "")
+	e.run(t, jobs.ExitComplete)
+	portal.Mutate(50, 1)
+	e.spec.FullEvery = 1 // nanosecond
+	m := e.run(t, jobs.ExitComplete).Summary.Manifest
+	e.wantTable(t, portal, none)
+	if m.Mode != pipeline.Full || m.Since.By != "list" || portal.Queued() != 0 {
+		t.Errorf("mode %s, since %+v, %d events left", m.Mode, m.Since, portal.Queued())
+	}
+	e.spec.FullEvery = 0
+	portal.Mutate(50, 2)
+	if m := e.run(t, jobs.ExitComplete).Summary.Manifest; m.Since.By != "events" {
+		t.Errorf("the night after: since %+v", m.Since)
+	}
+	e.wantTable(t, portal, none)
+}
+
+// Where the queue cannot be trusted, everything is listed, once.
+func TestSinceEventsFallsBack(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		spoil func(t *testing.T, e *runJob, portal *bitrixtest.Portal)
+		why   string
+		heals bool
+	}{
+		{"a handler was unbound", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
+			portal.Unbind("ONPAYMENTDELETED")
+		}, "not bound", true},
+		{"the last snapshot was made otherwise", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
+			e.spec.Source.Since = jobs.SinceList
+			e.run(t, jobs.ExitComplete)
+			e.spec.Source.Since = jobs.SinceEvents
+		}, "was not made with since: events", true},
+		{"events without a payment", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
+			e.opts.Transport = odd{portal.RoundTripper()}
+		}, "does not tell its payment", false},
+		{"no longer an administrator of events", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
+			e.opts.Transport = noEvents{portal.RoundTripper()}
+		}, "event.get is refused (ERROR_METHOD_NOT_FOUND)", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 600, AllowRegets: true, Strict: t})
+			e := newSinceJob(t, portal, "events", "")
+			e.run(t, jobs.ExitComplete)
+			portal.Mutate(20, 1)
+			e.run(t, jobs.ExitComplete)
+			tt.spoil(t, e, portal)
+			portal.Mutate(60, 2)
+			m := e.run(t, jobs.ExitComplete).Summary.Manifest
+			e.wantTable(t, portal, none)
+			if m.Since.By != "list" || !strings.Contains(m.Since.Why, tt.why) {
+				t.Errorf("since %+v, want list, because: %s", m.Since, tt.why)
+			}
+			portal.Mutate(60, 3)
+			m = e.run(t, jobs.ExitComplete).Summary.Manifest
+			e.wantTable(t, portal, none)
+			if healed := m.Since.By == "events"; healed != tt.heals {
+				t.Errorf("the night after: since %+v", m.Since)
+			}
+		})
+	}
+}
+
+// odd spells the events' data as PHP spells an empty map.
+type odd struct{ next http.RoundTripper }
+
+func (o odd) RoundTrip(r *http.Request) (*http.Response, error) {
+	return rewritten(o.next, r, "event.offline.list", func(body string) string {
+		return strings.ReplaceAll(body, `"EVENT_DATA":{"FIELDS":{"ID":`, `"EVENT_DATA":{"FIELDS":{"NO":`)
+	})
+}
+
+// noEvents is a portal that does not know events any more.
+type noEvents struct{ next http.RoundTripper }
+
+func (o noEvents) RoundTrip(r *http.Request) (*http.Response, error) {
+	return rewritten(o.next, r, "event.get", func(string) string {
+		return `{"error":"ERROR_METHOD_NOT_FOUND","error_description":"Method not found!"}`
+	})
+}
+
+// A run that dies between its snapshot and the clearing of the queue, or before
+// either, costs the next one the same events again, and nothing else.
+func TestSinceEventsSurvivesItsRuns(t *testing.T) {
+	requests := int64(0)
+	for cut := true; cut; requests++ {
+		synctest.Test(t, func(t *testing.T) { cut = survives(t, requests) })
+		if t.Failed() {
+			t.Fatalf("cut off behind %d requests", requests)
+		}
+	}
+	if requests < 8 {
+		t.Errorf("a night takes %d requests only", requests)
+	}
+}
+
+// survives cuts a night off behind some requests, unless it has no more, and
+// looks at the nights after it.
+func survives(t *testing.T, requests int64) (cut bool) {
+	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 900, AllowRegets: true, Strict: t})
+	e := newSinceJob(t, portal, "events", "patience: 1m\ncheckpoint: {rows: 40}")
+	e.spec.Sink.Compression = "none"
+	e.spec.Portals[0].Limits.Concurrency = 1
+	e.run(t, jobs.ExitComplete)
+	portal.Mutate(400, 1)
+	opts := *e.opts
+	road := &dies{next: portal.RoundTripper(), after: requests}
+	opts.Transport = road
+	jobs.Run(t.Context(), e.spec, &opts)
+	portal.Mutate(400, 2)
+	if m := e.run(t, jobs.ExitComplete).Summary.Manifest; m.Since.By != "events" {
+		t.Errorf("since %+v", m.Since)
+	}
+	// What changed behind the place where the night was taken up again is left
+	// for the next one.
+	e.run(t, jobs.ExitComplete)
+	e.wantTable(t, portal, none)
+	if portal.Queued() != 0 {
+		t.Errorf("%d events left", portal.Queued())
+	}
+	return road.dead
+}
+
+// dies is a network that is gone behind a number of requests.
+type dies struct {
+	next  http.RoundTripper
+	after int64
+	dead  bool
+}
+
+func (d *dies) RoundTrip(r *http.Request) (*http.Response, error) {
+	if d.after--; d.after < 0 {
+		d.dead = true
+		return nil, fmt.Errorf("connection refused")
+	}
+	return d.next.RoundTrip(r)
+}
