@@ -77,6 +77,7 @@ func checkPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOpti
 	}
 	c.gets(ctx, rows)
 	c.owners(ctx, rows)
+	c.changes(ctx)
 	c.counters()
 	c.clock(ctx)
 	return c.lines
@@ -249,7 +250,7 @@ func (c *portalCheck) otherWay(listErr error) string {
 	case ListIDs:
 		return "the given payments are got without being listed: order, owner and date_bill stay empty"
 	case ListAuto:
-		if len(source.Fields) == 0 && (c.spec.Mode != pipeline.Incremental || source.Since == SinceList) {
+		if len(source.Fields) == 0 && c.spec.Mode != pipeline.Backfill && (c.spec.Mode != pipeline.Incremental || source.Since == SinceList) {
 			return "payments will be found by CRM items: those of orders without one are out of sight, and date_bill stays empty"
 		}
 	}
@@ -364,6 +365,32 @@ func (c *portalCheck) owners(ctx context.Context, rows []schemas.Payment) {
 	c.ok(methodOwners, "%d of %d orders belong to a CRM item", len(own.of), len(own.orders))
 }
 
+// changes asks for what tells an incremental job's changes, where that is not the
+// listing.
+func (c *portalCheck) changes(ctx context.Context) {
+	if c.spec.Mode != pipeline.Incremental || c.spec.Source.Since == SinceList {
+		return
+	}
+	since := "since: " + string(c.spec.Source.Since)
+	method, params := methodOrders, bitrix.Params{
+		"select": []string{"id"}, "order": bitrix.Params{"id": "asc"}, "filter": bitrix.Params{"=id": 1}, "start": -1,
+	}
+	if c.spec.Source.Since == SinceEvents {
+		method, params = methodBound, nil
+	}
+	_, err := c.call(ctx, method, params)
+	switch e, refused := refusalOf(err); {
+	case refused:
+		c.warn(since, c.letAdministrator(), "every run lists all payments: %v", e)
+	case err != nil:
+		c.fail(since, err)
+	case c.spec.Source.Since == SinceEvents:
+		c.ok(since, "%s may be called; the first run binds the events", method)
+	default:
+		c.ok(since, "%s may be called", method)
+	}
+}
+
 // counters tells whether answers carry what operating time was used.
 func (c *portalCheck) counters() {
 	var busiest *bitrix.MethodGauge
@@ -387,15 +414,11 @@ func (c *portalCheck) counters() {
 // clock compares the portal's clock with this machine's.
 func (c *portalCheck) clock(ctx context.Context) {
 	sent := c.now()
-	answer, err := c.call(ctx, "server.time", nil)
+	answer, err := c.call(ctx, methodTime, nil)
 	received := c.now()
-	var text string
 	var theirs time.Time
 	if err == nil {
-		err = json.Unmarshal(answer.Value, &text)
-	}
-	if err == nil {
-		theirs, err = time.Parse(time.RFC3339, text)
+		theirs, err = readTime(answer.Value)
 	}
 	if err != nil {
 		c.warn("clock", "", "cannot be told: %v", err)

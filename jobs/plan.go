@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -16,11 +17,15 @@ import (
 )
 
 // PortalPlan predicts what a run of one portal will take. It rests on three requests
-// to the portal, and on the last snapshot where there is one.
+// to the portal, or four for a backfill, and on the last snapshot where there is
+// one. What is learnt from orders or from events is predicted as by the whole
+// listing, which costs more.
 type PortalPlan struct {
 	Portal string `json:"portal"`
 	// Mode is what the run will do: an incremental job's first run is full.
 	Mode pipeline.Mode `json:"mode"`
+	// Range is the part of the past that a backfill will get.
+	Range string `json:"range,omitempty"`
 	// ToList and ToGet are payments. ToGet is exact for a full run; for an
 	// incremental one it is estimated from a sample of the listing.
 	ToList int64 `json:"to_list"`
@@ -57,8 +62,8 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 	if i < 0 {
 		return PortalPlan{}, &UsageError{Text: fmt.Sprintf("the job has no portal %q", portal)}
 	}
-	if list := spec.Source.List; list != ListAuto && list != ListSale {
-		return PortalPlan{}, unpredictable(list)
+	if list := spec.Source.List; list == ListBindings || list == ListItems {
+		return PortalPlan{}, unpredictable(string(list))
 	}
 	data, closeData, err := openDataset(ctx, spec, portal, "", &o, o.Log)
 	if err != nil {
@@ -71,22 +76,30 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 	}
 	defer client.Close()
 
-	p := planner{spec: spec, client: client, data: data, limits: spec.Portals[i].EffectiveLimits()}
+	p := planner{spec: spec, client: client, data: data, limits: spec.Portals[i].EffectiveLimits(), given: -1}
 	status, err := data.Status(ctx)
 	if err != nil {
 		return PortalPlan{}, err
 	}
 	plan := PortalPlan{Portal: portal, Mode: spec.Mode}
+	if plan.Range, err = p.narrow(ctx); err != nil {
+		return PortalPlan{}, err
+	}
 	if spec.Mode == pipeline.Incremental {
 		plan.Mode, _ = pipeline.ResolveIncremental(status.Newest, spec.Fingerprint(portal), spec.FullEvery, time.Now())
 	}
 	last := status.Newest
-	if plan.Mode == pipeline.Full {
+	if plan.Mode != pipeline.Incremental {
 		last = nil
 	}
 	if err := p.probe(ctx, last); err != nil {
-		if e, ok := errors.AsType[*bitrix.Error](err); ok && spec.Source.List == ListAuto && e.Method == methodList && isRefusal(e) {
-			err = fmt.Errorf("%w: %w", unpredictable(ListBindings), err)
+		if e, ok := errors.AsType[*bitrix.Error](err); ok && e.Method == methodList && isRefusal(e) {
+			switch {
+			case spec.Source.List == ListIDs:
+				err = fmt.Errorf("%w: %w", unpredictable("ids, where payments may not be listed"), err)
+			case spec.Source.List == ListAuto && plan.Mode != pipeline.Backfill:
+				err = fmt.Errorf("%w: %w", unpredictable(string(ListBindings)), err)
+			}
 		}
 		return PortalPlan{}, err
 	}
@@ -103,8 +116,36 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 	return plan, nil
 }
 
+// narrow keeps the plan to the job's ids or to its backfill's days, and gives the
+// backfill's range in words.
+func (p *planner) narrow(ctx context.Context) (string, error) {
+	backfill := p.spec.Mode == pipeline.Backfill
+	if p.spec.Source.List == ListIDs {
+		ids := &givenIDs{IDsSpec: p.spec.Source.IDs}
+		if err := ids.check(); err != nil {
+			return "", err
+		}
+		if ids.File != "" {
+			p.given = ids.counted.Load()
+		} else {
+			p.filter = bitrix.Params{">=id": ids.From, "<=id": ids.To}
+		}
+		if backfill {
+			return ids.String(), nil
+		}
+		return "", nil
+	}
+	if !backfill {
+		return "", nil
+	}
+	days := listSale{client: p.client}
+	err := days.within(ctx, &p.spec.Backfill)
+	p.filter = days.filter
+	return p.spec.Backfill.String(), err
+}
+
 // unpredictable says that a run will list otherwise than plan knows how to ask.
-func unpredictable(list List) *UsageError {
+func unpredictable(list string) *UsageError {
 	return &UsageError{Text: fmt.Sprintf("plan cannot predict source.list: %s; docs/sources.md has what such a listing costs", list)}
 }
 
@@ -114,6 +155,8 @@ type planner struct {
 	client *bitrix.Client
 	data   *sinks.Dataset
 	limits bitrix.Limits
+	filter bitrix.Params // what the payments have to match
+	given  int64         // ids that a file names; -1: there is none
 
 	total   int64   // payments on the portal
 	fresh   int64   // of them, those that the last snapshot's ids end before
@@ -146,6 +189,9 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 	}
 	first, newest := pages[0], pages[1]
 	p.total = max(results[0].Total, int64(len(first)))
+	if p.given >= 0 {
+		p.total = p.given // at most; how many of them exist, the run will find
+	}
 	if known {
 		p.fresh = max(0, results[2].Total)
 	}
@@ -187,10 +233,12 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 
 // page asks for a page of the listing behind an id.
 func (p *planner) page(key string, after int64, order string, start int) bitrix.Command {
+	filter := bitrix.Params{">id": after}
+	maps.Copy(filter, p.filter)
 	return bitrix.Command{Key: key, Method: methodList, Params: bitrix.Params{
 		"select": schemas.ListFields(p.spec.Source.Fields),
 		"order":  bitrix.Params{"id": order},
-		"filter": bitrix.Params{">id": after},
+		"filter": filter,
 		"start":  start,
 	}}
 }

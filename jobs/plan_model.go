@@ -12,6 +12,9 @@ func (p *planner) forecast(list, get int64, enrich Enrich) Forecast {
 	var f Forecast
 	pages := list/bitrix.PageSize + 1
 	f.Requests = chainRequests(pages)
+	if p.given >= 0 {
+		f.Requests = ceilDiv(p.given, idsARequest)
+	}
 	f.Bytes = pages * p.listBytes
 	loads := []load{{method: methodList, requests: f.Requests, cost: p.listCost * time.Duration(pages)}}
 

@@ -3,6 +3,9 @@ package jobs_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,4 +142,52 @@ func TestPlanOfANight(t *testing.T) {
 			t.Errorf("%d requests, want one listing and three chunks", p.Job.Requests)
 		}
 	})
+}
+
+// A backfill's plan is that of its range.
+func TestPlanOfABackfill(t *testing.T) {
+	ids := filepath.Join(t.TempDir(), "ids.txt")
+	var list strings.Builder
+	for id := range 6000 {
+		fmt.Fprintln(&list, id+1)
+	}
+	if err := os.WriteFile(ids, []byte(list.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	billed := jobs.BackfillSpec{Billed: jobs.DateRange{From: jobs.Date{Year: 1995, Month: 1, Day: 1}, To: jobs.Date{Year: 1997, Month: 1, Day: 1}}}
+	for _, tt := range []struct {
+		name, span string
+		edit       func(*jobs.Spec)
+		atMost     bool // some of the ids have no payment
+	}{
+		{name: "billed", span: "billed from 1995-01-01 to 1997-01-01", edit: func(s *jobs.Spec) { s.Backfill = billed }},
+		{name: "ids", span: "ids 100 to 9000", edit: func(s *jobs.Spec) {
+			s.Source.List, s.Source.IDs = jobs.ListIDs, jobs.IDsSpec{From: 100, To: 9000}
+		}},
+		{name: "ids of a file", span: "6000 ids of ids.txt", atMost: true, edit: func(s *jobs.Spec) {
+			s.Source.List, s.Source.IDs = jobs.ListIDs, jobs.IDsSpec{File: ids}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				portal := bitrixtest.Options{Payments: 24_000, Latency: 1200 * time.Millisecond, Plan: bitrixtest.PlanStandard}
+				p := planAndRun(t, portal, func(s *jobs.Spec) {
+					s.Mode = pipeline.Backfill
+					tt.edit(s)
+				})
+				if p.plan.Mode != pipeline.Backfill || !strings.HasPrefix(p.plan.Range, tt.span) || p.plan.ToGet != p.plan.ToList {
+					t.Errorf("plan %+v", p.plan)
+				}
+				most := 1.1
+				if tt.atMost {
+					most = 1.5
+				}
+				requests := float64(p.plan.Job.Requests) / float64(p.requests)
+				seconds := p.plan.Job.Seconds / p.span.Seconds()
+				if requests < 0.9 || requests > most || seconds < 0.9 || seconds > most+0.1 {
+					t.Errorf("predicted %d requests in %v, the run took %d in %v", p.plan.Job.Requests, p.plan.Job.Span(), p.requests, p.span)
+				}
+			})
+		})
+	}
 }

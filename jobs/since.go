@@ -94,9 +94,12 @@ func portalTime(ctx context.Context, client *bitrix.Client) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("ask for the portal's time: %w", err)
 	}
+	return readTime(res.Value)
+}
+
+func readTime(value []byte) (time.Time, error) {
 	var text string
-	err = json.Unmarshal(res.Value, &text)
-	if err != nil {
+	if err := json.Unmarshal(value, &text); err != nil {
 		return time.Time{}, fmt.Errorf("%s: %w", methodTime, err)
 	}
 	at, err := time.Parse(time.RFC3339, text)

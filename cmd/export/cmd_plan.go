@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -68,7 +69,7 @@ type planLine struct {
 // listing's values.
 func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 	if _, err := fmt.Fprintf(w, "%s: %s to list, %s to get (%s)\n", plan.Portal,
-		plural(plan.ToList, "payment"), grouped(plan.ToGet), plan.Mode); err != nil {
+		plural(plan.ToList, "payment"), grouped(plan.ToGet), strings.TrimSuffix(string(plan.Mode)+", "+plan.Range, ", ")); err != nil {
 		return err
 	}
 	grid := plainTable()
