@@ -11,10 +11,15 @@
 //
 // # Sources
 //
-// The source lists the whole portal by sale.payment.list, which shows each
-// payment's order and date of bill, and gets each payment by
-// crm.item.payment.get. The owners of a chunk's orders travel in the chunk's own
-// request, so a row is complete as soon as its chunk is there.
+// The source gets each payment by crm.item.payment.get. How payments are found is
+// a finder's business, one for each value of source.list: the plain one lists the
+// whole portal by sale.payment.list, which shows each payment's order and date of
+// bill. The owners of a chunk's orders travel in the chunk's own request, so a
+// row is complete as soon as its chunk is there.
+//
+// An incremental job can have something else tell it what has changed (changes,
+// one for each value of source.since): it then puts a finder in place of the
+// plain one, for each run anew.
 //
 // # Errors
 //

@@ -94,7 +94,16 @@ func TestExamples(t *testing.T) {
 	agency.Sink.URL, agency.Sink.History = "s3://agency-warehouse/bitrix24?region=eu-central-1", 14
 	agency.Patience = time.Hour
 
+	backfill := minimalSpec()
+	backfill.Mode = pipeline.Backfill
+	backfill.Backfill.Billed = DateRange{From: Date{2019, 1, 1}, To: Date{2024, 1, 1}}
+	backfill.Portals[0].Limits.Share = 0.5
+	backfill.Source.Fields = []string{"companyId", "comments"}
+	backfill.Rejects.Max = pipeline.RejectLimit{Share: 0.01}
+	backfill.Patience = 12 * time.Hour
+
 	for name, want := range map[string]*Spec{
+		"backfill.yaml": backfill,
 		"minimal.yaml": minimalSpec(), "full.yaml": full, "nightly.yaml": nightly, "agency.yaml": agency,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -172,7 +172,7 @@ var sourceKeys = []Key{
 	{
 		Path: "source.since", Default: "list", Example: "orders", Flag: "since",
 		Text: "Of an incremental job: what tells a change. `list`: the listing of all payments, held against the last " +
-			"snapshot. `orders`: the orders changed since the last run. `events`: the portal's queue of events.",
+			"snapshot. `orders`: the orders saved since the last run. `events`: the application's queue of events, which needs `oauth`.",
 		reading: oneOf(func(s *Spec, _ int, v Since) { s.Source.Since = v }, SinceList, SinceOrders, SinceEvents),
 	},
 }
