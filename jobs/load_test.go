@@ -104,7 +104,7 @@ func TestExamples(t *testing.T) {
 
 	for name, want := range map[string]*Spec{
 		"backfill.yaml": backfill,
-		"minimal.yaml": minimalSpec(), "full.yaml": full, "nightly.yaml": nightly, "agency.yaml": agency,
+		"minimal.yaml":  minimalSpec(), "full.yaml": full, "nightly.yaml": nightly, "agency.yaml": agency,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("examples", name)
