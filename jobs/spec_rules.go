@@ -73,10 +73,10 @@ func (d *draft) modes() {
 	case len(parts) == 0:
 		d.fault("mode", fault{rule: "needs to know which part of the past: " + d.callSection("backfill.billed") + ", " +
 			d.callSection("backfill.paid") + " or " + d.callSection("source.ids")})
-	case parts[0] != "source.ids" && s.Source.List != ListAuto && s.Source.List != ListSale:
-		d.together(d.first(parts[0]), true, "source.list", string(s.Source.List), "only sale.payment.list can be asked for days")
 	case len(parts) > 1:
 		d.fault(d.first(parts[1]), fault{rule: "cannot be given together with " + d.callSection(parts[0]) + ": a backfill has one range"})
+	case parts[0] != "source.ids" && s.Source.List != ListAuto && s.Source.List != ListSale:
+		d.together(d.first(parts[0]), true, "source.list", string(s.Source.List), "only sale.payment.list can be asked for days")
 	}
 }
 
