@@ -3,6 +3,8 @@ package bitrix
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -21,6 +23,10 @@ func FuzzBatchAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, keys := range []map[string]int{nil, testKeys, {"p1000": 0, "p1001": 1}} {
 			a, err := decodeAnswer(body, keys)
+			want, wantErr := newReader(body).answer(keys)
+			if (err == nil) != (wantErr == nil) || show(a) != show(want) {
+				t.Fatalf("read as %s, %v\nby the complete decoder as %s, %v", show(a), err, show(want), wantErr)
+			}
 			if err != nil {
 				continue
 			}
@@ -41,6 +47,22 @@ func FuzzBatchAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// show spells all that an answer has.
+func show(a wireAnswer) string {
+	var b strings.Builder
+	one := func(result []byte, err *wireError, total, next int64, t wireTime) {
+		if err == nil {
+			err = &wireError{"none", "none"}
+		}
+		fmt.Fprintf(&b, "%q %q %d %d %v\n", result, *err, total, next, t)
+	}
+	one(a.result, a.err, a.total, a.next, a.time)
+	for _, c := range a.commands {
+		one(c.result, c.err, c.total, c.next, c.time)
+	}
+	return b.String()
 }
 
 // FuzzListPage: whatever comes, nothing panics, and each element has an id.

@@ -97,9 +97,9 @@ func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
 	case string:
 		text = v
 	case int:
-		text = strconv.Itoa(v)
+		return strconv.AppendInt(appendName(b, prefix), int64(v), 10), nil
 	case int64:
-		text = strconv.FormatInt(v, 10)
+		return strconv.AppendInt(appendName(b, prefix), v, 10), nil
 	case bool:
 		text = "0"
 		if v {
@@ -126,11 +126,15 @@ func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("parameters: a value of type %T: want string, int, int64, bool, a list or Params", v)
 	}
+	return append(appendName(b, prefix), url.QueryEscape(text)...), nil
+}
+
+// appendName appends what stands before a query's value. name is escaped.
+func appendName(b []byte, name string) []byte {
 	if len(b) > 0 {
 		b = append(b, '&')
 	}
-	b = append(append(b, prefix...), '=')
-	return append(b, url.QueryEscape(text)...), nil
+	return append(append(b, name...), '=')
 }
 
 func appendQueryList[T any](b []byte, prefix string, list []T, depth int) ([]byte, error) {

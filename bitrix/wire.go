@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"b24export/internal/jsonscan"
 )
 
 // wireAnswer is an answer as the portal writes it. Its raw values are parts of
@@ -54,11 +57,42 @@ func (t wireTime) cost() float64 {
 // errShape is an answer that is JSON, but not as the portal writes it.
 var errShape = errors.New("not of the expected shape")
 
-// reader walks an answer's JSON once. Depth is bounded by jsontext, and a name
-// that comes twice in a map is an error there.
+// reader walks an answer's JSON once. Depth is bounded by what gives its tokens,
+// and a name that comes twice in a map is an error there.
 type reader struct {
-	d    *jsontext.Decoder
+	d    tokenReader
 	body []byte
+}
+
+// tokenReader gives a text's tokens: jsontext's of any text, jsonscan's of the
+// usual ones.
+type tokenReader interface {
+	PeekKind() jsontext.Kind
+	ReadToken() (jsontext.Token, error)
+	ReadValue() (jsontext.Value, error)
+	SkipValue() error
+	InputOffset() int64
+}
+
+var (
+	_ tokenReader = (*jsontext.Decoder)(nil)
+	_ tokenReader = (*jsonscan.Scanner)(nil)
+)
+
+var scanners = sync.Pool{New: func() any { return &jsonscan.Scanner{AllowInvalidUTF8: true} }}
+
+// decode has f read a body: the fast way, and once more by the complete decoder
+// if that fails for any reason. f begins anew each time.
+func decode[T any](body []byte, f func(reader) (T, error)) (T, error) {
+	s := scanners.Get().(*jsonscan.Scanner)
+	s.Reset(body)
+	v, err := f(reader{s, body})
+	s.Reset(nil)
+	scanners.Put(s)
+	if err == nil {
+		return v, nil
+	}
+	return f(newReader(body))
 }
 
 func newReader(body []byte) reader {
@@ -137,6 +171,10 @@ func unquote(v []byte) ([]byte, error) {
 // decodeAnswer reads an answer in one pass. keys are the places of a batch's
 // commands, nil for any other call.
 func decodeAnswer(body []byte, keys map[string]int) (wireAnswer, error) {
+	return decode(body, func(r reader) (wireAnswer, error) { return r.answer(keys) })
+}
+
+func (r reader) answer(keys map[string]int) (wireAnswer, error) {
 	a := wireAnswer{total: -1, next: -1, time: noTime}
 	if keys != nil {
 		a.commands = make([]wireCommand, len(keys))
@@ -144,7 +182,6 @@ func decodeAnswer(body []byte, keys map[string]int) (wireAnswer, error) {
 			a.commands[i] = wireCommand{total: -1, next: -1, time: noTime}
 		}
 	}
-	r := newReader(body)
 	if r.d.PeekKind() != '{' {
 		if _, err := r.value(); err != nil {
 			return a, err
@@ -170,7 +207,7 @@ func decodeAnswer(body []byte, keys map[string]int) (wireAnswer, error) {
 		case "next":
 			a.next, err = r.count()
 		case "time":
-			a.time, err = r.time()
+			a.time, err = r.time(true)
 		default:
 			err = r.d.SkipValue()
 		}
@@ -179,7 +216,7 @@ func decodeAnswer(body []byte, keys map[string]int) (wireAnswer, error) {
 	if err != nil {
 		return a, err
 	}
-	if rest := bytes.TrimLeft(body[r.d.InputOffset():], " \t\r\n"); len(rest) > 0 {
+	if rest := bytes.TrimLeft(r.body[r.d.InputOffset():], " \t\r\n"); len(rest) > 0 {
 		return a, fmt.Errorf("something follows the answer: %.20q", rest)
 	}
 	if e := newWireError(code, description); e != nil && !(hasResult && e.code == "" && e.description == "") {
@@ -229,7 +266,7 @@ func (r reader) batch(a *wireAnswer, keys map[string]int) error {
 			}))
 		case "result_time":
 			return figures(each(func(c *wireCommand) (err error) {
-				c.time, err = r.time()
+				c.time, err = r.time(false)
 				return err
 			}))
 		default:
@@ -238,33 +275,35 @@ func (r reader) batch(a *wireAnswer, keys map[string]int) error {
 	})
 }
 
-// time reads the figures of a `time` map that somebody asks for.
-func (r reader) time() (wireTime, error) {
+// time reads the figures of a `time` map that somebody asks for: of a command in
+// a batch when it ran only if its cost does not follow from the others.
+func (r reader) time(when bool) (wireTime, error) {
 	t := noTime
+	var start, finish, duration []byte
 	err := r.members(func(name []byte) error {
-		var to *float64
+		v, err := r.value()
+		if err != nil {
+			return err
+		}
 		switch string(name) {
 		case "start":
-			to = &t.start
+			start = v
 		case "finish":
-			to = &t.finish
+			finish = v
 		case "duration":
-			to = &t.duration
+			duration = v
 		case "processing":
-			to = &t.processing
+			t.processing = readFloat(v)
 		case "operating":
-			to = &t.operating
+			t.operating = readFloat(v)
 		case "operating_reset_at":
-			to = &t.resetAt
-		default:
-			return r.d.SkipValue()
+			t.resetAt = readFloat(v)
 		}
-		v, err := r.value()
-		if err == nil {
-			*to = readFloat(v)
-		}
-		return err
+		return nil
 	})
+	if when || !(t.processing >= 0) { // NaN too
+		t.start, t.finish, t.duration = readFloat(start), readFloat(finish), readFloat(duration)
+	}
 	return t, figures(err)
 }
 

@@ -1,6 +1,10 @@
 package bitrix
 
-import "fmt"
+import (
+	"fmt"
+
+	"b24export/internal/jsonscan"
+)
 
 // wirePage is a list's page as the portal writes it.
 type wirePage struct {
@@ -12,29 +16,32 @@ type wirePage struct {
 // way. An element without a readable id is an error: nobody could say where the
 // list goes on.
 func decodePage(result []byte, items, idField string) (wirePage, error) {
-	p := wirePage{make([][]byte, 0, PageSize), make([]int64, 0, PageSize)}
-	r := newReader(result)
-	err := r.list(items, func() error {
-		item, id, err := r.element(idField)
-		if err != nil {
-			return fmt.Errorf("element %d: %w", len(p.ids), err)
-		}
-		p.items, p.ids = append(p.items, item), append(p.ids, id)
-		return nil
+	return decode(result, func(r reader) (wirePage, error) {
+		p := wirePage{make([][]byte, 0, PageSize), make([]int64, 0, PageSize)}
+		err := r.list(items, func() error {
+			item, id, err := r.element(idField)
+			if err != nil {
+				return fmt.Errorf("element %d: %w", len(p.ids), err)
+			}
+			p.items, p.ids = append(p.items, item), append(p.ids, id)
+			return nil
+		})
+		return p, err
 	})
-	return p, err
 }
 
 // Items gives the elements of the list that stands under name in a method's
 // result, or that is the result itself if name is "". They are parts of result,
 // not copies. PHP may write the list as a map, and an empty one in several ways.
 func Items(result []byte, name string) ([][]byte, error) {
-	var items [][]byte
-	r := newReader(result)
-	err := r.list(name, func() error {
-		v, err := r.value()
-		items = append(items, v)
-		return err
+	items, err := decode(result, func(r reader) ([][]byte, error) {
+		var items [][]byte
+		err := r.list(name, func() error {
+			v, err := r.value()
+			items = append(items, v)
+			return err
+		})
+		return items, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the list %q of an answer: %w", name, err)
@@ -93,6 +100,25 @@ func (r reader) element(idField string) (item []byte, id int64, err error) {
 	}
 	start := int(r.d.InputOffset()) - 1
 	found := false
+	if s, ok := r.d.(*jsonscan.Scanner); ok {
+		for {
+			name, v, _, err := s.Member()
+			if err != nil {
+				return nil, 0, err
+			}
+			if name == nil {
+				break
+			}
+			if string(name) == idField {
+				id, found = readInt(v)
+			}
+		}
+		if !found {
+			return nil, 0, errShape
+		}
+		end := int(r.d.InputOffset())
+		return r.body[start:end:end], id, nil
+	}
 	for r.d.PeekKind() != '}' {
 		name, err := r.name()
 		if err != nil {

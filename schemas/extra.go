@@ -95,10 +95,10 @@ func eachMember(object []byte, f func(name, raw []byte)) error {
 		return err
 	}
 	for {
-		v, more, err := r.next()
+		more, err := r.next()
 		if err != nil || !more {
 			return err
 		}
-		f(r.name, v.raw)
+		f(r.name, r.value.raw)
 	}
 }

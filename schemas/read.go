@@ -77,19 +77,19 @@ func (p *Payment) read(raw []byte, keep func(name []byte) bool) error {
 	}
 	p.ID = 0 // no id is as bad as a wrong one
 	for {
-		v, more, err := r.next()
+		more, err := r.next()
 		if err != nil {
 			return err
 		}
 		if !more {
 			break
 		}
-		known, rule := p.setColumn(r.name, &v, r.strings)
+		known, rule := p.setColumn(r.name, &r.value, r.strings)
 		if rule != "" {
-			return fieldError(string(r.name), rule, v.raw)
+			return fieldError(string(r.name), rule, r.value.raw)
 		}
 		if !known && keep(r.name) {
-			r.extra = appendMember(r.extra, r.name, v.raw)
+			r.extra = appendMember(r.extra, r.name, r.value.raw)
 		}
 	}
 	if p.ID == 0 {
@@ -144,7 +144,7 @@ func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {
 		return 0, 0, 0, err
 	}
 	for {
-		v, more, err := r.next()
+		more, err := r.next()
 		if err != nil {
 			return 0, 0, 0, err
 		}
@@ -154,14 +154,14 @@ func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {
 		rule := ""
 		switch string(r.name) {
 		case "orderId":
-			orderID, rule = v.id()
+			orderID, rule = r.value.id()
 		case "ownerTypeId":
-			entityTypeID, rule = v.owner()
+			entityTypeID, rule = r.value.owner()
 		case "ownerId":
-			entityID, rule = v.owner()
+			entityID, rule = r.value.owner()
 		}
 		if rule != "" {
-			return 0, 0, 0, fieldError(string(r.name), rule, v.raw)
+			return 0, 0, 0, fieldError(string(r.name), rule, r.value.raw)
 		}
 	}
 	if orderID == 0 {
@@ -182,16 +182,16 @@ func ReadFlag(raw []byte, name string) (bool, error) {
 	}
 	set := false
 	for {
-		v, more, err := r.next()
+		more, err := r.next()
 		if err != nil || !more {
 			return set, err
 		}
 		if string(r.name) != name {
 			continue
 		}
-		flag, rule := v.flag()
+		flag, rule := r.value.flag()
 		if rule != "" {
-			return false, fieldError(name, rule, v.raw)
+			return false, fieldError(name, rule, r.value.raw)
 		}
 		set = flag.V
 	}

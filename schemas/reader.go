@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"b24export/internal/jsonscan"
 )
 
 // maxDepth is how deep arrays and objects in a field may nest: far deeper than
@@ -20,8 +22,12 @@ type reader struct {
 	raw     []byte
 	buf     bytes.Buffer // over raw; the decoder reads from it without copying
 	dec     jsontext.Decoder
+	scan    jsonscan.Scanner
+	plain   bool   // scan reads; else dec
+	count   int    // members read
 	name    []byte // of the current member
-	text    []byte // of its value, where the raw text has escapes
+	value   value
+	text    []byte // of the value, where the raw text has escapes
 	extra   []byte // members without a column
 	strings *interner
 }
@@ -40,63 +46,103 @@ func (r *reader) release() {
 	if cap(r.extra) > large {
 		r.extra = nil
 	}
-	r.raw, r.buf = nil, bytes.Buffer{}
+	r.raw, r.name, r.value, r.buf = nil, nil, value{}, bytes.Buffer{}
 	r.dec.Reset(&r.buf)
+	r.scan.Reset(nil)
 	readers.Put(r)
 }
 
-// begin enters the object that raw has to be. The decoder's defaults refuse
-// duplicate names and invalid UTF-8.
+// begin enters the object that raw has to be.
 func (r *reader) begin(raw []byte) error {
-	r.raw = raw
-	r.buf = *bytes.NewBuffer(raw)
-	r.dec.Reset(&r.buf)
+	r.raw, r.count = raw, 0
 	r.extra = r.extra[:0]
+	r.scan.Reset(raw)
+	start, err := r.scan.ReadToken()
+	r.plain = err == nil && start.Kind() == jsontext.KindBeginObject
+	if r.plain {
+		return nil
+	}
+	return r.decode()
+}
+
+// decode goes on with the complete decoder, which reads what the scanner has
+// read once more. Its defaults refuse duplicate names and invalid UTF-8.
+func (r *reader) decode() error {
+	r.plain = false
+	r.buf = *bytes.NewBuffer(r.raw)
+	r.dec.Reset(&r.buf)
 	start, err := r.dec.ReadToken()
 	if err != nil {
-		return syntaxError(err, raw)
+		return syntaxError(err, r.raw)
 	}
 	if start.Kind() != jsontext.KindBeginObject {
-		return fieldError("", "must be an object", raw)
+		return fieldError("", "must be an object", r.raw)
+	}
+	for range 2 * r.count {
+		if err := r.dec.SkipValue(); err != nil {
+			return syntaxError(err, r.raw) // unreachable: the scanner takes less
+		}
 	}
 	return nil
 }
 
-// next reads a member; r.name is its name. At the object's end, more is false.
-// Name and value are valid until the next call.
-func (r *reader) next() (v value, more bool, err error) {
+// next reads a member into r.name and r.value, which are valid until the next
+// call. At the object's end, more is false.
+func (r *reader) next() (more bool, err error) {
+	if r.plain {
+		name, raw, escaped, err := r.scan.Member()
+		switch {
+		case err == nil && name != nil:
+			r.count++
+			r.name = name
+			r.interpret(raw, escaped)
+			return true, nil
+		case err == nil && len(bytes.TrimLeft(r.raw[r.scan.InputOffset():], " \t\r\n")) == 0:
+			return false, nil
+		}
+		if err := r.decode(); err != nil {
+			return false, err
+		}
+	}
 	token, err := r.dec.ReadToken()
 	if err != nil {
-		return v, false, syntaxError(err, r.raw)
+		return false, syntaxError(err, r.raw)
 	}
 	if token.Kind() == jsontext.KindEndObject {
 		if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
-			return v, false, fieldError("", "must be one object and nothing behind it", r.raw)
+			return false, fieldError("", "must be one object and nothing behind it", r.raw)
 		}
-		return v, false, nil
+		return false, nil
 	}
-	r.name = append(r.name[:0], token.String()...)
+	r.name = []byte(token.String())
 
-	v.raw, err = r.dec.ReadValue()
+	raw, err := r.dec.ReadValue()
 	if err != nil {
-		return v, false, syntaxError(err, r.raw)
+		return false, syntaxError(err, r.raw)
 	}
-	v.kind, v.text = v.raw.Kind(), v.raw
-	switch v.kind {
-	case jsontext.KindString:
-		if bytes.IndexByte(v.raw, '\\') < 0 {
-			v.text = v.raw[1 : len(v.raw)-1]
-			break
-		}
-		// Its error is that of an invalid string, which ReadValue refuses.
-		r.text, _ = jsontext.AppendUnquote(r.text[:0], v.raw)
-		v.text = r.text
-	case jsontext.KindBeginArray, jsontext.KindBeginObject:
-		if depth(v.raw) > maxDepth {
-			return v, false, fieldError(string(r.name), fmt.Sprintf("must not nest deeper than %d levels", maxDepth), v.raw)
-		}
+	r.interpret(raw, bytes.IndexByte(raw, '\\') >= 0)
+	if k := r.value.kind; (k == jsontext.KindBeginArray || k == jsontext.KindBeginObject) && depth(raw) > maxDepth {
+		return false, fieldError(string(r.name), fmt.Sprintf("must not nest deeper than %d levels", maxDepth), raw)
 	}
-	return v, true, nil
+	return true, nil
+}
+
+// interpret makes r.value of a raw value.
+func (r *reader) interpret(raw jsontext.Value, escaped bool) {
+	v := &r.value
+	v.raw, v.text = raw, raw
+	switch c := raw[0]; {
+	case c == '"' && escaped:
+		// Its error is that of an invalid string, which nobody gets here with.
+		r.text, _ = jsontext.AppendUnquote(r.text[:0], raw)
+		v.kind, v.text = jsontext.KindString, r.text
+	case c == '"':
+		v.kind, v.text = jsontext.KindString, raw[1:len(raw)-1]
+	case c == '-' || isDigit(c):
+		v.kind = jsontext.KindNumber
+	default:
+		v.kind = jsontext.Kind(c)
+	}
 }
 
 // depth tells how deep a valid array or object nests.

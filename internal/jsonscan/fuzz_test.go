@@ -1,0 +1,104 @@
+package jsonscan
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var seeds = []string{
+	`{"result":{"p1":{"id":1,"accountNumber":"1\/1","paid":"Y","datePaid":"2024-05-20T12:32:02+02:00","sum":1250.5,"paySystemName":"\u041d\u0430"}},"total":null}`,
+	` [ 1 , -0.5e+7 , true , false , null , "" , [ ] , { } ] `,
+	`{"a":1,"a":2}`, `{"abcdefgh":1,"abcdefghi":2,"abcdefgh":3}`, `{"a":{"a":1},"b":{"a":2,"\u0061":3}}`,
+	`"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\u12g4"`, `"\x"`, "\"\x01\"", "\"\xff\"", `"é"`, `{"é":1}`,
+	`01`, `-`, `1.`, `1e`, `.5`, `+1`, `nul`, `tru`, `[1,]`, `{"a":1,}`, `{"a"}`, `{,}`, `[`, `{"a":`, `}`, `]`, `"`, ``, `1 2`, `[1 2]`, `{"a" 1}`, `{1:2}`,
+	`[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]`,
+}
+
+// decoder is what Scanner and jsontext.Decoder have in common.
+type decoder interface {
+	PeekKind() jsontext.Kind
+	ReadToken() (jsontext.Token, error)
+	ReadValue() (jsontext.Value, error)
+	InputOffset() int64
+}
+
+// step does what choice says to d, and gives what came of it.
+func step(d decoder, choice byte) (kind jsontext.Kind, value string, at int64, err error) {
+	kind = d.PeekKind()
+	opens := kind == '{' || kind == '['
+	if kind == '}' || kind == ']' || opens && choice%2 == 0 {
+		_, err = d.ReadToken()
+	} else {
+		var v jsontext.Value
+		v, err = d.ReadValue()
+		value = string(v)
+	}
+	return kind, value, d.InputOffset(), err
+}
+
+// FuzzScanner: what a Scanner reads, a Decoder reads as well, whatever of it is
+// read as a whole and whatever token by token.
+func FuzzScanner(f *testing.F) {
+	for _, seed := range seeds {
+		f.Add([]byte(seed), []byte{0})
+		f.Add([]byte(seed), []byte{1})
+		f.Add([]byte(seed), []byte{0, 0, 1})
+	}
+	f.Fuzz(func(t *testing.T, text, choices []byte) {
+		readMembers(t, text)
+		for _, lax := range []bool{false, true} {
+			s := &Scanner{AllowInvalidUTF8: lax}
+			s.Reset(text)
+			d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowInvalidUTF8(lax))
+			for i := 0; ; i++ {
+				choice := byte(0)
+				if len(choices) > 0 {
+					choice = choices[i%len(choices)]
+				}
+				kind, value, at, err := step(s, choice)
+				if err != nil {
+					break // nothing is promised
+				}
+				wantKind, wantValue, wantAt, err := step(d, choice)
+				if err != nil || kind != wantKind || value != wantValue || at != wantAt {
+					t.Fatalf("step %d of %q: %v %q up to %d, want %v %q up to %d, %v", i, text, kind, value, at, wantKind, wantValue, wantAt, err)
+				}
+			}
+		}
+	})
+}
+
+// readMembers reads an object by Member, and by a Decoder.
+func readMembers(t *testing.T, text []byte) {
+	s := &Scanner{}
+	s.Reset(text)
+	d := jsontext.NewDecoder(bytes.NewBuffer(text))
+	if token, err := s.ReadToken(); err != nil || token.Kind() != '{' {
+		return
+	}
+	if _, err := d.ReadToken(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		name, value, escaped, err := s.Member()
+		if err != nil {
+			return
+		}
+		if name == nil {
+			if end, err := d.ReadToken(); err != nil || end.Kind() != '}' || d.InputOffset() != s.InputOffset() {
+				t.Fatalf("%q: the object ends at %d, by the Decoder with %v %v", text, s.InputOffset(), end, err)
+			}
+			return
+		}
+		wantName, err := d.ReadToken()
+		if err != nil || wantName.String() != string(name) {
+			t.Fatalf("%q: name %q, want %v %v", text, name, wantName, err)
+		}
+		want, err := d.ReadValue()
+		if err != nil || string(want) != string(value) || escaped != (value[0] == '"' && bytes.IndexByte(value, '\\') >= 0) {
+			t.Fatalf("%q: value %q (escaped: %t), want %q %v", text, value, escaped, want, err)
+		}
+	}
+}

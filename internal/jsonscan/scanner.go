@@ -1,0 +1,255 @@
+// Package jsonscan reads JSON of the usual kind, several times faster than a
+// complete decoder, and knows what it must leave to one.
+//
+// # Overview
+//
+// A [Scanner] walks a text as a jsontext.Decoder does, by the methods of the same
+// names. It reads what portals write day by day. Whatever is out of the common,
+// be it an error or only rare, ends in [ErrUnusual]: names with escapes or
+// letters beyond ASCII, names that may be there twice, objects of very many
+// names, values that nest deeply, escapes that make no character, and all that
+// is no JSON. The caller then begins anew with a jsontext.Decoder, which has the
+// last word, and the error's text.
+//
+// # Guarantees
+//
+// What a Scanner reads without an error, a jsontext.Decoder with default options
+// reads too, and both give the same bytes. That includes that no object has a
+// name twice.
+//
+// # Testing
+//
+// The guarantee is fuzzed against jsontext.
+package jsonscan
+
+import (
+	"errors"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// ErrUnusual says that a text has to be read by a complete decoder.
+var ErrUnusual = errors.New("unusual JSON")
+
+const (
+	// maxDepth is how deep values may nest.
+	maxDepth = 64
+	// maxNames bounds the time to look for names that are there twice.
+	maxNames = 256
+)
+
+// Scanner walks the tokens of one JSON text. The zero Scanner has an empty one.
+// It is not for concurrent use; Reset makes its memory of use again.
+type Scanner struct {
+	// AllowInvalidUTF8 takes strings, though not names, that are no UTF-8.
+	AllowInvalidUTF8 bool
+
+	text  []byte
+	at    int
+	ready bool // at is where a token begins: what parts it from the last is read
+	ended bool // the outermost value is read
+	// escaped is set by any string with an escape.
+	escaped bool
+	frames  []frame
+	hashes  []uint64 // of the names of all objects that are open
+}
+
+// frame is an object or a list that is open.
+type frame struct {
+	kind  byte // '{' or '['
+	count int  // of values; in an object names count, too
+	names names
+}
+
+// names are the hashes of one object's names.
+type names struct {
+	from int    // where in Scanner.hashes they begin
+	seen uint64 // a bit for each of them, maybe the same one
+}
+
+// Reset begins a text, which must not change as long as it is read.
+func (s *Scanner) Reset(text []byte) {
+	s.text, s.at, s.ready, s.ended = text, 0, false, false
+	s.frames, s.hashes = s.frames[:0], s.hashes[:0]
+}
+
+// InputOffset is where the last token or value ended.
+func (s *Scanner) InputOffset() int64 {
+	return int64(s.at)
+}
+
+// PeekKind tells the kind of the next token without reading it, 0 for what is
+// none or unusual. What parts tokens is read over.
+func (s *Scanner) PeekKind() jsontext.Kind {
+	if !s.prepare() {
+		return jsontext.KindInvalid
+	}
+	switch c := s.text[s.at]; c {
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		return jsontext.KindNumber
+	default:
+		return jsontext.Kind(c)
+	}
+}
+
+// ReadToken reads a bracket; any other token is ErrUnusual.
+func (s *Scanner) ReadToken() (jsontext.Token, error) {
+	if !s.prepare() {
+		return jsontext.Token{}, ErrUnusual
+	}
+	top := s.top()
+	named := top != nil && top.kind == '{' && top.count%2 == 1
+	switch c := s.text[s.at]; c {
+	case '{', '[':
+		if top != nil && top.kind == '{' && !named || len(s.frames) == maxDepth {
+			break
+		}
+		s.at++
+		s.ready = false
+		s.frames = append(s.frames, frame{kind: c, names: names{from: len(s.hashes)}})
+		if c == '{' {
+			return jsontext.BeginObject, nil
+		}
+		return jsontext.BeginArray, nil
+	case '}', ']':
+		if top == nil || c != top.kind+2 || named {
+			break
+		}
+		s.hashes = s.hashes[:top.names.from]
+		s.frames = s.frames[:len(s.frames)-1]
+		s.at++
+		s.done()
+		if c == '}' {
+			return jsontext.EndObject, nil
+		}
+		return jsontext.EndArray, nil
+	}
+	return jsontext.Token{}, ErrUnusual
+}
+
+// ReadValue reads a whole value, or an object's name, as a part of the text.
+func (s *Scanner) ReadValue() (jsontext.Value, error) {
+	if !s.prepare() {
+		return nil, ErrUnusual
+	}
+	start := s.at
+	if top := s.top(); top != nil && top.kind == '{' && top.count%2 == 0 {
+		if !s.name(&top.names) {
+			return nil, ErrUnusual
+		}
+	} else if !s.skip(len(s.frames)) {
+		return nil, ErrUnusual
+	}
+	s.done()
+	return s.text[start:s.at:s.at], nil
+}
+
+// SkipValue reads over a whole value.
+func (s *Scanner) SkipValue() error {
+	_, err := s.ReadValue()
+	return err
+}
+
+// Member reads a name and its value at once, in an object that ReadToken has
+// opened. At the object's end, which it reads too, name is nil. The name is
+// without its quotes. escaped tells whether the value is a string with escapes.
+func (s *Scanner) Member() (name []byte, value jsontext.Value, escaped bool, err error) {
+	top := s.top()
+	if top == nil || top.kind != '{' || top.count%2 == 1 || s.ready && top.count > 0 {
+		return nil, nil, false, ErrUnusual
+	}
+	s.space()
+	if s.take('}') {
+		s.hashes = s.hashes[:top.names.from]
+		s.frames = s.frames[:len(s.frames)-1]
+		s.done()
+		return nil, nil, false, nil
+	}
+	if top.count > 0 {
+		if !s.take(',') {
+			return nil, nil, false, ErrUnusual
+		}
+		s.space()
+	}
+	start := s.at + 1
+	if !s.name(&top.names) {
+		return nil, nil, false, ErrUnusual
+	}
+	end := s.at - 1
+	s.space()
+	if !s.take(':') {
+		return nil, nil, false, ErrUnusual
+	}
+	s.space()
+	from := s.at
+	s.escaped = false
+	if !s.skip(len(s.frames)) {
+		return nil, nil, false, ErrUnusual
+	}
+	s.ready = false
+	top.count += 2
+	return s.text[start:end:end], s.text[from:s.at:s.at], s.escaped && s.text[from] == '"', nil
+}
+
+func (s *Scanner) top() *frame {
+	if len(s.frames) == 0 {
+		return nil
+	}
+	return &s.frames[len(s.frames)-1]
+}
+
+// done counts a value that is read.
+func (s *Scanner) done() {
+	s.ready = false
+	if top := s.top(); top != nil {
+		top.count++
+	} else {
+		s.ended = true
+	}
+}
+
+// prepare goes to where the next token begins, and reports whether there is one.
+func (s *Scanner) prepare() bool {
+	if s.ready {
+		return true
+	}
+	s.space()
+	top := s.top()
+	switch {
+	case s.ended:
+		return false
+	case top == nil || top.count == 0:
+	case top.kind == '{' && top.count%2 == 1:
+		if !s.take(':') {
+			return false
+		}
+		s.space()
+	case s.take(','):
+		s.space()
+		if s.at < len(s.text) && s.text[s.at] == top.kind+2 {
+			return false
+		}
+	default:
+		if s.at == len(s.text) || s.text[s.at] != top.kind+2 {
+			return false
+		}
+	}
+	s.ready = s.at < len(s.text)
+	return s.ready
+}
+
+// space reads over white space.
+func (s *Scanner) space() {
+	for s.at < len(s.text) && s.text[s.at] <= ' ' && (1<<s.text[s.at])&(1<<' '|1<<'\t'|1<<'\r'|1<<'\n') != 0 {
+		s.at++
+	}
+}
+
+// take reads one byte, if it is there.
+func (s *Scanner) take(c byte) bool {
+	if s.at == len(s.text) || s.text[s.at] != c {
+		return false
+	}
+	s.at++
+	return true
+}
