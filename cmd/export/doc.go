@@ -57,6 +57,8 @@
 //	  CLOUD_RUN_TASK_COUNT
 //	AWS_BATCH_JOB_ARRAY_INDEX,     shard of an AWS Batch array
 //	  AWS_BATCH_JOB_ARRAY_SIZE
+//	GOMEMLIMIT                     memory to keep to, such as 200MiB; by default what
+//	                               the container's limit leaves, if there is one
 //	NO_COLOR, TERM=dumb            progress bars without colours
 //	COLUMNS                        width of tables that do not go to a terminal
 //	HTTPS_PROXY, NO_PROXY,         as Go programs know them

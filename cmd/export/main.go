@@ -10,6 +10,7 @@ import (
 )
 
 func main() {
+	limitMemory()
 	// Without this, a reader that goes away (cat | head) would kill the process;
 	// now it is an error of the write, which run knows how to take.
 	signal.Ignore(syscall.SIGPIPE)

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"runtime/debug"
+	"strconv"
+)
+
+// limitMemory makes the garbage collector keep to the container's limit, where
+// there is one: without it, the heap may grow to twice of what is in use, and
+// the kernel ends the process. GOMEMLIMIT, if set, is obeyed by the runtime
+// itself and counts more.
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	if limit, ok := containerMemory(os.DirFS("/")); ok {
+		debug.SetMemoryLimit(heapLimit(limit))
+	}
+}
+
+// programPages is what the program's own code takes of a container, at most.
+const programPages = 32 << 20
+
+// heapLimit is how much of a container's memory is for the Go runtime. Ten per
+// cent are for what it does not count, such as the kernel's buffers of sockets.
+func heapLimit(container int64) int64 {
+	return max(container-container/10-programPages, container/2)
+}
+
+// containerMemory gives the least memory limit, in bytes, of the control groups
+// that this process is in; ok is false if there is none. root is the root of the
+// file system. Version 2 of control groups is looked at, and version 1.
+func containerMemory(root fs.FS) (limit int64, ok bool) {
+	groups, err := fs.ReadFile(root, "proc/self/cgroup")
+	if err != nil {
+		return 0, false // not Linux
+	}
+	limit = math.MaxInt64
+	for line := range bytes.Lines(groups) {
+		// Such as 4:cpu,memory:/a/b, or for version 2 0::/a/b.
+		parts := bytes.SplitN(bytes.TrimSpace(line), []byte(":"), 3)
+		if len(parts) != 3 {
+			continue
+		}
+		base, file := "sys/fs/cgroup", "memory.max"
+		if len(parts[1]) > 0 {
+			if !hasMemory(parts[1]) {
+				continue
+			}
+			base, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		}
+		// A group has its parents' limits, too. In a container, the path may be
+		// the host's, of which only the root is there to be seen.
+		for dir := path.Join("/", string(parts[2])); ; dir = path.Dir(dir) {
+			if n, ok := readLimit(root, path.Join(base, dir, file)); ok {
+				limit = min(limit, n)
+			}
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	// Version 1 writes none as a number near the largest.
+	return limit, limit < 1<<60
+}
+
+func hasMemory(controllers []byte) bool {
+	for name := range bytes.SplitSeq(controllers, []byte(",")) {
+		if string(name) == "memory" {
+			return true
+		}
+	}
+	return false
+}
+
+func readLimit(root fs.FS, name string) (int64, bool) {
+	text, err := fs.ReadFile(root, name)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64) // or max
+	return n, err == nil && n > 0
+}
