@@ -87,6 +87,10 @@ func (c *collector[R]) takeReady() {
 
 func (c *collector[R]) take(res result[R]) {
 	sort.Sort(&rowsByID[R]{res.got.Rows, c.Table.ID})
+	if n := len(c.part.Rows); n+len(res.got.Rows) > cap(c.part.Rows) {
+		// Doubled, since append's own steps leave four times as much behind.
+		c.part.Rows = slices.Grow(c.part.Rows, max(n, len(res.got.Rows)))
+	}
 	c.part.Rows = append(c.part.Rows, res.got.Rows...)
 	c.part.Gone = append(c.part.Gone, res.gone...)
 	for _, id := range res.got.Vanished {

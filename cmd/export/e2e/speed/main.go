@@ -1,0 +1,206 @@
+// Command speed measures what an export costs of the machine: processor time a
+// row and peak memory of the whole process, with the fake portal, unlimited, in
+// processes of its own. It runs the program as people do, from the listing to
+// the manifest, and prints the kernel's accounts of it.
+//
+// Run it in cmd/export/e2e:
+//
+//	go run ./speed -payments 500000
+//	go run ./speed -payments 500000,5000000
+//	go run ./speed -payments 1000000,10000x100
+//	go run ./speed -payments 500000 -vs ../../../b24export-1.0
+//
+// 10000x100 are a hundred portals of 10,000 payments each, done by one process. All
+// cases are measured in turn, so that their ratios hold where the machine's speed
+// does not. Linux only.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// settings are what is measured.
+type settings struct {
+	cases  []fleet
+	runs   int
+	vs     string
+	enrich string
+}
+
+// fleet is a number of portals with as many payments each.
+type fleet struct{ payments, portals int }
+
+func (f fleet) String() string {
+	if f.portals == 1 {
+		return strconv.Itoa(f.payments)
+	}
+	return fmt.Sprintf("%dx%d", f.payments, f.portals)
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "speed:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the command without the process.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var s settings
+	f := flag.NewFlagSet("speed", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Func("payments", "how many payments a portal has; more cases between commas, NxM for M portals", s.parse)
+	f.IntVar(&s.runs, "runs", 3, "how often each case is run, after a run that does not count")
+	f.StringVar(&s.vs, "vs", "", "another build of the program, to be run in turn with this one")
+	f.StringVar(&s.enrich, "enrich", "get", "get each payment, or take what the list shows: get, list")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 || s.runs < 1 {
+		return errors.New("usage: speed [-payments N[xM][,…]] [-runs N] [-vs PROGRAM]; -runs must be 1 or more")
+	}
+	if len(s.cases) == 0 {
+		s.cases = []fleet{{500_000, 1}}
+	}
+	dir, err := os.MkdirTemp("", "b24export-speed-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	return s.bench(ctx, dir, stdout)
+}
+
+func (s *settings) parse(text string) error {
+	for one := range strings.SplitSeq(text, ",") {
+		payments, portals, many := strings.Cut(one, "x")
+		f := fleet{portals: 1}
+		var err error
+		if f.payments, err = strconv.Atoi(payments); err == nil && many {
+			f.portals, err = strconv.Atoi(portals)
+		}
+		if err != nil || f.payments < 1 || f.portals < 1 || f.portals > 250 {
+			return fmt.Errorf("%q: must be N or NxM, with at most 250 portals", one)
+		}
+		s.cases = append(s.cases, f)
+	}
+	return nil
+}
+
+// series is one program's runs of one case.
+type series struct {
+	program string
+	fleet   fleet
+	job     string
+	used    []usage
+}
+
+// usage is what the kernel says of an ended process.
+type usage struct {
+	cpu, wall time.Duration
+	peak      int64 // bytes
+}
+
+// bench measures all cases and prints the table.
+func (s *settings) bench(ctx context.Context, dir string, stdout io.Writer) error {
+	program := filepath.Join(dir, "b24export")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = filepath.Join("..") // cmd/export: the working folder is the module's
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	programs := []string{program}
+	if s.vs != "" {
+		other, err := filepath.Abs(s.vs)
+		if err != nil {
+			return err
+		}
+		programs = append(programs, other)
+	}
+	var all []*series
+	for i, f := range s.cases {
+		job, stop, err := s.portal(ctx, program, dir, i, f)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		for _, p := range programs {
+			all = append(all, &series{program: p, fleet: f, job: job})
+		}
+	}
+	for n := range s.runs + 1 {
+		for _, one := range all {
+			u, err := one.run(ctx, filepath.Join(dir, "out"))
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				one.used = append(one.used, u)
+			}
+		}
+	}
+	return table(all, stdout)
+}
+
+// run exports once, into a new folder.
+func (s *series) run(ctx context.Context, out string) (usage, error) {
+	if err := os.RemoveAll(out); err != nil {
+		return usage{}, err
+	}
+	cmd := exec.CommandContext(ctx, s.program, "run", s.job, "--json", "--progress", "none", "--log-level", "error")
+	cmd.Env = append(os.Environ(), "SPEED_OUT="+out)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	start := time.Now()
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return usage{}, fmt.Errorf("%s: %w\n%s", cmd, err, text)
+	}
+	rusage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return usage{
+		cpu:  cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
+		wall: time.Since(start),
+		peak: rusage.Maxrss << 10,
+	}, nil
+}
+
+// table prints the medians, and the ratios to the first line.
+func table(all []*series, stdout io.Writer) error {
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "program\tpayments\tµs of CPU a row\tratio\tpeak MiB\trows a second\tseconds\t")
+	first := 0.0
+	for _, s := range all {
+		rows := float64(s.fleet.payments * s.fleet.portals)
+		cpu := median(s.used, func(u usage) float64 { return u.cpu.Seconds() })
+		wall := median(s.used, func(u usage) float64 { return u.wall.Seconds() })
+		peak := median(s.used, func(u usage) float64 { return float64(u.peak) })
+		if first == 0 {
+			first = cpu / rows
+		}
+		fmt.Fprintf(w, "%s\t%s\t%.2f\t%.3f\t%.0f\t%.0f\t%.1f\t\n", filepath.Base(s.program), s.fleet,
+			cpu/rows*1e6, cpu/rows/first, peak/(1<<20), rows/wall, wall)
+	}
+	return w.Flush()
+}
+
+func median(used []usage, of func(usage) float64) float64 {
+	used = slices.SortedFunc(slices.Values(used), func(a, b usage) int { return cmp.Compare(of(a), of(b)) })
+	n := len(used)
+	return (of(used[(n-1)/2]) + of(used[n/2])) / 2
+}
