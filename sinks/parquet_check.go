@@ -143,7 +143,7 @@ func checkPages(data []byte, m *format.ColumnMetaData, rows int64) error {
 				return fmt.Errorf("%w: page %d: a dictionary of %d values", errCorrupt, page, h.values)
 			}
 		case format.DataPage:
-			if format.Encoding(h.encoding) != want || format.Encoding(h.levels) != format.RLE {
+			if !fits(format.Encoding(h.encoding), want, m.Type) || format.Encoding(h.levels) != format.RLE {
 				return fmt.Errorf("%w: page %d: encoding %s", errCorrupt, page, format.Encoding(h.encoding))
 			}
 			values += h.values
@@ -155,6 +155,13 @@ func checkPages(data []byte, m *format.ColumnMetaData, rows int64) error {
 		return fmt.Errorf("%w: %d values for %d rows", errCorrupt, values, rows)
 	}
 	return nil
+}
+
+// fits reports whether a column that is written with one encoding may be read with
+// another. Integers have changed theirs from one version to the next.
+func fits(got, want format.Encoding, t format.Type) bool {
+	simple := func(e format.Encoding) bool { return e == format.Plain || e == format.DeltaBinaryPacked }
+	return got == want || t == format.Int64 && simple(got) && simple(want)
 }
 
 // pageInfo is what a page's header says.
