@@ -269,6 +269,9 @@ func (r *run[R]) start(state State) error {
 		r.cp.Mode, why = ResolveIncremental(r.last, r.Fingerprint, r.FullEvery, now)
 	}
 	r.cp.Snapshot = newest.after(now)
+	if r.Range != "" {
+		why = r.Range
+	}
 	r.Log.Info("starting", "snapshot", r.cp.Snapshot, "mode", r.cp.Mode, "why", why, "previous", r.cp.Previous)
 	return nil
 }

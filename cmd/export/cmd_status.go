@@ -29,6 +29,7 @@ type statusLine struct {
 type unfinishedRun struct {
 	Snapshot  pipeline.SnapshotID `json:"snapshot"`
 	Mode      pipeline.Mode       `json:"mode"`
+	Range     string              `json:"range,omitempty"`
 	Phase     pipeline.Phase      `json:"phase"`
 	Done      pipeline.PaymentID  `json:"done"`
 	Ledger    pipeline.Ledger     `json:"ledger"`
@@ -80,7 +81,7 @@ func statusOf(job, portal string, s *sinks.Status) statusLine {
 	}
 	switch cp := &s.Checkpoint; cp.Phase {
 	case pipeline.Fetching, pipeline.Fetched, pipeline.Merged:
-		line.Unfinished = &unfinishedRun{cp.Snapshot, cp.Mode, cp.Phase, cp.Done, cp.Ledger, cp.WrittenAt}
+		line.Unfinished = &unfinishedRun{cp.Snapshot, cp.Mode, cp.Range, cp.Phase, cp.Done, cp.Ledger, cp.WrittenAt}
 	}
 	if l := s.Lease; l != nil && !l.Ended {
 		line.Lease = &leaseLine{l.Holder, l.Since, l.Until}
@@ -101,7 +102,11 @@ func writeStatus(w io.Writer, s *statusLine, now time.Time) error {
 		b.WriteString("\n")
 	}
 	if u := s.Unfinished; u != nil {
-		fmt.Fprintf(&b, "  unfinished  %s (%s, %s), saved %s ago: %s listed, %s got, up to payment %s\n", u.Snapshot, u.Mode, u.Phase,
+		what := string(u.Mode)
+		if u.Range != "" {
+			what += ", " + u.Range
+		}
+		fmt.Fprintf(&b, "  unfinished  %s (%s, %s), saved %s ago: %s listed, %s got, up to payment %s\n", u.Snapshot, printable(what), u.Phase,
 			shortTime(now.Sub(u.WrittenAt)), grouped(u.Ledger.Listed), grouped(u.Ledger.Got), u.Done)
 	}
 	if l := s.Lease; l != nil {

@@ -189,7 +189,7 @@ func TestLedgerText(t *testing.T) {
 	}{
 		{pipeline.Ledger{}, "0 listed = 0 got"},
 		{pipeline.Ledger{Listed: 1000, Got: 1, Carried: 997, Rejected: 1, Vanished: 1, Kept: 1}, "1,000 listed = 1 got + 997 carried over + 1 rejected + 1 vanished; 1 of the rejected keep their last known row"},
-		{pipeline.Ledger{Listed: 5, Got: 5, Outside: 20}, "5 listed = 5 got; 20 outside of the range"},
+		{pipeline.Ledger{Listed: 5, Got: 5, Outside: 20}, "5 listed = 5 got; 20 left as they were"},
 	}
 	for _, test := range tests {
 		if got := ledgerText(test.ledger); got != test.want {

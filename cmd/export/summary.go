@@ -115,7 +115,7 @@ func ledgerText(l pipeline.Ledger) string {
 	}
 	s := fmt.Sprintf("%s listed = %s", grouped(l.Listed), strings.Join(terms, " + "))
 	if l.Outside > 0 {
-		s += fmt.Sprintf("; %s outside of the range", grouped(l.Outside))
+		s += fmt.Sprintf("; %s left as they were", grouped(l.Outside))
 	}
 	if l.Kept > 0 {
 		s += fmt.Sprintf("; %s of the rejected keep their last known row", grouped(l.Kept))
