@@ -3,7 +3,7 @@ package bitrix
 import (
 	"fmt"
 
-	"b24export/internal/jsonscan"
+	"b24export/schemas/jsonscan"
 )
 
 // wirePage is a list's page as the portal writes it.

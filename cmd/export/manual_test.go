@@ -107,8 +107,8 @@ func TestEveryCommandHelps(t *testing.T) {
 	}
 }
 
-// Every key of the job file has a flag of the same name, but for secrets and
-// what belongs to them.
+// Every key of the job file has a flag of the same name, but for secrets, what
+// belongs to them, and the files that only a file can include.
 func TestEveryKeyHasAFlag(t *testing.T) {
 	var run *cobra.Command
 	for _, cmd := range testProgram().commands() {
@@ -131,7 +131,7 @@ func TestEveryKeyHasAFlag(t *testing.T) {
 		}
 	}
 	for _, path := range without {
-		if !slices.ContainsFunc([]string{"version", "portals[].webhook", "portals[].oauth.", "notify."}, func(p string) bool { return strings.HasPrefix(path, p) }) {
+		if !slices.ContainsFunc([]string{"version", "include", "portals[].webhook", "portals[].oauth.", "notify."}, func(p string) bool { return strings.HasPrefix(path, p) }) {
 			t.Errorf("the key %s has no flag", path)
 		}
 	}
