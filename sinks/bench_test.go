@@ -1,8 +1,13 @@
+//go:build unix
+
 package sinks
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"b24export/pipeline"
@@ -11,28 +16,65 @@ import (
 
 const benchRows = 1_000_000
 
-func BenchmarkWritePayments(b *testing.B) {
-	rows := generate(1, 1, benchRows)
-	var size int64
-	for b.Loop() {
-		w := newRowWriter(io.Discard, paymentTable, testFileOptions())
-		for i := range rows {
-			if err := w.add(&rows[i]); err != nil {
-				b.Fatal(err)
-			}
-		}
-		f, err := w.close()
-		if err != nil {
-			b.Fatal(err)
-		}
-		size = f.Bytes
+// gottenRows has what crm.item.payment.get alone tells: nine columns.
+func gottenRows(seed uint64, n int) []schemas.Payment {
+	rnd := rand.New(rand.NewPCG(seed, 2))
+	currencies := []string{"RUB", "USD", "EUR", "KZT", "BYN"}
+	systems := make([]string, 12)
+	for i := range systems {
+		systems[i] = fmt.Sprintf("Payment system %d", i)
 	}
-	b.ReportMetric(benchRows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-	b.ReportMetric(float64(size)/benchRows, "bytes/row")
+	rows := make([]schemas.Payment, n)
+	for i := range rows {
+		system := rnd.IntN(len(systems))
+		rows[i] = schemas.Payment{
+			ID:            int64(i) + 1,
+			AccountNumber: schemas.Some(strconv.Itoa(i/2+1) + "/" + strconv.Itoa(1+i%2)),
+			Paid:          schemas.Some(rnd.IntN(5) > 0),
+			PaySystemID:   schemas.Some(int64(system + 1)),
+			Sum:           schemas.Some(schemas.Decimal(rnd.Int64N(2_000_000) * 100)),
+			Currency:      schemas.Some(currencies[rnd.IntN(len(currencies))]),
+			PaySystemName: schemas.Some(systems[system]),
+		}
+		if rows[i].Paid.V {
+			rows[i].DatePaid = schemas.Some(schemas.Instant((1_600_000_000 + int64(i)*20 + rnd.Int64N(86_400)) * 1e6))
+		}
+		if rnd.IntN(100) < 32 {
+			rows[i].EmpPaidID = schemas.Some(1 + rnd.Int64N(200))
+		}
+	}
+	return rows
+}
+
+func BenchmarkWritePayments(b *testing.B) {
+	for _, bench := range []struct {
+		name string
+		rows []schemas.Payment
+	}{{"columns=all", generate(1, 1, benchRows)}, {"columns=nine", gottenRows(1, benchRows)}} {
+		b.Run(bench.name, func(b *testing.B) {
+			defer reportCPU(b, benchRows)()
+			var size int64
+			for b.Loop() {
+				w := newRowWriter(io.Discard, paymentTable, testFileOptions())
+				for i := range bench.rows {
+					if err := w.add(&bench.rows[i]); err != nil {
+						b.Fatal(err)
+					}
+				}
+				f, err := w.close()
+				if err != nil {
+					b.Fatal(err)
+				}
+				size = f.Bytes
+			}
+			b.ReportMetric(float64(size)/benchRows, "bytes/row")
+		})
+	}
 }
 
 func BenchmarkReadPayments(b *testing.B) {
 	data, _ := writePayments(b, testFileOptions(), generate(1, 1, benchRows))
+	defer reportCPU(b, benchRows)()
 	for b.Loop() {
 		r, err := openRows(object(data), paymentTable)
 		if err != nil {
@@ -49,34 +91,56 @@ func BenchmarkReadPayments(b *testing.B) {
 			b.Fatalf("%d rows", n)
 		}
 	}
-	b.ReportMetric(benchRows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-	b.ReportMetric(float64(len(data))/benchRows, "bytes/row")
 }
 
-// BenchmarkMerge merges a million rows with 1 % changed, as a night does, in
-// memory: the last snapshot is read, and table and feed are written.
-func BenchmarkMerge(b *testing.B) {
+// benchDataset is a dataset in memory that the benchmark is the runner of.
+func benchDataset(b *testing.B) *Dataset {
 	ctx := b.Context()
 	s, err := OpenStore(ctx, "mem://", nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.Close()
+	b.Cleanup(func() { s.Close() })
 	d := New(s, &Options{Portal: "acme"})
 	if _, err := d.Begin(ctx); err != nil {
 		b.Fatal(err)
 	}
-	defer d.End(context.WithoutCancel(ctx))
-	old := generate(1, 1, benchRows)
+	b.Cleanup(func() { d.End(context.WithoutCancel(ctx)) })
+	return d
+}
+
+func BenchmarkWriteSegment(b *testing.B) {
+	d := benchDataset(b)
+	part := pipeline.Part[schemas.Payment]{Rows: generate(1, 1, 50_000)}
+	defer reportCPU(b, len(part.Rows))()
+	for b.Loop() {
+		if _, err := d.WriteSegment(b.Context(), 1, part); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkMerge merges a million rows with segments: changed=1% as a night does,
+// and changed=100%, where each row of the table is one of the change feed, too.
+func BenchmarkMerge(b *testing.B) {
+	for _, percent := range []int{1, 100} {
+		b.Run(fmt.Sprintf("changed=%d%%", percent), func(b *testing.B) { benchMerge(b, 100/percent) })
+	}
+}
+
+// benchMerge merges a million rows of which every n-th has changed.
+func benchMerge(b *testing.B, n int) {
+	ctx, d := b.Context(), benchDataset(b)
+	rows := generate(1, 1, benchRows)
 	cp := pipeline.Checkpoint{Version: 1, Number: 50, Snapshot: "20261122T020000Z"}
-	write := func(number int64, rows []schemas.Payment) {
-		seg, err := d.WriteSegment(ctx, number, pipeline.Part[schemas.Payment]{Rows: rows})
+	write := func(rows []schemas.Payment) {
+		seg, err := d.WriteSegment(ctx, int64(len(cp.Segments)+1), pipeline.Part[schemas.Payment]{Rows: rows})
 		if err != nil {
 			b.Fatal(err)
 		}
 		cp.Segments = append(cp.Segments, seg)
 	}
-	write(1, old)
+	write(rows)
 	res, err := d.Merge(ctx, cp, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -84,23 +148,49 @@ func BenchmarkMerge(b *testing.B) {
 	last := &pipeline.Manifest{Version: 1, Snapshot: cp.Snapshot, Files: res.Files}
 	cp.Snapshot, cp.Segments = "20261123T020000Z", nil
 	var changed []schemas.Payment
-	for i := 0; i < benchRows; i += 100 {
-		row := old[i]
+	for i := 0; i < benchRows; i += n {
+		row := rows[i]
 		row.Sum.V++
 		changed = append(changed, row)
-		if len(changed) == 1000 {
-			write(int64(2+i/100_000), changed)
+		if len(changed) == benchRows/n/20 {
+			write(changed)
 			changed = nil
 		}
 	}
+	defer reportCPU(b, benchRows)()
 	for b.Loop() {
 		if res, err = d.Merge(ctx, cp, last); err != nil {
 			b.Fatal(err)
 		}
 	}
-	if res.Rows != benchRows || res.Changes.Update != benchRows/100 {
+	if res.Rows != benchRows || res.Changes.Update != benchRows/int64(n) {
 		b.Fatalf("merged %+v", res)
 	}
-	b.ReportMetric(benchRows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-	b.ReportMetric(float64(res.Files[0].Bytes)/benchRows, "bytes/row")
+}
+
+// BenchmarkVerify reads a snapshot back as the command verify does; the merge
+// itself reads no more than its footers.
+func BenchmarkVerify(b *testing.B) {
+	ctx, d := b.Context(), benchDataset(b)
+	cp := pipeline.Checkpoint{Version: 1, Number: 1, Snapshot: "20261122T020000Z"}
+	seg, err := d.WriteSegment(ctx, 1, pipeline.Part[schemas.Payment]{Rows: generate(1, 1, benchRows)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cp.Segments = append(cp.Segments, seg)
+	res, err := d.Merge(ctx, cp, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := &pipeline.Manifest{
+		Version: 1, SchemaVersion: schemas.Version, Snapshot: cp.Snapshot, Files: res.Files,
+		Ledger: pipeline.Ledger{Listed: res.Rows, Got: res.Rows}, Changes: res.Changes, Totals: res.Totals,
+	}
+	defer reportCPU(b, benchRows)()
+	for b.Loop() {
+		found, err := d.Verify(ctx, m)
+		if err != nil || len(found) > 0 {
+			b.Fatal(err, found)
+		}
+	}
 }
