@@ -1,0 +1,69 @@
+package bitrix
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// serverTimeout bounds a request to the authorization server. It is also how
+// long a client that was told to stop may stay, so as to have the new pair.
+const serverTimeout = 30 * time.Second
+
+// ask sends one request to the authorization server, the only one that gets the
+// client secret.
+func (t *tokens) ask(ctx context.Context, form url.Values) (*pair, error) {
+	form.Set("client_id", t.app.id)
+	form.Set("client_secret", t.app.secret.Reveal())
+	timed, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	a, err := postAs(timed, t.transport, t.app.server+"/oauth/token/", "application/x-www-form-urlencoded", []byte(form.Encode()), t.agent)
+	if err != nil {
+		return nil, t.failure(CodeNoAnswer, oneLine(err.Error(), t))
+	}
+	if a.location != "" {
+		return nil, t.failure(CodeForeignRedirect, "the authorization server sends elsewhere, where the client secret must not go")
+	}
+	if e := t.refusal(a); e != nil {
+		e.Status = a.status
+		return nil, e
+	}
+	p, err := decodePair(a.body)
+	if err == nil && p.access == "" {
+		err = errors.New("has no access_token")
+	}
+	if err != nil {
+		e := t.failure(CodeBadAnswer, "the authorization server's answer "+err.Error())
+		e.Status = a.status
+		return nil, e
+	}
+	t.hide(p.access, p.refresh)
+	return p, nil
+}
+
+// refusal reads the authorization server's error, nil if it is none.
+func (t *tokens) refusal(a *answer) *Error {
+	body := bytes.TrimSpace(a.body)
+	var code, text string
+	if len(body) > 0 && body[0] == '{' {
+		rawCode, rawText, err := errorMembers(body)
+		if err == nil && rawCode != nil && !isAbsent(rawCode) {
+			code, text = oneLine(scalar(rawCode), t), oneLine(scalar(rawText), t)
+		}
+	}
+	switch {
+	case code == "" && a.status < 300:
+		return nil
+	case code == "":
+		return t.failure(CodeBadAnswer, "the authorization server's answer is neither tokens nor an error")
+	}
+	e := t.failure(code, text)
+	if !e.known() && (a.status >= 500 || a.status == http.StatusTooManyRequests) {
+		e.Code, e.Description = CodeBadAnswer, strings.TrimSuffix(code+": "+text, ": ")
+	}
+	return e
+}
