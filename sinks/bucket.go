@@ -179,7 +179,7 @@ func (s *Bucket) put(ctx context.Context, key string, write func(io.Writer) erro
 	if err != nil && !out.failed {
 		// The writer's own error: the upload must not be completed.
 		cancel(err)
-		pw.CloseWithError(err)
+		_ = pw.CloseWithError(err) // never fails
 		<-uploaded
 		return ownError{err}
 	}

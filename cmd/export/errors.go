@@ -86,7 +86,7 @@ func (p *program) complain(err error, code int) {
 			Error string `json:"error"`
 			Hint  string `json:"hint,omitempty"`
 		}{code, hideSecrets(err.Error()), hideSecrets(hint)}
-		p.stdout.line(line) // what is wrong with standard output shows in Flush
+		_ = p.stdout.line(line) // what is wrong with standard output shows in Flush
 	}
 	p.stderr.say(err, hint)
 }
@@ -102,7 +102,7 @@ func (s *screen) say(err error, hint string) {
 	if hint != "" {
 		fmt.Fprintf(&b, "hint: %s\n", hint)
 	}
-	s.Write([]byte(hideSecrets(b.String())))
+	_, _ = s.Write([]byte(hideSecrets(b.String()))) // there is nobody left to tell
 }
 
 // webhookSecret finds the secret part of a webhook's address, wherever in a
