@@ -94,8 +94,12 @@ func Hint(err error) string {
 		return "wait for the other run to end; after a crash its lease runs out by itself"
 	case errors.Is(err, sinks.ErrNoFencing):
 		return "use a store with conditional writes, or set sink.unsafe_no_fencing: true and make sure that only one run is ever under way"
-	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):
-		return "what was read is saved: run again, and it goes on from there"
+	case errors.Is(err, sinks.ErrNoBucket):
+		return "check sink.url, and whose credentials the environment has; b24export check JOB tries all that a run needs of the storage"
+	case errors.Is(err, sinks.ErrUnavailable):
+		return "once the storage answers, run again: it goes on from the last checkpoint; b24export check JOB tries what a run needs of it"
+	case errors.Is(err, bitrix.ErrPatience):
+		return "what was read is saved: run again, and it goes on from there; if that does not help, b24export check JOB tells what the portal lacks"
 	case errors.Is(err, context.Canceled):
 		return "what was read is saved: run again, and it goes on from there"
 	}

@@ -78,8 +78,9 @@ func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt fu
 		return v, own.error
 	case ctx.Err() != nil:
 		return v, context.Cause(ctx)
-	case isNotFound(err) && op == "list":
-		return v, fmt.Errorf("list %s: %s does not exist, or these credentials may not see it: %w", key, s.name, scrub(err))
+	case isNotFound(err) && (op == "list" || op == "put" || op == "create"):
+		// Neither needs an object to be there: it is the bucket that is not.
+		return v, fmt.Errorf("%s %s in %s: %w: %w", op, key, s.name, ErrNoBucket, scrub(err))
 	case isNotFound(err):
 		return v, fmt.Errorf("%s %s: %w: %w", op, key, fs.ErrNotExist, scrub(err))
 	case isDenied(err):

@@ -83,6 +83,7 @@
 // # Errors
 //
 // ErrUnavailable: the storage was away for longer than its patience.
+// ErrNoBucket: there is no such bucket.
 // pipeline.ErrFenced and *pipeline.HeldError: another runner is at work.
 // ErrNoFencing: the store does not keep two runs apart. An error that is
 // fs.ErrPermission: the credentials do not do. Objects that cannot be read as

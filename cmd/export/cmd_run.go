@@ -207,10 +207,16 @@ func (p *program) show(job loadedJob, outcomes []jobs.Outcome) error {
 			}
 			p.stderr.say(err, jobs.Hint(o.Err))
 		}
+		if rejected := rejectsText(&outcomes[i]); rejected != "" {
+			p.stderr.say(fmt.Errorf("%s: %s", outcomes[i].Portal, rejected), hintFor(job, &outcomes[i]))
+		}
+	}
+	if text := unpublishedText(outcomes); text != "" {
+		p.stderr.say(errors.New(text), "")
 	}
 	if p.json {
 		for i := range outcomes {
-			if err := p.stdout.line(lineOf(job.file, &outcomes[i])); err != nil {
+			if err := p.stdout.line(lineOf(job, &outcomes[i])); err != nil {
 				return err
 			}
 		}

@@ -25,7 +25,7 @@ func (p *program) notify(ctx context.Context, job loadedJob, outcomes []jobs.Out
 	}
 	n := notice{Program: programName(), Dataset: job.spec.Name, Job: job.file, Exit: jobs.Gravest(outcomes)}
 	for i := range outcomes {
-		n.Portals = append(n.Portals, lineOf(job.file, &outcomes[i]))
+		n.Portals = append(n.Portals, lineOf(job, &outcomes[i]))
 	}
 	body, err := json.Marshal(n)
 	if err == nil {

@@ -159,7 +159,7 @@ in s3://warehouse/bitrix24:
 	}
 
 	// For machines: the manifest's fields beside those of the outcome.
-	line, err := json.Marshal(lineOf("job.yaml", &outcomes[0]))
+	line, err := json.Marshal(lineOf(loadedJob{file: "job.yaml", spec: new(jobs.Spec)}, &outcomes[0]))
 	if err != nil {
 		t.Fatal(err)
 	}

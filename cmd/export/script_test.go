@@ -57,6 +57,7 @@ const markedSecret = "markedsecret4711"
 //	                               the first file that fits
 //	authcode FILE                  writes a code for OAuth's first tokens to FILE
 //	expiretokens                   makes access tokens expire
+//	nobucket                       serves an S3 without any bucket, and sets S3
 //	notoken                        is nosecret for the client secret and the tokens,
 //	                               which may be in tokens.json only
 //	nosecret                       fails if the secret is in any file, or in what
@@ -91,6 +92,7 @@ func TestScripts(t *testing.T) {
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(portalOf(ts).portal.AuthCode()), 0o600))
 			},
 			"expiretokens": func(ts *testscript.TestScript, _ bool, _ []string) { portalOf(ts).portal.ExpireTokens() },
+			"nobucket":     scriptNoBucket,
 			"notoken":      scriptNoToken,
 			"oldest":       scriptOldest,
 			"nosecret":     scriptNoSecret,
@@ -157,6 +159,19 @@ func scriptFakePortal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("WEBHOOK", webhook)
 	ts.Setenv("SECRET", markedSecret)
 	ts.Setenv("WRONG_WEBHOOK", strings.Replace(webhook, markedSecret, "wrong"+markedSecret, 1))
+}
+
+// scriptNoBucket serves what S3 answers when a bucket is gone.
+func scriptNoBucket(ts *testscript.TestScript, _ bool, _ []string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>`)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("S3", server.URL)
+	ts.Setenv("AWS_ACCESS_KEY_ID", "somebody")
+	ts.Setenv("AWS_SECRET_ACCESS_KEY", markedSecret)
 }
 
 // gate holds requests back on their way to a handler.

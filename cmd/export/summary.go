@@ -31,12 +31,12 @@ type outcomeLine struct {
 	Seconds    float64          `json:"seconds"`
 }
 
-func lineOf(job string, o *jobs.Outcome) outcomeLine {
+func lineOf(job loadedJob, o *jobs.Outcome) outcomeLine {
 	line := outcomeLine{
 		Manifest: o.Summary.Manifest,
 		Portal:   o.Portal,
 		Snapshot: o.Summary.Snapshot,
-		Job:      job,
+		Job:      job.file,
 		Resumed:  o.Summary.Resumed,
 		Exit:     o.Exit,
 		Seconds:  o.Seconds,
@@ -47,10 +47,59 @@ func lineOf(job string, o *jobs.Outcome) outcomeLine {
 	if o.Err != nil {
 		text := hideSecrets(o.Err.Error())
 		line.Error = &text
-		line.Hint = hideSecrets(jobs.Hint(o.Err))
 	}
+	line.Hint = hideSecrets(hintFor(job, o))
 	return line
 }
+
+// hintFor says what there is to do about an outcome; "" if nothing is.
+func hintFor(job loadedJob, o *jobs.Outcome) string {
+	switch {
+	case o.Err != nil:
+		return jobs.Hint(o.Err)
+	case rejectsText(o) == "":
+		return ""
+	case job.file == "":
+		return "the rejects' file says which and why; the next run tries them again"
+	}
+	portal := ""
+	if len(job.spec.Portals) > 1 {
+		portal = " --portal " + o.Portal
+	}
+	return fmt.Sprintf("b24export cat %s%s --rejects says which and why; the next run tries them again", shellWord(job.file), portal)
+}
+
+// rejectsText tells of payments that a published snapshot lacks; "" if there are
+// none.
+func rejectsText(o *jobs.Outcome) string {
+	m := o.Summary.Manifest
+	if o.Err != nil || m == nil || m.Ledger.Rejected == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s of %s rejected; the rest is published", grouped(m.Ledger.Rejected), plural(m.Ledger.Listed, "payment"))
+}
+
+// unpublishedText names the portals of several that have published nothing; ""
+// if there are none.
+func unpublishedText(outcomes []jobs.Outcome) string {
+	var names []string
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Err != nil && o.Portal != "" {
+			names = append(names, fmt.Sprintf("%s (exit %d)", o.Portal, o.Exit))
+		}
+	}
+	if len(names) == 0 || len(outcomes) == 1 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d portals failed: ", len(names), len(outcomes))
+	if more := len(names) - namedPortals; more > 0 {
+		return text + strings.Join(names[:namedPortals], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return text + strings.Join(names, ", ")
+}
+
+// namedPortals is how many portals a line names at most.
+const namedPortals = 10
 
 // writeOutcomes writes a line for each portal.
 func writeOutcomes(w io.Writer, outcomes []jobs.Outcome) error {
