@@ -140,7 +140,7 @@ type JobChangedError struct {
 func (e *JobChangedError) Error() string {
 	switch {
 	case e.Range != "":
-		return fmt.Sprintf("a backfill of another range (%s) is unfinished: snapshot %s, %d payments read so far", e.Range, e.Snapshot, e.Rows)
+		return fmt.Sprintf("a backfill (%s) is unfinished: snapshot %s, %d payments read so far", e.Range, e.Snapshot, e.Rows)
 	case e.Begun != "":
 		return fmt.Sprintf("a run of mode %s is unfinished: snapshot %s, %d payments read so far", e.Begun, e.Snapshot, e.Rows)
 	}
