@@ -19,7 +19,7 @@
 //	b24export portal               serve a fake portal
 //	b24export version              version, commit, Go, schema version
 //	b24export completion SHELL     completion for bash, zsh, fish, powershell
-//	b24export help COMMAND         examples and flags of a command
+//	b24export help COMMAND         examples and flags of a command; of every one: help all
 //
 // Standard output is for results, standard error for logs, progress and errors.
 // An error is one line that begins with b24export:, and a line that begins with

@@ -16,6 +16,96 @@ const helpWidth = 100
 // all its flags.
 func help(cmd *cobra.Command, _ []string) {
 	var b strings.Builder
+	writeHelp(&b, cmd)
+	writeFlags(&b, "Flags of every command", cmd.InheritedFlags())
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\n%s COMMAND --help tells more of a command", cmd.CommandPath())
+		if !cmd.HasParent() {
+			b.WriteString(", b24export help all of each, on one page")
+		}
+		b.WriteString(".\n")
+	}
+	io.WriteString(cmd.OutOrStdout(), b.String()) // its error shows when output is flushed
+}
+
+// helpCommand is help, for one command or for all.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND | all]",
+		Example: `b24export help run
+b24export help all | less`,
+		Short: "Tell what a command does, or all of them on one page.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			if len(args) == 1 && args[0] == "all" {
+				helpAll(root)
+				return nil
+			}
+			asked, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef(cmd, "no command %s", shownArg(strings.Join(args, " ")))
+			}
+			asked.InitDefaultHelpFlag()
+			return asked.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			names := []string{"all"}
+			for _, sub := range cmd.Root().Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// completionExamples are how the library's own command is used.
+var completionExamples = map[string]string{
+	"completion": "b24export completion bash > /etc/bash_completion.d/b24export",
+	"bash":       "source <(b24export completion bash)",
+	"zsh":        `b24export completion zsh > "${fpath[1]}/_b24export"`,
+	"fish":       "b24export completion fish > ~/.config/fish/completions/b24export.fish",
+	"powershell": "b24export completion powershell | Out-String | Invoke-Expression",
+}
+
+// addCompletion adds the command that prints completions, with examples.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if cmd, _, err := root.Find([]string{"completion"}); err == nil {
+		cmd.Example = completionExamples[cmd.Name()]
+		for _, shell := range cmd.Commands() {
+			shell.Example = completionExamples[shell.Name()]
+		}
+	}
+}
+
+// helpAll writes the help of the program and of each command as one page.
+func helpAll(root *cobra.Command) {
+	var b strings.Builder
+	root.InitDefaultHelpFlag()
+	writeHelp(&b, root)
+	var write func(cmd *cobra.Command)
+	write = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			if !sub.IsAvailableCommand() {
+				continue
+			}
+			title := sub.CommandPath()
+			fmt.Fprintf(&b, "\n\n%s\n%s\n\n", title, strings.Repeat("=", len(title)))
+			writeHelp(&b, sub)
+			write(sub)
+		}
+	}
+	write(root)
+	io.WriteString(root.OutOrStdout(), b.String()) // its error shows when output is flushed
+}
+
+// writeHelp writes a command's help without what is the same for all commands.
+func writeHelp(b *strings.Builder, cmd *cobra.Command) {
 	if cmd.HasExample() {
 		b.WriteString(indent(cmd.Example) + "\n\n")
 	}
@@ -25,13 +115,13 @@ func help(cmd *cobra.Command, _ []string) {
 	}
 	b.WriteString(strings.TrimSpace(text) + "\n")
 	if cmd.HasParent() {
-		fmt.Fprintf(&b, "\nUsage: %s\n", cmd.UseLine())
+		fmt.Fprintf(b, "\nUsage: %s\n", cmd.UseLine())
 	}
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\nCommands:\n")
 		for _, sub := range cmd.Commands() {
 			if sub.IsAvailableCommand() {
-				fmt.Fprintf(&b, "  %-*s  %s\n", sub.NamePadding(), sub.Name(), sub.Short)
+				fmt.Fprintf(b, "  %-*s  %s\n", sub.NamePadding(), sub.Name(), sub.Short)
 			}
 		}
 	}
@@ -48,16 +138,11 @@ func help(cmd *cobra.Command, _ []string) {
 	if !cmd.HasParent() {
 		title = "Flags of every command"
 	}
-	writeFlags(&b, title, own)
-	writeFlags(&b, "Flags in the place of the job's keys", keys)
-	writeFlags(&b, "Flags of every command", cmd.InheritedFlags())
+	writeFlags(b, title, own)
+	writeFlags(b, "Flags in the place of the job's keys", keys)
 	if !cmd.HasParent() {
 		b.WriteString("\nExit codes:\n" + exitCodesHelp + "\n")
 	}
-	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, "\n%s COMMAND --help tells more of a command.\n", cmd.CommandPath())
-	}
-	io.WriteString(cmd.OutOrStdout(), b.String()) // its error shows when output is flushed
 }
 
 func writeFlags(b *strings.Builder, title string, flags *pflag.FlagSet) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"b24export/jobs"
 	"b24export/schemas"
@@ -82,17 +83,28 @@ func TestManualHasEveryVariable(t *testing.T) {
 }
 
 // Every command says in one line what it does, begins its help with an example
-// of itself, and does not let a flag go without a description.
+// of itself, and does not let a flag go without a description. One page has the
+// same of all of them.
 func TestEveryCommandHelps(t *testing.T) {
-	p := testProgram()
-	for _, cmd := range p.commands() {
-		if !strings.HasSuffix(cmd.Short, ".") || strings.Contains(cmd.Short, "\n") {
+	_, page, _ := runProgram(t, "help", "all")
+	root := testProgram().rootCommand()
+	root.InitDefaultHelpCmd()
+	commands := slices.Clone(root.Commands())
+	for _, cmd := range root.Commands() {
+		commands = append(commands, cmd.Commands()...)
+	}
+	if len(commands) < 20 {
+		t.Errorf("%d commands", len(commands))
+	}
+	for _, cmd := range commands {
+		library := strings.HasPrefix(cmd.CommandPath(), "b24export completion")
+		if !library && !strings.HasSuffix(cmd.Short, ".") || strings.Contains(cmd.Short, "\n") {
 			t.Errorf("%s: short description %q", cmd.Name(), cmd.Short)
 		}
-		if !strings.Contains(cmd.Example, "b24export "+cmd.Name()) {
+		if !strings.Contains(cmd.Example, cmd.CommandPath()) {
 			t.Errorf("%s: its example does not have it: %s", cmd.Name(), cmd.Example)
 		}
-		code, stdout, stderr := runProgram(t, "help", cmd.Name())
+		code, stdout, stderr := runProgram(t, append([]string{"help"}, strings.Fields(cmd.CommandPath())[1:]...)...)
 		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, indent(cmd.Example)) {
 			t.Errorf("help %s: exit code %d, stderr %s, stdout %s", cmd.Name(), code, stderr, stdout)
 		}
@@ -100,10 +112,25 @@ func TestEveryCommandHelps(t *testing.T) {
 			t.Errorf("%s has a flag without a description:\n%s", cmd.Name(), flags)
 		}
 		for line := range strings.Lines(stdout) {
-			if len([]rune(line)) > helpWidth+1 && !strings.Contains(line, "python3") {
+			if !library && len([]rune(line)) > helpWidth+1 && !strings.Contains(line, "python3") {
 				t.Errorf("help %s: a line of %d characters: %s", cmd.Name(), len([]rune(line)), line)
 			}
 		}
+		if cmd.Name() == "help" {
+			continue
+		}
+		title := "\n" + cmd.CommandPath() + "\n" + strings.Repeat("=", len(cmd.CommandPath())) + "\n\n"
+		_, part, ok := strings.Cut(page, title+indent(cmd.Example)+"\n")
+		if !ok {
+			t.Errorf("help all has no part of %s that begins with its example", cmd.CommandPath())
+			continue
+		}
+		part, _, _ = strings.Cut(part, "\n\n\n")
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			if !strings.Contains(part, " --"+f.Name+" ") && !strings.Contains(part, " --"+f.Name+"\n") {
+				t.Errorf("help all lacks --%s of %s", f.Name, cmd.CommandPath())
+			}
+		})
 	}
 }
 

@@ -63,6 +63,7 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 		PersistentPreRun: func(*cobra.Command, []string) { p.setUp() },
 	}
 	root.SetHelpFunc(help)
+	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
 	root.SuggestionsMinimumDistance = 2
 	flags := root.PersistentFlags()
@@ -76,6 +77,7 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 		cmd.Flags().SortFlags = false
 		root.AddCommand(cmd)
 	}
+	addCompletion(root)
 	return root
 }
 
