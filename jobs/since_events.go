@@ -71,6 +71,9 @@ func (e *sinceEvents) begin(ctx context.Context, scope pipeline.Scope) (finder, 
 		return nil, nil, err
 	}
 	next := mark(markEvents, now)
+	if scope.Resumed && !bound {
+		next = "" // what happened since the snapshot was begun is lost
+	}
 	from, watched := markOf(sinceOf(scope.Last), markEvents)
 	if !scope.Resumed {
 		// A snapshot that is taken up again goes by the events of its beginning:
@@ -89,10 +92,6 @@ func (e *sinceEvents) begin(ctx context.Context, scope pipeline.Scope) (finder, 
 		return nil, settle(scope, SinceList, "everything is got anew", next), nil
 	case !bound:
 		why = "the events of payments were not bound"
-		if scope.Resumed {
-			// What happened since the snapshot was begun is lost.
-			next = ""
-		}
 	case !watched:
 		why = "the last snapshot was not made with since: events"
 	case now.Sub(from) > queueKept:

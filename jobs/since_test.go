@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -126,6 +127,41 @@ func TestSinceEventsFallsBack(t *testing.T) {
 			if healed := m.Since.By == "events"; healed != tt.heals {
 				t.Errorf("the night after: since %+v", m.Since)
 			}
+		})
+	}
+}
+
+// A handler that is unbound while a snapshot is unfinished: what happened to
+// payments that were done by then is seen by no queue, so the next run lists all.
+func TestSinceEventsUnboundBetweenTwoRunsOfASnapshot(t *testing.T) {
+	for _, mode := range []pipeline.Mode{pipeline.Incremental, pipeline.Full} {
+		t.Run(string(mode), func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 900, AllowRegets: true, Strict: t})
+			e := newSinceJob(t, portal, "events", "checkpoint: {rows: 40}")
+			e.spec.Portals[0].Limits.Concurrency = 1
+			e.run(t, jobs.ExitComplete)
+			portal.Mutate(400, 1)
+			if mode == pipeline.Full {
+				e.spec.FullEvery = 1 // nanosecond
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			opts := *e.opts
+			opts.Transport = &interrupted{next: portal.RoundTripper(), stop: stop, after: 11}
+			out := jobs.Run(ctx, e.spec, &opts)[0]
+			stop()
+			if out.Exit != jobs.ExitInterrupted || out.Summary.Ledger.Got == 0 {
+				t.Fatalf("exit %d, %+v, %v; want a snapshot in the making", out.Exit, out.Summary.Ledger, out.Err)
+			}
+			portal.Unbind("ONPAYMENTENTITYSAVED")
+			portal.Mutate(400, 2)
+			if m := e.run(t, jobs.ExitComplete).Summary.Manifest; m.PortalUse.Resumed != 1 || m.Since.Watermark != "" {
+				t.Errorf("resumed %d times, since %+v", m.PortalUse.Resumed, m.Since)
+			}
+			e.spec.FullEvery = 0
+			if m := e.run(t, jobs.ExitComplete).Summary.Manifest; m.Since.By != "list" {
+				t.Errorf("the next run: since %+v", m.Since)
+			}
+			e.wantTable(t, portal, none)
 		})
 	}
 }
