@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"b24export/bitrix"
@@ -42,6 +43,9 @@ type RunOptions struct {
 	// Watch, if given, is called once for each portal, before it starts, from
 	// the portal's own goroutine.
 	Watch func(*Watch)
+	// Tracer, if given, gets a span for the run, for each portal, and for what is
+	// listed, got and written of it.
+	Tracer trace.Tracer
 }
 
 func (o *RunOptions) withDefaults() RunOptions {
@@ -88,20 +92,24 @@ func Run(ctx context.Context, spec *Spec, opts *RunOptions) []Outcome {
 		return []Outcome{{Err: err, Exit: ExitCode(err, pipeline.Summary{})}}
 	}
 	outcomes := make([]Outcome, len(portals))
+	traced := spansOf(ctx, o.Tracer, "run", attrDataset.String(spec.Name), attrPortals.Int(len(portals)))
 	var g errgroup.Group
 	g.SetLimit(o.Parallel)
 	for i, portal := range portals {
 		g.Go(func() error {
 			start := time.Now()
-			s, err := runPortal(ctx, spec, portal, &o)
+			below := traced.below(ctx, "portal", attrPortal.String(portal.Name), attrDataset.String(spec.Name))
+			s, err := runPortal(ctx, spec, portal, &o, below)
 			outcomes[i] = Outcome{
 				Portal: portal.Name, Summary: s, Err: err,
 				Exit: ExitCode(err, s), Seconds: time.Since(start).Seconds(),
 			}
+			below.end(err, outcomeAttrs(&outcomes[i])...)
 			return nil // another portal's run is not ended by this one's error
 		})
 	}
 	_ = g.Wait() // no goroutine returns an error
+	traced.end(nil, attrExit.Int(Gravest(outcomes)))
 	return outcomes
 }
 
@@ -126,8 +134,9 @@ func (o *RunOptions) portals(spec *Spec) ([]*PortalSpec, error) {
 	return portals, nil
 }
 
-// runPortal wires one portal's pipeline and runs it.
-func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions) (s pipeline.Summary, err error) {
+// runPortal wires one portal's pipeline and runs it. traced is nil without a
+// tracer.
+func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions, traced *spans) (s pipeline.Summary, err error) {
 	log := o.Log.With("portal", portal.Name)
 	client, err := newClient(ctx, spec, portal, o, log)
 	if err != nil {
@@ -156,9 +165,13 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 	}
 	run := func(by found) (pipeline.Summary, error) {
 		src := &source{client: client, find: by.finder, since: by.since, enrich: spec.Source.Enrich, rowMaker: how}
+		from, to := pipeline.Source[schemas.Payment](src), pipeline.Sink[schemas.Payment](data)
+		if traced != nil {
+			from, to = &tracedSource{from, traced}, &tracedSink{to, traced}
+		}
 		s, err := pipeline.Run(ctx, pipeline.Config[schemas.Payment]{
-			Source: src,
-			Sink:   data,
+			Source: from,
+			Sink:   to,
 			Table: pipeline.Table[schemas.Payment]{
 				ID:   func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
 				Same: src.same,
