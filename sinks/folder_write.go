@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -24,6 +25,9 @@ func isTemp(key string) bool {
 	name := path.Base(key)
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, tempSuffix)
 }
+
+// writers are buffers that files are written through.
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 256<<10) }}
 
 // write makes a durable file of what fill writes, and lets commit give it its
 // name: 1. temporary file, 2. sync, 3. commit, 4. sync of the folder.
@@ -46,7 +50,12 @@ func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer)
 		}
 	}()
 	out := &ctxWriter{ctx: ctx, w: file}
-	w := bufio.NewWriterSize(out, 256<<10)
+	w := writers.Get().(*bufio.Writer)
+	w.Reset(out)
+	defer func() {
+		w.Reset(nil)
+		writers.Put(w)
+	}()
 	if err := fill(w); err != nil {
 		if out.err != nil {
 			return fmt.Errorf("%s %s: %w", op, key, plain(out.err))
