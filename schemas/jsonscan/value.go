@@ -226,13 +226,37 @@ func (s *Scanner) name(n *names) bool {
 	if !s.take('"') {
 		return false
 	}
-	start := s.at
-	if !s.letters() || s.text[s.at] != '"' {
-		return false
+	const k = 0x9E3779B97F4A7C15
+	var hash, last uint64 // last has the up to seven bytes behind the whole words
+	at, text := s.at, s.text
+	length := 0 // of last
+	for {
+		if at+8 > len(text) {
+			if length = quoteIn(text[at:]); length < 0 {
+				return false
+			}
+			for i := length; i > 0; i-- {
+				last = last<<8 | uint64(text[at+i-1])
+			}
+			break
+		}
+		w := binary.LittleEndian.Uint64(text[at:])
+		if m := special(w); m != 0 {
+			length = bits.TrailingZeros64(m) / 8
+			if text[at+length] != '"' {
+				return false
+			}
+			last = w & (1<<(8*uint(length)) - 1)
+			break
+		}
+		hash = (hash ^ w) * k
+		hash ^= hash >> 29
+		at += 8
 	}
-	hash := hashOf(s.text, start, s.at)
-	s.at++
-	if bit := uint64(1) << (hash >> 58); n.seen&bit == 0 {
+	s.at = at + length + 1
+	hash = (hash ^ last ^ uint64(length)<<56) * k
+	hash ^= hash >> 32
+	if bit := uint64(1) << (hash & 63); n.seen&bit == 0 {
 		n.seen |= bit
 	} else {
 		for _, h := range s.hashes[n.from:] {
@@ -245,22 +269,15 @@ func (s *Scanner) name(n *names) bool {
 	return len(s.hashes)-n.from <= maxNames
 }
 
-// hashOf hashes text[from:to]; equal names have equal hashes.
-func hashOf(text []byte, from, to int) uint64 {
-	const k = 0x9E3779B97F4A7C15
-	h := uint64(to - from)
-	for ; to-from >= 8; from += 8 {
-		h = (h ^ binary.LittleEndian.Uint64(text[from:])) * k
-		h ^= h >> 29
-	}
-	var w uint64
-	if from+8 <= len(text) {
-		w = binary.LittleEndian.Uint64(text[from:]) & (1<<(8*uint(to-from)) - 1)
-	} else {
-		for i := to; i > from; i-- {
-			w = w<<8 | uint64(text[i-1])
+// quoteIn finds the quote that ends a name, -1 if something special is before it.
+func quoteIn(text []byte) int {
+	for i, c := range text {
+		if special(' '*ones&^0xff|uint64(c)) != 0 {
+			if c == '"' {
+				return i
+			}
+			break
 		}
 	}
-	h = (h ^ w) * k
-	return (h ^ h>>29) * k
+	return -1
 }
