@@ -144,6 +144,30 @@ func (r reader) members(f func(name []byte) error) error {
 	}
 }
 
+// fields is members for whole values.
+func (r reader) fields(f func(name, value []byte)) error {
+	s, ok := r.d.(*jsonscan.Scanner)
+	if !ok || s.PeekKind() != '{' {
+		return r.members(func(name []byte) error {
+			v, err := r.value()
+			if err == nil {
+				f(name, v)
+			}
+			return err
+		})
+	}
+	if _, err := s.ReadToken(); err != nil {
+		return err
+	}
+	for {
+		name, v, _, err := s.Member()
+		if err != nil || name == nil {
+			return err
+		}
+		f(name, v)
+	}
+}
+
 // name reads a map's next name. It may be part of the body.
 func (r reader) name() ([]byte, error) {
 	v, err := r.d.ReadValue()
@@ -280,11 +304,7 @@ func (r reader) batch(a *wireAnswer, keys map[string]int) error {
 func (r reader) time(when bool) (wireTime, error) {
 	t := noTime
 	var start, finish, duration []byte
-	err := r.members(func(name []byte) error {
-		v, err := r.value()
-		if err != nil {
-			return err
-		}
+	err := r.fields(func(name, v []byte) {
 		switch string(name) {
 		case "start":
 			start = v
@@ -299,7 +319,6 @@ func (r reader) time(when bool) (wireTime, error) {
 		case "operating_reset_at":
 			t.resetAt = readFloat(v)
 		}
-		return nil
 	})
 	if when || !(t.processing >= 0) { // NaN too
 		t.start, t.finish, t.duration = readFloat(start), readFloat(finish), readFloat(duration)
