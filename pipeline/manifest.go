@@ -40,6 +40,9 @@ type Manifest struct {
 	PortalUse PortalUse        `json:"portal_use"`
 	// Pace is how the fetching went on; nil if it took no time to speak of.
 	Pace *Pace `json:"pace,omitempty"`
+	// Checksum is that of the stored manifest; who stores it says how it is made.
+	// It stands last, and nowhere but in the stored one.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 // Changes counts a snapshot's differences from the one before. The first

@@ -1,11 +1,14 @@
 package sinks
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"b24export/pipeline"
 )
@@ -65,9 +68,42 @@ func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
 	return cp, nil
 }
 
-func encodeManifest(m *pipeline.Manifest) ([]byte, error) { return encodeJSON(m) }
+// noChecksum stands in a manifest's bytes in the place of its checksum while that
+// is made.
+var noChecksum = strings.Repeat("0", 2*sha256.Size)
 
-// decodeManifest reads a stored manifest of this dataset.
+// encodeManifest makes a manifest's bytes. Its checksum is the SHA-256 of all of
+// them, with as many zeros in the checksum's own place.
+func encodeManifest(m *pipeline.Manifest) ([]byte, error) {
+	summed := *m
+	summed.Checksum = noChecksum
+	data, err := encodeJSON(&summed)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	hex.Encode(data[bytes.LastIndex(data, []byte(noChecksum)):], sum[:])
+	return data, nil
+}
+
+// checkSum holds a manifest's bytes against the checksum in them.
+func checkSum(data []byte, checksum string) error {
+	at := bytes.LastIndex(data, []byte(checksum))
+	if len(checksum) != len(noChecksum) || at < 0 {
+		return fmt.Errorf("its checksum %q is none", checksum)
+	}
+	h := sha256.New()
+	h.Write(data[:at])
+	h.Write([]byte(noChecksum))
+	h.Write(data[at+len(checksum):])
+	if sum := hex.EncodeToString(h.Sum(nil)); sum != checksum {
+		return fmt.Errorf("its checksum should be %s, and it says %s: it was damaged or edited", sum, checksum)
+	}
+	return nil
+}
+
+// decodeManifest reads a stored manifest of this dataset. One without a checksum
+// is read all the same; Verify tells.
 func (l layout) decodeManifest(data []byte, id pipeline.SnapshotID) (*pipeline.Manifest, error) {
 	if err := checkVersion(data, pipeline.ManifestVersion); err != nil {
 		return nil, err
@@ -75,6 +111,11 @@ func (l layout) decodeManifest(data []byte, id pipeline.SnapshotID) (*pipeline.M
 	m := new(pipeline.Manifest)
 	if err := json.Unmarshal(data, m); err != nil {
 		return nil, err
+	}
+	if m.Checksum != "" {
+		if err := checkSum(data, m.Checksum); err != nil {
+			return nil, err
+		}
 	}
 	if m.Snapshot != id {
 		return nil, fmt.Errorf("it says that it is of snapshot %s", m.Snapshot)

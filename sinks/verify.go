@@ -58,25 +58,29 @@ func (d Difference) String() string { return d.File + ": " + d.What }
 // Verify reads a whole snapshot back with Arrow's Parquet reader, which shares
 // no code with the library that wrote it, and holds it against its manifest:
 // size and checksum, columns, rows, their order, uniqueness and count, the
-// statistics in the footers, changes, totals by currency. Of the newest
-// snapshot, the current table must have the same bytes. All differences are
+// statistics in the footers, changes, totals by currency, the snapshot before. Of
+// the newest snapshot, the current table must have the same bytes. All differences are
 // given; the error is for what kept it from looking.
 func (d *Dataset) Verify(ctx context.Context, m *pipeline.Manifest) ([]Difference, error) {
 	if d.bad != nil {
 		return nil, d.bad
 	}
 	v := &verifier{d: d, m: m}
+	if err := v.stored(ctx); err != nil {
+		return v.found, err
+	}
 	for _, f := range m.Files {
 		if err := v.file(ctx, f); err != nil {
 			return v.found, fmt.Errorf("verify %s: %w", f.Path, err)
 		}
 	}
 	v.manifest()
-	newest, err := d.newestManifestID(ctx)
+	ids, err := d.manifestIDs(ctx)
 	if err != nil {
 		return v.found, err
 	}
-	if f, ok := fileOf(m, d.history(m.Snapshot)); ok && newest == m.Snapshot {
+	v.previous(ids)
+	if f, ok := fileOf(m, d.history(m.Snapshot)); ok && slices.Max(append(ids, "")) == m.Snapshot {
 		if err := v.bytes(ctx, d.current(), f); err != nil {
 			return v.found, fmt.Errorf("verify %s: %w", d.current(), err)
 		}
@@ -92,6 +96,40 @@ type verifier struct {
 
 func (v *verifier) add(file, format string, args ...any) {
 	v.found = append(v.found, Difference{File: file, What: fmt.Sprintf(format, args...)})
+}
+
+// stored looks at the manifest as it is stored.
+func (v *verifier) stored(ctx context.Context) error {
+	path := v.d.manifest(v.m.Snapshot)
+	data, err := v.d.store.Read(ctx, path)
+	if isAbsent(err) {
+		v.add(path, "it is missing")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch m, err := v.d.decodeManifest(data, v.m.Snapshot); {
+	case err != nil:
+		v.add(path, "%v", err)
+	case m.Checksum == "":
+		v.add(path, "it has no checksum: it was damaged or edited")
+	}
+	return nil
+}
+
+// previous makes sure that the snapshot stands behind the one that it says. Of the
+// oldest one that is kept, nobody can tell any more.
+func (v *verifier) previous(ids []pipeline.SnapshotID) {
+	before := pipeline.SnapshotID("")
+	for _, id := range ids {
+		if id < v.m.Snapshot {
+			before = max(before, id)
+		}
+	}
+	if before != "" && before != v.m.Previous {
+		v.add(v.d.manifest(v.m.Snapshot), "it says that the snapshot before is %q, and that is %q", v.m.Previous, before)
+	}
 }
 
 // manifest looks at what the manifest says of itself.

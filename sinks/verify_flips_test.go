@@ -1,8 +1,10 @@
 package sinks
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -43,6 +45,49 @@ func TestVerifyFindsEveryFlip(t *testing.T) {
 		}
 		putText(t, m.s, key, string(whole[key]))
 	}
+	// The manifest holds itself: what reads it says so, or Verify does.
+	wantManifestFound := func(what string, data []byte) {
+		t.Helper()
+		key := m.d.manifest(man.Snapshot)
+		whole, err := m.s.Read(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		putText(t, m.s, key, string(data))
+		read, err := m.d.Manifest(t.Context(), man.Snapshot)
+		switch {
+		case err != nil && !strings.Contains(err.Error(), key):
+			t.Errorf("%s: the error does not name the manifest: %v", what, err)
+		case err == nil:
+			found, err := m.d.Verify(t.Context(), read)
+			if err != nil || !slices.ContainsFunc(found, func(d Difference) bool { return d.File == key }) {
+				t.Errorf("the manifest: %s was not found: %v, %v", what, found, err)
+			}
+		}
+		putText(t, m.s, key, string(whole))
+	}
+	manifest, err := m.s.Read(t.Context(), m.d.manifest(man.Snapshot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range manifest {
+		data := slices.Clone(manifest)
+		data[at] ^= 1 << (at % 8)
+		wantManifestFound(fmt.Sprintf("a flipped bit at %d", at), data)
+	}
+	for _, n := range []int{0, 1, len(manifest) / 2, len(manifest) - 1} {
+		wantManifestFound("a lost end", manifest[:n])
+	}
+	for _, edit := range [][2]string{
+		{`"requests": `, `"requests": 1`}, {`"program": "`, `"program": "x`}, {`"checksum"`, `"sum"`}, {`"got": `, `"got": 1`},
+	} {
+		if edited := strings.Replace(string(manifest), edit[0], edit[1], 1); edited != string(manifest) {
+			wantManifestFound("the edit "+edit[1], []byte(edited))
+		} else {
+			t.Errorf("the manifest has no %s", edit[0])
+		}
+	}
+
 	rng := rand.New(rand.NewPCG(9, 9))
 	for range 200 {
 		key := keys[rng.IntN(len(keys))]

@@ -367,6 +367,25 @@ func TestVerifyOfFullRowGroups(t *testing.T) {
 		Version: 1, Dataset: "payments", Portal: "acme", Snapshot: snapshot2, SchemaVersion: schemas.Version,
 		Ledger: pipeline.Ledger{Listed: res.Rows, Got: res.Rows}, Changes: res.Changes, Totals: res.Totals, Files: res.Files,
 	}
+	if err := m.d.Publish(t.Context(), man); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := m.d.Verify(t.Context(), man); err != nil || len(found) > 0 {
+		t.Errorf("found %v, error %v", found, err)
+	}
+}
+
+// Snapshots are a chain: one that does not name the one before it is told.
+func TestVerifyLooksAtTheSnapshotBefore(t *testing.T) {
+	m := newMerger(t, memStore(t))
+	man := m.published()
+	older := pipeline.SnapshotID("20261101T020000Z")
+	putText(t, m.s, m.d.manifest(older), "{}")
+	found, err := m.d.Verify(t.Context(), man)
+	if err != nil || len(found) != 1 || found[0].File != m.d.manifest(man.Snapshot) || !strings.Contains(found[0].What, string(older)) {
+		t.Errorf("found %v, error %v", found, err)
+	}
+	man.Previous = older
 	if found, err := m.d.Verify(t.Context(), man); err != nil || len(found) > 0 {
 		t.Errorf("found %v, error %v", found, err)
 	}
