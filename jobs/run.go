@@ -43,6 +43,10 @@ type RunOptions struct {
 	// Watch, if given, is called once for each portal, before it starts, from
 	// the portal's own goroutine.
 	Watch func(*Watch)
+	// Ended, if given, is called once for each portal when its run has ended, also
+	// for one that failed before it could be watched, from the portal's own
+	// goroutine.
+	Ended func(*Outcome)
 	// Tracer, if given, gets a span for the run, for each portal, and for what is
 	// listed, got and written of it.
 	Tracer trace.Tracer
@@ -64,6 +68,8 @@ func (o *RunOptions) withDefaults() RunOptions {
 type Watch struct {
 	Portal   string
 	Progress *pipeline.Progress
+	// Of is how many portals the run does, this one included.
+	Of int
 	// Total is how many payments the portal has, 0 while that is unknown.
 	Total func() int64
 	Gauge func() bitrix.Gauge
@@ -99,12 +105,15 @@ func Run(ctx context.Context, spec *Spec, opts *RunOptions) []Outcome {
 		g.Go(func() error {
 			start := time.Now()
 			below := traced.below(ctx, "portal", attrPortal.String(portal.Name), attrDataset.String(spec.Name))
-			s, err := runPortal(ctx, spec, portal, &o, below)
+			s, err := runPortal(ctx, spec, portal, &o, len(portals), below)
 			outcomes[i] = Outcome{
 				Portal: portal.Name, Summary: s, Err: err,
 				Exit: ExitCode(err, s), Seconds: time.Since(start).Seconds(),
 			}
 			below.end(err, outcomeAttrs(&outcomes[i])...)
+			if o.Ended != nil {
+				o.Ended(&outcomes[i])
+			}
 			return nil // another portal's run is not ended by this one's error
 		})
 	}
@@ -134,9 +143,9 @@ func (o *RunOptions) portals(spec *Spec) ([]*PortalSpec, error) {
 	return portals, nil
 }
 
-// runPortal wires one portal's pipeline and runs it. traced is nil without a
-// tracer.
-func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions, traced *spans) (s pipeline.Summary, err error) {
+// runPortal wires the pipeline of one of so many portals and runs it. traced is
+// nil without a tracer.
+func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions, of int, traced *spans) (s pipeline.Summary, err error) {
 	log := o.Log.With("portal", portal.Name)
 	client, err := newClient(ctx, spec, portal, o, log)
 	if err != nil {
@@ -159,7 +168,7 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 	progress := new(pipeline.Progress)
 	if o.Watch != nil {
 		o.Watch(&Watch{
-			Portal: portal.Name, Progress: progress, Total: progress.Total.Load,
+			Portal: portal.Name, Progress: progress, Of: of, Total: progress.Total.Load,
 			Gauge: client.Gauge, Use: (&source{client: client}).Use, Started: time.Now(),
 		})
 	}

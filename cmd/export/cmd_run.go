@@ -189,6 +189,7 @@ func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.Run
 func (p *program) runJob(ctx context.Context, job loadedJob, opts jobs.RunOptions, seen *exporter) []jobs.Outcome {
 	m := p.startMonitor(ctx)
 	defer m.close()
+	opts.Ended = m.ended
 	opts.Watch = func(w *jobs.Watch) {
 		m.watch(w)
 		if seen != nil {

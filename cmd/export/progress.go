@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -39,6 +41,17 @@ type view struct {
 	// ETA is the seconds that are left, -1 while nobody can tell.
 	ETA     float64 `json:"eta_s"`
 	Seconds float64 `json:"seconds"`
+
+	// exit is how the run ended, nil while it goes on.
+	exit *int
+}
+
+// over reports whether there is nothing more to come.
+func (v *view) over() bool { return v.exit != nil || v.Phase == pipeline.PhaseDone.String() }
+
+// failed reports whether the run ended without a snapshot.
+func (v *view) failed() bool {
+	return v.exit != nil && *v.exit != jobs.ExitComplete && *v.exit != jobs.ExitRejects
 }
 
 // watcher makes views of one portal's run. It remembers where the run began, so
@@ -49,6 +62,7 @@ type watcher struct {
 	began     bool
 	beganDone int64
 	beganAt   time.Time
+	exit      *int // nil while the run goes on
 }
 
 // look takes a view at the instant now.
@@ -67,6 +81,7 @@ func (w *watcher) look(now time.Time) view {
 		Burst:    gauge.Burst,
 		Binding:  gauge.Binding,
 		ETA:      -1,
+		exit:     w.exit,
 		Seconds:  now.Sub(w.Started).Seconds(),
 	}
 	tight := gauge.Tightest()
@@ -94,10 +109,13 @@ func (w *watcher) look(now time.Time) view {
 // comes first, since a terminal may cut it.
 func (v *view) text() string {
 	s := v.Phase + ": " + grouped(v.Done)
+	if v.failed() {
+		s = fmt.Sprintf("ended with exit code %d: %s", *v.exit, grouped(v.Done))
+	}
 	if v.Total > 0 && v.Total != v.Done {
 		s += " of " + grouped(v.Total)
 	}
-	if v.Phase != pipeline.PhaseFetching.String() {
+	if v.Phase != pipeline.PhaseFetching.String() || v.over() {
 		return s
 	}
 	if v.ETA >= 0 {
@@ -143,23 +161,75 @@ type monitor struct {
 
 	mu       sync.Mutex
 	watchers []*watcher
+	total    fleet
+}
+
+// fleet is how far the portals of a run are together.
+type fleet struct {
+	Portals, Ended, Failed int
+	// Done is how many portals' worth of work is done: a half one is half a one.
+	Done float64
+	// ETA is the seconds that are left, -1 while nobody can tell.
+	ETA float64
+}
+
+// text is the fleet in one line.
+func (f *fleet) text() string {
+	s := fmt.Sprintf("%s of %s done", grouped(f.Ended-f.Failed), plural(int64(f.Portals), "portal"))
+	if f.Failed > 0 {
+		s += fmt.Sprintf(", %s failed", grouped(f.Failed))
+	}
+	if f.ETA >= 0 && f.Ended < f.Portals {
+		s += ", " + shortTime(seconds(f.ETA)) + " left"
+	}
+	return s
+}
+
+// together adds up views. Portals go side by side, so that the slowest one says
+// how long it takes; while some have not begun, nobody knows.
+func (f fleet) together(views []view) fleet {
+	f.Done, f.ETA = float64(f.Ended), 0
+	going := 0
+	for i := range views {
+		v := &views[i]
+		if v.exit != nil {
+			continue
+		}
+		going++
+		if v.Total > 0 {
+			f.Done += min(1, float64(v.Done)/float64(v.Total))
+		}
+		if f.ETA = max(f.ETA, v.ETA); v.ETA < 0 {
+			f.ETA = math.Inf(1)
+		}
+	}
+	if f.Ended+going < f.Portals || math.IsInf(f.ETA, 1) {
+		f.ETA = -1
+	}
+	return f
 }
 
 // startMonitor begins to show what is told to its watch. The caller stops it.
 func (p *program) startMonitor(ctx context.Context) *monitor {
+	run := ctx
+	unsaid := context.AfterFunc(run, func() {
+		if errors.Is(context.Cause(run), errInterrupted) {
+			p.log.Warn("stopping, and saving what was read; a second signal ends the program at once")
+		}
+	})
 	// It goes on while an interrupted run saves what it has.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	m := &monitor{p: p, stop: cancel}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(run))
+	m := &monitor{p: p, stop: func() { unsaid(); cancel() }}
 	kind := p.progressKind()
 	if kind == "bar" {
 		m.bars = startBars(p.stderr, p.noColor())
-		m.every(ctx, barEvery, m.bars.update)
+		m.every(ctx, barEvery, m.draw)
 	}
 	if kind == "log" {
-		m.every(ctx, logEvery, m.log)
+		m.every(ctx, logEvery, eachView(m.log))
 	}
 	if p.json {
-		m.every(ctx, eventEvery, m.event)
+		m.every(ctx, eventEvery, eachView(m.event))
 	}
 	return m
 }
@@ -169,6 +239,43 @@ func (m *monitor) watch(w *jobs.Watch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.watchers = append(m.watchers, &watcher{Watch: w})
+	m.total.Portals = w.Of
+}
+
+// ended is jobs.RunOptions.Ended.
+func (m *monitor) ended(o *jobs.Outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total.Ended++
+	if o.Err != nil {
+		m.total.Failed++
+	}
+	for _, w := range m.watchers {
+		if w.Portal == o.Portal {
+			w.exit = &o.Exit
+		}
+	}
+}
+
+// draw brings the bars up to date.
+func (m *monitor) draw(views []view) {
+	m.mu.Lock()
+	total := m.total.together(views)
+	m.mu.Unlock()
+	if total.Portals > 1 {
+		m.bars.updateTotal(total)
+	}
+	for _, v := range views {
+		m.bars.update(v)
+	}
+}
+
+func eachView(show func(view)) func([]view) {
+	return func(views []view) {
+		for _, v := range views {
+			show(v)
+		}
+	}
 }
 
 // close stops showing; bars stay as they are at the end.
@@ -176,25 +283,21 @@ func (m *monitor) close() {
 	m.stop()
 	m.done.Wait()
 	if m.bars != nil {
-		for _, v := range m.views(time.Now()) {
-			m.bars.update(v)
-		}
+		m.draw(m.views(time.Now()))
 		m.bars.close()
 	}
 }
 
-// every calls show with each portal's view, each time that d has passed. Its
+// every calls show with the portals' views, each time that d has passed. Its
 // goroutine ends with ctx.
-func (m *monitor) every(ctx context.Context, d time.Duration, show func(view)) {
+func (m *monitor) every(ctx context.Context, d time.Duration, show func([]view)) {
 	m.done.Go(func() {
 		tick := time.NewTicker(d)
 		defer tick.Stop()
 		for {
 			select {
 			case now := <-tick.C:
-				for _, v := range m.views(now) {
-					show(v)
-				}
+				show(m.views(now))
 			case <-ctx.Done():
 				return
 			}
@@ -214,7 +317,7 @@ func (m *monitor) views(now time.Time) []view {
 
 // log writes a line about a run that goes on.
 func (m *monitor) log(v view) {
-	if v.Phase == pipeline.PhaseDone.String() {
+	if v.over() {
 		return
 	}
 	attrs := []slog.Attr{
@@ -230,7 +333,7 @@ func (m *monitor) log(v view) {
 
 // event writes a line for machines.
 func (m *monitor) event(v view) {
-	if v.Phase != pipeline.PhaseDone.String() {
+	if !v.over() {
 		// That nobody reads any more shows at the end; the run goes on.
 		m.p.stdout.line(struct {
 			Progress view `json:"progress"`

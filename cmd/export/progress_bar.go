@@ -6,8 +6,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/text"
-
-	"b24export/pipeline"
 )
 
 // barEvery is how often bars are brought up to date: often enough to look
@@ -20,7 +18,9 @@ const barEvery = 200 * time.Millisecond
 type bars struct {
 	screen   *screen
 	writer   progress.Writer
-	rendered chan struct{} // closed when Render has returned
+	rendered chan struct{}     // closed when Render has returned
+	total    *progress.Tracker // of all portals; nil until there are several
+	length   int               // of what is drawn before a bar's text
 	all      []*bar
 	// of has each portal's bar; nil once it has become another portal's.
 	of map[string]*bar
@@ -43,10 +43,16 @@ func startBars(s *screen, plain bool) *bars {
 		rendered: make(chan struct{}),
 		of:       make(map[string]*bar),
 	}
+	// A narrow terminal is for the text.
+	length := 24
+	if width := s.width(); width > 0 && width < 100 {
+		length = 12
+	}
+	b.length = len("100% ") + length + len(separator)
 	style := progress.StyleBlocks
 	style.Options.PercentFormat = "%3.0f%%"
 	style.Options.PercentIndeterminate = "    "
-	style.Options.Separator = "  "
+	style.Options.Separator = separator
 	style.Visibility = progress.StyleVisibility{Percentage: true, Tracker: true}
 	if !plain {
 		style.Colors.Tracker = text.Colors{text.FgCyan}
@@ -54,8 +60,7 @@ func startBars(s *screen, plain bool) *bars {
 	w := b.writer
 	w.SetStyle(style)
 	w.SetOutputWriter(s.w)
-	w.SetTerminalWidth(s.width())
-	w.SetTrackerLength(24)
+	w.SetTrackerLength(length)
 	w.SetUpdateFrequency(barEvery)
 	// It draws, and ends with close.
 	go func() {
@@ -63,6 +68,31 @@ func startBars(s *screen, plain bool) *bars {
 		w.Render()
 	}()
 	return b
+}
+
+// separator stands between a bar and its text.
+const separator = "  "
+
+// fit cuts a bar's text to what the terminal has room for now: a line that wraps
+// would be drawn over again in the wrong place.
+func (b *bars) fit(line string) string {
+	if width := b.screen.width(); width > 0 {
+		return text.Trim(line, max(1, width-b.length-1))
+	}
+	return line
+}
+
+// updateTotal shows all portals together, above their bars.
+func (b *bars) updateTotal(f fleet) {
+	if b.total == nil {
+		b.total = &progress.Tracker{AutoStopDisabled: true}
+		b.writer.AppendTracker(b.total)
+		b.screen.setAbove(b.above)
+	}
+	const parts = 1000 // of a portal
+	b.total.UpdateMessage(b.fit(f.text()))
+	b.total.UpdateTotal(int64(f.Portals) * parts)
+	b.total.SetValue(int64(f.Done * parts))
 }
 
 // above prints lines above the bars at their next drawing. There must be a bar.
@@ -84,10 +114,14 @@ func (b *bars) update(v view) {
 		return
 	}
 	line.text = v.Portal + "  " + v.text()
-	line.done = v.Phase == pipeline.PhaseDone.String()
-	line.UpdateMessage(line.text)
-	line.UpdateTotal(v.Total)
-	line.SetValue(min(v.Done, v.Total))
+	line.done = v.over()
+	line.UpdateMessage(b.fit(line.text))
+	total := v.Total
+	if v.over() {
+		total = max(total, 1) // one of unknown length would go on moving
+	}
+	line.UpdateTotal(total)
+	line.SetValue(min(v.Done, total))
 }
 
 // take gives the bar of a portal that is done, which then scrolls away above the

@@ -235,6 +235,57 @@ func TestBarsAreTakenOver(t *testing.T) {
 	})
 }
 
+// Several portals have a bar together; one that failed neither moves nor counts
+// as under way, and nobody is told of it any more.
+func TestFleetIsShownTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stdout, stderr lockedBuffer
+		p := &program{
+			lookup: func(name string) (string, bool) { return "1", name == "NO_COLOR" },
+			stdout: newOutput(&stdout), stderr: newScreen(&stderr), progress: "bar", json: true, logLevel: "warn", logFormat: "text",
+		}
+		p.setUp()
+		m := p.startMonitor(t.Context())
+		runs := map[string]*fakeRun{}
+		for _, portal := range []string{"good", "bad"} {
+			f := &fakeRun{total: 400, started: time.Now()}
+			w := f.watch()
+			w.Portal, w.Of = portal, 3
+			m.watch(w)
+			f.begin(t)
+			runs[portal] = f
+		}
+		runs["good"].progress.Got.Store(200)
+		m.ended(&jobs.Outcome{Portal: "bad", Err: errTest, Exit: jobs.ExitRefused})
+		<-time.After(12 * time.Second)
+		// The third one has not begun: how long that takes, nobody knows.
+		if got := stderr.String(); !strings.Contains(got, "0 of 3 portals done, 1 failed\n") || !strings.Contains(got, "bad  ended with exit code 4: 0") {
+			t.Errorf("drawn:\n%q", got)
+		}
+		if events := stdout.String(); strings.Count(events, `"portal":"good"`) != 2 || strings.Contains(events, `"portal":"bad"`) {
+			t.Errorf("events of a portal that goes on and of one that has ended:\n%s", events)
+		}
+		m.ended(&jobs.Outcome{Portal: "early", Err: errTest, Exit: jobs.ExitFailed})
+		m.ended(&jobs.Outcome{Portal: "good"})
+		m.close()
+		if got := stderr.String(); !strings.Contains(got, "100%") || !strings.Contains(got, "1 of 3 portals done, 2 failed") {
+			t.Errorf("drawn at the end:\n%q", got)
+		}
+	})
+}
+
+func TestFleetTakesAsLongAsItsSlowest(t *testing.T) {
+	four := 4
+	views := []view{{Total: 100, Done: 50, ETA: 30}, {Total: 400, Done: 100, ETA: 90}, {exit: &four, ETA: -1}}
+	if f := (fleet{Portals: 3, Ended: 1, Failed: 1}).together(views); f.Done != 1.75 || f.text() != "0 of 3 portals done, 1 failed, 1m30s left" {
+		t.Errorf("%+v: %s", f, f.text())
+	}
+	views[0].ETA = -1
+	if f := (fleet{Portals: 3, Ended: 1}).together(views); f.ETA != -1 || f.text() != "1 of 3 portals done" {
+		t.Errorf("%+v: %s", f, f.text())
+	}
+}
+
 // A run that ends before anything was drawn must not hang.
 func TestBarsOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
