@@ -38,8 +38,6 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	root := p.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
 	return p.finish(root.ExecuteContext(ctx))
 }
 
@@ -62,6 +60,9 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRun: func(*cobra.Command, []string) { p.setUp() },
 	}
+	// The library's completion keeps the output that it finds when it is added.
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	root.SetHelpFunc(help)
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
