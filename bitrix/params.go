@@ -16,9 +16,8 @@ import (
 // equal bytes.
 type Params map[string]any
 
-// names are the keys, sorted.
-func (p Params) names() []string {
-	names := make([]string, 0, len(p))
+// names appends the keys, sorted, to names, which must be empty.
+func (p Params) names(names []string) []string {
 	for name := range p {
 		names = append(names, name)
 	}
@@ -53,7 +52,8 @@ func appendJSON(b []byte, v any, depth int) ([]byte, error) {
 		b, err = appendJSONList(b, v, depth)
 	case Params:
 		b = append(b, '{')
-		for i, key := range v.names() {
+		var few [4]string
+		for i, key := range v.names(few[:0]) {
 			if i > 0 {
 				b = append(b, ',')
 			}
@@ -113,7 +113,8 @@ func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
 		return appendQueryList(b, prefix, v, depth)
 	case Params:
 		var err error
-		for _, key := range v.names() {
+		var few [4]string
+		for _, key := range v.names(few[:0]) {
 			name := url.QueryEscape(key)
 			if prefix != "" {
 				name = prefix + url.QueryEscape("["+key+"]")

@@ -71,7 +71,8 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 		if total := l.Source.Total(); total > 0 {
 			l.Progress.Total.Store(l.before + total)
 		}
-		for _, item := range page {
+		for i := range page {
+			item := &page[i]
 			if item.ID <= at {
 				return fmt.Errorf("list payments after %d: got payment %d; the listing must ascend", at, item.ID)
 			}
@@ -137,7 +138,7 @@ func (l *lister[R]) passRow(ctx context.Context, row *R) error {
 
 // add puts one listed payment into the open chunk, beside the last snapshot's
 // row of it, if any.
-func (l *lister[R]) add(ctx context.Context, item Listed[R]) (err error) {
+func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 	var was *R
 	if l.row != nil && l.Table.ID(l.row) == item.ID {
 		was = l.row
@@ -166,7 +167,7 @@ func (l *lister[R]) add(ctx context.Context, item Listed[R]) (err error) {
 
 // take puts a listed payment that exists into the open chunk. same is whether
 // the last snapshot's row of it, was, still stands.
-func (l *lister[R]) take(item Listed[R], was *R, same bool) {
+func (l *lister[R]) take(item *Listed[R], was *R, same bool) {
 	c := &l.open
 	c.listed++
 	l.Progress.Listed.Add(1)
@@ -184,7 +185,7 @@ func (l *lister[R]) take(item Listed[R], was *R, same bool) {
 		if c.get == nil {
 			c.get = make([]Listed[R], 0, l.Chunk)
 		}
-		c.get = append(c.get, item)
+		c.get = append(c.get, *item)
 		if was != nil {
 			if c.known == nil {
 				c.known = make(map[PaymentID]bool)
@@ -248,9 +249,9 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 		switch {
 		case there && d.known:
 			// Where only the listing's bounds made it doubtful, it is as it was.
-			l.take(item, &d.was, !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was))
+			l.take(&item, &d.was, !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was))
 		case there:
-			l.take(item, nil, false)
+			l.take(&item, nil, false)
 		case d.known:
 			l.open.gone = append(l.open.gone, d.id)
 		}
