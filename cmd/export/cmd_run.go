@@ -229,7 +229,7 @@ func (p *program) show(job loadedJob, outcomes []jobs.Outcome) error {
 	published := slices.ContainsFunc(outcomes, func(o jobs.Outcome) bool { return o.Summary.Manifest != nil })
 	switch {
 	case len(outcomes) > 1:
-		if err := writeOutcomes(p.stdout, outcomes); err != nil || !published {
+		if err := writeOutcomes(p.stdout, outcomes, p.width()); err != nil || !published {
 			return err
 		}
 	case !published:

@@ -121,7 +121,7 @@ func TestOutcomes(t *testing.T) {
 		{Portal: "beta", Summary: pipeline.Summary{Snapshot: "20261122T020001Z", Ledger: pipeline.Ledger{Rejected: 7}}, Err: errTest, Exit: 1, Seconds: 0.25},
 	}
 	var b bytes.Buffer
-	if err := writeOutcomes(&b, outcomes); err != nil {
+	if err := writeOutcomes(&b, outcomes, 0); err != nil {
 		t.Fatal(err)
 	}
 	want := ` portal │ snapshot         │  rows │     + │ ~ │ - │ rejected │ requests │  time │ exit
@@ -178,6 +178,39 @@ in s3://warehouse/bitrix24:
 	for _, key := range []string{"ledger", "changes", "totals", "files", "portal_use", "previous_of_none"} {
 		if _, ok := fields[key]; ok != (key != "previous_of_none") {
 			t.Errorf("%s is there: %v", key, ok)
+		}
+	}
+}
+
+// On a narrow terminal the table has fewer columns, and always the exit codes.
+func TestOutcomesFit(t *testing.T) {
+	outcomes := []jobs.Outcome{{Portal: "acme", Exit: 75}, {Portal: "beta", Summary: pipeline.Summary{Manifest: &pipeline.Manifest{
+		Snapshot: "20261122T020000Z", Ledger: pipeline.Ledger{Listed: 1000, Got: 1000},
+	}}}}
+	for _, tt := range []struct {
+		width int
+		want  string
+	}{
+		{0, "portal snapshot rows + ~ - rejected requests time exit"},
+		{200, "portal snapshot rows + ~ - rejected requests time exit"},
+		{78, "portal snapshot rows + ~ - rejected time exit"},
+		{70, "portal snapshot rows rejected time exit"},
+		{50, "portal rows rejected time exit"},
+		{30, "portal rows exit"},
+		{5, "portal rows exit"},
+	} {
+		var b bytes.Buffer
+		if err := writeOutcomes(&b, outcomes, tt.width); err != nil {
+			t.Fatal(err)
+		}
+		header, _, _ := strings.Cut(b.String(), "\n")
+		if got := strings.Join(strings.Fields(strings.ReplaceAll(header, "│", " ")), " "); got != tt.want {
+			t.Errorf("%d wide: got columns %s, want %s", tt.width, got, tt.want)
+		}
+		for line := range strings.Lines(b.String()) {
+			if n := len([]rune(strings.TrimSuffix(line, "\n"))); tt.width > 5 && n > tt.width {
+				t.Errorf("%d wide: a line of %d: %s", tt.width, n, line)
+			}
 		}
 	}
 }
