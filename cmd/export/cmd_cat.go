@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,8 @@ import (
 type catFlags struct {
 	form             string
 	limit            int64
-	columns          []string
+	columns, where   []string
+	expand           bool
 	portal, snapshot string
 	changes, rejects bool
 }
@@ -37,6 +39,7 @@ func (p *program) catCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "cat JOB|FILE",
 		Example: `b24export cat job.yaml
+b24export cat job.yaml --where 'paid=false and date_bill<2026-01-01' --where 'sum>=1000'
 b24export cat job.yaml --changes --columns op,changed,id,sum
 b24export cat data/payments/portal=acme/payments.parquet --format csv > payments.csv
 b24export cat job.yaml --format jsonl | jq 'select(.paid | not) | .id'
@@ -50,7 +53,11 @@ table  as wide as the terminal, or as the variable COLUMNS says; times in UTC, t
 csv    RFC 4180, with a header; null is an empty field
 jsonl  one object a line; decimals are numbers with all their digits, times are
        texts, the column extra is an object
-arrow  an Arrow IPC stream, with the schema's descriptions`,
+arrow  an Arrow IPC stream, with the schema's descriptions
+
+--where compares columns with values by = != < <= > >=, joined by and. Texts with
+spaces stand between single quotes; days and times without an offset are in UTC;
+null is compared by = and != alone, and meets no other comparison.`,
 		Args: exactly(1, "a job file or a Parquet file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd, p.json, args[0]); err != nil {
@@ -67,6 +74,8 @@ arrow  an Arrow IPC stream, with the schema's descriptions`,
 	flags.Var(oneOf(&f.form, rowForms...), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
 	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
 	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
+	flags.StringArrayVar(&f.where, "where", nil, "print rows that meet this `condition`, such as sum>=100; each of several must be met")
+	flags.BoolVar(&f.expand, "expand", false, "a table with a line for each column, nothing cut")
 	flags.StringVar(&f.portal, "portal", "", "the job's portal with this `name`; needed if it has several")
 	flags.StringVar(&f.snapshot, "snapshot", "", "this snapshot, such as 20261122T020000Z, instead of the newest; an `id`")
 	flags.BoolVar(&f.changes, "changes", false, "print what the snapshot changed, not its rows")
@@ -79,6 +88,8 @@ func (f *catFlags) check(cmd *cobra.Command, machine bool, source string) error 
 	switch {
 	case machine && changed("format") && f.form != "jsonl":
 		return usagef(cmd, "--json and --format %s exclude each other", f.form)
+	case f.expand && (machine || f.form != "table"):
+		return usagef(cmd, "--expand is for tables, not for --format %s", cmp.Or(f.form, "jsonl"))
 	case f.changes && f.rejects:
 		return usagef(cmd, "--changes and --rejects exclude each other")
 	case f.limit < 0:
@@ -194,7 +205,11 @@ func (p *program) cat(f *catFlags, src *catSource) error {
 		return err
 	}
 	n, err := p.copyCat(f, src, p.width())
-	if err == nil {
+	switch {
+	case err != nil:
+	case n == 0 && len(f.where) > 0 && f.form == "table":
+		_, err = fmt.Fprintln(p.stderr, "no row meets the condition")
+	default:
 		err = p.tellMore(f, n, src.rows)
 	}
 	return err
@@ -208,14 +223,25 @@ func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err 
 	if err != nil {
 		return 0, &startError{fmt.Errorf("--columns: %w", err)}
 	}
+	sel := selection{columns: columns, limit: f.limit}
+	for _, text := range f.where {
+		where, err := parseWhere(schema, text)
+		if err != nil {
+			return 0, &startError{fmt.Errorf("--where: %w", err)}
+		}
+		sel.where = append(sel.where, where...)
+	}
 	w := newRowWriter(untilGone{p.stdout}, f.form, project(schema, columns), width)
+	if f.expand {
+		w = newExpandedRows(untilGone{p.stdout}, project(schema, columns))
+	}
 	switch src.table {
 	case payments:
-		n, err = copyRows(w, src.payments, newPaymentRecords(), columns, f.limit)
+		n, err = copyRows(w, src.payments, newPaymentRecords(), &sel)
 	case changes:
-		n, err = copyRows(w, src.changes, newChangeRecords(), columns, f.limit)
+		n, err = copyRows(w, src.changes, newChangeRecords(), &sel)
 	case rejects:
-		n, err = copyRows(w, src.rejects, newRejectRecords(), columns, f.limit)
+		n, err = copyRows(w, src.rejects, newRejectRecords(), &sel)
 	}
 	if err != nil || n == 0 && f.form == "table" {
 		return n, err
@@ -230,7 +256,7 @@ func (p *program) tellMore(f *catFlags, n, all int64) error {
 		return nil
 	}
 	of := ""
-	if all >= 0 {
+	if all >= 0 && len(f.where) == 0 {
 		of = " of " + grouped(all)
 	}
 	_, err := fmt.Fprintf(p.stdout, "the first %s%s rows; --limit 0 prints all\n", grouped(n), of)

@@ -18,42 +18,99 @@ import (
 // show the first ones at once.
 const recordRows = 1024
 
-// copyRows writes rows in records of the named columns, limit of them at most;
-// a limit of 0 is all. It gives how many there were.
-func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], columns []int, limit int64) (n int64, err error) {
+// selection says which rows are wanted, and what of them.
+type selection struct {
+	columns []int
+	where   []condition // all of them have to be met
+	limit   int64       // 0: no limit
+}
+
+// copyRows writes the rows selected, in records. It gives how many there were.
+func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], sel *selection) (n int64, err error) {
 	defer b.release()
 	flush := func() error {
 		rec := b.record()
 		defer rec.Release()
-		picked := make([]arrow.Array, len(columns))
-		for i, at := range columns {
-			picked[i] = rec.Column(at)
+		left := rec.NumRows()
+		if sel.limit > 0 {
+			left = min(left, sel.limit-n)
 		}
-		out := array.NewRecord(project(rec.Schema(), columns), picked, rec.NumRows())
+		out, err := sel.of(rec, left)
+		if err != nil || out.NumRows() == 0 {
+			return err
+		}
 		defer out.Release()
+		n += out.NumRows()
 		return w.Write(out)
 	}
-	pending := 0
+	pending := int64(0)
 	for row, err := range rows {
 		if err != nil {
 			return n, err
 		}
 		b.add(row)
-		n++
-		if pending++; pending == recordRows {
-			if err := flush(); err != nil {
-				return n, err
-			}
-			pending = 0
+		// The last record is cut short at the limit, so as to read no more.
+		if pending++; pending < recordRows && (sel.limit == 0 || len(sel.where) > 0 || n+pending < sel.limit) {
+			continue
 		}
-		if n == limit {
-			break
+		if err := flush(); err != nil {
+			return n, err
+		}
+		pending = 0
+		if n == sel.limit && n > 0 {
+			return n, nil
 		}
 	}
 	if pending > 0 {
 		err = flush()
 	}
 	return n, err
+}
+
+// of makes a record of the rows and columns of rec that are selected, most rows
+// at most. The caller releases it.
+func (s *selection) of(rec arrow.Record, most int64) (arrow.Record, error) {
+	stretches := [][2]int{{0, int(rec.NumRows())}}
+	if len(s.where) > 0 {
+		stretches = matching(rec, s.where)
+	}
+	picked := make([]arrow.Array, len(s.columns))
+	defer func() {
+		for _, column := range picked {
+			if column != nil {
+				column.Release()
+			}
+		}
+	}()
+	rows := int64(0)
+	for i, at := range s.columns {
+		var parts []arrow.Array
+		rows = 0
+		for _, part := range stretches {
+			end := min(int64(part[1]), int64(part[0])+most-rows)
+			parts = append(parts, array.NewSlice(rec.Column(at), int64(part[0]), end))
+			if rows += end - int64(part[0]); rows == most {
+				break
+			}
+		}
+		var err error
+		switch len(parts) {
+		case 0:
+			picked[i] = array.NewSlice(rec.Column(at), 0, 0)
+		case 1:
+			picked[i] = parts[0]
+			continue
+		default:
+			picked[i], err = array.Concatenate(parts, memory.DefaultAllocator)
+		}
+		for _, part := range parts {
+			part.Release()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return array.NewRecord(project(rec.Schema(), s.columns), picked, rows), nil
 }
 
 // recordBuilder makes records of rows of one kind.

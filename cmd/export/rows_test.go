@@ -80,7 +80,7 @@ func printPayments(t *testing.T, rows []schemas.Payment, form string, width int,
 	}
 	var b bytes.Buffer
 	w := newRowWriter(&b, form, project(schemas.Payments(), columns), width)
-	if _, err := copyRows(w, sequence(rows), newPaymentRecords(), columns, limit); err != nil {
+	if _, err := copyRows(w, sequence(rows), newPaymentRecords(), &selection{columns: columns, limit: limit}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
@@ -229,7 +229,7 @@ func TestRowFormsHoldNothingBack(t *testing.T) {
 					return
 				}
 			}
-		}, newPaymentRecords(), columns, 0)
+		}, newPaymentRecords(), &selection{columns: columns})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +264,7 @@ func TestChangeAndRejectRecords(t *testing.T) {
 	n, err := copyRows(w, sequence([]sinks.Change{
 		{Op: sinks.OpInsert, Payment: schemas.Payment{ID: 1}},
 		{Op: sinks.OpUpdate, Changed: []string{"paid", "sum"}, Payment: schemas.Payment{ID: 2}},
-	}), newChangeRecords(), columns, 0)
+	}), newChangeRecords(), &selection{columns: columns})
 	if err != nil || n != 2 {
 		t.Fatalf("copy: %d rows, %v", n, err)
 	}
@@ -279,7 +279,7 @@ func TestChangeAndRejectRecords(t *testing.T) {
 	_, err = copyRows(w, sequence([]pipeline.Reject{
 		{ID: 7, Stage: "get", Code: "0", Description: "Access denied", Attempts: 2, SeenAt: time.Unix(0, 5000).UTC()},
 		{ID: 8, Stage: "list", Code: "BAD_VALUE", Raw: `"x"`, Attempts: 1},
-	}), newRejectRecords(), columns, 0)
+	}), newRejectRecords(), &selection{columns: columns})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,12 +300,12 @@ func TestCopyRowsFails(t *testing.T) {
 		}
 	}
 	columns, _ := pickColumns(schemas.Payments(), nil)
-	if _, err := copyRows(newJSONRows(io.Discard, schemas.Payments()), broken, newPaymentRecords(), columns, 0); !errors.Is(err, errTest) {
+	if _, err := copyRows(newJSONRows(io.Discard, schemas.Payments()), broken, newPaymentRecords(), &selection{columns: columns}); !errors.Is(err, errTest) {
 		t.Errorf("broken rows: got %v", err)
 	}
 	for _, form := range rowForms {
 		w := newRowWriter(brokenWriter{}, form, schemas.Payments(), 0)
-		_, err := copyRows(w, sequence(oddPayments(t)), newPaymentRecords(), columns, 0)
+		_, err := copyRows(w, sequence(oddPayments(t)), newPaymentRecords(), &selection{columns: columns})
 		if err == nil {
 			err = w.Close()
 		}
