@@ -136,8 +136,12 @@ func (d *Dataset) ManifestPath(id pipeline.SnapshotID) string { return d.manifes
 func (d *Dataset) StatePath() string { return d.state() }
 
 func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
+	codec := codecs[d.opts.Compression]
+	if id == "" && d.opts.Compression == "zstd" {
+		codec = segmentZstd
+	}
 	return fileOptions{
-		codec:         codecs[d.opts.Compression],
+		codec:         codec,
 		rowGroupRows:  int64(d.opts.RowGroupRows),
 		program:       d.opts.Program,
 		snapshot:      id,

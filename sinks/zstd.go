@@ -21,10 +21,14 @@ var _ compress.Codec = (*zstdCodec)(nil)
 // zstdWindow is how far back a match may lie: further than most pages are long.
 const zstdWindow = 512 << 10
 
-func newZstdCodec() *zstdCodec {
+// segmentZstd is for files that are read once, and then deleted.
+var segmentZstd = newZstdCodec(zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithAllLitEntropyCompression(false))
+
+// newZstdCodec makes a codec; options change its own.
+func newZstdCodec(options ...zstd.EOption) *zstdCodec {
 	c := &zstdCodec{}
 	c.encoders.New = func() any {
-		e, err := zstd.NewWriter(nil,
+		e, err := zstd.NewWriter(nil, append([]zstd.EOption{
 			zstd.WithEncoderConcurrency(1),
 			zstd.WithEncoderLevel(zstd.SpeedDefault),
 			zstd.WithWindowSize(zstdWindow),
@@ -32,7 +36,7 @@ func newZstdCodec() *zstdCodec {
 			// Spares a tenth of columns of few words, whose bits hardly repeat.
 			zstd.WithAllLitEntropyCompression(true),
 			zstd.WithEncoderCRC(false), // pages have their own checksum
-		)
+		}, options...)...)
 		if err != nil {
 			panic(err) // unreachable: the options are right
 		}
