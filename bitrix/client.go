@@ -95,6 +95,7 @@ func New(access Access, opts *Options) *Client {
 	c.do = follow(newEndpoint(access, c.secrets), c.log, c.do)
 	c.do = govern(c.governor, &c.counters, c.do)
 	c.do = readAnswers(c.governor, c.secrets, &c.counters, c.do)
+	c.do = tell(c.log, c.do)
 	if c.tokens != nil {
 		c.do = authorize(c.tokens, &c.counters, c.do)
 	}

@@ -16,6 +16,7 @@
 //	decode    Call, Batch, Pages: the raw JSON of each command's result
 //	retry     handler_retry.go: repeats what may pass, by the class of the error
 //	authorize tokens.go: puts an application's token in; gets the next one
+//	tell      handler_tell.go: logs each attempt, at level debug
 //	answer    handler_answer.go: tells an error from a result; tells the governor
 //	govern    handler_govern.go: waits for the limits; each attempt pays
 //	redirect  handler_redirect.go: repeats the POST where a renamed portal is now

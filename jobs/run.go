@@ -146,7 +146,7 @@ func (o *RunOptions) portals(spec *Spec) ([]*PortalSpec, error) {
 // runPortal wires the pipeline of one of so many portals and runs it. traced is
 // nil without a tracer.
 func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions, of int, traced *spans) (s pipeline.Summary, err error) {
-	log := o.Log.With("portal", portal.Name)
+	log := o.Log.With("dataset", spec.Name, "portal", portal.Name)
 	client, err := newClient(ctx, spec, portal, o, log)
 	if err != nil {
 		return s, err
