@@ -130,9 +130,11 @@ var paymentTable = &table[schemas.Payment, paymentColumns]{
 	skipBounds: []string{"extra"},
 }
 
+// segmentColumns have a payment's last, since those are the ones that may grow: a
+// newer program goes on with the segments of an older one.
 type segmentColumns struct {
-	paymentColumns
 	Gone *bool `parquet:"gone,optional"`
+	paymentColumns
 }
 
 var segmentTable = &table[segmentRow, segmentColumns]{
@@ -144,8 +146,8 @@ var segmentTable = &table[segmentRow, segmentColumns]{
 		c.Gone = &s.Gone
 	},
 	text: func(s *segmentRow) int { return len(s.Extra.V) },
-	columns: append(paymentReaders(func(s *segmentRow) *schemas.Payment { return &s.Payment }),
-		requiredFlagColumn("gone", func(s *segmentRow) *bool { return &s.Gone })),
+	columns: append([]column[segmentRow]{requiredFlagColumn("gone", func(s *segmentRow) *bool { return &s.Gone })},
+		paymentReaders(func(s *segmentRow) *schemas.Payment { return &s.Payment })...),
 	skipBounds: []string{"extra"},
 }
 
