@@ -183,8 +183,11 @@ func BenchmarkVerify(b *testing.B) {
 		b.Fatal(err)
 	}
 	m := &pipeline.Manifest{
-		Version: 1, SchemaVersion: schemas.Version, Snapshot: cp.Snapshot, Files: res.Files,
+		Version: 1, Dataset: "payments", Portal: "acme", SchemaVersion: schemas.Version, Snapshot: cp.Snapshot, Files: res.Files,
 		Ledger: pipeline.Ledger{Listed: res.Rows, Got: res.Rows}, Changes: res.Changes, Totals: res.Totals,
+	}
+	if err := d.Publish(ctx, m); err != nil {
+		b.Fatal(err)
 	}
 	defer reportCPU(b, benchRows)()
 	for b.Loop() {
