@@ -122,8 +122,11 @@ type usage struct {
 // bench measures all cases and prints the table.
 func (s *settings) bench(ctx context.Context, dir string, stdout io.Writer) error {
 	program := filepath.Join(dir, "b24export")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
-	build.Dir = filepath.Join("..") // cmd/export: the working folder is the module's
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "b24export").Output()
+	if err != nil {
+		return fmt.Errorf("find the program: %w", err)
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(root)), "-trimpath", "-o", program, "./cmd/export")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the program: %w\n%s", err, out)
 	}
