@@ -127,6 +127,7 @@ func (s *settings) bench(ctx context.Context, dir string, stdout io.Writer) erro
 		return fmt.Errorf("find the program: %w", err)
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(root)), "-trimpath", "-o", program, "./cmd/export")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the program: %w\n%s", err, out)
 	}
