@@ -220,8 +220,8 @@ func TestBackfillGoesOn(t *testing.T) {
 		t.Errorf("%d runs, so nothing was interrupted", runs)
 	}
 	e.wantRows(t, byID(t, portal))
-	// Of each run: what two workers had under way, or read before its turn came.
-	if gets := portal.Stats().Commands["crm.item.payment.get"]; gets > 4000+int64(runs)*5*49 {
+	// A signal loses nothing of what was read.
+	if gets := portal.Stats().Commands["crm.item.payment.get"]; gets > 4000 {
 		t.Errorf("%d gets in %d runs", gets, runs)
 	}
 }

@@ -88,6 +88,9 @@ func (r *run[R]) fetch(ctx context.Context) error {
 // get reads chunks until there are no more, or ctx ends.
 func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], results chan<- result[R]) error {
 	for {
+		if ctx.Err() != nil { // select picks at random when both are ready
+			return context.Cause(ctx)
+		}
 		var c chunk[R]
 		var ok bool
 		select {
@@ -98,9 +101,8 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if ctx.Err() != nil { // select picks at random when both are ready
-			return context.Cause(ctx)
-		}
+		// A chunk that was taken is read, even if ctx has ended since: others may
+		// have read those behind it, which could not be saved without it.
 		res := result[R]{chunk: c}
 		if len(c.get) > 0 {
 			var err error
