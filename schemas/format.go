@@ -106,7 +106,8 @@ func SQLTypes(schema *arrow.Schema, format string) ([]string, error) {
 		case "duckdb":
 			types[i] = c.duckdb
 		case "bigquery":
-			types[i] = c.bigquery
+			// The names of the API's schemas are other names for these in SQL.
+			types[i] = strings.NewReplacer("INTEGER", "INT64", "BOOLEAN", "BOOL").Replace(c.bigquery)
 			if c.precision > 0 {
 				types[i] = fmt.Sprintf("%s(%d,%d)", c.bigquery, c.precision, c.scale)
 			}

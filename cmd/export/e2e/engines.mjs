@@ -1,0 +1,79 @@
+// What other engines make of the program's output. Reads standard input, by the
+// word on the command line:
+//
+//   duckdb    a JSON list of queries; prints a JSON list of their rows, as texts
+//   arrow     an Arrow IPC stream; prints {"columns": […], "rows": […]}
+//   bigquery  JSON lines with statements in the field SQL; prints a JSON list of
+//             those that are no BigQuery
+import { DuckDBInstance } from '@duckdb/node-api'
+import { tableFromIPC, DataType } from 'apache-arrow'
+import { parse } from 'sql-parser-cst'
+
+const input = []
+for await (const part of process.stdin) {
+  input.push(part)
+}
+const bytes = Buffer.concat(input)
+
+async function duckdb () {
+  const connection = await (await DuckDBInstance.create(':memory:')).connect()
+  const answers = []
+  for (const query of JSON.parse(bytes)) {
+    const rows = await (await connection.runAndReadAll(query)).getRows()
+    answers.push(rows.map(row => row.map(cell => cell === null ? null : String(cell))))
+  }
+  return answers
+}
+
+// A value's exact text. The library turns times into floating-point
+// milliseconds, and decimals into words, so both are read from what it stores.
+function text (vector, row) {
+  if (vector.get(row) === null) {
+    return null
+  }
+  const type = vector.type
+  if (DataType.isTimestamp(type)) {
+    let at = row
+    for (const data of vector.data) {
+      if (at < data.length) {
+        return String(data.values[at])
+      }
+      at -= data.length
+    }
+  }
+  if (DataType.isDecimal(type)) {
+    const words = vector.get(row)
+    let n = 0n
+    for (let i = words.length - 1; i >= 0; i--) {
+      n = (n << 32n) | BigInt(words[i])
+    }
+    return String(BigInt.asIntN(words.length * 32, n))
+  }
+  return String(vector.get(row))
+}
+
+function arrow () {
+  const table = tableFromIPC(bytes)
+  const columns = table.schema.fields.map(field => `${field.name} ${field.type}`)
+  const vectors = table.schema.fields.map((_, i) => table.getChildAt(i))
+  const rows = []
+  for (let row = 0; row < table.numRows; row++) {
+    rows.push(vectors.map(vector => text(vector, row)))
+  }
+  return { columns, rows }
+}
+
+function bigquery () {
+  const wrong = []
+  for (const line of bytes.toString().split('\n').filter(line => line !== '')) {
+    const { SQL } = JSON.parse(line)
+    try {
+      parse(SQL, { dialect: 'bigquery' })
+    } catch (error) {
+      wrong.push(`${SQL}\n${error.message}`)
+    }
+  }
+  return wrong
+}
+
+process.stdout.write(JSON.stringify(await { duckdb, arrow, bigquery }[process.argv[2]]()))
