@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"b24export/cmd/export/e2e/internal/procs"
+	"b24export/schemas"
+)
+
+// block finds a section's fenced text in docs/recipes.md.
+func block(t testing.TB, section, language string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/recipes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)\n## " + regexp.QuoteMeta(section) + "\n.*?```" + language + "\n(.*?)```").FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("docs/recipes.md has no %s under %q", language, section)
+	}
+	return string(found[1])
+}
+
+// TestPostgreSQL executes the lines that load a table into PostgreSQL, twice, and
+// holds what is there against the manifest.
+func TestPostgreSQL(t *testing.T) {
+	p, _, file := manyNights(t)
+	env := startPostgres(t)
+	dir := t.TempDir()
+	if err := os.Symlink(bin, filepath.Join(dir, "b24export")); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "job.yaml"), data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "HOME="+dir, "PATH="+dir+":"+os.Getenv("PATH"))
+	run := func(script string) []byte {
+		cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
+		cmd.Dir, cmd.Env = dir, env
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		exit := procs.Start(t, "recipe", cmd).Wait(t, ctx)
+		if exit.Code != 0 {
+			t.Fatalf("exit code %d: %s\n%s", exit.Code, exit.Stderr, script)
+		}
+		return exit.Stdout
+	}
+	for range 2 {
+		run(block(t, "Into PostgreSQL", "sh"))
+	}
+	manifests := p.manifests(t)
+	newest := manifests[len(manifests)-1]
+	var want []string
+	for currency, total := range newest.Totals {
+		want = append(want, fmt.Sprintf("%s|%d|%s|%d|%s", currency, total.Payments, total.Sum, total.Paid, total.PaidSum))
+	}
+	slices.Sort(want)
+	got := strings.Fields(string(run(`psql -At -c 'SELECT currency, count(*), sum(sum), count(*) FILTER (WHERE paid), coalesce(sum(sum) FILTER (WHERE paid), 0) FROM payments GROUP BY currency ORDER BY currency COLLATE "C"'`)))
+	if !slices.Equal(got, want) {
+		t.Errorf("in PostgreSQL\n%v\nthe manifest says\n%v", got, want)
+	}
+}
+
+// startPostgres starts a server of its own on a socket, and gives the variables
+// that let psql in. PostgreSQL refuses to be root, so then it is its own user.
+func startPostgres(t testing.TB) (env []string) {
+	t.Helper()
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no PostgreSQL in /usr/lib/postgresql: install Debian's package postgresql (%v)", err)
+	}
+	dir, err := os.MkdirTemp("", "b24export-pg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	as := []string{}
+	if os.Geteuid() == 0 {
+		postgres, err := user.Lookup("postgres")
+		if err != nil {
+			t.Fatal(err)
+		}
+		uid, _ := strconv.Atoi(postgres.Uid)
+		gid, _ := strconv.Atoi(postgres.Gid)
+		if err := os.Chown(dir, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+		as = []string{"runuser", "-u", "postgres", "--"}
+	}
+	folder := filepath.Join(dir, "data")
+	ctl := func(args ...string) {
+		args = slices.Concat(as, []string{found[len(found)-1], "-D", folder}, args)
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	ctl("-s", "-o", "-A trust -U postgres --no-sync", "initdb")
+	// With its own log: a server that kept our output would never let go of it.
+	ctl("-s", "-w", "-l", filepath.Join(dir, "log"), "-o", "-k "+dir+" -c listen_addresses= -c fsync=off", "start")
+	t.Cleanup(func() { ctl("-s", "-m", "immediate", "stop") })
+	return []string{"PGHOST=" + dir, "PGUSER=postgres", "PGDATABASE=postgres"}
+}
+
+// TestDBTSource: the source file of the recipes is YAML, and names the table's
+// columns, in their order, and the one that the folders make.
+func TestDBTSource(t *testing.T) {
+	var doc struct {
+		Version int
+		Sources []struct {
+			Name   string
+			Tables []struct {
+				Name          string
+				LoadedAtField string `json:"loaded_at_field"`
+				Columns       []struct{ Name string }
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(block(t, "As a dbt source", "yaml")), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Version != 2 || len(doc.Sources) != 1 || len(doc.Sources[0].Tables) != 1 {
+		t.Fatalf("%+v", doc)
+	}
+	table := doc.Sources[0].Tables[0]
+	var got, want []string
+	for _, c := range table.Columns {
+		got = append(got, c.Name)
+	}
+	for _, f := range schemas.Payments().Fields() {
+		want = append(want, f.Name)
+	}
+	want = append(want, "portal")
+	if !slices.Equal(got, want) || !slices.Contains(got, table.LoadedAtField) {
+		t.Errorf("columns %v, loaded at %s; want %v", got, table.LoadedAtField, want)
+	}
+}
