@@ -52,6 +52,27 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
+// TestReadmeQueries executes README's queries on the demo's dataset: from nothing
+// to something to look at, in the lines that README has.
+func TestReadmeQueries(t *testing.T) {
+	dir := demo(t)
+	text, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	duck := table.OpenDuckDB(t)
+	queries := regexp.MustCompile("(?s)duckdb -c \"(.*?)\"|```sql\n(.*?);\n```").FindAllStringSubmatch(string(text), -1)
+	if len(queries) < 2 {
+		t.Fatalf("README has %d queries", len(queries))
+	}
+	for _, q := range queries {
+		query := strings.NewReplacer("'b24export-demo/", "'"+filepath.Join(dir, "b24export-demo")+"/", "'data/", "'"+filepath.Join(dir, "b24export-demo")+"/").Replace(q[1] + q[2])
+		if lines := strings.Count(show(t, duck, query), "\n"); lines < 5 {
+			t.Errorf("%d lines of\n%s", lines, query)
+		}
+	}
+}
+
 // show is a query's result as a table of text.
 func show(t *testing.T, duck *table.DuckDB, query string) string {
 	t.Helper()
