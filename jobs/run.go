@@ -66,6 +66,7 @@ func (o *RunOptions) withDefaults() RunOptions {
 // Watch shows a portal's run while it goes on. Its functions may be called at
 // any time, from any goroutine, also after the run.
 type Watch struct {
+	Dataset  string
 	Portal   string
 	Progress *pipeline.Progress
 	// Of is how many portals the run does, this one included.
@@ -168,7 +169,7 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 	progress := new(pipeline.Progress)
 	if o.Watch != nil {
 		o.Watch(&Watch{
-			Portal: portal.Name, Progress: progress, Of: of, Total: progress.Total.Load,
+			Dataset: spec.Name, Portal: portal.Name, Progress: progress, Of: of, Total: progress.Total.Load,
 			Gauge: client.Gauge, Use: (&source{client: client}).Use, Started: time.Now(),
 		})
 	}

@@ -80,7 +80,7 @@
 //
 // go on with an event for each portal under way, every five seconds,
 //
-//	{"progress":{"portal":"acme","phase":"fetching","done":5000,"total":12000,…}}
+//	{"progress":{"dataset":"payments","portal":"acme","phase":"fetching","done":5000,"total":12000,…}}
 //
 // and end with a line for each portal, also when it failed: the manifest's fields
 // if a snapshot was published, and portal, snapshot, job, resumed, exit, error

@@ -16,8 +16,9 @@ import (
 
 // view is a portal's run at one moment, as people and machines are shown it.
 type view struct {
-	Portal string `json:"portal"`
-	Phase  string `json:"phase"`
+	Dataset string `json:"dataset"`
+	Portal  string `json:"portal"`
+	Phase   string `json:"phase"`
 	// Done of Total payments are accounted for; Total is 0 while it is not
 	// known. To get are those of them that are got one by one.
 	Done     int64 `json:"done"`
@@ -69,6 +70,7 @@ type watcher struct {
 func (w *watcher) look(now time.Time) view {
 	p, gauge := w.Progress, w.Gauge()
 	v := view{
+		Dataset:  w.Dataset,
 		Portal:   w.Portal,
 		Phase:    p.Phase().String(),
 		ToGet:    p.ToGet.Load(),
@@ -321,7 +323,7 @@ func (m *monitor) log(v view) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("portal", v.Portal), slog.String("phase", v.Phase),
+		slog.String("dataset", v.Dataset), slog.String("portal", v.Portal), slog.String("phase", v.Phase),
 		slog.Int64("done", v.Done), slog.Int64("total", v.Total), slog.Int64("requests", v.Requests),
 		slog.String("limited_by", v.Binding),
 	}
