@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/cenkalti/backoff/v5"
 	"gocloud.dev/gcerrors"
+	"golang.org/x/oauth2"
 	"google.golang.org/api/googleapi"
 )
 
@@ -151,6 +152,7 @@ func httpStatus(err error) int {
 	var (
 		aws    interface{ HTTPStatusCode() int }
 		google *googleapi.Error
+		token  *oauth2.RetrieveError // of Google's login, which comes before the storage
 		azure  *azcore.ResponseError
 	)
 	switch {
@@ -158,6 +160,8 @@ func httpStatus(err error) int {
 		return aws.HTTPStatusCode()
 	case errors.As(err, &google):
 		return google.Code
+	case errors.As(err, &token) && token.Response != nil:
+		return token.Response.StatusCode
 	case errors.As(err, &azure):
 		return azure.StatusCode
 	}
