@@ -159,14 +159,15 @@ func night(b *testing.B, payments int) {
 		var merging, done atomic.Int64
 		o.Watch = func(w *jobs.Watch) {
 			go func() {
-				for w.Progress.Phase() < pipeline.PhaseMerging {
-					time.Sleep(time.Millisecond)
+				for range time.Tick(time.Millisecond) {
+					switch phase := w.Progress.Phase(); {
+					case phase > pipeline.PhaseMerging:
+						done.Store(int64(cpu()))
+						return
+					case phase == pipeline.PhaseMerging && merging.Load() == 0:
+						merging.Store(int64(cpu()))
+					}
 				}
-				merging.Store(int64(cpu()))
-				for w.Progress.Phase() == pipeline.PhaseMerging {
-					time.Sleep(time.Millisecond)
-				}
-				done.Store(int64(cpu()))
 			}()
 		}
 		before := portal.Stats().Requests

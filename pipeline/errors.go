@@ -1,0 +1,64 @@
+package pipeline
+
+import (
+	"fmt"
+	"math"
+)
+
+// RejectLimit is how many rejects a snapshot may have and still be published:
+// a share of the payments that it accounts for, listed ones and those outside of
+// the listing, or a count. The zero limit allows none.
+type RejectLimit struct {
+	Share float64
+	Count int64
+}
+
+// Allowed is the most rejects that the limit lets pass among so many payments.
+func (l RejectLimit) Allowed(payments int64) int64 {
+	return max(l.Count, int64(math.Floor(l.Share*float64(payments)+1e-9)))
+}
+
+// RejectsError says that too many payments were rejected to publish.
+type RejectsError struct {
+	// Payments is how many the limit was held against.
+	Rejected, Payments, Allowed int64
+	// First is one of them, as an example.
+	First Reject
+}
+
+func (e *RejectsError) Error() string {
+	s := fmt.Sprintf("%d of %d payments rejected, rejects.max allows %d; nothing was published", e.Rejected, e.Payments, e.Allowed)
+	if e.First.ID != 0 {
+		s += fmt.Sprintf("; payment %d, for one: %s %s", e.First.ID, e.First.Code, e.First.Description)
+	}
+	return s
+}
+
+// JobChangedError says that an unfinished snapshot belongs to a job with
+// another meaning. Options.Restart throws it away.
+type JobChangedError struct {
+	Snapshot SnapshotID
+	Rows     int64
+	// Range is the unfinished snapshot's, where that is what differs; Begun is
+	// its mode then.
+	Begun Mode
+	Range string
+}
+
+func (e *JobChangedError) Error() string {
+	switch {
+	case e.Range != "":
+		return fmt.Sprintf("a backfill (%s) is unfinished: snapshot %s, %d payments read so far", e.Range, e.Snapshot, e.Rows)
+	case e.Begun != "":
+		return fmt.Sprintf("a run of mode %s is unfinished: snapshot %s, %d payments read so far", e.Begun, e.Snapshot, e.Rows)
+	}
+	return fmt.Sprintf("the job has changed since its unfinished snapshot %s (%d payments read so far)", e.Snapshot, e.Rows)
+}
+
+// OtherTableError says that a backfill's rows do not go with those of the last
+// snapshot, which a job with another meaning made.
+type OtherTableError struct{ Snapshot SnapshotID }
+
+func (e *OtherTableError) Error() string {
+	return fmt.Sprintf("the table (snapshot %s) was made by a job that means something else: another portal address, or another source.list, source.enrich or source.fields", e.Snapshot)
+}
