@@ -73,6 +73,10 @@ func (cmd Command) check() error {
 	return checkMethod(cmd.Method)
 }
 
+// smallerAttempts is how often the commands of one request are sent in smaller
+// numbers: a request of MaxCommands is down to one after six halvings.
+const smallerAttempts = 32
+
 // part gets the results of the commands of one request, in as many requests as
 // it takes.
 func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
@@ -84,6 +88,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 	unknown := make([]int, len(cmds)) // attempts that ended in an unknown code
 	p := newPatience(c.patience)
 	large := 0         // single commands in a row whose answer was too large
+	smaller := 0       // refusals of its size: what others' successes let grow again must not go on for ever
 	last := time.Now() // of a success
 	for first := true; len(todo) > 0; first = false {
 		send := make([]Command, 0, len(todo))
@@ -103,6 +108,9 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			alone := n == 1 && e.Code == CodeTooLarge // it cannot be made smaller
 			if alone {
 				large++
+			}
+			if smaller++; smaller > smallerAttempts {
+				return err
 			}
 			if alone && large == largeAttempts || !alone && !c.adapt(e, send[:n]) {
 				return err
@@ -152,7 +160,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			case CallSingly:
 				c.callSingly(cmds[i].Method)
 			case SmallerBatch:
-				if n == 1 {
+				if smaller++; n == 1 || smaller > smallerAttempts {
 					return r.Err // smaller than one there is none
 				}
 			default:
