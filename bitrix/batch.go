@@ -73,10 +73,6 @@ func (cmd Command) check() error {
 	return checkMethod(cmd.Method)
 }
 
-// smallerAttempts is how often the commands of one request are sent in smaller
-// numbers: a request of MaxCommands is down to one after six halvings.
-const smallerAttempts = 32
-
 // part gets the results of the commands of one request, in as many requests as
 // it takes.
 func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
@@ -88,7 +84,6 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 	unknown := make([]int, len(cmds)) // attempts that ended in an unknown code
 	p := newPatience(c.patience)
 	large := 0         // single commands in a row whose answer was too large
-	smaller := 0       // refusals of its size: what others' successes let grow again must not go on for ever
 	last := time.Now() // of a success
 	for first := true; len(todo) > 0; first = false {
 		send := make([]Command, 0, len(todo))
@@ -101,16 +96,13 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 		start := time.Now()
 		n, answers, waited, err := c.some(ctx, send)
 		if err != nil {
-			var e *Error
-			if !errors.As(err, &e) || errors.Is(err, ErrPatience) {
+			e := errorOf(ctx, err)
+			if e == nil || errors.Is(err, ErrPatience) {
 				return err
 			}
 			alone := n == 1 && e.Code == CodeTooLarge // it cannot be made smaller
 			if alone {
 				large++
-			}
-			if smaller++; smaller > smallerAttempts {
-				return err
 			}
 			if alone && large == largeAttempts || !alone && !c.adapt(e, send[:n]) {
 				return err
@@ -160,7 +152,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			case CallSingly:
 				c.callSingly(cmds[i].Method)
 			case SmallerBatch:
-				if smaller++; n == 1 || smaller > smallerAttempts {
+				if n == 1 {
 					return r.Err // smaller than one there is none
 				}
 			default:
@@ -225,11 +217,11 @@ func (c *Client) single(ctx context.Context, cmd Command) (Result, time.Duration
 	x := &exchange{method: cmd.Method, body: body, needs: []need{{cmd.Method, 1}}, where: inCall}
 	a, err := c.do(ctx, x)
 	r := Result{Total: -1, Next: -1, Attempts: x.attempts}
-	var e *Error
+	e := errorOf(ctx, err)
 	switch {
 	case err == nil:
 		r.Value, r.Total, r.Next, r.At = a.wire.result, a.wire.total, a.wire.next, a.received
-	case errors.As(err, &e) && !errors.Is(err, ErrPatience) && e.Class() == Reject:
+	case e != nil && !errors.Is(err, ErrPatience) && e.Class() == Reject:
 		e.Key = cmd.Key
 		r.Err, r.At = e, time.Now()
 		err = nil

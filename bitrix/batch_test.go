@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -372,6 +373,38 @@ func TestCancelledBatch(t *testing.T) {
 			t.Errorf("after the end: error %v, want the context's cause", err)
 		}
 	})
+}
+
+// TestCancelledByAnotherCall: a context may end with the Error of another call
+// for its cause. What that one's class asks for, this call must not do: it
+// would send smaller and smaller batches for ever, or take a command for
+// rejected that the portal has never seen.
+func TestCancelledByAnotherCall(t *testing.T) {
+	for _, code := range []string{CodeBatchLength, CodeTimeout, CodeMethodNotAllowed, CodeCore, CodeInternal} {
+		for _, never := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/never=%v", code, never), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cause := &Error{Code: code, Key: "another", where: inCommand}
+					ctx, cancel := context.WithCancelCause(t.Context())
+					var requests atomic.Int64
+					c := clientOf(t, portal(func(r *http.Request) (*http.Response, error) {
+						if r.Context().Err() == nil { // else a transport does not send it
+							requests.Add(1)
+						}
+						<-r.Context().Done()
+						return nil, r.Context().Err()
+					}), Options{BatchNever: never, Limits: Limits{Concurrency: 2}})
+					time.AfterFunc(time.Second, func() { cancel(cause) })
+					if results, err := c.Batch(ctx, gets(7)); !errors.Is(err, cause) {
+						t.Errorf("results %v, error %v, want the context's cause", results, err)
+					}
+					if n := requests.Load(); n > 2 {
+						t.Errorf("%d requests, want those that were under way", n)
+					}
+				})
+			})
+		}
+	}
 }
 
 // TestBudgetThatIsNeverGiven: waits for limits cost no patience, but a portal

@@ -1,6 +1,7 @@
 package bitrix
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,17 @@ type Error struct {
 
 	where place
 	app   bool // the caller was an application
+}
+
+// errorOf gives the Error that err has as the answer to a call under ctx, or nil.
+// When ctx has ended there is none: what err tells may be ctx's cause then, and
+// that the Error of another call, whose class says nothing about this one.
+func errorOf(ctx context.Context, err error) *Error {
+	var e *Error
+	if ctx.Err() != nil || !errors.As(err, &e) {
+		return nil
+	}
+	return e
 }
 
 // Class says what the error means. For a code that is not in the table it is

@@ -3,7 +3,6 @@ package bitrix
 import (
 	"bytes"
 	"context"
-	"errors"
 	"math"
 	"net/http"
 	"time"
@@ -15,16 +14,14 @@ import (
 func readAnswers(g *governor, secrets redactor, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		a, err := next(ctx, x)
-		var failed *Error
+		failed := errorOf(ctx, err)
 		if err == nil {
 			failed = x.read(a, secrets)
 			if failed == nil {
 				x.feedBack(g, a, count)
 				return a, nil
 			}
-		} else if ctx.Err() != nil || !errors.As(err, &failed) {
-			// ctx has ended, maybe for another call's Error: that is not the
-			// answer to this one.
+		} else if failed == nil {
 			return nil, err
 		}
 		told := map[string]spent{}

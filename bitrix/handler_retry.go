@@ -2,7 +2,6 @@ package bitrix
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -16,8 +15,8 @@ func retry(limit time.Duration, g *governor, count *counters, next handler) hand
 		for {
 			start, waited := time.Now(), x.waited
 			a, err := next(ctx, x)
-			var e *Error
-			if err == nil || ctx.Err() != nil || !errors.As(err, &e) || e.where == atServer {
+			e := errorOf(ctx, err)
+			if e == nil || e.where == atServer {
 				return a, err // what the authorization server says has been repeated already
 			}
 			p.spend(time.Since(start) - (x.waited - waited))

@@ -184,11 +184,11 @@ func (w *walk) advance(k links) {
 
 // survive decides whether to ask again after err, and pauses if so.
 func (w *walk) survive(ctx context.Context, err error, started time.Time) error {
-	var e *Error
+	e := errorOf(ctx, err)
 	switch {
 	case errors.Is(err, ErrPatience) || ctx.Err() != nil:
 		return err
-	case !errors.As(err, &e):
+	case e == nil:
 		if !errors.Is(err, errStall) && !errors.Is(err, errShape) {
 			return err
 		}

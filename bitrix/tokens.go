@@ -89,7 +89,7 @@ func authorize(t *tokens, count *counters, next handler) handler {
 		for {
 			x.token = t.current.Load().access
 			a, err := next(ctx, x)
-			var e *Error
+			e := errorOf(ctx, err)
 			switch {
 			case err == nil && !refusedInside(a):
 				t.barren.Store(0)
@@ -99,7 +99,7 @@ func authorize(t *tokens, count *counters, next handler) handler {
 					return nil, err
 				}
 				return a, nil
-			case ctx.Err() != nil || !errors.As(err, &e):
+			case e == nil:
 				return nil, err
 			case e.Class() == Refresh:
 				if err := t.renewFor(ctx, x, x.token, true); err != nil {
