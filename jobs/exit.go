@@ -92,6 +92,8 @@ func Hint(err error) string {
 		return "set source.enrich: get"
 	case is[*pipeline.HeldError](err):
 		return "wait for the other run to end; after a crash its lease runs out by itself"
+	case errors.Is(err, sinks.ErrDamaged):
+		return "b24export verify JOB --all names what is damaged, and docs/operating.md what to do about it: where it is the newest snapshot, delete its manifest under _runs, and run with --mode full; where it is a checkpoint, delete that"
 	case errors.Is(err, sinks.ErrNoFencing):
 		return "use a store with conditional writes, or set sink.unsafe_no_fencing: true and make sure that only one run is ever under way"
 	case errors.Is(err, sinks.ErrNoBucket):

@@ -191,7 +191,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 	defer reportCPU(b, benchRows)()
 	for b.Loop() {
-		found, err := d.Verify(ctx, m)
+		_, found, err := d.Verify(ctx, m.Snapshot)
 		if err != nil || len(found) > 0 {
 			b.Fatal(err, found)
 		}

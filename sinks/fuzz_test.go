@@ -163,7 +163,7 @@ func FuzzParquet(f *testing.F) {
 		}
 		for range Rejects(ctx, s, m.Files[0].Path) {
 		}
-		if found, err := d.Verify(ctx, m); err != nil {
+		if found, err := d.verify(ctx, m); err != nil {
 			t.Fatal(err)
 		} else if len(found) == 0 {
 			t.Fatal("other bytes than the manifest's were found to be right")
@@ -256,7 +256,7 @@ func FuzzRejects(f *testing.F) {
 			}
 			last = r.ID
 		}
-		if _, err := d.Verify(ctx, m); err != nil {
+		if _, err := d.verify(ctx, m); err != nil {
 			t.Fatal(err)
 		}
 	})

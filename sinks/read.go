@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -14,15 +15,24 @@ import (
 // step.
 func readRows[T, C any](ctx context.Context, s Store, key string, size int64, t *table[T, C], after int64) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		fail := func(err error) { yield(nil, fmt.Errorf("read %s: %w", key, err)) }
+		fail := func(err error) {
+			err = fmt.Errorf("read %s: %w", key, err)
+			if size >= 0 && errors.Is(err, errCorrupt) {
+				err = damaged{err} // else it is anybody's file, who may have written it so
+			}
+			yield(nil, err)
+		}
 		obj, err := s.Open(ctx, key)
+		if isAbsent(err) && size >= 0 {
+			err = damaged{fmt.Errorf("it is missing, and its manifest is not: %w", err)}
+		}
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer obj.Close()
 		if size >= 0 && obj.Size() != size {
-			fail(fmt.Errorf("it has %d bytes, its manifest says %d", obj.Size(), size))
+			fail(fmt.Errorf("%w: it has %d bytes, its manifest says %d", errCorrupt, obj.Size(), size))
 			return
 		}
 		r, err := openRows(obj, t)

@@ -9,8 +9,8 @@ import (
 	"b24export/pipeline"
 )
 
-// manifestIDs are the snapshots that are published, oldest first.
-func (d *Dataset) manifestIDs(ctx context.Context) ([]pipeline.SnapshotID, error) {
+// SnapshotIDs are those of all snapshots that are published and kept, oldest first.
+func (d *Dataset) SnapshotIDs(ctx context.Context) ([]pipeline.SnapshotID, error) {
 	if d.bad != nil {
 		return nil, d.bad
 	}
@@ -29,7 +29,7 @@ func (d *Dataset) manifestIDs(ctx context.Context) ([]pipeline.SnapshotID, error
 
 // newestManifestID is the newest published snapshot, "" if there is none.
 func (d *Dataset) newestManifestID(ctx context.Context) (pipeline.SnapshotID, error) {
-	ids, err := d.manifestIDs(ctx)
+	ids, err := d.SnapshotIDs(ctx)
 	if err != nil || len(ids) == 0 {
 		return "", err
 	}
@@ -51,24 +51,29 @@ func (d *Dataset) Manifest(ctx context.Context, id pipeline.SnapshotID) (*pipeli
 	if d.bad != nil {
 		return nil, d.bad
 	}
-	key := d.manifest(id)
-	data, err := d.store.Read(ctx, key)
-	if isAbsent(err) {
-		return nil, fmt.Errorf("snapshot %s of portal %s: %w", id, d.portal, err)
-	}
+	data, err := d.readManifest(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	m, err := d.decodeManifest(data, id)
 	if err != nil {
-		return nil, corrupt(key, err)
+		return nil, corrupt(d.manifest(id), err)
 	}
 	return m, nil
 }
 
+// readManifest gives a manifest's bytes.
+func (d *Dataset) readManifest(ctx context.Context, id pipeline.SnapshotID) ([]byte, error) {
+	data, err := d.store.Read(ctx, d.manifest(id))
+	if isAbsent(err) {
+		err = fmt.Errorf("portal %s has no snapshot %s, or it is no longer kept: %w", d.portal, id, err)
+	}
+	return data, err
+}
+
 // Snapshots are the manifests of all snapshots that are kept, newest first.
 func (d *Dataset) Snapshots(ctx context.Context) ([]*pipeline.Manifest, error) {
-	ids, err := d.manifestIDs(ctx)
+	ids, err := d.SnapshotIDs(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,17 @@ import (
 	"b24export/pipeline"
 )
 
-// errNewer says that an object was written by a program newer than this one.
-func errNewer(version, known int) error {
-	return fmt.Errorf("it has version %d, this program knows up to %d: use a newer b24export", version, known)
+// damaged is an error that is ErrDamaged, with a text of its own.
+type damaged struct{ error }
+
+func (e damaged) Unwrap() error        { return e.error }
+func (e damaged) Is(target error) bool { return target == ErrDamaged }
+
+// newerError says that an object was written by a program newer than this one.
+type newerError struct{ version, known int }
+
+func (e newerError) Error() string {
+	return fmt.Sprintf("it has version %d, this program knows up to %d: use a newer b24export", e.version, e.known)
 }
 
 func encodeCheckpoint(cp pipeline.Checkpoint) ([]byte, error) { return encodeJSON(cp) }
@@ -159,7 +167,7 @@ func checkVersion(data []byte, known int) error {
 	}
 	switch {
 	case v.Version > known:
-		return errNewer(v.Version, known)
+		return newerError{v.Version, known}
 	case v.Version < 1:
 		return fmt.Errorf("version %d", v.Version)
 	}
@@ -178,7 +186,11 @@ func encodeJSON(v any) ([]byte, error) {
 
 // corrupt names an object that cannot be read as what it should be.
 func corrupt(key string, err error) error {
-	return fmt.Errorf("%s cannot be used: %w", key, err)
+	err = fmt.Errorf("%s cannot be used: %w", key, err)
+	if _, newer := errors.AsType[newerError](err); newer {
+		return err
+	}
+	return damaged{err}
 }
 
 // isAbsent reports whether an object was not there.

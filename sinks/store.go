@@ -73,6 +73,8 @@ var (
 	// ErrUnavailable says that a store could not be reached, or did not answer
 	// as it should, for longer than its patience. It may pass by itself.
 	ErrUnavailable = errors.New("storage unavailable")
+	// ErrDamaged says that what a store holds is not what this program wrote.
+	ErrDamaged = errors.New("damaged")
 	// ErrNoBucket says that there is no such bucket, or none that may be seen.
 	ErrNoBucket = errors.New("the bucket does not exist, or these credentials may not see it")
 	// ErrNoFencing says that a store lets two writers create the same object.

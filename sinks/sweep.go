@@ -68,7 +68,7 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 	if err := d.notBeyond(ctx, cp.Number); err != nil {
 		return nil, err
 	}
-	ids, err := d.manifestIDs(ctx)
+	ids, err := d.SnapshotIDs(ctx)
 	if err != nil {
 		return nil, err
 	}

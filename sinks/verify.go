@@ -57,22 +57,38 @@ func (d Difference) String() string { return d.File + ": " + d.What }
 // size and checksum, columns, rows, their order, uniqueness and count, the
 // statistics in the footers, changes, totals by currency, the snapshot before. Of
 // the newest snapshot, the current table must have the same bytes. All differences are
-// given; the error is for what kept it from looking.
-func (d *Dataset) Verify(ctx context.Context, m *pipeline.Manifest) ([]Difference, error) {
+// given; the error is for what kept it from looking, fs.ErrNotExist for a snapshot that
+// is not published, or no longer kept. The manifest is nil where it cannot be read
+// itself: then that is the only difference.
+func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline.Manifest, []Difference, error) {
 	if d.bad != nil {
-		return nil, d.bad
+		return nil, nil, d.bad
 	}
+	data, err := d.readManifest(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := d.decodeManifest(data, id)
+	if err != nil {
+		return nil, []Difference{{File: d.manifest(id), What: err.Error()}}, nil
+	}
+	found, err := d.verify(ctx, m)
+	if m.Checksum == "" {
+		found = append(found, Difference{File: d.manifest(id), What: "it has no checksum: it was damaged or edited"})
+	}
+	return m, found, err
+}
+
+// verify is Verify, once the manifest has been read.
+func (d *Dataset) verify(ctx context.Context, m *pipeline.Manifest) ([]Difference, error) {
 	v := &verifier{d: d, m: m}
-	if err := v.stored(ctx); err != nil {
-		return v.found, err
-	}
 	for _, f := range m.Files {
 		if err := v.file(ctx, f); err != nil {
 			return v.found, fmt.Errorf("verify %s: %w", f.Path, err)
 		}
 	}
 	v.manifest()
-	ids, err := d.manifestIDs(ctx)
+	ids, err := d.SnapshotIDs(ctx)
 	if err != nil {
 		return v.found, err
 	}
@@ -93,26 +109,6 @@ type verifier struct {
 
 func (v *verifier) add(file, format string, args ...any) {
 	v.found = append(v.found, Difference{File: file, What: fmt.Sprintf(format, args...)})
-}
-
-// stored looks at the manifest as it is stored.
-func (v *verifier) stored(ctx context.Context) error {
-	path := v.d.manifest(v.m.Snapshot)
-	data, err := v.d.store.Read(ctx, path)
-	if isAbsent(err) {
-		v.add(path, "it is missing")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	switch m, err := v.d.decodeManifest(data, v.m.Snapshot); {
-	case err != nil:
-		v.add(path, "%v", err)
-	case m.Checksum == "":
-		v.add(path, "it has no checksum: it was damaged or edited")
-	}
-	return nil
 }
 
 // previous makes sure that the snapshot stands behind the one that it says. Of the

@@ -116,7 +116,7 @@ func TestVerify(t *testing.T) {
 			m := newMerger(t, memStore(t))
 			man := m.published()
 			tt.tamper(m, man)
-			found, err := m.d.Verify(t.Context(), man)
+			found, err := m.d.verify(t.Context(), man)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +161,7 @@ func TestVerifyFindsDisorder(t *testing.T) {
 	}
 	m.replace(&man.Files[0], buf.Bytes(), true)
 	man.Files[0].Rows, man.Files[0].MinID, man.Files[0].MaxID = f.Rows, pipeline.PaymentID(rows[0].ID), pipeline.PaymentID(rows[29].ID)
-	found, err := m.d.Verify(t.Context(), man)
+	found, err := m.d.verify(t.Context(), man)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestVerifyTellsStorageFromFile(t *testing.T) {
 				}
 				return nil
 			})
-			found, err := m.d.Verify(t.Context(), man)
+			found, err := m.d.verify(t.Context(), man)
 			if len(found) > 0 || err != nil && !errors.Is(err, ErrUnavailable) {
 				t.Errorf("storage away after %d reads: found %v, error %v", n, found, err)
 			}
@@ -343,7 +343,7 @@ func TestColumnsAreOnlyAdded(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	man := m.published()
 	man.SchemaVersion = 0
-	if found, err := m.d.Verify(t.Context(), man); err != nil || len(found) > 0 {
+	if found, err := m.d.verify(t.Context(), man); err != nil || len(found) > 0 {
 		t.Errorf("a snapshot of an older version: found %v, error %v", found, err)
 	}
 }
@@ -370,7 +370,7 @@ func TestVerifyOfFullRowGroups(t *testing.T) {
 	if err := m.d.Publish(t.Context(), man); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := m.d.Verify(t.Context(), man); err != nil || len(found) > 0 {
+	if found, err := m.d.verify(t.Context(), man); err != nil || len(found) > 0 {
 		t.Errorf("found %v, error %v", found, err)
 	}
 }
@@ -381,12 +381,12 @@ func TestVerifyLooksAtTheSnapshotBefore(t *testing.T) {
 	man := m.published()
 	older := pipeline.SnapshotID("20261101T020000Z")
 	putText(t, m.s, m.d.manifest(older), "{}")
-	found, err := m.d.Verify(t.Context(), man)
+	found, err := m.d.verify(t.Context(), man)
 	if err != nil || len(found) != 1 || found[0].File != m.d.manifest(man.Snapshot) || !strings.Contains(found[0].What, string(older)) {
 		t.Errorf("found %v, error %v", found, err)
 	}
 	man.Previous = older
-	if found, err := m.d.Verify(t.Context(), man); err != nil || len(found) > 0 {
+	if found, err := m.d.verify(t.Context(), man); err != nil || len(found) > 0 {
 		t.Errorf("found %v, error %v", found, err)
 	}
 }

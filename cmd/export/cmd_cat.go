@@ -284,11 +284,20 @@ func (d *dataset) snapshot(ctx context.Context, id string) (*pipeline.Manifest, 
 	if id != "" {
 		return d.Manifest(ctx, pipeline.SnapshotID(id))
 	}
-	m, err := d.Newest(ctx)
-	if err == nil && m == nil {
+	ids, err := d.published(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.Manifest(ctx, ids[len(ids)-1])
+}
+
+// published are the snapshots that are kept, oldest first, at least one.
+func (d *dataset) published(ctx context.Context) ([]pipeline.SnapshotID, error) {
+	ids, err := d.SnapshotIDs(ctx)
+	if err == nil && len(ids) == 0 {
 		err = fmt.Errorf("portal %s has no snapshot yet; b24export run makes one", d.portal)
 	}
-	return m, err
+	return ids, err
 }
 
 // pickPortal gives the portal that a command about one portal is about.
@@ -310,8 +319,10 @@ func pickPortal(spec *jobs.Spec, name string) (string, error) {
 }
 
 // eachPortal calls do with the dataset of each of the jobs' portals, or of
-// those named in only.
+// those named in only. What is wrong with one does not keep it from the others,
+// unless the program is to end.
 func (p *program) eachPortal(ctx context.Context, loaded []loadedJob, only []string, do func(loadedJob, *dataset) error) error {
+	var errs []error
 	for _, job := range loaded {
 		for _, name := range only {
 			if _, err := pickPortal(job.spec, name); err != nil {
@@ -321,14 +332,18 @@ func (p *program) eachPortal(ctx context.Context, loaded []loadedJob, only []str
 		for portal := range portalNames(job.spec, only) {
 			data, err := p.openData(ctx, job.spec, portal)
 			if err != nil {
-				return err
+				return errors.Join(append(errs, err)...)
 			}
-			if err := errors.Join(do(job, data), data.close()); err != nil {
-				return fmt.Errorf("%s: %w", portal, err)
+			err = errors.Join(do(job, data), data.close())
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", portal, err))
+			}
+			if ctx.Err() != nil || errors.Is(err, errReaderGone) || err != nil && codeOf(err) == jobs.ExitTemporary {
+				return errors.Join(errs...) // a sink that is out of reach is so for the others too
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func portalNames(spec *jobs.Spec, only []string) iter.Seq[string] {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"math/rand/v2"
 	"strings"
@@ -21,26 +23,35 @@ func (p *program) verifyCommand() *cobra.Command {
 		only     []string
 		snapshot string
 		sample   int
+		all      bool
 	)
 	cmd := &cobra.Command{
 		Use: "verify JOB…",
 		Example: `b24export verify job.yaml
 b24export verify job.yaml --only acme --snapshot 20261122T020000Z
+b24export verify job.yaml --all          # every snapshot that is kept
 b24export verify job.yaml --sample 100   # and get a hundred payments anew`,
-		Short: "Read a snapshot back and hold it against its manifest.",
+		Short: "Read snapshots back and hold them against their manifests.",
 		Long: `Reads every file of each portal's newest snapshot with another Parquet reader than
 the library that wrote it, and holds it against the manifest: checksum, size,
-columns, rows, order, unique ids, statistics, changes, totals. A difference is
-exit code 1.
+columns, rows, order, unique ids, statistics, changes, totals, and the manifest
+against its own checksum and the snapshot before. A difference is exit code 1, and
+is told with the file where it is.
 
-With --sample, so many payments, drawn by lot, are got from the portal anew and
-compared with their rows. One whose order was saved after the row was read counts as
-changed since; one that cannot be got any more, as refused; any other difference is
-exit code 1.`,
+With --all, so is every snapshot that is kept, the oldest first. What no manifest
+names is no part of the dataset: prune --dry-run lists it.
+
+With --sample, so many payments of the newest snapshot read, drawn by lot, are got
+from the portal anew and compared with their rows. One whose order was saved after
+the row was read counts as changed since; one that cannot be got any more, as
+refused; any other difference is exit code 1.`,
 		Args: atLeastOne("a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := pipeline.ParseSnapshotID(snapshot); snapshot != "" && err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
+			}
+			if snapshot != "" && all {
+				return usagef(cmd, "--snapshot and --all: say one of them")
 			}
 			if sample < 0 || sample > maxSample {
 				return usagef(cmd, "--sample %d: must be from 0 to %d", sample, maxSample)
@@ -51,35 +62,61 @@ exit code 1.`,
 			}
 			failed := false
 			err = p.eachPortal(cmd.Context(), loaded, only, func(job loadedJob, data *dataset) error {
-				m, err := data.snapshot(cmd.Context(), snapshot)
-				if err != nil {
+				ids, err := data.published(cmd.Context())
+				switch {
+				case err != nil:
 					return err
+				case snapshot != "":
+					ids = []pipeline.SnapshotID{pipeline.SnapshotID(snapshot)}
+				case !all:
+					ids = ids[len(ids)-1:]
 				}
-				found, err := data.Verify(cmd.Context(), m)
-				if err != nil {
-					return err
+				var newest *pipeline.Manifest // nil if anything is wrong with it
+				for _, id := range ids {
+					m, found, err := data.Verify(cmd.Context(), id)
+					if all && errors.Is(err, fs.ErrNotExist) {
+						continue // pruned meanwhile
+					}
+					if err == nil {
+						err = p.showVerified(job, data.portal, id, m, found)
+					}
+					if err != nil {
+						return err
+					}
+					if newest = m; len(found) > 0 {
+						newest, failed = nil, true
+					}
 				}
-				failed = failed || len(found) > 0
-				if err := p.showVerified(job, m, found); err != nil || sample == 0 || len(found) > 0 {
-					return err
+				if sample == 0 || newest == nil {
+					return nil
 				}
-				wrong, err := p.recheck(cmd.Context(), job, data, m, sample)
+				wrong, err := p.recheck(cmd.Context(), job, data, newest, sample)
 				failed = failed || wrong
 				return err
 			})
-			if err == nil && failed {
+			if failed {
+				if err != nil {
+					p.complain(err, codeOf(err))
+				}
 				err = exitCode(jobs.ExitFailed)
 			}
 			return err
 		},
 	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "verify these `portals` only; names between commas")
+	cmd.Flags().BoolVar(&all, "all", false, "every snapshot that is kept, not only the newest")
 	cmd.Flags().IntVar(&sample, "sample", 0, "also get so many payments anew from the portal and compare")
 	cmd.Flags().StringVar(&snapshot, "snapshot", "", "this snapshot, such as 20261122T020000Z, instead of the newest; an `id`")
 	return cmd
 }
 
-func (p *program) showVerified(job loadedJob, m *pipeline.Manifest, found []sinks.Difference) error {
+// showVerified tells what came of a snapshot; m is nil if its manifest cannot be
+// read.
+func (p *program) showVerified(job loadedJob, portal string, id pipeline.SnapshotID, m *pipeline.Manifest, found []sinks.Difference) error {
+	var rows, files int64
+	if m != nil {
+		rows, files = m.Ledger.Rows(), int64(len(m.Files))
+	}
 	if p.json {
 		return p.stdout.line(struct {
 			Job         string              `json:"job"`
@@ -88,14 +125,14 @@ func (p *program) showVerified(job loadedJob, m *pipeline.Manifest, found []sink
 			Rows        int64               `json:"rows"`
 			OK          bool                `json:"ok"`
 			Differences []sinks.Difference  `json:"differences"`
-		}{job.file, m.Portal, m.Snapshot, m.Ledger.Rows(), len(found) == 0, append([]sinks.Difference{}, found...)})
+		}{job.file, portal, id, rows, len(found) == 0, append([]sinks.Difference{}, found...)})
 	}
 	if len(found) == 0 {
 		_, err := fmt.Fprintf(p.stdout, "%s: snapshot %s is as its manifest says: %s in %s\n",
-			m.Portal, m.Snapshot, plural(m.Ledger.Rows(), "payment"), plural(int64(len(m.Files)), "file"))
+			portal, id, plural(rows, "payment"), plural(files, "file"))
 		return err
 	}
-	fmt.Fprintf(p.stdout, "%s: snapshot %s is not as its manifest says:\n", m.Portal, m.Snapshot)
+	fmt.Fprintf(p.stdout, "%s: snapshot %s is not as its manifest says:\n", portal, id)
 	for _, d := range found {
 		if _, err := fmt.Fprintf(p.stdout, "  %s\n", printable(d.String())); err != nil {
 			return err

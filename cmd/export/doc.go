@@ -11,7 +11,7 @@
 //	b24export cat JOB|FILE         rows, as a table, CSV, JSON or Arrow
 //	b24export diff JOB A B         what differs between two snapshots
 //	b24export sql JOB              statements that query or load the dataset, for DuckDB or BigQuery
-//	b24export verify JOB…          read a snapshot back and hold it against its manifest
+//	b24export verify JOB…          read snapshots back and hold them against their manifests
 //	b24export report JOB           one HTML page about a run
 //	b24export auth JOB             get an OAuth portal's first tokens, with a person's help
 //	b24export prune JOB…           delete what is past retention
@@ -90,8 +90,8 @@
 //	jq -c 'select(.exit != null)'
 //
 // Init prints the lines of check, and last the file that it wrote. The other
-// commands print a line for each thing that they tell of: status, plan and verify
-// for each portal, prune for each path, schema for each column, cat and diff for
+// commands print a line for each thing that they tell of: status and plan for each
+// portal, verify for each snapshot, prune for each path, schema for each column, cat and diff for
 // each row, sql for each statement. What went wrong before a command had anything
 // to tell is a line of its own, with exit, error and hint.
 //

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -53,8 +54,9 @@ const markedSecret = "markedsecret4711"
 //	hold N, held, release          lets N more requests pass, waits until one more
 //	                               is held back, lets all pass
 //	change N                       makes N changes on the portal
-//	oldest VAR GLOB                sets VAR to the name, without its extension, of
-//	                               the first file that fits
+//	oldest, newest VAR GLOB        sets VAR to the name, without its extension, of
+//	                               the first or last file that fits
+//	flip FILE                      flips a bit of a file, drawn by lot
 //	authcode FILE                  writes a code for OAuth's first tokens to FILE
 //	expiretokens                   makes access tokens expire
 //	nobucket                       serves an S3 without any bucket, and sets S3
@@ -94,7 +96,9 @@ func TestScripts(t *testing.T) {
 			"expiretokens": func(ts *testscript.TestScript, _ bool, _ []string) { portalOf(ts).portal.ExpireTokens() },
 			"nobucket":     scriptNoBucket,
 			"notoken":      scriptNoToken,
-			"oldest":       scriptOldest,
+			"oldest":       scriptName(slices.Min),
+			"newest":       scriptName(slices.Max),
+			"flip":         scriptFlip,
 			"nosecret":     scriptNoSecret,
 		},
 	})
@@ -223,17 +227,32 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.next.ServeHTTP(w, r)
 }
 
-func scriptOldest(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: oldest VAR GLOB")
+func scriptName(pick func([]string) string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		if len(args) != 2 {
+			ts.Fatalf("usage: oldest or newest VAR GLOB")
+		}
+		names, err := filepath.Glob(ts.MkAbs(args[1]))
+		ts.Check(err)
+		if len(names) == 0 {
+			ts.Fatalf("no file fits %s", args[1])
+		}
+		base := filepath.Base(pick(names))
+		ts.Setenv(args[0], strings.TrimSuffix(base, filepath.Ext(base)))
 	}
-	names, err := filepath.Glob(ts.MkAbs(args[1]))
+}
+
+func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: flip FILE")
+	}
+	name := ts.MkAbs(args[0])
+	data, err := os.ReadFile(name)
 	ts.Check(err)
-	if len(names) == 0 {
-		ts.Fatalf("no file fits %s", args[1])
-	}
-	base := filepath.Base(slices.Min(names))
-	ts.Setenv(args[0], strings.TrimSuffix(base, filepath.Ext(base)))
+	at, bit := rand.IntN(len(data)), rand.IntN(8)
+	ts.Logf("bit %d of byte %d", bit, at)
+	data[at] ^= 1 << bit
+	ts.Check(os.WriteFile(name, data, 0o600))
 }
 
 // scriptNoToken looks for OAuth's secrets wherever they must not be.

@@ -125,7 +125,7 @@ func (w *world) feed(m *pipeline.Manifest) []change {
 // verify makes sure that a snapshot is as its manifest says.
 func (w *world) verify(m *pipeline.Manifest) {
 	w.t.Helper()
-	found, err := w.dataset(w.store).Verify(w.t.Context(), m)
+	_, found, err := w.dataset(w.store).Verify(w.t.Context(), m.Snapshot)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func death(t *testing.T, open func(*testing.T) sinks.Store, answer Answer, k int
 		t.Fatalf("death %d, at %s: readers see %d rows, with %d snapshots: neither the old table nor the new one", k, fatal, len(rows), len(snapshots))
 	}
 	for _, m := range snapshots {
-		found, err := d.Verify(t.Context(), m)
+		_, found, err := d.Verify(t.Context(), m.Snapshot)
 		if err != nil {
 			t.Fatalf("death %d, at %s: %v", k, fatal, err)
 		}
