@@ -129,6 +129,12 @@ func (c *condition) take(t arrow.DataType, value string, quoted bool) (err error
 			return err
 		}
 		c.number = int64(d)
+		// What a portal sends is rounded; what a person asks for is not, or it
+		// would be another question.
+		_, behind, _ := strings.Cut(value, ".")
+		if len(strings.TrimRight(behind, "0")) > schemas.Scale || strings.ContainsAny(value, "eE") {
+			return fmt.Errorf("must be a number of at most %d digits behind the point, without an exponent", schemas.Scale)
+		}
 	case arrow.BOOL:
 		if c.flag, err = strconv.ParseBool(value); err != nil {
 			return fmt.Errorf("must be true or false")
@@ -139,6 +145,9 @@ func (c *condition) take(t arrow.DataType, value string, quoted bool) (err error
 	case arrow.TIMESTAMP:
 		for _, layout := range []string{time.RFC3339Nano, time.DateOnly, time.DateTime} {
 			if at, err := time.Parse(layout, value); err == nil {
+				if at.Nanosecond()%1000 != 0 {
+					return fmt.Errorf("times go to the microsecond")
+				}
 				c.number = int64(schemas.InstantOf(at))
 				return nil
 			}
