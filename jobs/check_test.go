@@ -100,6 +100,9 @@ func TestCheckOfPortals(t *testing.T) {
 		{name: "no order may be read", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{Deny: 1}}, exit: 4,
 			failed: map[string]string{"crm.item.payment.get": "read access"}},
 		{name: "some gets are refused", portal: bitrixtest.Options{Payments: 60, Refuse: 0.4}, warned: []string{"crm.item.payment.get"}},
+		{name: "further fields", portal: bitrixtest.Options{Payments: 60}, edit: func(s *jobs.Spec) { s.Source.Fields = []string{"comments", "companyId"} }},
+		{name: "a field that the portal does not know", portal: bitrixtest.Options{Payments: 60},
+			edit: func(s *jobs.Spec) { s.Source.Fields = []string{"comments", "komments"} }, warned: []string{"source.fields"}},
 		{name: "no payments", portal: bitrixtest.Options{}, warned: []string{"crm.item.payment.get"}},
 		{name: "wrong secret", portal: bitrixtest.Options{Payments: 60}, exit: 4,
 			edit: func(s *jobs.Spec) {

@@ -72,6 +72,12 @@ func sameMembers(a, b Null[string], fields []string) bool {
 	return errA == nil && errB == nil && bytes.Equal(onlyA, onlyB)
 }
 
+// HasExtra reports whether Extra has a member of that name, with whatever value.
+func (p *Payment) HasExtra(name string) bool {
+	member, err := project(p.Extra, []string{name})
+	return err == nil && len(member) > 0
+}
+
 // project gives those members of extra that fields names.
 func project(extra Null[string], fields []string) ([]byte, error) {
 	if !extra.Valid {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -296,8 +297,8 @@ func jsonText(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// TestBigQueryStatementsParse: each statement that sql prints for BigQuery is one
-// for a parser of BigQuery's dialect. Nothing but BigQuery itself can tell more.
+// TestBigQueryStatementsParse: each statement that sql prints for BigQuery, and
+// each of the recipes' queries for it, is one for a parser of BigQuery's dialect. Nothing but BigQuery itself can tell more.
 func TestBigQueryStatementsParse(t *testing.T) {
 	gcs := servers.StartGCS(t)
 	p := place{url: gcs.Bucket("warehouse"), dir: t.TempDir(), env: gcs.Env()}
@@ -309,9 +310,17 @@ func TestBigQueryStatementsParse(t *testing.T) {
 		runJob(t, p.env, file, 0)
 		portal.Mutate(40, uint64(run))
 	}
+	statements := printSQL(t, p.env, file, "--engine", "bigquery")
+	text, err := os.ReadFile(recipes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range forBigQuery.FindAllSubmatch(text, -1) {
+		statements = append(statements, sqlStatement{SQL: string(query[1])})
+	}
 	var input bytes.Buffer
 	words := map[string]bool{}
-	for _, s := range printSQL(t, p.env, file, "--engine", "bigquery") {
+	for _, s := range statements {
 		if s.SQL == "" || strings.HasPrefix(s.SQL, "bq ") {
 			continue
 		}
@@ -323,7 +332,7 @@ func TestBigQueryStatementsParse(t *testing.T) {
 		}
 		input.Write(append(line, '\n'))
 	}
-	if !words["CREATE"] || !words["LOAD"] || !words["MERGE"] {
+	if !words["CREATE"] || !words["LOAD"] || !words["MERGE"] || !words["SELECT"] {
 		t.Errorf("statements that begin with %v", words)
 	}
 	var wrong []string

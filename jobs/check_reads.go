@@ -1,0 +1,157 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// checkGets is how many payments are got to see whether they can be.
+const checkGets = 10
+
+// list reads the first page of the listing, as a run does.
+func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
+	answer, err := c.call(ctx, methodList, bitrix.Params{
+		"select": schemas.ListFields(c.spec.Source.Fields),
+		"order":  bitrix.Params{"id": "asc"},
+		"filter": bitrix.Params{">id": 0},
+		"start":  -1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	items, err := bitrix.Items(answer.Value, "payments")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", methodList, err)
+	}
+	var rows []schemas.Payment
+	for _, raw := range items {
+		var row schemas.Payment
+		// One that cannot be read becomes a reject, and says nothing of rights.
+		if row.ReadListed(raw, c.spec.Source.Fields) == nil {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// fields looks for the job's further fields in what was listed: a portal passes
+// over the names that it does not know.
+func (c *portalCheck) fields(rows []schemas.Payment) {
+	if len(c.spec.Source.Fields) == 0 || len(rows) == 0 {
+		return
+	}
+	var unknown []string
+	for _, name := range c.spec.Source.Fields {
+		if !slices.ContainsFunc(rows, func(p schemas.Payment) bool { return p.HasExtra(name) }) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) > 0 {
+		c.warn("source.fields", "spell them as sale.payment.getFields does, or leave them out", "no payment has %s", strings.Join(unknown, ", "))
+		return
+	}
+	c.ok("source.fields", "payments have %s", strings.Join(c.spec.Source.Fields, ", "))
+}
+
+// gets gets some of the payments listed.
+func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) {
+	if len(rows) == 0 {
+		_, err := c.call(ctx, methodGet, bitrix.Params{"id": 1})
+		if e, ok := errors.AsType[*bitrix.Error](err); err == nil || ok && e.Class() == bitrix.Reject && !errors.Is(err, bitrix.ErrPatience) {
+			c.warn(methodGet, "", "may be called, but no payment is listed to try it with")
+			return
+		}
+		c.fail(methodGet, err)
+		return
+	}
+	var commands []bitrix.Command
+	for _, item := range asChunk(rows[:min(len(rows), checkGets)]) {
+		commands = append(commands, getCommand(item.ID))
+	}
+	results, err := c.batch(ctx, commands)
+	if err != nil {
+		c.fail(methodGet, err)
+		return
+	}
+	var refused []error
+	denied := 0
+	for i, res := range results {
+		if res.Err != nil {
+			refused = append(refused, res.Err)
+			denied++
+			continue
+		}
+		row := rows[i]
+		if err := row.ReadGot(res.Value); err != nil {
+			refused = append(refused, fmt.Errorf("payment %d: %w", row.ID, err))
+		}
+	}
+	switch {
+	case denied == len(results):
+		c.refuse(methodGet, ExitRefused, "give the "+c.way+"'s user read access to the orders, or "+c.letAdministrator(),
+			"each of %d payments that are listed is refused: %v", denied, refused[0])
+	case len(refused) > 0:
+		c.warn(methodGet, "such payments become rejects: look at them after a run, or raise rejects.max",
+			"%d of %d payments cannot be had: %v", len(refused), len(results), refused[0])
+	default:
+		c.ok(methodGet, "got %d of the payments listed", len(results))
+	}
+}
+
+// owners asks for the owners of the orders listed.
+func (c *portalCheck) owners(ctx context.Context, rows []schemas.Payment) {
+	own := newOwners(asChunk(rows))
+	commands := own.commands()
+	if len(commands) == 0 {
+		commands = []bitrix.Command{ownersCommand("o0", []int64{1})}
+	}
+	results, err := c.batch(ctx, commands)
+	if err == nil && len(own.orders) == 0 && results[0].Err != nil {
+		err = results[0].Err
+	}
+	if err == nil {
+		err = own.take(ctx, c.client, results)
+	}
+	if err != nil {
+		c.fail(methodOwners, err)
+		return
+	}
+	if len(own.orders) == 0 {
+		c.ok(methodOwners, "may be called")
+		return
+	}
+	c.ok(methodOwners, "%d of %d orders belong to a CRM item", len(own.of), len(own.orders))
+}
+
+// changes asks for what tells an incremental job's changes, where that is not the
+// listing.
+func (c *portalCheck) changes(ctx context.Context) {
+	if c.spec.Mode != pipeline.Incremental || c.spec.Source.Since == SinceList {
+		return
+	}
+	since := "since: " + string(c.spec.Source.Since)
+	method, params := methodOrders, bitrix.Params{
+		"select": []string{"id"}, "order": bitrix.Params{"id": "asc"}, "filter": bitrix.Params{"=id": 1}, "start": -1,
+	}
+	if c.spec.Source.Since == SinceEvents {
+		method, params = methodBound, nil
+	}
+	_, err := c.call(ctx, method, params)
+	switch e, refused := refusalOf(err); {
+	case refused:
+		c.warn(since, c.letAdministrator(), "every run lists all payments: %v", e)
+	case err != nil:
+		c.fail(since, err)
+	case c.spec.Source.Since == SinceEvents:
+		c.ok(since, "%s may be called; the first run binds the events", method)
+	default:
+		c.ok(since, "%s may be called", method)
+	}
+}
