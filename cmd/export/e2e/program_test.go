@@ -140,7 +140,7 @@ func output(t testing.TB, env []string, args ...string) []byte {
 	defer cancel()
 	exit := start(t, env, args...).Wait(t, ctx)
 	if exit.Code != 0 {
-		t.Fatalf("%s: exit code %d; it said:\n%s", args[0], exit.Code, exit.Stderr)
+		t.Fatalf("%s: exit code %d; it said:\n%.3000s\n%s", args[0], exit.Code, exit.Stdout, exit.Stderr)
 	}
 	return exit.Stdout
 }
