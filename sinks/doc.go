@@ -93,8 +93,8 @@
 // # Two Parquet libraries
 //
 // Files are written and merged by parquet-go. Arrow's reader, which shares no
-// code with it, reads them back after each merge, by the footer, and in Verify
-// altogether. Both believe the lengths that a file states; so footers, page
+// code with it, reads them back after each merge, as far as footer, count and
+// totals need it, and in Verify altogether. Both believe the lengths that a file states; so footers, page
 // headers, checksums and codecs are gone through before either may, and panics
 // of either become errors.
 //

@@ -77,7 +77,7 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 		res.Files = append(res.Files, rejects)
 	}
 	for _, f := range res.Files {
-		if err := d.readBack(ctx, f); err != nil {
+		if err := d.readBack(ctx, f, res.Totals); err != nil {
 			return pipeline.MergeResult{}, fmt.Errorf("read back %s: %w", f.Path, err)
 		}
 	}

@@ -32,7 +32,7 @@ type counter struct {
 }
 
 func (c *counter) record(rec arrow.Record) {
-	ids := rec.Column(c.k.id).(*array.Int64)
+	ids := columnOf[*array.Int64](rec, "id")
 	for i := range ids.Len() {
 		for c.left == 0 && c.group+1 < c.r.NumRowGroups() {
 			c.group++
@@ -63,7 +63,7 @@ func (c *counter) record(rec arrow.Record) {
 		if c.ops == nil {
 			c.ops = make(map[string]int64)
 		}
-		ops := rec.Column(0).(*array.String)
+		ops := columnOf[*array.String](rec, "op")
 		for i := range ops.Len() {
 			c.ops[ops.Value(i)]++
 		}
@@ -72,7 +72,7 @@ func (c *counter) record(rec arrow.Record) {
 
 // add adds a record of payments to the totals.
 func (c *counter) add(rec arrow.Record) {
-	paid, sum, currency := rec.Column(2).(*array.Boolean), rec.Column(6).(*array.Decimal128), rec.Column(7).(*array.String)
+	paid, sum, currency := columnOf[*array.Boolean](rec, "paid"), columnOf[*array.Decimal128](rec, "sum"), columnOf[*array.String](rec, "currency")
 	for i := range int(rec.NumRows()) {
 		var p schemas.Payment
 		if paid.IsValid(i) {
@@ -86,6 +86,11 @@ func (c *counter) add(rec arrow.Record) {
 		}
 		c.totals.Add(&p)
 	}
+}
+
+// columnOf is a record's column; the schema has been looked at.
+func columnOf[A arrow.Array](rec arrow.Record, name string) A {
+	return rec.Column(rec.Schema().FieldIndices(name)[0]).(A)
 }
 
 // finish compares the counts with the manifest's.

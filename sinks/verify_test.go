@@ -185,6 +185,45 @@ func TestVerifyFindsDisorder(t *testing.T) {
 	t.Error("it was read without an error")
 }
 
+// What is read back before a snapshot is published: a table that would add up to
+// something else than its manifest will say is not.
+func TestReadBack(t *testing.T) {
+	m := newMerger(t, memStore(t))
+	man := m.published()
+	rows := generate(5, 1, 30)
+	var totals schemas.Totals
+	for i := range rows {
+		totals.Add(&rows[i])
+	}
+	var buf bytes.Buffer
+	w := newRowWriter(&buf, paymentTable, m.d.fileOptions(snapshot2))
+	for i := range rows {
+		if err := w.add(&rows[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := w.close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Path = man.Files[0].Path
+	wants := func(what, want string) {
+		t.Helper()
+		err := m.d.readBack(t.Context(), f, totalsOf(&totals))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", what, err, want)
+		}
+	}
+	putText(t, m.s, f.Path, buf.String())
+	wants("as it was written", "")
+	totals.Add(&rows[7])
+	wants("other totals", "adds up to")
+	f.Rows++
+	wants("other rows", "rows: the footer has 30, the manifest 31")
+	m.s.Delete(t.Context(), f.Path)
+	wants("nothing", "it is missing")
+}
+
 // TestVerifyTellsStorageFromFile makes sure that a storage that is away is not
 // called a broken file.
 func TestVerifyTellsStorageFromFile(t *testing.T) {
