@@ -54,9 +54,10 @@ func Format(w io.Writer, schema *arrow.Schema, format string) error {
 
 // described is a column with its type in the tongues of those who read it.
 type described struct {
-	name, description, source, unit, null string
-	parquet, bigquery, duckdb             string
-	precision, scale                      int32 // of a decimal
+	name, description, source, unit, null, example, changes string
+
+	parquet, bigquery, duckdb string
+	precision, scale          int32 // of a decimal
 }
 
 func describe(schema *arrow.Schema) ([]described, error) {
@@ -68,6 +69,8 @@ func describe(schema *arrow.Schema) ([]described, error) {
 			source:      meta(f.Metadata, MetaSource),
 			unit:        meta(f.Metadata, MetaUnit),
 			null:        meta(f.Metadata, MetaNull),
+			example:     meta(f.Metadata, MetaExample),
+			changes:     meta(f.Metadata, MetaChanges),
 		}
 		switch t := f.Type.(type) {
 		case *arrow.Int64Type:
@@ -138,6 +141,8 @@ func writeJSON(w io.Writer, schema *arrow.Schema, columns []described) error {
 		Source      string `json:"source"`
 		Unit        string `json:"unit,omitempty"`
 		Null        string `json:"null"`
+		Example     string `json:"example"`
+		Changes     string `json:"changes"`
 		Description string `json:"description"`
 	}
 	doc := struct {
@@ -153,7 +158,7 @@ func writeJSON(w io.Writer, schema *arrow.Schema, columns []described) error {
 	for i, c := range columns {
 		doc.Columns = append(doc.Columns, jsonColumn{
 			Name: c.name, Type: c.parquet, Nullable: schema.Field(i).Nullable,
-			Source: c.source, Unit: c.unit, Null: c.null, Description: c.description,
+			Source: c.source, Unit: c.unit, Null: c.null, Example: c.example, Changes: c.changes, Description: c.description,
 		})
 	}
 	return writeIndented(w, doc)
@@ -205,13 +210,13 @@ func writeArrow(w io.Writer, schema *arrow.Schema, _ []described) error {
 }
 
 func writeMarkdown(w io.Writer, _ *arrow.Schema, columns []described) error {
-	rows := [][]string{{"column", "type", "from", "null", "what"}, slices.Repeat([]string{"---"}, 5)}
+	rows := [][]string{{"column", "type", "what", "from", "null", "example", "what changes it"}, slices.Repeat([]string{"---"}, 7)}
 	for _, c := range columns {
 		kind := c.parquet
 		if c.unit != "" && c.unit != microseconds { // which the type says
 			kind += ", " + c.unit
 		}
-		rows = append(rows, []string{"`" + c.name + "`", kind, c.source, c.null, c.description})
+		rows = append(rows, []string{"`" + c.name + "`", kind, c.description, c.source, c.null, "`" + c.example + "`", c.changes})
 	}
 	var b strings.Builder
 	for _, cells := range rows {

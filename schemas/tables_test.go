@@ -57,11 +57,16 @@ func TestColumns(t *testing.T) {
 				if !f.Nullable {
 					t.Errorf("column %s is not nullable", f.Name)
 				}
-				for _, key := range []string{MetaSource, MetaDescription, MetaNull} {
+				for _, key := range []string{MetaSource, MetaDescription, MetaNull, MetaExample, MetaChanges} {
 					if meta(f.Metadata, key) == "" {
 						t.Errorf("column %s: metadata has no %s", f.Name, key)
 					}
 				}
+				b := array.NewBuilder(memory.NewGoAllocator(), f.Type)
+				if example := meta(f.Metadata, MetaExample); b.AppendValueFromString(example) != nil {
+					t.Errorf("column %s: the example %q is no %s", f.Name, example, f.Type)
+				}
+				b.Release()
 				// BigQuery's limit is 1024.
 				if text := meta(f.Metadata, MetaDescription); len(text) > 1024 || !strings.HasSuffix(text, ".") {
 					t.Errorf("column %s: description %q must be sentences of at most 1024 bytes", f.Name, text)

@@ -38,7 +38,7 @@ b24export schema --format bigquery > schema.json
 bq load --source_format=PARQUET --schema=schema.json …`,
 		Short: "Print the columns of the dataset's tables.",
 		Long: `Prints the columns of one of the dataset's tables: names, types, where they come
-from, and what null means. Columns are only ever added, at the end.`,
+from, what null means, an example, and what changes a value. Columns are only ever added, at the end.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.json {
@@ -67,8 +67,11 @@ func (p *program) schemaLines(t tableName) error {
 			Source      string `json:"source"`
 			Unit        string `json:"unit,omitempty"`
 			Null        string `json:"null"`
+			Example     string `json:"example"`
+			Changes     string `json:"changes"`
 			Description string `json:"description"`
-		}{f.Name, f.Type.String(), text(schemas.MetaSource), text(schemas.MetaUnit), text(schemas.MetaNull), text(schemas.MetaDescription)})
+		}{f.Name, f.Type.String(), text(schemas.MetaSource), text(schemas.MetaUnit), text(schemas.MetaNull),
+			text(schemas.MetaExample), text(schemas.MetaChanges), text(schemas.MetaDescription)})
 		if err != nil {
 			return err
 		}
