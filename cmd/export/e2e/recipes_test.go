@@ -66,7 +66,7 @@ func TestRecipes(t *testing.T) {
 
 	// BigQuery's forms of a query show the same. That they are BigQuery is
 	// TestBigQueryStatementsParse's.
-	inBigQuery := strings.NewReplacer("`bitrix24.payments`", "payments", "JSON_VALUE(", "json_extract_string(", "COUNTIF(", "count_if(")
+	inBigQuery := strings.NewReplacer("`bitrix24.payments`", "payments", "JSON_VALUE(", "json_extract_string(", "COUNTIF(", "count_if(", "INT64", "BIGINT")
 	for _, at := range forBigQuery.FindAllStringSubmatchIndex(now, -1) {
 		before := recipe.FindAllStringSubmatch(now[:at[0]], -1)
 		if shown := show(t, fields, inBigQuery.Replace(now[at[2]:at[3]])); shown != before[len(before)-1][2] {
