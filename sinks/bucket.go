@@ -46,6 +46,9 @@ func NewBucket(b *blob.Bucket, name string, opts *StoreOptions) *Bucket {
 func openBucket(ctx context.Context, u *url.URL, opts *StoreOptions) (Store, error) {
 	bare := *u
 	bare.Path, bare.RawPath = "", ""
+	if err := checkGoogleLogin(ctx, u); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", bareURL(u), err)
+	}
 	b, err := blob.OpenBucket(ctx, bare.String())
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", bareURL(u), scrub(err))

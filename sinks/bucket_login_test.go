@@ -1,9 +1,18 @@
 package sinks
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/oauth2"
@@ -27,5 +36,54 @@ func TestRefusedLogin(t *testing.T) {
 		if got := temporary(t.Context(), err); got != tt.temporary {
 			t.Errorf("%d: temporary %v, want %v", tt.status, got, tt.temporary)
 		}
+	}
+}
+
+// Without credentials, or with a key file that is none, opening a bucket fails at
+// once and says what to do, without a word of the key.
+func TestGoogleKeyFile(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const marked = "markedkey4711"
+	file := func(key string) string {
+		data, err := json.Marshal(map[string]string{"type": "service_account", "client_email": "b@c", "private_key": key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	for _, tt := range []struct{ name, text, query, want string }{
+		{"no file", "", "", "GOOGLE_APPLICATION_CREDENTIALS"},
+		{"no JSON", "x" + marked, "", "GOOGLE_APPLICATION_CREDENTIALS"},
+		{"no key", file(""), "", "private_key"},
+		{"no PEM", file(marked), "", "private_key"},
+		{"PEM of something else", file(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte(marked)}))), "", "private_key"},
+		{"good", file(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))), "", ""},
+		{"not needed", "x" + marked, "?anonymous=true", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "key.json")
+			if tt.text != "" {
+				if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv("STORAGE_EMULATOR_HOST", "")
+			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
+			u, err := url.Parse("gs://warehouse" + tt.query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = checkGoogleLogin(t.Context(), u)
+			if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), marked)) {
+				t.Errorf("error %v, want one with %q", err, tt.want)
+			}
+		})
 	}
 }

@@ -1,0 +1,46 @@
+package sinks
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+
+	"gocloud.dev/gcp"
+)
+
+// checkGoogleLogin makes sure that there are credentials to ask Google's storage
+// with. gocloud goes on without: with a warning on standard output, where
+// results belong, and with a request that fails as if the network did.
+func checkGoogleLogin(ctx context.Context, u *url.URL) error {
+	emulated := os.Getenv("STORAGE_EMULATOR_HOST") != "" || os.Getenv("STORAGE_EMULATOR_HOST_GRPC") != ""
+	if q := u.Query(); u.Scheme != "gs" || emulated || q.Get("anonymous") == "true" || q.Get("access_id") == "-" {
+		return nil
+	}
+	creds, err := gcp.DefaultCredentials(ctx)
+	if err != nil {
+		return fmt.Errorf("no credentials for Google Cloud: let GOOGLE_APPLICATION_CREDENTIALS name a key file, "+
+			"or run gcloud auth application-default login: %w", err)
+	}
+	var file struct {
+		Type       string `json:"type"`
+		PrivateKey string `json:"private_key"`
+	}
+	if json.Unmarshal(creds.JSON, &file) != nil || file.Type != "service_account" {
+		return nil // none that has a key to look at
+	}
+	block, _ := pem.Decode([]byte(file.PrivateKey))
+	if block != nil {
+		_, err8 := x509.ParsePKCS8PrivateKey(block.Bytes)
+		_, err1 := x509.ParsePKCS1PrivateKey(block.Bytes)
+		if err8 == nil || err1 == nil {
+			return nil
+		}
+	}
+	// Not what the parsers say: it may quote the key.
+	return errors.New("the private_key in Google's key file cannot be read: download the file again")
+}
