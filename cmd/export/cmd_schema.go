@@ -38,7 +38,8 @@ b24export schema --format bigquery > schema.json
 bq load --source_format=PARQUET --schema=schema.json …`,
 		Short: "Print the columns of the dataset's tables.",
 		Long: `Prints the columns of one of the dataset's tables: names, types, where they come
-from, what null means, an example, and what changes a value. Columns are only ever added, at the end.`,
+from, what null means, an example, and what changes a value. Columns are only ever
+added, at the end.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.json {

@@ -91,9 +91,9 @@
 //
 // Init prints the lines of check, and last the file that it wrote. The other
 // commands print a line for each thing that they tell of: status and plan for each
-// portal, verify for each snapshot, prune for each path, schema for each column, cat and diff for
-// each row, sql for each statement. What went wrong before a command had anything
-// to tell is a line of its own, with exit, error and hint.
+// portal, verify for each snapshot, prune for each path, schema for each column,
+// cat and diff for each row, sql for each statement. What went wrong before a
+// command had anything to tell is a line of its own, with exit, error and hint.
 //
 // # Limitations
 //
