@@ -80,6 +80,8 @@ portals:
       burst: %d
       operating: %dms
       operating_window: %dms
+source:
+  fields: [responsibleId, isReturn]  # into the column extra
 sink:
   url: %q
   history: 100000  # their number is the demo's round

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"b24export/bitrix/bitrixtest"
 	"b24export/cmd/export/e2e/internal/procs"
 	"b24export/cmd/export/e2e/internal/table"
 )
@@ -25,17 +24,14 @@ var (
 	forBigQuery = regexp.MustCompile("(?s)```bigquery\n(.*?)```")
 )
 
-// TestRecipes executes every query of docs/recipes.md on the demo's dataset, or on
-// one with further fields if it is about them, through the views that the
-// program prints, and compares what it shows.
+// TestRecipes executes every query of docs/recipes.md on the demo's dataset, through
+// the views that the program prints, and compares what it shows.
 func TestRecipes(t *testing.T) {
 	dir := demo(t)
 	j := newJob("https://demo.bitrix24.com/rest/1/unusedunused/", filepath.Join(dir, "b24export-demo"))
 	j["portals"] = []any{map[string]any{"name": "demo", "webhook": "https://demo.bitrix24.com/rest/1/unusedunused/"}}
 	duck := table.OpenDuckDB(t)
 	execute(t, duck, place{url: dir}, printSQL(t, nil, j.write(t)))
-
-	fields := withFields(t)
 
 	text, err := os.ReadFile(recipes)
 	if err != nil {
@@ -45,11 +41,7 @@ func TestRecipes(t *testing.T) {
 	now := recipe.ReplaceAllStringFunc(string(text), func(block string) string {
 		found++
 		parts := recipe.FindStringSubmatch(block)
-		on := duck
-		if strings.Contains(parts[1], "extra") {
-			on = fields
-		}
-		shown := show(t, on, parts[1])
+		shown := show(t, duck, parts[1])
 		if shown != parts[2] && !*update {
 			t.Errorf("%s\nshows\n%s\nthe document says\n%s", parts[1], shown, parts[2])
 		}
@@ -69,31 +61,10 @@ func TestRecipes(t *testing.T) {
 	inBigQuery := strings.NewReplacer("`bitrix24.payments`", "payments", "JSON_VALUE(", "json_extract_string(", "COUNTIF(", "count_if(", "INT64", "BIGINT")
 	for _, at := range forBigQuery.FindAllStringSubmatchIndex(now, -1) {
 		before := recipe.FindAllStringSubmatch(now[:at[0]], -1)
-		if shown := show(t, fields, inBigQuery.Replace(now[at[2]:at[3]])); shown != before[len(before)-1][2] {
+		if shown := show(t, duck, inBigQuery.Replace(now[at[2]:at[3]])); shown != before[len(before)-1][2] {
 			t.Errorf("%s\nshows\n%s", now[at[2]:at[3]], shown)
 		}
 	}
-}
-
-// withFields exports payments with the further fields that the recipes name, and
-// opens the views of them.
-func withFields(t *testing.T) *table.DuckDB {
-	t.Helper()
-	text, err := os.ReadFile(recipes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := regexp.MustCompile("`source: \\{fields: \\[(.*?)\\]\\}`").FindSubmatch(text)
-	if names == nil {
-		t.Fatal("the recipes name no source.fields")
-	}
-	portal := bitrixtest.New(bitrixtest.Options{Seed: 24, Payments: 3000, Strict: t})
-	p := newFolder(t)
-	file := newJob(serve(t, portal, portal), p.url).with("source", "fields", strings.Split(string(names[1]), ", ")).write(t)
-	runJob(t, p.env, file, 0)
-	duck := table.OpenDuckDB(t)
-	execute(t, duck, p, printSQL(t, p.env, file))
-	return duck
 }
 
 // TestReadmeQueries executes README's queries on the demo's dataset: from nothing
