@@ -17,6 +17,7 @@ import (
 // with. gocloud goes on without: with a warning on standard output, where
 // results belong, and with a request that fails as if the network did.
 func checkGoogleLogin(ctx context.Context, u *url.URL) error {
+	// gocloud asks the same of the environment, and then needs no credentials.
 	emulated := os.Getenv("STORAGE_EMULATOR_HOST") != "" || os.Getenv("STORAGE_EMULATOR_HOST_GRPC") != ""
 	if q := u.Query(); u.Scheme != "gs" || emulated || q.Get("anonymous") == "true" || q.Get("access_id") == "-" {
 		return nil

