@@ -52,7 +52,7 @@ func (p *program) rootCommand() *cobra.Command {
 b24export run job.yaml      # export, or go on with an export that was cut off
 b24export cat job.yaml      # look at the rows`,
 		Long: `Exports the payments of Bitrix24 portals to Parquet files in a folder or a
-bucket, for DuckDB, BigQuery, Spark and the like. It uses a portal's limits to
+bucket, for DuckDB, BigQuery, ClickHouse and the like. It uses a portal's limits to
 the full and never breaks them, and takes up by itself what was cut off.`,
 		SilenceErrors:    true,
 		SilenceUsage:     true,

@@ -1,7 +1,8 @@
 // Package e2e runs the built program against real servers and engines: a strict
 // portal over HTTP, an S3 gateway, emulators of GCS and Azure, a proxy that
-// breaks connections, DuckDB, Chromium, and another client of the portal. It is a module
-// of its own, so that what it needs does not become a dependency of the program.
+// breaks connections, DuckDB, ClickHouse, PostgreSQL, Chromium, and another client of
+// the portal. It is a module of its own, so that what it needs does not become a
+// dependency of the program.
 //
 // # Overview
 //
@@ -15,7 +16,7 @@
 //
 //	npm ci && go test ./...
 //
-// needs a C compiler (DuckDB), Node, Chromium, and the Go module proxy; the S3
+// needs a C compiler (DuckDB), Node, PostgreSQL, Chromium, and the Go module proxy; the S3
 // gateway is built from the module in tools, which pins it. The full disk is a
 // small tmpfs, which only root may mount.
 package e2e

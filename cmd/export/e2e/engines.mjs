@@ -1,10 +1,11 @@
 // What other engines make of the program's output. Reads standard input, by the
 // word on the command line:
 //
-//   duckdb    a JSON list of queries; prints a JSON list of their rows, as texts
-//   arrow     an Arrow IPC stream; prints {"columns": […], "rows": […]}
-//   bigquery  JSON lines with statements in the field SQL; prints a JSON list of
-//             those that are no BigQuery
+//   duckdb      a JSON list of queries; prints a JSON list of their rows, as texts
+//   clickhouse  the same for ClickHouse
+//   arrow       an Arrow IPC stream; prints {"columns": […], "rows": […]}
+//   bigquery    JSON lines with statements in the field SQL; prints a JSON list of
+//               those that are no BigQuery
 import { DuckDBInstance } from '@duckdb/node-api'
 import { tableFromIPC, DataType } from 'apache-arrow'
 import { parse } from 'sql-parser-cst'
@@ -22,6 +23,15 @@ async function duckdb () {
     const rows = await (await connection.runAndReadAll(query)).getRows()
     answers.push(rows.map(row => row.map(cell => cell === null ? null : String(cell))))
   }
+  return answers
+}
+
+async function clickhouse () {
+  const { Session } = await import('chdb') // half a gigabyte, which the others spare
+  const session = new Session()
+  const answers = JSON.parse(bytes).map(query => session.query(query, 'JSONCompactStringsEachRow')
+    .split('\n').filter(line => line !== '').map(line => JSON.parse(line)))
+  session.close()
   return answers
 }
 
@@ -76,4 +86,4 @@ function bigquery () {
   return wrong
 }
 
-process.stdout.write(JSON.stringify(await { duckdb, arrow, bigquery }[process.argv[2]]()))
+process.stdout.write(JSON.stringify(await { duckdb, clickhouse, arrow, bigquery }[process.argv[2]]()))

@@ -67,6 +67,11 @@ const perCurrency = `SELECT currency, count(*), sum(sum)::DECIMAL(38,4)::VARCHAR
 	min(id), max(id), count(order_id), count(date_paid), coalesce(max(epoch_us(date_bill)), 0), sum(length(coalesce(pay_system_name, '')))::BIGINT
 	FROM %s GROUP BY ALL ORDER BY currency`
 
+// inClickHouse is the same question as ClickHouse has it.
+const inClickHouse = `SELECT currency, count(), sum(sum), countIf(paid), sumIf(sum, paid),
+	min(id), max(id), count(order_id), count(date_paid), toUnixTimestamp64Micro(max(date_bill)), sum(lengthUTF8(pay_system_name))
+	FROM %s GROUP BY currency ORDER BY currency SETTINGS output_format_decimal_trailing_zeros = 1`
+
 // lines makes the same lines of rows that were read in another way.
 func lines(t testing.TB, rows []table.Row) [][]string {
 	t.Helper()
@@ -125,8 +130,8 @@ func lines(t testing.TB, rows []table.Row) [][]string {
 	return all
 }
 
-// TestEnginesAgree: DuckDB, DuckDB in Node (another version), Arrow, the portal
-// and the manifest agree on a table, to the last digit; and all files of a
+// TestEnginesAgree: DuckDB, DuckDB in Node (another version), ClickHouse, Arrow, the
+// portal and the manifest agree on a table, to the last digit; and all files of a
 // dataset load together, whichever night made them.
 func TestEnginesAgree(t *testing.T) {
 	p, portal, _ := manyNights(t)
@@ -168,6 +173,15 @@ func TestEnginesAgree(t *testing.T) {
 		if fmt.Sprint(inNode[i]) != fmt.Sprint(inGo[i]) {
 			t.Errorf("%s\nin Node %v\nin Go   %v", query, inNode[i], inGo[i])
 		}
+	}
+	input, err = json.Marshal([]string{fmt.Sprintf(inClickHouse, "file("+table.Quote(p.current())+", Parquet)")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clickHouse [][][]string
+	node(t, "clickhouse", input, &clickHouse)
+	if fmt.Sprint(clickHouse[0]) != fmt.Sprint(inGo[0]) {
+		t.Errorf("by ClickHouse %v\nby DuckDB     %v", clickHouse[0], inGo[0])
 	}
 	if got := lines(t, table.ArrowPayments(t, p.current())); fmt.Sprint(got) != fmt.Sprint(inGo[0]) {
 		t.Errorf("by Arrow  %v\nby DuckDB %v", got, inGo[0])

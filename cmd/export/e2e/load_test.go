@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,7 +17,10 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"b24export/bitrix/bitrixtest"
 	"b24export/cmd/export/e2e/internal/procs"
+	"b24export/cmd/export/e2e/internal/servers"
+	"b24export/cmd/export/e2e/internal/table"
 	"b24export/schemas"
 )
 
@@ -75,6 +79,59 @@ func TestPostgreSQL(t *testing.T) {
 	got := strings.Fields(string(run(`psql -At -c 'SELECT currency, count(*), sum(sum), count(*) FILTER (WHERE paid), coalesce(sum(sum) FILTER (WHERE paid), 0) FROM payments GROUP BY currency ORDER BY currency COLLATE "C"'`)))
 	if !slices.Equal(got, want) {
 		t.Errorf("in PostgreSQL\n%v\nthe manifest says\n%v", got, want)
+	}
+}
+
+// TestClickHouse executes the statement that loads tables from a bucket into
+// ClickHouse, twice, and holds what is there against the manifests.
+func TestClickHouse(t *testing.T) {
+	gateway := servers.StartS3(t)
+	p := newBucket(t, gateway, "warehouse")
+	j := newJob("", p.url)
+	j["rejects"] = map[string]any{"max": "5%"}
+	var portals []any
+	for i, name := range []string{"acme", "beta"} {
+		portal := bitrixtest.New(bitrixtest.Options{Seed: uint64(i + 1), Payments: 700 + 300*i, Odd: true, Strict: t})
+		portals = append(portals, map[string]any{"name": name, "webhook": serve(t, portal, portal), "plan": "unlimited"})
+	}
+	j["portals"] = portals
+	run := start(t, p.env, "run", j.write(t), "--json", "--progress", "none")
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	defer cancel()
+	exit := run.Wait(t, ctx)
+	if exit.Code != 0 {
+		t.Fatalf("exit code %d; it said:\n%s", exit.Code, exit.Stderr)
+	}
+	var want []string
+	for _, o := range outcomesOf(t, exit.Stdout) {
+		for currency, total := range o.Totals {
+			want = append(want, fmt.Sprint([]string{o.Portal, currency, fmt.Sprint(total.Payments), total.Sum, fmt.Sprint(total.Paid), total.PaidSum}))
+		}
+	}
+	slices.Sort(want)
+
+	access := map[string]string{}
+	for _, kv := range p.env {
+		key, value, _ := strings.Cut(kv, "=")
+		access[key] = value
+	}
+	load := strings.NewReplacer(
+		"https://warehouse.s3.eu-central-1.amazonaws.com/bitrix24/", "http://"+gateway.Addr+"/warehouse/",
+		"'KEY'", table.Quote(access["AWS_ACCESS_KEY_ID"]), "'SECRET'", table.Quote(access["AWS_SECRET_ACCESS_KEY"]),
+	).Replace(block(t, "Into ClickHouse", "clickhouse"))
+	input, err := json.Marshal([]string{load, load, "SELECT portal, currency, count(), sum(sum), countIf(paid), sumIf(sum, paid) FROM payments " +
+		"GROUP BY ALL ORDER BY ALL SETTINGS output_format_decimal_trailing_zeros = 1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers [][][]string
+	node(t, "clickhouse", input, &answers)
+	var got []string
+	for _, row := range answers[2] {
+		got = append(got, fmt.Sprint(row))
+	}
+	if !slices.Equal(got, want) || len(got) < 6 {
+		t.Errorf("in ClickHouse\n%v\nthe manifests say\n%v", got, want)
 	}
 }
 

@@ -228,16 +228,22 @@ func TestOlderDataset(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.query, got, tt.want)
 		}
 	}
-	// The older files beside the newer, in Node's DuckDB.
-	query := "SELECT count(*), count(extracted_at) FROM read_parquet(" + table.Quote(p.path("payments_history/*/*/*.parquet")) + ", union_by_name = true)"
-	input, err := json.Marshal([]string{query})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var inNode [][][]string
-	node(t, "duckdb", input, &inNode)
-	if inGo := duck.Query(t, query, 2); fmt.Sprint(inNode[0]) != fmt.Sprint(inGo) || inGo[0][1] != fmt.Sprint(third.Ledger.Got) {
-		t.Errorf("in Node %v, in Go %v, want %d with extracted_at", inNode[0], inGo, third.Ledger.Got)
+	// The older files beside the newer, in other engines.
+	files := table.Quote(p.path("payments_history/*/*/*.parquet"))
+	want := fmt.Sprint([][]string{{fmt.Sprint(first.Ledger.Rows() + second.Ledger.Rows() + third.Ledger.Rows()), fmt.Sprint(third.Ledger.Got)}})
+	for engine, query := range map[string]string{
+		"duckdb":     "SELECT count(*), count(extracted_at) FROM read_parquet(" + files + ", union_by_name = true)",
+		"clickhouse": "SELECT count(), count(extracted_at) FROM file(" + files + ", Parquet) SETTINGS schema_inference_mode = 'union'",
+	} {
+		input, err := json.Marshal([]string{query})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answers [][][]string
+		node(t, engine, input, &answers)
+		if got := fmt.Sprint(answers[0]); got != want {
+			t.Errorf("%s: %s rows, and those with extracted_at; want %s", engine, got, want)
+		}
 	}
 
 	// Everything anew fills them, and that is no change.
