@@ -17,44 +17,6 @@ import (
 	"b24export/schemas"
 )
 
-// readBack makes sure, with little reading, that a file that was just written is
-// what it should be: by its footer, and, of a table, by the few columns that tell
-// count, order and totals. It comes before anybody is shown the file.
-func (d *Dataset) readBack(ctx context.Context, f pipeline.File, totals map[string]pipeline.Total) error {
-	k, err := d.fileKind(f.Path)
-	if err != nil {
-		return err
-	}
-	v := &verifier{d: d, m: &pipeline.Manifest{Totals: totals}}
-	obj, err := v.open(ctx, f.Path)
-	if err != nil {
-		return err
-	}
-	if obj == nil {
-		return errors.New(v.found[0].What)
-	}
-	defer obj.Close()
-	if obj.Size() != f.Bytes {
-		return fmt.Errorf("it has %d bytes, %d were written", obj.Size(), f.Bytes)
-	}
-	r, err := openArrow(obj)
-	if err == nil {
-		if faults := footerFaults(r, k, f); len(faults) > 0 {
-			return fmt.Errorf("%w: %s", errCorrupt, faults[0])
-		}
-		if k.table == paymentTable.name {
-			err = v.rows(ctx, r, k, f, "id", "paid", "sum", "currency")
-		}
-	}
-	switch {
-	case obj.err != nil:
-		return obj.err // the storage's fault, not the file's
-	case err == nil && len(v.found) > 0:
-		err = fmt.Errorf("%w: %s", errCorrupt, v.found[0].What)
-	}
-	return err
-}
-
 // Difference is something in a snapshot that is not as its manifest says.
 type Difference struct {
 	// File is the path of the file, or of the manifest.
@@ -72,7 +34,8 @@ func (d Difference) String() string { return d.File + ": " + d.What }
 // the newest snapshot, the current table must have the same bytes. All differences are
 // given; the error is for what kept it from looking, fs.ErrNotExist for a snapshot that
 // is not published, or no longer kept. The manifest is nil where it cannot be read
-// itself: then that is the only difference.
+// itself: then that is the only difference. Runs may be under way: what they replace
+// or delete meanwhile is no difference.
 func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline.Manifest, []Difference, error) {
 	if d.bad != nil {
 		return nil, nil, d.bad
@@ -88,6 +51,12 @@ func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline
 	found, err := d.verify(ctx, m)
 	if m.Checksum == "" {
 		found = append(found, Difference{File: d.manifest(id), What: "it has no checksum: it was damaged or edited"})
+	}
+	if len(found) > 0 && err == nil {
+		// Retention deletes a manifest before its files.
+		if _, err := d.readManifest(ctx, id); err != nil {
+			return nil, nil, err
+		}
 	}
 	return m, found, err
 }
@@ -106,8 +75,8 @@ func (d *Dataset) verify(ctx context.Context, m *pipeline.Manifest) ([]Differenc
 		return v.found, err
 	}
 	v.previous(ids)
-	if f, ok := fileOf(m, d.history(m.Snapshot)); ok && slices.Max(append(ids, "")) == m.Snapshot {
-		if err := v.bytes(ctx, d.current(), f); err != nil {
+	if slices.Max(append(ids, "")) == m.Snapshot {
+		if err := v.current(ctx); err != nil {
 			return v.found, fmt.Errorf("verify %s: %w", d.current(), err)
 		}
 	}
@@ -157,6 +126,36 @@ func (v *verifier) manifest() {
 	if n := rows(v.d.rejects(v.m.Snapshot)); n != v.m.Ledger.Rejected {
 		v.add(path, "there are %d rejects, the ledger counts %d", n, v.m.Ledger.Rejected)
 	}
+}
+
+// current makes sure that the current table is the snapshot's; or, since it is
+// replaced before the manifest is written, that of the run that is publishing, or
+// died there.
+func (v *verifier) current(ctx context.Context) error {
+	f, ok := fileOf(v.m, v.d.history(v.m.Snapshot))
+	if !ok {
+		return nil // told already
+	}
+	before := len(v.found)
+	if err := v.bytes(ctx, v.d.current(), f); err != nil || len(v.found) == before {
+		return err
+	}
+	cp, err := v.d.newestCheckpoint(ctx)
+	if err != nil || cp.Manifest == nil || cp.Snapshot <= v.m.Snapshot {
+		return nil // a checkpoint that cannot be read is another matter
+	}
+	f, ok = fileOf(cp.Manifest, v.d.history(cp.Snapshot))
+	if !ok {
+		return nil
+	}
+	next := &verifier{d: v.d, m: cp.Manifest}
+	if err := next.bytes(ctx, v.d.current(), f); err != nil {
+		return err
+	}
+	if len(next.found) == 0 {
+		v.found = v.found[:before]
+	}
+	return nil
 }
 
 // bytes compares an object's size and checksum.

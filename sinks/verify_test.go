@@ -2,9 +2,11 @@ package sinks
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -426,6 +428,33 @@ func TestVerifyLooksAtTheSnapshotBefore(t *testing.T) {
 	}
 	man.Previous = older
 	if found, err := m.d.verify(t.Context(), man); err != nil || len(found) > 0 {
+		t.Errorf("found %v, error %v", found, err)
+	}
+}
+
+// prunedStore lets a snapshot go when its first file is opened.
+type prunedStore struct {
+	Store
+	prune func()
+}
+
+func (s prunedStore) Open(ctx context.Context, key string) (Object, error) {
+	s.prune()
+	return s.Store.Open(ctx, key)
+}
+
+// A snapshot that retention takes away while it is read is not a damaged one.
+func TestVerifyOfWhatGoesMeanwhile(t *testing.T) {
+	m := newMerger(t, memStore(t))
+	man := m.published()
+	d := New(prunedStore{m.s, func() {
+		for _, key := range []string{m.d.manifest(man.Snapshot), man.Files[0].Path} {
+			if err := m.s.Delete(t.Context(), key); err != nil {
+				t.Error(err)
+			}
+		}
+	}}, &Options{Portal: "acme"})
+	if _, found, err := d.Verify(t.Context(), man.Snapshot); !errors.Is(err, fs.ErrNotExist) || len(found) > 0 {
 		t.Errorf("found %v, error %v", found, err)
 	}
 }

@@ -1,0 +1,47 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"b24export/pipeline"
+)
+
+// readBack makes sure, with little reading, that a file that was just written is
+// what it should be: by its footer, and, of a table, by the few columns that tell
+// count, order and totals. It comes before anybody is shown the file.
+func (d *Dataset) readBack(ctx context.Context, f pipeline.File, totals map[string]pipeline.Total) error {
+	k, err := d.fileKind(f.Path)
+	if err != nil {
+		return err
+	}
+	v := &verifier{d: d, m: &pipeline.Manifest{Totals: totals}}
+	obj, err := v.open(ctx, f.Path)
+	if err != nil {
+		return err
+	}
+	if obj == nil {
+		return errors.New(v.found[0].What)
+	}
+	defer obj.Close()
+	if obj.Size() != f.Bytes {
+		return fmt.Errorf("it has %d bytes, %d were written", obj.Size(), f.Bytes)
+	}
+	r, err := openArrow(obj)
+	if err == nil {
+		if faults := footerFaults(r, k, f); len(faults) > 0 {
+			return fmt.Errorf("%w: %s", errCorrupt, faults[0])
+		}
+		if k.table == paymentTable.name {
+			err = v.rows(ctx, r, k, f, "id", "paid", "sum", "currency")
+		}
+	}
+	switch {
+	case obj.err != nil:
+		return obj.err // the storage's fault, not the file's
+	case err == nil && len(v.found) > 0:
+		err = fmt.Errorf("%w: %s", errCorrupt, v.found[0].What)
+	}
+	return err
+}
