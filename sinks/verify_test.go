@@ -197,17 +197,7 @@ func TestReadBack(t *testing.T) {
 	for i := range rows {
 		totals.Add(&rows[i])
 	}
-	var buf bytes.Buffer
-	w := newRowWriter(&buf, paymentTable, m.d.fileOptions(snapshot2))
-	for i := range rows {
-		if err := w.add(&rows[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f, err := w.close()
-	if err != nil {
-		t.Fatal(err)
-	}
+	data, f := writePayments(t, m.d.fileOptions(snapshot2), rows)
 	f.Path = man.Files[0].Path
 	wants := func(what, want string) {
 		t.Helper()
@@ -216,7 +206,7 @@ func TestReadBack(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", what, err, want)
 		}
 	}
-	putText(t, m.s, f.Path, buf.String())
+	putText(t, m.s, f.Path, string(data))
 	wants("as it was written", "")
 	totals.Add(&rows[7])
 	wants("other totals", "adds up to")
