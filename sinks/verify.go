@@ -54,8 +54,8 @@ func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline
 	}
 	if len(found) > 0 && err == nil {
 		// Retention deletes a manifest before its files.
-		if _, err := d.readManifest(ctx, id); err != nil {
-			return nil, nil, err
+		if _, gone := d.readManifest(ctx, id); isAbsent(gone) {
+			return nil, nil, gone
 		}
 	}
 	return m, found, err
