@@ -35,7 +35,7 @@ tokens by themselves from then on.`,
 			return p.authorize(cmd.Context(), spec, only, cmd.InOrStdin())
 		},
 	}
-	cmd.Flags().StringSliceVar(&only, "only", nil, "these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "these `portals` only; names between commas")
 	return cmd
 }
 

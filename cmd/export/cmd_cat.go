@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +25,8 @@ type catFlags struct {
 	limit            int64
 	columns, where   []string
 	expand           bool
-	portal, snapshot string
+	only             []string
+	snapshot         string
 	changes, rejects bool
 }
 
@@ -76,8 +76,8 @@ null is compared by = and != alone, and meets no other comparison.`,
 	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
 	flags.StringArrayVar(&f.where, "where", nil, "print rows that meet this `condition`, such as sum>=100; each of several must be met")
 	flags.BoolVar(&f.expand, "expand", false, "a table with a line for each column, nothing cut")
-	flags.StringVar(&f.portal, "portal", "", "the job's portal with this `name`; needed if it has several")
-	flags.StringVar(&f.snapshot, "snapshot", "", "this snapshot, such as 20261122T020000Z, instead of the newest; an `id`")
+	addOnly(flags, &f.only, "the `portal` to print; required if the job has several")
+	flags.StringVar(&f.snapshot, "snapshot", "", snapshotFlag)
 	flags.BoolVar(&f.changes, "changes", false, "print what the snapshot changed, not its rows")
 	flags.BoolVar(&f.rejects, "rejects", false, "print what the snapshot could not read")
 	return cmd
@@ -94,10 +94,10 @@ func (f *catFlags) check(cmd *cobra.Command, machine bool, source string) error 
 		return usagef(cmd, "--changes and --rejects exclude each other")
 	case f.limit < 0:
 		return usagef(cmd, "--limit %d: must not be negative", f.limit)
-	case isParquet(source) && (f.portal != "" || f.snapshot != "" || f.changes || f.rejects):
-		return usagef(cmd, "--portal, --snapshot, --changes and --rejects are for a job; %s is a file, and says itself what it holds", shownArg(source))
+	case isParquet(source) && (len(f.only) > 0 || f.snapshot != "" || f.changes || f.rejects):
+		return usagef(cmd, "--only, --snapshot, --changes and --rejects are for a job; %s is a file, and says itself what it holds", shownArg(source))
 	}
-	if _, err := pipeline.ParseSnapshotID(f.snapshot); f.snapshot != "" && err != nil {
+	if err := checkSnapshotName(f.snapshot); err != nil {
 		return usagef(cmd, "--snapshot: %w", err)
 	}
 	if machine {
@@ -136,7 +136,7 @@ func (p *program) openCat(ctx context.Context, f *catFlags, source string) (*cat
 	if err != nil {
 		return nil, &startError{err}
 	}
-	portal, err := pickPortal(spec, f.portal)
+	portal, err := onePortal(spec, f.only)
 	if err != nil {
 		return nil, err
 	}
@@ -261,101 +261,4 @@ func (p *program) tellMore(f *catFlags, n, all int64) error {
 	}
 	_, err := fmt.Fprintf(p.stdout, "the first %s%s rows; --limit 0 prints all\n", grouped(n), of)
 	return err
-}
-
-// dataset is an open dataset of a job.
-type dataset struct {
-	*sinks.Dataset
-	portal string
-	close  func() error
-}
-
-// openData opens what a job has made of a portal. The caller closes it.
-func (p *program) openData(ctx context.Context, spec *jobs.Spec, portal string) (*dataset, error) {
-	data, closeData, err := jobs.OpenDataset(ctx, spec, portal, &jobs.RunOptions{Program: programName(), Log: p.log})
-	if err != nil {
-		return nil, err
-	}
-	return &dataset{data, portal, closeData}, nil
-}
-
-// snapshot gives the manifest of a snapshot, the newest for "".
-func (d *dataset) snapshot(ctx context.Context, id string) (*pipeline.Manifest, error) {
-	if id != "" {
-		return d.Manifest(ctx, pipeline.SnapshotID(id))
-	}
-	ids, err := d.published(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return d.Manifest(ctx, ids[len(ids)-1])
-}
-
-// published are the snapshots that are kept, oldest first, at least one.
-func (d *dataset) published(ctx context.Context) ([]pipeline.SnapshotID, error) {
-	ids, err := d.SnapshotIDs(ctx)
-	if err == nil && len(ids) == 0 {
-		err = fmt.Errorf("portal %s has no snapshot yet; b24export run makes one", d.portal)
-	}
-	return ids, err
-}
-
-// pickPortal gives the portal that a command about one portal is about.
-func pickPortal(spec *jobs.Spec, name string) (string, error) {
-	var names []string
-	for i := range spec.Portals {
-		if spec.Portals[i].Name == name {
-			return name, nil
-		}
-		names = append(names, spec.Portals[i].Name)
-	}
-	switch {
-	case name != "":
-		return "", &startError{fmt.Errorf("the job has no portal %s; it has %s", shownArg(name), strings.Join(names, ", "))}
-	case len(names) == 1:
-		return names[0], nil
-	}
-	return "", &startError{fmt.Errorf("the job has several portals: say --portal with one of %s", strings.Join(names, ", "))}
-}
-
-// eachPortal calls do with the dataset of each of the jobs' portals, or of
-// those named in only. What is wrong with one does not keep it from the others,
-// unless the program is to end.
-func (p *program) eachPortal(ctx context.Context, loaded []loadedJob, only []string, do func(loadedJob, *dataset) error) error {
-	var errs []error
-	for _, job := range loaded {
-		for _, name := range only {
-			if _, err := pickPortal(job.spec, name); err != nil {
-				return err
-			}
-		}
-		for portal := range portalNames(job.spec, only) {
-			data, err := p.openData(ctx, job.spec, portal)
-			if err != nil {
-				return errors.Join(append(errs, err)...)
-			}
-			err = errors.Join(do(job, data), data.close())
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", portal, err))
-			}
-			if ctx.Err() != nil || errors.Is(err, errReaderGone) || err != nil && codeOf(err) == jobs.ExitTemporary {
-				return errors.Join(errs...) // a sink that is out of reach is so for the others too
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func portalNames(spec *jobs.Spec, only []string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range spec.Portals {
-			name := spec.Portals[i].Name
-			if len(only) > 0 && !slices.Contains(only, name) {
-				continue
-			}
-			if !yield(name) {
-				return
-			}
-		}
-	}
 }

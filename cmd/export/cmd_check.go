@@ -41,7 +41,7 @@ The exit code is the one that a run would have: 0 unless something failed.`,
 			return c.finish()
 		},
 	}
-	cmd.Flags().StringSliceVar(&only, "only", nil, "check these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "check these `portals` only; names between commas")
 	return cmd
 }
 
@@ -79,10 +79,8 @@ func (c *checker) job(ctx context.Context, file string, only []string) error {
 	for i := range spec.Portals {
 		width = max(width, len(spec.Portals[i].Name))
 	}
-	for _, name := range only {
-		if _, err := pickPortal(spec, name); err != nil {
-			return err
-		}
+	if err := checkPortals(spec, only); err != nil {
+		return err
 	}
 	for line := range jobs.Check(ctx, spec, &jobs.RunOptions{Program: programName(), Only: only, Log: c.p.log}) {
 		if err := c.show(file, width, line); err != nil {

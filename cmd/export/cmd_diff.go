@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"b24export/jobs"
-	"b24export/pipeline"
 	"b24export/schemas"
 	"b24export/sinks"
 )
@@ -18,44 +17,46 @@ import (
 func (p *program) diffCommand() *cobra.Command {
 	var f catFlags
 	cmd := &cobra.Command{
-		Use: "diff JOB A B",
-		Example: `b24export diff job.yaml 20261115T020000Z 20261122T020000Z
-b24export diff job.yaml 20261115T020000Z newest --format csv`,
+		Use: "diff JOB [A [B]]",
+		Example: `b24export diff job.yaml                 # the newest snapshot against the one before
+b24export diff job.yaml 2026-11-15      # the newest of that day against the newest of all
+b24export diff job.yaml 20261115T020000Z previous --format csv`,
 		Short: "Print what differs between two snapshots.",
 		Long: `Prints what changed from snapshot A to snapshot B, with the change feed's columns:
 op is insert, update or delete, changed names the columns that differ, then comes
-the row as B has it, or for a delete as A had it. newest stands for the newest
-snapshot.`,
-		Args: exactly(3, "a job file or a snapshot"),
+the row as B has it, or for a delete as A had it.
+
+A and B are ids, the start of one, days, latest or previous. Without B it is the
+latest snapshot, without A as well the previous one.`,
+		Args: between(1, 3, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd, p.json, args[0]); err != nil {
 				return err
 			}
-			ids := [2]string{args[1], args[2]}
-			for i, id := range ids {
-				if id == "newest" {
-					ids[i] = ""
-				} else if _, err := pipeline.ParseSnapshotID(id); err != nil {
-					return usagef(cmd, "%w, or newest", err)
+			names := [2]string{snapshotPrevious, snapshotLatest}
+			for i, name := range args[1:] {
+				if err := checkSnapshotName(name); err != nil {
+					return usagef(cmd, "%w", err)
 				}
+				names[i] = name
 			}
-			return p.diff(cmd.Context(), &f, args[0], ids)
+			return p.diff(cmd.Context(), &f, args[0], names)
 		},
 	}
 	flags := cmd.Flags()
 	flags.Var(oneOf(&f.form, rowForms...), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
 	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
 	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
-	flags.StringVar(&f.portal, "portal", "", "the job's portal with this `name`; needed if it has several")
+	addOnly(flags, &f.only, "the `portal` to compare; required if the job has several")
 	return cmd
 }
 
-func (p *program) diff(ctx context.Context, f *catFlags, file string, ids [2]string) (err error) {
+func (p *program) diff(ctx context.Context, f *catFlags, file string, between [2]string) (err error) {
 	spec, err := jobs.Load(file, p.lookup)
 	if err != nil {
 		return &startError{err}
 	}
-	portal, err := pickPortal(spec, f.portal)
+	portal, err := onePortal(spec, f.only)
 	if err != nil {
 		return err
 	}
@@ -66,8 +67,8 @@ func (p *program) diff(ctx context.Context, f *catFlags, file string, ids [2]str
 	defer func() { err = errors.Join(err, data.close()) }()
 	var sides [2]iter.Seq2[*schemas.Payment, error]
 	var names []string
-	for i, id := range ids {
-		m, err := data.snapshot(ctx, id)
+	for i, name := range between {
+		m, err := data.snapshot(ctx, name)
 		if err != nil {
 			return err
 		}

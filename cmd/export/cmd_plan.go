@@ -32,10 +32,8 @@ for enrich: list. Nothing is written.`,
 			}
 			opts := jobs.RunOptions{Program: programName(), Log: p.log}
 			for _, job := range loaded {
-				for _, name := range only {
-					if _, err := pickPortal(job.spec, name); err != nil {
-						return err
-					}
+				if err := checkPortals(job.spec, only); err != nil {
+					return err
 				}
 				for portal := range portalNames(job.spec, only) {
 					plan, err := jobs.MakePlan(cmd.Context(), job.spec, portal, &opts)
@@ -55,7 +53,7 @@ for enrich: list. Nothing is written.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringSliceVar(&only, "only", nil, "plan for these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "plan for these `portals` only; names between commas")
 	return cmd
 }
 

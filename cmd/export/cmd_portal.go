@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"b24export/bitrix/bitrixtest"
+	"b24export/jobs"
 )
 
 // portalFlags are what the command portal can be told.
@@ -30,6 +31,7 @@ type portalFlags struct {
 	churn   int
 	tls     string
 	oauth   bool
+	strict  bool
 }
 
 func (p *program) portalCommand() *cobra.Command {
@@ -55,7 +57,7 @@ b24export portal --tls self-signed --addr 127.0.0.1:8443`,
 		Short: "Serve a fake portal, to try the program against.",
 		Long: `Serves a fake Bitrix24 portal with the limits, errors and odd spellings of real
 ones, and made-up payments. Equal flags make equal payments. It ends on a
-signal, and then tells what it was asked for.`,
+signal, and then prints what it was asked for.`,
 		Args: noArgs,
 	}
 	o, flags := &f.options, cmd.Flags()
@@ -87,6 +89,7 @@ signal, and then tells what it was asked for.`,
 	flags.BoolVar(&f.oauth, "oauth", false, "have an application too, and its authorization server at the same address")
 	flags.DurationVar(&o.OAuth.Life, "token-life", 0, "how long the application's access tokens live (default 1h)")
 	flags.IntVar(&o.OAuth.ExpireAfter, "token-requests", 0, "make an access token expire after so many requests")
+	flags.BoolVar(&f.strict, "strict", false, "at the end, print the rules that clients broke, as tests check them; exit code 1 if there are any")
 	flags.StringArrayVar(&f.faults, "fault", nil,
 		"what goes wrong, such as html,every=20 or command,share=0.01,code=INTERNAL_SERVER_ERROR; a `fault` a flag")
 	return cmd
@@ -166,7 +169,7 @@ func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixte
 		server.Close()
 	}
 	<-served
-	return p.farewell(portal)
+	return p.farewell(portal, f.strict)
 }
 
 // announce tells how to reach the portal. Its secrets are there to be used.
@@ -223,26 +226,37 @@ func writeTemp(pattern string, data []byte) (string, error) {
 	return file.Name(), nil
 }
 
-// farewell tells what a portal was asked for.
-func (p *program) farewell(portal *bitrixtest.Portal) error {
+// farewell prints what a portal was asked for, and with strict which rules its
+// clients broke.
+func (p *program) farewell(portal *bitrixtest.Portal, strict bool) error {
 	s := portal.Stats()
 	var commands int64
 	for _, n := range s.Commands {
 		commands += n
 	}
+	var broken []string
+	if strict {
+		broken = append([]string{}, portal.Violations()...)
+	}
 	if p.json {
-		return p.stdout.line(struct {
+		if err := p.stdout.line(struct {
 			Requests   int64    `json:"requests"`
 			Commands   int64    `json:"commands"`
 			Refused    int64    `json:"refused"`
 			Faults     int64    `json:"faults"`
-			Violations []string `json:"violations"`
-		}{s.Requests, commands, s.Refused + s.RefusedCommands, s.Faults, append([]string{}, portal.Violations()...)})
+			Violations []string `json:"violations,omitempty"`
+		}{s.Requests, commands, s.Refused + s.RefusedCommands, s.Faults, broken}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(p.stdout, "\nasked for %s in %s; refused %s over a limit; %s\n", plural(commands, "command"),
+			plural(s.Requests, "request"), grouped(s.Refused+s.RefusedCommands), plural(s.Faults, "fault"))
+		for _, v := range broken {
+			fmt.Fprintf(p.stdout, "broken rule: %s\n", v)
+		}
 	}
-	_, err := fmt.Fprintf(p.stdout, "\nasked for %s in %s; refused %s over a limit; %s\n", plural(commands, "command"),
-		plural(s.Requests, "request"), grouped(s.Refused+s.RefusedCommands), plural(s.Faults, "fault"))
-	for _, v := range portal.Violations() {
-		fmt.Fprintf(p.stdout, "broken rule: %s\n", v)
+	if len(broken) > 0 {
+		return exitCode(jobs.ExitFailed)
 	}
-	return err
+	return nil
 }

@@ -58,7 +58,7 @@ of a run does by itself. An unfinished run's work stays. It prints the paths.`,
 			return err
 		},
 	}
-	cmd.Flags().StringSliceVar(&only, "only", nil, "these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "these `portals` only; names between commas")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be deleted")
 	return cmd
 }

@@ -18,11 +18,14 @@ import (
 )
 
 func (p *program) reportCommand() *cobra.Command {
-	var portal, snapshot, out string
+	var (
+		only          []string
+		snapshot, out string
+	)
 	cmd := &cobra.Command{
 		Use: "report JOB",
 		Example: `b24export report job.yaml > report.html
-b24export report job.yaml --portal acme --snapshot 20261122T020000Z --out report.html`,
+b24export report job.yaml --only acme --snapshot 20261122T020000Z --out report.html`,
 		Short: "Write one HTML page about a run.",
 		Long: `Writes a page about the run that made a snapshot: what changed, by day, currency and
 status; the ledger; rejects; what it cost the portal, and how fast it went against
@@ -30,15 +33,15 @@ both of the portal's limits; and the snapshots before it. The page needs nothing
 font, no network.`,
 		Args: exactly(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := pipeline.ParseSnapshotID(snapshot); snapshot != "" && err != nil {
+			if err := checkSnapshotName(snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
 			}
-			return p.report(cmd.Context(), args[0], portal, snapshot, out)
+			return p.report(cmd.Context(), args[0], only, snapshot, out)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&portal, "portal", "", "the job's portal with this `name`; needed if it has several")
-	flags.StringVar(&snapshot, "snapshot", "", "this snapshot, such as 20261122T020000Z, instead of the newest; an `id`")
+	addOnly(flags, &only, "the `portal` to report on; required if the job has several")
+	flags.StringVar(&snapshot, "snapshot", "", snapshotFlag)
 	flags.StringVar(&out, "out", "", "write the page to this `file` instead of standard output")
 	return cmd
 }
@@ -53,12 +56,12 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 	"took": func(m *pipeline.Manifest) string { return shortTime(m.FinishedAt.Sub(m.StartedAt)) },
 }).Parse(reportText))
 
-func (p *program) report(ctx context.Context, file, name, snapshot, out string) (err error) {
+func (p *program) report(ctx context.Context, file string, only []string, snapshot, out string) (err error) {
 	spec, err := jobs.Load(file, p.lookup)
 	if err != nil {
 		return &startError{err}
 	}
-	portal, err := pickPortal(spec, name)
+	portal, err := onePortal(spec, only)
 	if err != nil {
 		return err
 	}

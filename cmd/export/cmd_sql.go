@@ -41,7 +41,7 @@ disturbs a query. They show newer snapshots once the statements are printed and
 executed again. Keys and passwords are never printed.`,
 		Args: exactly(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := pipeline.ParseSnapshotID(f.snapshot); f.snapshot != "" && err != nil {
+			if err := checkSnapshotName(f.snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
 			}
 			if !sqlName.MatchString(f.dataset) {
@@ -52,8 +52,8 @@ executed again. Keys and passwords are never printed.`,
 	}
 	flags := cmd.Flags()
 	flags.Var(oneOf(&f.engine, "duckdb", "bigquery"), "engine", "whose SQL: duckdb, bigquery")
-	flags.StringVar(&f.snapshot, "snapshot", "", "each portal as of this snapshot, such as 20261122T020000Z; an `id`")
-	flags.StringSliceVar(&f.only, "portal", nil, "these `portals` only; names between commas")
+	flags.StringVar(&f.snapshot, "snapshot", "", "each portal as of this `snapshot`: an id such as 20261122T020000Z, the start of one, a day such as 2026-11-22, or previous")
+	addOnly(flags, &f.only, "these `portals` only; names between commas")
 	flags.StringVar(&f.dataset, "dataset", "bitrix24", "BigQuery's dataset, or PROJECT.DATASET; a `name`")
 	return cmd
 }
@@ -80,7 +80,11 @@ func (p *program) sql(ctx context.Context, f *sqlFlags, file string) error {
 	}
 	files := &sqlFiles{name: spec.Name}
 	err = p.eachPortal(ctx, []loadedJob{{file: file, spec: spec}}, f.only, func(_ loadedJob, data *dataset) error {
-		return files.add(ctx, data, pipeline.SnapshotID(f.snapshot))
+		asOf, err := data.asOf(ctx, f.snapshot)
+		if err != nil {
+			return err
+		}
+		return files.add(ctx, data, asOf)
 	})
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ and who is working on it now. It reads the sink only, and changes nothing.`,
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&only, "only", nil, "tell of these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "show these `portals` only; names between commas")
 	return cmd
 }
 

@@ -47,7 +47,7 @@ the row was read counts as changed since; one that cannot be got any more, as
 refused; any other difference is exit code 1.`,
 		Args: atLeastOne("a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := pipeline.ParseSnapshotID(snapshot); snapshot != "" && err != nil {
+			if err := checkSnapshotName(snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
 			}
 			if snapshot != "" && all {
@@ -66,10 +66,12 @@ refused; any other difference is exit code 1.`,
 				switch {
 				case err != nil:
 					return err
-				case snapshot != "":
-					ids = []pipeline.SnapshotID{pipeline.SnapshotID(snapshot)}
 				case !all:
-					ids = ids[len(ids)-1:]
+					id, err := data.find(cmd.Context(), snapshot)
+					if err != nil {
+						return err
+					}
+					ids = []pipeline.SnapshotID{id}
 				}
 				var newest *pipeline.Manifest // nil if anything is wrong with it
 				for _, id := range ids {
@@ -103,10 +105,10 @@ refused; any other difference is exit code 1.`,
 			return err
 		},
 	}
-	cmd.Flags().StringSliceVar(&only, "only", nil, "verify these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "verify these `portals` only; names between commas")
 	cmd.Flags().BoolVar(&all, "all", false, "every snapshot that is kept, not only the newest")
 	cmd.Flags().IntVar(&sample, "sample", 0, "also get so many payments anew from the portal and compare")
-	cmd.Flags().StringVar(&snapshot, "snapshot", "", "this snapshot, such as 20261122T020000Z, instead of the newest; an `id`")
+	cmd.Flags().StringVar(&snapshot, "snapshot", "", snapshotFlag)
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -10,14 +11,20 @@ import (
 	"b24export/schemas"
 )
 
-// version is the release, set by the linker: -ldflags "-X main.version=1.2.3".
-// Without it, the module's version counts, as go install sets it.
-var version string
+// These are set by the linker for a release:
+//
+//	-ldflags "-X main.version=1.2.3 -X main.commit=82a61c2… -X main.date=2026-11-28T10:00:00Z"
+//
+// Without them, version is the module's version, as go install sets it, and
+// commit and date are those of the checkout that was built.
+var version, commit, date string
 
 // build is what the binary knows of itself.
 type build struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit,omitempty"`
+	// Date is that of the commit, as RFC 3339.
+	Date string `json:"date,omitempty"`
 	// Modified reports changes in the work tree that the commit does not have.
 	Modified      bool   `json:"modified,omitempty"`
 	Go            string `json:"go"`
@@ -28,6 +35,8 @@ type build struct {
 func buildInfo() build {
 	b := build{
 		Version:       version,
+		Commit:        commit,
+		Date:          date,
 		Go:            runtime.Version(),
 		Platform:      runtime.GOOS + "/" + runtime.GOARCH,
 		SchemaVersion: schemas.Version,
@@ -40,9 +49,11 @@ func buildInfo() build {
 		for _, s := range info.Settings {
 			switch s.Key {
 			case "vcs.revision":
-				b.Commit = s.Value
+				b.Commit = cmp.Or(b.Commit, s.Value)
+			case "vcs.time":
+				b.Date = cmp.Or(b.Date, s.Value)
 			case "vcs.modified":
-				b.Modified = s.Value == "true"
+				b.Modified = commit == "" && s.Value == "true"
 			}
 		}
 	}
@@ -59,23 +70,23 @@ func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Example: "b24export version",
-		Short:   "Print version, commit, Go and schema version.",
+		Short:   "Print version, commit, date, Go and schema version.",
 		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			b := buildInfo()
-			if p.json {
-				return p.stdout.line(b)
-			}
-			commit := b.Commit
-			switch {
-			case commit == "":
-				commit = "unknown"
-			case b.Modified:
-				commit += ", modified"
-			}
-			_, err := fmt.Fprintf(p.stdout, "b24export %s\ncommit    %s\ngo        %s %s\nschema    %d\n",
-				b.Version, commit, b.Go, b.Platform, b.SchemaVersion)
-			return err
-		},
+		RunE:    func(*cobra.Command, []string) error { return p.showVersion() },
 	}
+}
+
+// showVersion prints what the program knows of its own build.
+func (p *program) showVersion() error {
+	b := buildInfo()
+	if p.json {
+		return p.stdout.line(b)
+	}
+	commit := cmp.Or(b.Commit, "unknown")
+	if b.Modified {
+		commit += ", modified"
+	}
+	_, err := fmt.Fprintf(p.stdout, "b24export %s\ncommit    %s\ndate      %s\ngo        %s %s\nschema    %d\n",
+		b.Version, commit, cmp.Or(b.Date, "unknown"), b.Go, b.Platform, b.SchemaVersion)
+	return err
 }

@@ -8,8 +8,9 @@
 //	b24export check JOB…           look before a run whether all that it needs is there
 //	b24export plan JOB…            predict what a run will take
 //	b24export status JOB…          how each portal's dataset stands, and who is at work
+//	b24export snapshots JOB…       list the snapshots that are kept
 //	b24export cat JOB|FILE         rows, as a table, CSV, JSON or Arrow
-//	b24export diff JOB A B         what differs between two snapshots
+//	b24export diff JOB [A [B]]     what differs between two snapshots
 //	b24export sql JOB              statements that query or load the dataset, for DuckDB or BigQuery
 //	b24export verify JOB…          read snapshots back and hold them against their manifests
 //	b24export report JOB           one HTML page about a run
@@ -17,7 +18,7 @@
 //	b24export prune JOB…           delete what is past retention
 //	b24export schema               the columns of the dataset's tables
 //	b24export portal               serve a fake portal
-//	b24export version              version, commit, Go, schema version
+//	b24export version              version, commit, date, Go, schema version
 //	b24export completion SHELL     completion for bash, zsh, fish, powershell
 //	b24export help COMMAND         examples and flags of a command; of every one: help all
 //

@@ -30,7 +30,7 @@ func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
 	if job.file != "" {
 		source = shellWord(job.file)
 		if len(job.spec.Portals) > 1 {
-			source += " --portal " + first.Portal
+			source += " --only " + first.Portal
 		}
 	}
 	var b strings.Builder

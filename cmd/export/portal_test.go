@@ -94,6 +94,32 @@ func TestPortalServesOverTLS(t *testing.T) {
 	}
 }
 
+// The rules that tests check are no concern of somebody who tries the program:
+// they are printed to those who ask for them.
+func TestPortalTellsBrokenRulesIfStrict(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		args := []string{"--payments", "70"}
+		if strict {
+			args = append(args, "--strict")
+		}
+		first, end := servedPortal(t, args...)
+		var announced struct{ Webhook string }
+		if err := json.Unmarshal([]byte(first), &announced); err != nil {
+			t.Fatalf("%s: %v", first, err)
+		}
+		// Its User-Agent is not of the form name/version.
+		resp, err := http.Post(announced.Webhook+"profile", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		rest, code := end()
+		if strings.Contains(rest, "User-Agent") != strict || (code != 0) != strict {
+			t.Errorf("strict %v: exit code %d, %s", strict, code, rest)
+		}
+	}
+}
+
 func TestPortalIsWhatItsFlagsSay(t *testing.T) {
 	var f portalFlags
 	cmd := f.command()

@@ -46,6 +46,7 @@ var keepOrder = sync.OnceFunc(func() { cobra.EnableCommandSorting = false })
 
 func (p *program) rootCommand() *cobra.Command {
 	keepOrder()
+	var version bool
 	root := &cobra.Command{
 		Use: "b24export",
 		Example: `b24export demo              # no account needed: a fake portal, exported to ./b24export-demo
@@ -54,10 +55,15 @@ b24export cat job.yaml      # look at the rows`,
 		Long: `Exports the payments of Bitrix24 portals to Parquet files in a folder or a
 bucket, for DuckDB, BigQuery, ClickHouse and the like. It uses a portal's limits to
 the full and never breaks them, and takes up by itself what was cut off.`,
-		SilenceErrors:    true,
-		SilenceUsage:     true,
-		Args:             unknownCommand,
-		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return p.showVersion()
+			}
+			return cmd.Help()
+		},
 		PersistentPreRun: func(*cobra.Command, []string) { p.setUp() },
 	}
 	// The library's completion keeps the output that it finds when it is added.
@@ -67,6 +73,7 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%w", err) })
 	root.SuggestionsMinimumDistance = 2
+	root.Flags().BoolVar(&version, "version", false, "print version, commit, date, Go and schema version")
 	flags := root.PersistentFlags()
 	flags.BoolVar(&p.json, "json", false, "machine output: one JSON object a line on standard output")
 	flags.Var(oneOf(&p.logLevel, "auto", "debug", "info", "warn", "error"), "log-level",
@@ -91,6 +98,7 @@ func (p *program) commands() []*cobra.Command {
 		p.checkCommand(),
 		p.planCommand(),
 		p.statusCommand(),
+		p.snapshotsCommand(),
 		p.catCommand(),
 		p.diffCommand(),
 		p.verifyCommand(),
@@ -116,16 +124,18 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "unknown command %s%s", shownArg(args[0]), near)
 }
 
-// noArgs, exactly and atLeastOne are rules for a command's arguments.
+// noArgs, exactly, between and atLeastOne are rules for a command's arguments.
 func noArgs(cmd *cobra.Command, args []string) error { return exactly(0, "")(cmd, args) }
 
-func exactly(n int, what string) cobra.PositionalArgs {
+func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
+
+func between(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
-		case len(args) < n:
+		case len(args) < least:
 			return usagef(cmd, "%s is missing", what)
-		case len(args) > n:
-			return usagef(cmd, "one argument too many: %s", shownArg(args[n]))
+		case len(args) > most:
+			return usagef(cmd, "one argument too many: %s", shownArg(args[most]))
 		}
 		return nil
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -153,6 +154,59 @@ func plainTable() table.Writer {
 	style.Format.Header = text.FormatDefault
 	style.Format.Footer = text.FormatDefault
 	grid.SetStyle(style)
+	return grid
+}
+
+// rankedColumn is a column of a table that must fit a terminal.
+type rankedColumn struct {
+	name string
+	// rank says which columns go first where there is no room: those of the
+	// highest rank. Columns of rank 0 stay.
+	rank int
+}
+
+// fitTable returns a table with as many columns as fit into width, which is 0
+// for any width. Columns are aligned to the right, except those named in left.
+// Each row has a cell for each column.
+func fitTable(columns []rankedColumn, left []string, rows []table.Row, width int) table.Writer {
+	highest := 0
+	for _, c := range columns {
+		highest = max(highest, c.rank)
+	}
+	for rank := highest; ; rank-- {
+		grid := rankedTable(columns, left, rows, rank)
+		first, _, _ := strings.Cut(grid.Render(), "\n")
+		if width == 0 || rank == 0 || text.StringWidth(first) <= width {
+			return grid
+		}
+	}
+}
+
+// rankedTable returns a table of the columns up to a rank.
+func rankedTable(columns []rankedColumn, left []string, rows []table.Row, rank int) table.Writer {
+	grid := plainTable()
+	shown := func(cells table.Row) table.Row {
+		var row table.Row
+		for i, cell := range cells {
+			if columns[i].rank <= rank {
+				row = append(row, cell)
+			}
+		}
+		return row
+	}
+	var header table.Row
+	var config []table.ColumnConfig
+	for _, c := range columns {
+		header = append(header, c.name)
+		if !slices.Contains(left, c.name) {
+			config = append(config, table.ColumnConfig{Name: c.name, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		}
+	}
+	grid.AppendHeader(shown(header))
+	grid.SetColumnConfigs(config)
+	for _, row := range rows {
+		grid.AppendRow(shown(row))
+	}
 	return grid
 }
 

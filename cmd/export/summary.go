@@ -64,7 +64,7 @@ func hintFor(job loadedJob, o *jobs.Outcome) string {
 	}
 	portal := ""
 	if len(job.spec.Portals) > 1 {
-		portal = " --portal " + o.Portal
+		portal = " --only " + o.Portal
 	}
 	return fmt.Sprintf("b24export cat %s%s --rejects says which and why; the next run tries them again", shellWord(job.file), portal)
 }
@@ -101,49 +101,15 @@ func unpublishedText(outcomes []jobs.Outcome) string {
 // namedPortals is how many portals a line names at most.
 const namedPortals = 10
 
-// outcomeColumns are those of the table of outcomes. Where the terminal is too
-// narrow for all, the ones of the highest rank go first.
-var outcomeColumns = []struct {
-	name string
-	rank int
-}{
+// outcomeColumns are those of the table of outcomes; see fitTable.
+var outcomeColumns = []rankedColumn{
 	{"portal", 0}, {"snapshot", 2}, {"rows", 0}, {"+", 3}, {"~", 3}, {"-", 3}, {"rejected", 1}, {"requests", 4}, {"time", 1}, {"exit", 0},
 }
 
-// writeOutcomes writes a line for each portal, none wider than width if that can
-// be; 0 is any width.
+// writeOutcomes writes a line for each portal, none wider than width if that is
+// possible; 0 is any width.
 func writeOutcomes(w io.Writer, outcomes []jobs.Outcome, width int) error {
-	for rank := 4; ; rank-- {
-		grid := outcomesTable(outcomes, rank)
-		first, _, _ := strings.Cut(grid.Render(), "\n")
-		if width == 0 || rank == 0 || text.StringWidth(first) <= width {
-			return writeTable(w, grid)
-		}
-	}
-}
-
-// outcomesTable has the columns up to a rank.
-func outcomesTable(outcomes []jobs.Outcome, rank int) table.Writer {
-	grid := plainTable()
-	shown := func(cells table.Row) table.Row {
-		var row table.Row
-		for i, cell := range cells {
-			if outcomeColumns[i].rank <= rank {
-				row = append(row, cell)
-			}
-		}
-		return row
-	}
-	var header table.Row
-	var columns []table.ColumnConfig
-	for _, c := range outcomeColumns {
-		header = append(header, c.name)
-		if c.name != "portal" && c.name != "snapshot" {
-			columns = append(columns, table.ColumnConfig{Name: c.name, Align: text.AlignRight, AlignHeader: text.AlignRight})
-		}
-	}
-	grid.AppendHeader(shown(header))
-	grid.SetColumnConfigs(columns)
+	rows := make([]table.Row, len(outcomes))
 	for i := range outcomes {
 		o := &outcomes[i]
 		row := table.Row{o.Portal, "not published", "", "", "", "", grouped(o.Summary.Ledger.Rejected)}
@@ -153,9 +119,9 @@ func outcomesTable(outcomes []jobs.Outcome, rank int) table.Writer {
 				grouped(m.Changes.Update), grouped(m.Changes.Delete), grouped(m.Ledger.Rejected),
 			}
 		}
-		grid.AppendRow(shown(append(row, grouped(o.Summary.Use.Requests), shortTime(seconds(o.Seconds)), o.Exit)))
+		rows[i] = append(row, grouped(o.Summary.Use.Requests), shortTime(seconds(o.Seconds)), o.Exit)
 	}
-	return grid
+	return writeTable(w, fitTable(outcomeColumns, []string{"portal", "snapshot"}, rows, width))
 }
 
 // writeSummary tells what a portal's run has made, to read.
