@@ -8,7 +8,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/metadata"
-	"github.com/apache/arrow/go/v17/parquet/pqarrow"
 
 	"b24export/pipeline"
 	"b24export/schemas"
@@ -66,7 +65,7 @@ func footerFaults(r *file.Reader, k fileKind, f pipeline.File) (faults []string)
 		}
 	}()
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	schema, err := pqarrow.FromParquet(r.MetaData().Schema, nil, nil)
+	schema, err := arrowSchema(r.MetaData().Schema)
 	if err != nil {
 		fault("columns: %v", err)
 		return faults

@@ -9,9 +9,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/apache/arrow/go/v17/parquet/file"
-	"github.com/apache/arrow/go/v17/parquet/pqarrow"
 
 	"b24export/pipeline"
 	"b24export/schemas"
@@ -246,7 +244,8 @@ func (v *verifier) file(ctx context.Context, f pipeline.File) error {
 // rows decodes a whole file, or the named columns of it, and counts.
 func (v *verifier) rows(ctx context.Context, r *file.Reader, k fileKind, f pipeline.File, columns ...string) (err error) {
 	defer guard(&err)
-	if schema, err := pqarrow.FromParquet(r.MetaData().Schema, nil, nil); err != nil || schemaDiff(schema, k.schema) != "" {
+	schema, err := arrowSchema(r.MetaData().Schema)
+	if err != nil || schemaDiff(schema, k.schema) != "" {
 		return nil // told already; columns of other types cannot be compared
 	}
 	c := &counter{v: v, file: f.Path, k: k, r: r, group: -1}
@@ -255,34 +254,17 @@ func (v *verifier) rows(ctx context.Context, r *file.Reader, k fileKind, f pipel
 		indices = append(indices, r.MetaData().Schema.ColumnIndexByName(name))
 	}
 	for i := range r.NumRowGroups() {
-		if err := c.rowGroup(ctx, r, i, indices); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		rec, err := arrowRecord(r, schema, i, indices)
+		if err != nil {
 			return fmt.Errorf("row group %d: %w", i, err)
 		}
+		c.record(rec)
+		rec.Release()
 	}
 	c.finish(f)
-	return nil
-}
-
-// rowGroup decodes one row group, as one batch: this version of Arrow panics
-// where a batch ends inside of a delta-encoded page of a nullable column, which
-// its next version has mended.
-func (c *counter) rowGroup(ctx context.Context, r *file.Reader, group int, columns []int) error {
-	rows := r.MetaData().RowGroup(group).NumRows()
-	fr, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: max(rows, 1)}, memory.DefaultAllocator)
-	if err != nil {
-		return err
-	}
-	rr, err := fr.GetRecordReader(ctx, columns, []int{group})
-	if err != nil {
-		return err
-	}
-	defer rr.Release()
-	for rr.Next() {
-		c.record(rr.Record())
-	}
-	if err := rr.Err(); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
 	return nil
 }
 
