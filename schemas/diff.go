@@ -6,10 +6,8 @@ package schemas
 // those that listed was read with.
 func SameListed(listed, last *Payment, fields []string) bool {
 	a, b := *listed, *last
-	a.EntityTypeID, b.EntityTypeID = Null[int64]{}, Null[int64]{}
-	a.EntityID, b.EntityID = Null[int64]{}, Null[int64]{}
-	a.ExtractedAt, b.ExtractedAt = Null[Instant]{}, Null[Instant]{}
-	a.Extra, b.Extra = Null[string]{}, Null[string]{}
+	a.clearUnlisted()
+	b.clearUnlisted()
 	return a == b && sameMembers(listed.Extra, last.Extra, fields)
 }
 
@@ -17,24 +15,10 @@ func SameListed(listed, last *Payment, fields []string) bool {
 // When a row was read is no difference: extracted_at is never among them.
 func Changed(old, new *Payment) []string {
 	var names []string
-	differ := func(differs bool, name string) {
-		if differs {
-			names = append(names, name)
+	for i := range PaymentTable.Columns {
+		if c := &PaymentTable.Columns[i]; !c.Untracked && c.differs(old, new) {
+			names = append(names, c.Name)
 		}
 	}
-	differ(old.ID != new.ID, "id")
-	differ(old.AccountNumber != new.AccountNumber, "account_number")
-	differ(old.Paid != new.Paid, "paid")
-	differ(old.DatePaid != new.DatePaid, "date_paid")
-	differ(old.EmpPaidID != new.EmpPaidID, "emp_paid_id")
-	differ(old.PaySystemID != new.PaySystemID, "pay_system_id")
-	differ(old.Sum != new.Sum, "sum")
-	differ(old.Currency != new.Currency, "currency")
-	differ(old.PaySystemName != new.PaySystemName, "pay_system_name")
-	differ(old.OrderID != new.OrderID, "order_id")
-	differ(old.EntityTypeID != new.EntityTypeID, "entity_type_id")
-	differ(old.EntityID != new.EntityID, "entity_id")
-	differ(old.DateBill != new.DateBill, "date_bill")
-	differ(old.Extra != new.Extra, "extra")
 	return names
 }

@@ -7,10 +7,11 @@
 // an element of sale.payment.list or crm.item.payment.list, and
 // [Payment.ReadGot] lays the answer of crm.item.payment.get over that;
 // [ReadOwner] reads an element of crm.orderentity.list. [SameListed] and
-// [Changed] compare rows. [Payments], [Changes] and [Rejects] declare the
-// dataset's three tables as Arrow schemas, each column with its source, unit,
-// null rule and description, and [Format] writes them in the forms that other
-// systems take. [AppendPayment] hands rows to Arrow, [Totals] adds them up.
+// [Changed] compare rows. [PaymentTable], [ChangeTable] and [RejectTable] describe
+// the dataset's three tables, each column in one place: where it comes from, how
+// it is stored, its unit, null rule and description. [Table.Schema] is a table as
+// an Arrow schema, which [Format] writes in the forms that other systems take.
+// [Table.Append] appends rows to Arrow records, [Totals] adds them up.
 //
 // The package imports nothing of the rest of the program. All functions may be
 // called concurrently; a value being read into or added to belongs to its
@@ -47,15 +48,20 @@
 //
 // Readers of the dataset, and its own older snapshots, rely on these columns.
 // Columns are only ever added, at the end; none is renamed, removed, or given
-// another type or meaning. To add one:
+// another type or meaning. To add one to the payments:
 //
-//  1. Add the field at the end of [Payment].
-//  2. Add its column at the end of paymentColumns, with its metadata.
-//  3. Read it in Payment.setColumn, append it in [AppendPayment], compare it in
-//     [Changed]; if the listing does not know it, mask it in [SameListed]; if it
-//     does, add the field's name to listFields.
-//  4. Raise [Version], add the column to the list of frozen ones in the tests,
-//     and run them with -update. They hold the places above against each other.
+//  1. In payment.go, add a field at the end of [Payment] and its [Column] at the
+//     end of [PaymentTable], with Since one above the column before (or equal to
+//     it, if no release has that one yet).
+//  2. Run: go generate ./schemas
 //
-// A row from before the column has null there.
+// All else follows from that row: the schemas, the encodings, what reads, writes,
+// compares and selects the column, and the tables in README and docs. The command
+// writes the parts that are files, and the tests of this package compare them.
+// TestRecipeForAColumn of package sinks does these two steps on a copy.
+//
+// A row from before the column has null there. A column that listings have
+// ([Column.Listed]) gets its value for such a row from the next listing. Each
+// table has a version of its own, that of its newest column; files state it, and
+// a program refuses files of a newer one.
 package schemas

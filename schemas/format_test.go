@@ -42,13 +42,18 @@ func golden(t *testing.T, name string, got []byte) {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path)
+	if diff := cmp.Diff(string(readFile(t, path)), string(got)); diff != "" {
+		t.Errorf("%s (-want +got); go generate ./schemas writes it if it is right so:\n%s", path, diff)
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v; run the tests with -update to write it", err)
+		t.Fatalf("%v; go generate ./schemas writes it", err)
 	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got); run the tests with -update if it is right so:\n%s", path, diff)
-	}
+	return data
 }
 
 func TestFormatBigQueryIsWhatTheAPITakes(t *testing.T) {

@@ -5,16 +5,15 @@ import (
 	"slices"
 )
 
-// listFields are the fields of sale.payment.list that have a column.
-var listFields = []string{
-	"id", "accountNumber", "paid", "datePaid", "empPaidId", "paySystemId", "sum", "currency", "paySystemName",
-	"orderId", "dateBill",
-}
-
-// ListFields gives what to select from sale.payment.list: every field that has
+// ListFields returns what to select from sale.payment.list: every field that has
 // a column, then those of fields that have none.
 func ListFields(fields []string) []string {
-	list := slices.Clone(listFields)
+	var list []string
+	for i := range PaymentTable.Columns {
+		if c := &PaymentTable.Columns[i]; c.Listed() {
+			list = append(list, c.Field)
+		}
+	}
 	for _, f := range fields {
 		if !slices.Contains(list, f) {
 			list = append(list, f)
@@ -68,7 +67,7 @@ func (p *Payment) ReadGot(raw []byte) error {
 }
 
 // read lays raw over p. Of the fields without a column, Extra gets those that
-// keep says. On an error p is half read.
+// keep reports. On an error p is half read.
 func (p *Payment) read(raw []byte, keep func(name []byte) bool) error {
 	r := newReader()
 	defer r.release()
@@ -84,7 +83,7 @@ func (p *Payment) read(raw []byte, keep func(name []byte) bool) error {
 		if !more {
 			break
 		}
-		known, rule := p.setColumn(r.name, &r.value, r.strings)
+		known, rule := p.setField(r.name, &r.value, r.strings)
 		if rule != "" {
 			return fieldError(string(r.name), rule, r.value.raw)
 		}
@@ -99,38 +98,6 @@ func (p *Payment) read(raw []byte, keep func(name []byte) bool) error {
 		return p.addExtra(r.extra)
 	}
 	return nil
-}
-
-// setColumn sets the column of the portal's field name. It gives the rule that
-// v breaks, "" if none.
-func (p *Payment) setColumn(name []byte, v *value, pool *interner) (known bool, rule string) {
-	switch string(name) {
-	case "id":
-		p.ID, rule = v.id()
-	case "accountNumber":
-		p.AccountNumber, rule = v.str(nil) // each payment has its own
-	case "paid":
-		p.Paid, rule = v.flag()
-	case "datePaid":
-		p.DatePaid, rule = v.instant()
-	case "empPaidId":
-		p.EmpPaidID, rule = v.ref()
-	case "paySystemId":
-		p.PaySystemID, rule = v.ref()
-	case "sum":
-		p.Sum, rule = v.decimal()
-	case "currency":
-		p.Currency, rule = v.str(pool)
-	case "paySystemName":
-		p.PaySystemName, rule = v.str(pool)
-	case "orderId":
-		p.OrderID, rule = v.ref()
-	case "dateBill":
-		p.DateBill, rule = v.instant()
-	default:
-		return false, ""
-	}
-	return true, rule
 }
 
 // ReadOwner reads an element of crm.orderentity.list: an order, and the CRM item

@@ -141,11 +141,10 @@ func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
 		codec = segmentZstd
 	}
 	return fileOptions{
-		codec:         codec,
-		rowGroupRows:  int64(d.opts.RowGroupRows),
-		program:       d.opts.Program,
-		snapshot:      id,
-		schemaVersion: schemas.Version,
+		codec:        codec,
+		rowGroupRows: int64(d.opts.RowGroupRows),
+		program:      d.opts.Program,
+		snapshot:     id,
 	}
 }
 

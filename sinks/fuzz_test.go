@@ -121,7 +121,7 @@ func FuzzParquet(f *testing.F) {
 	f.Add(empty)
 	var rejects bytes.Buffer
 	w := newRowWriter(&rejects, rejectTable, testFileOptions())
-	if err := w.add(&rejectRecord{ID: 1, Stage: schemas.Some("get")}); err != nil {
+	if err := w.add(&schemas.Reject{ID: 1, Stage: schemas.Some("get")}); err != nil {
 		f.Fatal(err)
 	}
 	if _, err := w.close(); err != nil {
@@ -227,7 +227,7 @@ func FuzzRejects(f *testing.F) {
 	var out bytes.Buffer
 	w := newRowWriter(&out, rejectTable, testFileOptions())
 	for id := range int64(3) {
-		rec := rejectRecord{ID: id + 1, Stage: schemas.Some("get"), Code: schemas.Some("0"), Raw: schemas.Some(`{"id":1}`), Attempts: schemas.Some(id)}
+		rec := schemas.Reject{ID: id + 1, Stage: schemas.Some("get"), Code: schemas.Some("0"), Raw: schemas.Some(`{"id":1}`), Attempts: schemas.Some(id)}
 		if err := w.add(&rec); err != nil {
 			f.Fatal(err)
 		}

@@ -87,8 +87,8 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 // merge is the writing end of one merge.
 type merge struct {
 	table      *rowWriter[schemas.Payment, paymentColumns]
-	changes    *rowWriter[changeRecord, changeColumns]
-	change     changeRecord
+	changes    *rowWriter[schemas.Change, changeColumns]
+	change     schemas.Change
 	totals     schemas.Totals
 	result     pipeline.MergeResult
 	file, feed pipeline.File // what became of table and changes
@@ -193,7 +193,7 @@ func (m *merge) put(p, was *schemas.Payment, gone bool) error {
 		return nil
 	case gone:
 		m.result.Changes.Delete++
-		m.change.set(OpDelete, nil, was)
+		m.change = changeRow(OpDelete, nil, was)
 		return m.changes.add(&m.change)
 	}
 	m.totals.Add(p)
@@ -202,7 +202,7 @@ func (m *merge) put(p, was *schemas.Payment, gone bool) error {
 	}
 	if was == nil {
 		m.result.Changes.Insert++
-		m.change.set(OpInsert, nil, p)
+		m.change = changeRow(OpInsert, nil, p)
 		return m.changes.add(&m.change)
 	}
 	names := schemas.Changed(was, p)
@@ -210,7 +210,7 @@ func (m *merge) put(p, was *schemas.Payment, gone bool) error {
 		return nil
 	}
 	m.result.Changes.Update++
-	m.change.set(OpUpdate, names, p)
+	m.change = changeRow(OpUpdate, names, p)
 	return m.changes.add(&m.change)
 }
 
@@ -236,7 +236,7 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 			continue
 		}
 		n := int64(0)
-		err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *rejectRecord) error {
+		err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *schemas.Reject) error {
 			if _, ok := from[r.ID]; ok {
 				again = true
 			} else {
@@ -258,13 +258,13 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 		return pipeline.File{}, d.store.Delete(ctx, key)
 	}
 	sorted := slices.IsSorted(ids) && !again
-	return putFile(ctx, d, key, rejectTable, cp.Snapshot, func(add func(*rejectRecord) error) error {
-		var late []rejectRecord // only where segments do not follow one another
+	return putFile(ctx, d, key, rejectTable, cp.Snapshot, func(add func(*schemas.Reject) error) error {
+		var late []schemas.Reject // only where segments do not follow one another
 		for _, seg := range cp.Segments {
 			if seg.Rejects == 0 {
 				continue
 			}
-			err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *rejectRecord) error {
+			err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *schemas.Reject) error {
 				switch {
 				case from[r.ID] != seg.Number:
 					return nil
@@ -278,7 +278,7 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 				return err
 			}
 		}
-		slices.SortFunc(late, func(a, b rejectRecord) int { return cmp.Compare(a.ID, b.ID) })
+		slices.SortFunc(late, func(a, b schemas.Reject) int { return cmp.Compare(a.ID, b.ID) })
 		for i := range late {
 			if err := add(&late[i]); err != nil {
 				return err
@@ -288,7 +288,7 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 	}, allowed)
 }
 
-func (d *Dataset) eachReject(ctx context.Context, key string, do func(*rejectRecord) error) error {
+func (d *Dataset) eachReject(ctx context.Context, key string, do func(*schemas.Reject) error) error {
 	for r, err := range readRows(ctx, d.store, key, -1, rejectTable, 0) {
 		if err != nil {
 			return err

@@ -383,11 +383,11 @@ func TestReadingWithoutTheNewestColumns(t *testing.T) {
 		AccountNumber *string `parquet:"account_number,optional"`
 	}
 	t1 := &table[schemas.Payment, old]{
-		name:   "payments",
-		schema: encoded("payments", parquet.SchemaOf(old{})),
-		id:     paymentTable.id,
-		text:   paymentTable.text,
-		point:  func(c *old, p *schemas.Payment) { c.ID, c.AccountNumber = &p.ID, ptr(&p.AccountNumber) },
+		name:    "payments",
+		version: 1,
+		schema:  encoded("payments", parquet.SchemaOf(old{})),
+		id:      paymentTable.id,
+		point:   func(c *old, p *schemas.Payment) { c.ID, c.AccountNumber = &p.ID, ptr(&p.AccountNumber) },
 	}
 	var buf bytes.Buffer
 	w := newRowWriter(&buf, t1, testFileOptions())
@@ -407,10 +407,10 @@ func TestReadingWithoutTheNewestColumns(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	opts := testFileOptions()
-	opts.schemaVersion = schemas.Version + 1
-	newer, _ := writePayments(t, opts, want)
-	if _, err := readPayments(newer, 0); err == nil || !strings.Contains(err.Error(), "use a newer one") {
+	newer := *paymentTable
+	newer.version++
+	data, _ := writeRows(t, &newer, testFileOptions(), want)
+	if _, err := readPayments(data, 0); err == nil || !strings.Contains(err.Error(), "use a newer one") {
 		t.Errorf("a file of a newer version: error %v", err)
 	}
 }

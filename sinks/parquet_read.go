@@ -11,8 +11,6 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
-
-	"b24export/schemas"
 )
 
 // rowReader reads the rows of a Parquet file of this package. It holds one row
@@ -57,8 +55,8 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 	version, _ := file.Lookup(metaSchema)
 	if v, err := strconv.Atoi(version); err != nil || v < 1 {
 		return nil, fmt.Errorf("%w: schema version %q", errCorrupt, version)
-	} else if v > schemas.Version {
-		return nil, fmt.Errorf("it has columns of version %d, this program knows those of version %d: use a newer one", v, schemas.Version)
+	} else if v > t.version {
+		return nil, fmt.Errorf("it has columns of version %d, this program knows those of version %d: use a newer one", v, t.version)
 	}
 	r := &rowReader[T, C]{
 		table:   t,

@@ -29,14 +29,20 @@ func (memObject) Close() error { return nil }
 func object(data []byte) Object { return memObject{bytes.NewReader(data)} }
 
 func testFileOptions() fileOptions {
-	return fileOptions{codec: codecs["zstd"], rowGroupRows: 122_880, program: "b24export test", snapshot: "20261122T020000Z", schemaVersion: schemas.Version}
+	return fileOptions{codec: codecs["zstd"], rowGroupRows: 122_880, program: "b24export test", snapshot: "20261122T020000Z"}
 }
 
 // writePayments makes a payments file of rows.
 func writePayments(t testing.TB, opts fileOptions, rows []schemas.Payment) ([]byte, pipeline.File) {
 	t.Helper()
+	return writeRows(t, paymentTable, opts, rows)
+}
+
+// writeRows makes a file of a table's rows.
+func writeRows[T, C any](t testing.TB, table *table[T, C], opts fileOptions, rows []T) ([]byte, pipeline.File) {
+	t.Helper()
 	var buf bytes.Buffer
-	w := newRowWriter(&buf, paymentTable, opts)
+	w := newRowWriter(&buf, table, opts)
 	for i := range rows {
 		if err := w.add(&rows[i]); err != nil {
 			t.Fatal(err)

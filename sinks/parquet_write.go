@@ -12,7 +12,6 @@ import (
 	"github.com/parquet-go/parquet-go/compress"
 
 	"b24export/pipeline"
-	"b24export/schemas"
 )
 
 const (
@@ -36,12 +35,11 @@ const (
 
 // fileOptions are how a file is written.
 type fileOptions struct {
-	codec         compress.Codec
-	rowGroupRows  int64
-	program       string
-	snapshot      pipeline.SnapshotID // "" in a segment
-	groupText     int                 // default groupText
-	schemaVersion int
+	codec        compress.Codec
+	rowGroupRows int64
+	program      string
+	snapshot     pipeline.SnapshotID // "" in a segment
+	groupText    int                 // default groupText
 }
 
 // rowWriter writes rows to a Parquet file. The same rows make the same bytes,
@@ -70,15 +68,16 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		parquet.DataPageVersion(1),
 		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("id"))),
 		parquet.KeyValueMetadata(metaProgram, opts.program),
-		parquet.KeyValueMetadata(metaSchema, strconv.Itoa(opts.schemaVersion)),
+		parquet.KeyValueMetadata(metaSchema, strconv.Itoa(t.version)),
 		parquet.KeyValueMetadata(metaTable, t.name),
 		// Else it names the library's version or not, depending on the build.
-		parquet.CreatedBy("b24export", strconv.Itoa(schemas.Version), ""),
+		parquet.CreatedBy("b24export", strconv.Itoa(t.version), ""),
 	}
 	if opts.snapshot != "" {
 		options = append(options, parquet.KeyValueMetadata(metaSnapshot, string(opts.snapshot)))
 	}
-	for _, name := range t.skipBounds {
+	for i := range t.large {
+		name := t.large[i].Name
 		options = append(options, parquet.SkipPageBounds(name), parquet.SkipPageStatistics(name))
 	}
 	limit := opts.groupText

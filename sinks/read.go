@@ -132,7 +132,7 @@ func failed[T any](err error) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) { yield(nil, err) }
 }
 
-func changesOf(records iter.Seq2[*changeRecord, error]) iter.Seq2[*Change, error] {
+func changesOf(records iter.Seq2[*schemas.Change, error]) iter.Seq2[*Change, error] {
 	return func(yield func(*Change, error) bool) {
 		var c Change
 		for r, err := range records {
@@ -140,7 +140,7 @@ func changesOf(records iter.Seq2[*changeRecord, error]) iter.Seq2[*Change, error
 				yield(nil, err)
 				return
 			}
-			r.change(&c)
+			c.set(r)
 			if !yield(&c, nil) {
 				return
 			}
@@ -148,7 +148,7 @@ func changesOf(records iter.Seq2[*changeRecord, error]) iter.Seq2[*Change, error
 	}
 }
 
-func rejectsOf(records iter.Seq2[*rejectRecord, error]) iter.Seq2[*pipeline.Reject, error] {
+func rejectsOf(records iter.Seq2[*schemas.Reject, error]) iter.Seq2[*pipeline.Reject, error] {
 	return func(yield func(*pipeline.Reject, error) bool) {
 		var rej pipeline.Reject
 		for r, err := range records {
@@ -156,7 +156,7 @@ func rejectsOf(records iter.Seq2[*rejectRecord, error]) iter.Seq2[*pipeline.Reje
 				yield(nil, err)
 				return
 			}
-			r.reject(&rej)
+			rej = rejectOf(r)
 			if !yield(&rej, nil) {
 				return
 			}

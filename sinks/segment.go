@@ -38,11 +38,10 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 		seg.Bytes, seg.MinID, seg.MaxID = f.Bytes, f.MinID, f.MaxID
 	}
 	if seg.Rejects > 0 {
-		_, err := putFile(ctx, d, d.segmentRejects(number), rejectTable, "", func(add func(*rejectRecord) error) error {
-			var rec rejectRecord
+		_, err := putFile(ctx, d, d.segmentRejects(number), rejectTable, "", func(add func(*schemas.Reject) error) error {
 			for i := range part.Rejects {
-				rec.set(&part.Rejects[i])
-				if err := add(&rec); err != nil {
+				row := RejectRow(&part.Rejects[i])
+				if err := add(&row); err != nil {
 					return err
 				}
 			}

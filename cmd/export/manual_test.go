@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"b24export/jobs"
-	"b24export/schemas"
 )
 
 func readFile(t *testing.T, name string) string {
@@ -202,24 +201,5 @@ func TestReadmeNamesWhatExists(t *testing.T) {
 		if !slices.ContainsFunc(commands, func(c *cobra.Command) bool { return c.Name() == found[1] }) && found[1] != "help" {
 			t.Errorf("README has the command %s, which does not exist", found[1])
 		}
-	}
-}
-
-// The README's table of columns is that of the schema.
-func TestReadmeHasEveryColumn(t *testing.T) {
-	readme := readFile(t, filepath.Join("..", "..", "README.md"))
-	var want strings.Builder
-	for _, f := range schemas.Payments().Fields() {
-		kind := map[string]string{
-			"int64": "INT64", "utf8": "STRING", "bool": "BOOLEAN", "timestamp[us, tz=UTC]": "TIMESTAMP(MICROS, UTC)", "decimal(18, 4)": "DECIMAL(18,4)",
-		}[f.Type.String()]
-		want.WriteString("| " + f.Name + " | " + kind + " |")
-	}
-	var got strings.Builder
-	for _, row := range regexp.MustCompile(`(?m)^(\| [a-z_]+ \| [A-Z]+[0-9A-Z(), ]* \|)`).FindAllStringSubmatch(readme, -1) {
-		got.WriteString(row[1])
-	}
-	if got.String() != want.String() {
-		t.Errorf("got  %s\nwant %s", &got, &want)
 	}
 }

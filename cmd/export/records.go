@@ -2,8 +2,6 @@ package main
 
 import (
 	"iter"
-	"slices"
-	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -128,49 +126,24 @@ func newPaymentRecords() paymentRecords {
 	return paymentRecords{array.NewRecordBuilder(memory.DefaultAllocator, schemas.Payments())}
 }
 
-func (r paymentRecords) add(p *schemas.Payment) { schemas.AppendPayment(r.b, p) }
+func (r paymentRecords) add(p *schemas.Payment) { schemas.PaymentTable.Append(r.b, p) }
 func (r paymentRecords) record() arrow.Record   { return r.b.NewRecord() }
 func (r paymentRecords) release()               { r.b.Release() }
 
-// changeRecords makes records of the change feed: what happened, then the
-// columns of the payment.
-type changeRecords struct {
-	ops, changed *array.StringBuilder
-	payments     paymentRecords
-}
+// changeRecords makes records of the change feed.
+type changeRecords struct{ b *array.RecordBuilder }
 
 func newChangeRecords() changeRecords {
-	return changeRecords{
-		ops:      array.NewStringBuilder(memory.DefaultAllocator),
-		changed:  array.NewStringBuilder(memory.DefaultAllocator),
-		payments: newPaymentRecords(),
-	}
+	return changeRecords{array.NewRecordBuilder(memory.DefaultAllocator, schemas.Changes())}
 }
 
 func (r changeRecords) add(c *sinks.Change) {
-	r.ops.Append(c.Op)
-	if len(c.Changed) > 0 {
-		r.changed.Append(strings.Join(c.Changed, ","))
-	} else {
-		r.changed.AppendNull()
-	}
-	r.payments.add(&c.Payment)
+	row := c.Row()
+	schemas.ChangeTable.Append(r.b, &row)
 }
 
-func (r changeRecords) record() arrow.Record {
-	payments := r.payments.record()
-	defer payments.Release()
-	ops, changed := r.ops.NewArray(), r.changed.NewArray()
-	defer ops.Release()
-	defer changed.Release()
-	return array.NewRecord(schemas.Changes(), slices.Concat([]arrow.Array{ops, changed}, payments.Columns()), payments.NumRows())
-}
-
-func (r changeRecords) release() {
-	r.ops.Release()
-	r.changed.Release()
-	r.payments.release()
-}
+func (r changeRecords) record() arrow.Record { return r.b.NewRecord() }
+func (r changeRecords) release()             { r.b.Release() }
 
 // rejectRecords makes records of the rejects.
 type rejectRecords struct{ b *array.RecordBuilder }
@@ -180,25 +153,8 @@ func newRejectRecords() rejectRecords {
 }
 
 func (r rejectRecords) add(rej *pipeline.Reject) {
-	integer := func(i int, v int64) { r.b.Field(i).(*array.Int64Builder).Append(v) }
-	text := func(i int, v string) {
-		if v == "" {
-			r.b.Field(i).AppendNull()
-			return
-		}
-		r.b.Field(i).(*array.StringBuilder).Append(v)
-	}
-	integer(0, int64(rej.ID))
-	text(1, rej.Stage)
-	text(2, rej.Code)
-	text(3, rej.Description)
-	integer(4, rej.Attempts)
-	text(5, rej.Raw)
-	if rej.SeenAt.IsZero() {
-		r.b.Field(6).AppendNull()
-	} else {
-		r.b.Field(6).(*array.TimestampBuilder).Append(arrow.Timestamp(schemas.InstantOf(rej.SeenAt)))
-	}
+	row := sinks.RejectRow(rej)
+	schemas.RejectTable.Append(r.b, &row)
 }
 
 func (r rejectRecords) record() arrow.Record { return r.b.NewRecord() }

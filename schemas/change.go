@@ -1,0 +1,35 @@
+package schemas
+
+import "slices"
+
+// Change is a row of a change feed.
+type Change struct {
+	// Op is insert, update or delete.
+	Op Null[string]
+	// Changed has the names of the columns that an update changed,
+	// comma-separated; null for an insert or a delete.
+	Changed Null[string]
+	// Payment is the row as it is now; for a delete, as it was last known.
+	Payment Payment
+}
+
+// ChangeTable is the change feed: what happened, then the columns of
+// PaymentTable. Columns of its own can only be added before it has a version of
+// its own, as they stand in front of those.
+var ChangeTable = NewTable("payments_changes", "What changed against the snapshot before, sorted by id.", slices.Concat(
+	[]Column[Change]{
+		{
+			Name: "op", Since: 1, Encoding: Dictionary, Source: "this program",
+			Null: never, Example: "update", Changes: never,
+			Description: "What happened: insert, update or delete.",
+			At:          func(c *Change) any { return &c.Op },
+		},
+		{
+			Name: "changed", Since: 1, Encoding: Dictionary, Source: "this program", Unit: "column names, comma-separated",
+			Null: "insert or delete", Example: "paid,date_paid", Changes: never,
+			Description: "The columns that have another value than before. Of a deleted payment the columns below are as last known.",
+			At:          func(c *Change) any { return &c.Changed },
+		},
+	},
+	Within(PaymentTable.Columns, func(c *Change) *Payment { return &c.Payment }),
+))

@@ -1,0 +1,104 @@
+package schemas
+
+import (
+	"strconv"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+)
+
+// Names in a schema's metadata: its table, that table's description and, as a
+// number, the version of its columns.
+const (
+	MetaTable       = "table"
+	MetaDescription = "description"
+	MetaVersion     = "version"
+)
+
+// Names in a column's metadata, beside MetaDescription: where it comes from, its
+// unit (if it has one), what null means, a value as an example, and what on the
+// portal makes a row's value another one from one snapshot to the next.
+const (
+	MetaSource  = "source"
+	MetaUnit    = "unit"
+	MetaNull    = "null"
+	MetaExample = "example"
+	MetaChanges = "changes"
+)
+
+// Table describes one of the dataset's tables, whose rows are of type R. It is a
+// constant: all callers share it.
+type Table[R any] struct {
+	Name, Description string
+	Columns           []Column[R]
+	schema            *arrow.Schema
+}
+
+// NewTable returns a table of columns, which it keeps.
+func NewTable[R any](name, description string, columns []Column[R]) *Table[R] {
+	t := &Table[R]{Name: name, Description: description, Columns: columns}
+	fields := make([]arrow.Field, len(columns))
+	for i := range columns {
+		c := &columns[i]
+		keys := []string{MetaDescription, MetaSource, MetaNull, MetaExample, MetaChanges}
+		values := []string{c.Description, c.source(), c.Null, c.Example, c.Changes}
+		if c.Unit != "" {
+			keys, values = append(keys, MetaUnit), append(values, c.Unit)
+		}
+		// Nullable, since engines infer that across files.
+		fields[i] = arrow.Field{Name: c.Name, Type: c.kind(), Nullable: true, Metadata: arrow.NewMetadata(keys, values)}
+	}
+	meta := arrow.NewMetadata(
+		[]string{MetaTable, MetaDescription, MetaVersion},
+		[]string{name, description, strconv.Itoa(t.Version())},
+	)
+	t.schema = arrow.NewSchema(fields, &meta)
+	return t
+}
+
+// Version returns the version of the table's columns. It rises when columns are
+// added.
+func (t *Table[R]) Version() int { return t.Columns[len(t.Columns)-1].Since }
+
+// Schema returns the table as an Arrow schema. All callers share it.
+func (t *Table[R]) Schema() *arrow.Schema { return t.schema }
+
+// Append adds row to b, which must have been made for the table's schema.
+func (t *Table[R]) Append(b *array.RecordBuilder, row *R) {
+	fields := b.Fields()
+	for i := range t.Columns {
+		t.Columns[i].append(fields[i], row)
+	}
+}
+
+// Within returns columns as they are in rows of type O that contain an R.
+func Within[O, R any](columns []Column[R], at func(*O) *R) []Column[O] {
+	outer := make([]Column[O], len(columns))
+	for i, c := range columns {
+		inner := c.At
+		outer[i] = Column[O]{
+			Name: c.Name, Since: c.Since, From: c.From, Field: c.Field, Encoding: c.Encoding,
+			Large: c.Large, Untracked: c.Untracked, Source: c.Source, Unit: c.Unit, Null: c.Null,
+			Example: c.Example, Changes: c.Changes, Description: c.Description,
+			At: func(row *O) any { return inner(at(row)) },
+		}
+	}
+	return outer
+}
+
+// Payments returns the schema of the table of payments.
+func Payments() *arrow.Schema { return PaymentTable.Schema() }
+
+// Changes returns the schema of the change feed.
+func Changes() *arrow.Schema { return ChangeTable.Schema() }
+
+// Rejects returns the schema of the payments that could not be read.
+func Rejects() *arrow.Schema { return RejectTable.Schema() }
+
+// Version is the version of the table of payments. Manifests state it.
+var Version = PaymentTable.Version()
+
+const (
+	microseconds = "microseconds, UTC"
+	never        = "never"
+)

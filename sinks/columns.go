@@ -1,0 +1,195 @@
+package sinks
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding"
+
+	"b24export/schemas"
+)
+
+// column moves values of one column into rows of type T.
+type column[T any] struct {
+	name string
+	// set puts values[i] into rows[i].
+	set func(rows []T, values []parquet.Value) error
+}
+
+// columnReaders returns what reads a table's columns back, in their order.
+func columnReaders[T any](columns []schemas.Column[T]) []column[T] {
+	readers := make([]column[T], len(columns))
+	for i, c := range columns {
+		readers[i] = column[T]{name: c.Name, set: setterOf(c)}
+	}
+	return readers
+}
+
+func setterOf[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
+	switch at := c.At(new(T)).(type) {
+	case *int64:
+		return requiredSetter(c, parquet.Value.Int64)
+	case *bool:
+		return requiredSetter(c, parquet.Value.Boolean)
+	case *schemas.Null[bool]:
+		return nullableSetter(c, parquet.Value.Boolean)
+	case *schemas.Null[int64]:
+		return nullableSetter(c, parquet.Value.Int64)
+	case *schemas.Null[schemas.Instant]:
+		return nullableSetter(c, func(v parquet.Value) schemas.Instant { return schemas.Instant(v.Int64()) })
+	case *schemas.Null[schemas.Decimal]:
+		return nullableSetter(c, func(v parquet.Value) schemas.Decimal { return schemas.Decimal(v.Int64()) })
+	case *schemas.Null[string]:
+		if c.Encoding == schemas.Dictionary {
+			return wordSetter(c)
+		}
+		return textSetter(c)
+	default:
+		panic(fmt.Sprintf("column %s: no way to read a %T", c.Name, at))
+	}
+}
+
+// requiredSetter is for values that every row has.
+func requiredSetter[T, V any](c schemas.Column[T], of func(parquet.Value) V) func([]T, []parquet.Value) error {
+	return func(rows []T, values []parquet.Value) error {
+		for i := range values {
+			if values[i].IsNull() {
+				return fmt.Errorf("%w: a row without %s", errCorrupt, c.Name)
+			}
+			*c.At(&rows[i]).(*V) = of(values[i])
+		}
+		return nil
+	}
+}
+
+func nullableSetter[T, V any](c schemas.Column[T], of func(parquet.Value) V) func([]T, []parquet.Value) error {
+	return func(rows []T, values []parquet.Value) error {
+		for i := range values {
+			at := c.At(&rows[i]).(*schemas.Null[V])
+			if values[i].IsNull() {
+				*at = schemas.Null[V]{}
+			} else {
+				*at = schemas.Some(of(values[i]))
+			}
+		}
+		return nil
+	}
+}
+
+// textSetter is for texts that differ from row to row. Those of a batch share
+// one allocation; the page that they stand in is used again.
+func textSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
+	return func(rows []T, values []parquet.Value) error {
+		size := 0
+		for i := range values {
+			if !values[i].IsNull() {
+				size += len(values[i].ByteArray())
+			}
+		}
+		var b strings.Builder
+		b.Grow(size)
+		for i := range values {
+			if !values[i].IsNull() {
+				b.Write(values[i].ByteArray())
+			}
+		}
+		all := b.String()
+		for i := range values {
+			at := c.At(&rows[i]).(*schemas.Null[string])
+			if values[i].IsNull() {
+				*at = schemas.Null[string]{}
+				continue
+			}
+			n := len(values[i].ByteArray())
+			*at = schemas.Some(all[:n])
+			all = all[n:]
+		}
+		return nil
+	}
+}
+
+// wordSetter is for texts that repeat: each is allocated once a batch.
+func wordSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
+	return func(rows []T, values []parquet.Value) error {
+		var words [16]string // the last ones seen, by a cheap hash
+		for i := range values {
+			at := c.At(&rows[i]).(*schemas.Null[string])
+			if values[i].IsNull() {
+				*at = schemas.Null[string]{}
+				continue
+			}
+			b := values[i].ByteArray()
+			h := len(b)
+			if h > 0 {
+				h += int(b[0]) + 3*int(b[h-1])
+			}
+			word := &words[h%len(words)]
+			if *word != string(b) {
+				*word = string(b)
+			}
+			*at = schemas.Some(*word)
+		}
+		return nil
+	}
+}
+
+// encodings has the encoding of each column by its name, which is the same one
+// in every table that has the column.
+var encodings = make(map[string]encoding.Encoding)
+
+// encodingOf returns the encoding of the column of that name.
+func encodingOf(column string) encoding.Encoding {
+	if e := encodings[column]; e != nil {
+		return e
+	}
+	return &parquet.Plain
+}
+
+// addEncodings makes the encodings of a table's columns known.
+func addEncodings[T any](columns []schemas.Column[T]) {
+	for i := range columns {
+		var e encoding.Encoding = &parquet.Plain
+		switch columns[i].Encoding {
+		case schemas.Plain:
+		case schemas.Delta:
+			e = &parquet.DeltaBinaryPacked
+		case schemas.Dictionary:
+			e = &parquet.RLEDictionary
+		}
+		if other := encodings[columns[i].Name]; other != nil && other.Encoding() != e.Encoding() {
+			panic("column " + columns[i].Name + " has two encodings")
+		}
+		encodings[columns[i].Name] = e
+	}
+}
+
+// encoded is a struct's schema with the columns' encodings. A struct tag cannot
+// carry them: parquet-go refuses delta on pointers. The nodes are otherwise
+// those of the struct, in its order, so that the writer keeps to its fast way.
+func encoded(name string, s *parquet.Schema) *parquet.Schema {
+	fields := s.Fields()
+	for i, f := range fields {
+		fields[i] = &encodedField{f, encodingOf(f.Name())}
+	}
+	return parquet.NewSchema(name, &orderedGroup{Group: parquet.Group{}, fields: fields})
+}
+
+// encodedField is a column with an encoding.
+type encodedField struct {
+	parquet.Field
+	encoding encoding.Encoding
+}
+
+func (f *encodedField) Encoding() encoding.Encoding { return f.encoding }
+
+// orderedGroup is a group whose fields stay in order; parquet.Group sorts them
+// by name.
+type orderedGroup struct {
+	parquet.Group
+	fields []parquet.Field
+}
+
+func (g *orderedGroup) Fields() []parquet.Field { return g.fields }
+
+func (g *orderedGroup) String() string { return "payments" }
