@@ -196,7 +196,7 @@ func (c *Client) adapt(e *Error, cmds []Command) bool {
 // alone if it is to be called singly. waited is how long it waited for limits.
 func (c *Client) some(ctx context.Context, cmds []Command) (n int, results []Result, waited time.Duration, err error) {
 	if c.isSingle(cmds[0].Method) {
-		r, waited, err := c.single(ctx, cmds[0])
+		r, waited, err := c.single(ctx, cmds[0], false)
 		return 1, []Result{r}, waited, err
 	}
 	n = c.governor.sizes.fits(cmds)
@@ -208,13 +208,14 @@ func (c *Client) some(ctx context.Context, cmds []Command) (n int, results []Res
 }
 
 // single calls a command outside a batch. What is final about it, and no Stop,
-// is its result.
-func (c *Client) single(ctx context.Context, cmd Command) (Result, time.Duration, error) {
+// is its result. A timeout is not repeated for a call that counts: its caller has
+// a way without a count.
+func (c *Client) single(ctx context.Context, cmd Command, counts bool) (Result, time.Duration, error) {
 	body, err := appendJSON(nil, paramsOf(cmd), 0)
 	if err != nil {
 		return Result{}, 0, fmt.Errorf("%s (%s): %w", cmd.Method, cmd.Key, err)
 	}
-	x := &exchange{method: cmd.Method, body: body, needs: []need{{cmd.Method, 1}}, where: inCall}
+	x := &exchange{method: cmd.Method, body: body, needs: []need{{cmd.Method, 1}}, where: inCall, counts: counts}
 	a, err := c.do(ctx, x)
 	r := Result{Total: -1, Next: -1, Attempts: x.attempts}
 	e := errorOf(ctx, err)

@@ -36,9 +36,12 @@ type Listing struct {
 	// many as a page. Each page then begins with the last id of the page before:
 	// some elements come twice, and the ids of the walk do not ascend strictly.
 	Repeats bool
-	// CountPages has the portal count on every page. It is for methods that
-	// answer a start of -1 with all the elements at once.
-	CountPages bool
+	// MayBeWhole says that the method may answer a start of -1 with all the
+	// elements at once, as the page of crm.orderentity.list has it (its source has
+	// pages of 50). The walk then begins with one page, to see what comes; has
+	// nothing counted, which for this method is as much work as all the rest of the
+	// table; and has pages counted where the whole is too much for an answer.
+	MayBeWhole bool
 	// Params are what else the method needs, beside order, filter, select and
 	// start.
 	Params Params
@@ -63,14 +66,12 @@ type Page struct {
 	At time.Time
 }
 
-// params asks for the page behind a cursor. Only the first page has the portal
-// count, which on a large table costs it more than the page.
-func (l Listing) params(after any, count bool) Params {
-	start, above := int64(-1), ">"
-	if l.Repeats {
-		above = ">="
-	}
-	if count || l.CountPages {
+// params asks for the page behind a cursor, or for the page from it on. Only the
+// first page has the portal count, which on a large table costs it more than the
+// page.
+func (l Listing) params(above string, after any, count bool) Params {
+	start := int64(-1)
+	if count {
 		start = 0
 	}
 	filter := Params{}
@@ -85,10 +86,22 @@ func (l Listing) params(after any, count bool) Params {
 	return p
 }
 
+// counting says which pages of a chain the portal counts on.
+type counting int
+
+const (
+	countNone counting = iota
+	countFirst
+	countAll
+)
+
 // chain makes the commands for n pages behind a cursor. Each page but the first
 // starts from the last id of the page before, which the portal fills in.
-func (l Listing) chain(after int64, n int, count bool) []Command {
-	items := ""
+func (l Listing) chain(after int64, n int, count counting) []Command {
+	items, above := "", ">"
+	if l.Repeats {
+		above = ">="
+	}
 	if l.Items != "" {
 		items = "[" + l.Items + "]"
 	}
@@ -98,7 +111,7 @@ func (l Listing) chain(after int64, n int, count bool) []Command {
 		if i > 0 {
 			cursor = fmt.Sprintf("$result[%s]%s[%d][%s]", chainKey(i-1), items, PageSize-1, l.IDField)
 		}
-		cmds[i] = Command{Key: chainKey(i), Method: l.Method, Params: l.params(cursor, count && i == 0)}
+		cmds[i] = Command{Key: chainKey(i), Method: l.Method, Params: l.params(above, cursor, count == countAll || count == countFirst && i == 0)}
 	}
 	return cmds
 }

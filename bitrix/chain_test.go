@@ -13,7 +13,7 @@ var payments = Listing{Method: "sale.payment.list", Items: "payments", IDField: 
 
 // TestChainCommands writes down what a chain asks for.
 func TestChainCommands(t *testing.T) {
-	cmds := payments.chain(1200, 12, true)
+	cmds := payments.chain(1200, 12, countFirst)
 	if cmds[0].Key != "c00" || cmds[9].Key != "c09" || cmds[10].Key != "c10" || cmds[11].Method != "sale.payment.list" {
 		t.Errorf("commands %+v", cmds)
 	}
@@ -26,7 +26,7 @@ func TestChainCommands(t *testing.T) {
 			t.Errorf("command %d: %s, error %v, want %s", i, got, err, want)
 		}
 	}
-	bare := Listing{Method: "m", IDField: "orderId"}.chain(0, 2, false)
+	bare := Listing{Method: "m", IDField: "orderId"}.chain(0, 2, countNone)
 	if got, _ := appendJSON(nil, bare[1].Params, 0); string(got) != `{"filter":{">orderId":"$result[c00][49][orderId]"},"order":{"orderId":"ASC"},"start":-1}` {
 		t.Errorf("without a name for the list: %s", got)
 	}
@@ -65,7 +65,8 @@ func TestCut(t *testing.T) {
 		{"gaps", []Result{full(1000), full(5000)}, 2, 5049, false, nil},
 		{"a short one", []Result{full(11), ok(pageOf(61, 7))}, 2, 67, true, nil},
 		{"an empty one", []Result{full(11), ok(pageOf(0, 0))}, 1, 60, true, nil},
-		{"nothing at all", []Result{ok(`[]`)}, 0, 10, true, nil},
+		{"nothing at all", []Result{ok(pageOf(0, 0))}, 0, 10, true, nil},
+		{"nothing at all, and no list", []Result{ok(`[]`)}, 0, 10, false, errShape},
 		{"the first page again, behind a short one", []Result{ok(pageOf(11, 7)), full(11), full(11)}, 1, 17, true, nil},
 		{"an error behind a short one", []Result{ok(pageOf(11, 7)), failed}, 1, 17, true, nil},
 		{"the first page again, behind a full one", []Result{full(11), full(11)}, 1, 60, false, errStall},

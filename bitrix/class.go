@@ -100,6 +100,8 @@ const (
 	CodeBadAnswer = "BAD_ANSWER"
 	// CodeNoResult: a batch's answer has neither result nor error for a command.
 	CodeNoResult = "NO_RESULT"
+	// CodeNoList: the answer of a list method has no list.
+	CodeNoList = "NO_LIST"
 	// CodeTimeout: no answer in the time that a request may take.
 	CodeTimeout = "TIMEOUT"
 	// CodeTooLarge: more than maxAnswer bytes.
@@ -165,6 +167,7 @@ var rules = []rule{
 	{CodeNoAnswer, anywhere, 0, Retry, "refused, reset, cut short", ""},
 	{CodeBadAnswer, anywhere, 0, Retry, "HTML, broken JSON, another shape", ""},
 	{CodeNoResult, anywhere, 0, Retry, "neither result nor error for a command", ""},
+	{CodeNoList, anywhere, 0, Retry, "no list where a list belongs", ""},
 	{CodeTimeout, inBatch, 0, SmallerBatch, "a request may run 60 s", ""},
 	{CodeTimeout, anywhere, 0, Retry, "a request may run 60 s", ""},
 	{CodeTooLarge, inBatch, 0, SmallerBatch, "more than 64 MiB", ""},

@@ -65,6 +65,7 @@
 //	NO_ANSWER                        any            Retry         refused, reset, cut short
 //	BAD_ANSWER                       any            Retry         HTML, broken JSON, another shape
 //	NO_RESULT                        any            Retry         neither result nor error for a command
+//	NO_LIST                          any            Retry         no list where a list belongs
 //	TIMEOUT                          batch          SmallerBatch  a request may run 60 s
 //	TIMEOUT                          any            Retry         a request may run 60 s
 //	ANSWER_TOO_LARGE                 batch          SmallerBatch  more than 64 MiB

@@ -18,6 +18,7 @@ type exchange struct {
 	body   []byte
 	needs  []need
 	where  place
+	counts bool // a single call that has the portal count
 
 	// For a batch: the places of the commands by their keys, and their methods.
 	keys    map[string]int

@@ -55,10 +55,28 @@ func (x *exchange) read(a *answer, secrets redactor) (failed *Error) {
 	case a.status >= 300:
 		failed = x.failure(CodeBadAnswer, "neither a result nor an error")
 	default:
+		if e := x.lacksLists(a); e != nil {
+			failed = x.failure(e.code, e.description)
+			break
+		}
 		return nil
 	}
 	failed.Status = a.status
 	return failed
+}
+
+// lacksLists looks for the lists of list methods: it returns why a single call's
+// answer is none, and makes an error of each command's result that is none.
+func (x *exchange) lacksLists(a *answer) *wireError {
+	if x.keys == nil {
+		return lacksList(x.method, a.wire.result)
+	}
+	for i := range a.wire.commands {
+		if c := &a.wire.commands[i]; c.err == nil {
+			c.err = lacksList(x.methods[i], c.result)
+		}
+	}
+	return nil
 }
 
 // unreadable makes the error for an answer that is not what the portal writes.

@@ -31,6 +31,8 @@ func retry(limit time.Duration, g *governor, count *counters, next handler) hand
 				if took := time.Since(last); took > limit+g.limits.Window {
 					return nil, exhausted(took, e)
 				}
+			case x.counts && e.Code == CodeTimeout:
+				return nil, e
 			case class == Retry || e.seldomPasses():
 				if e.seldomPasses() {
 					if p.unknown++; p.unknown >= e.attempts() {

@@ -25,7 +25,7 @@ func (c *Client) Pages(ctx context.Context, l Listing, after int64) iter.Seq2[Pa
 		// with ctx; in each case it closes chains.
 		go func() {
 			defer close(chains)
-			w := &walk{c: c, list: l, cursor: after, length: firstChain, counted: -1, patience: newPatience(c.patience)}
+			w := newWalk(c, l, after)
 			for !w.ended {
 				pages, err := w.next(ctx)
 				select {
@@ -70,15 +70,24 @@ type walk struct {
 	c        *Client
 	list     Listing
 	cursor   int64
-	length   int   // of the next chain
-	broken   int   // how often a cursor within a chain did not resolve
-	asked    bool  // a first page has come
-	listed   int64 // elements so far
-	counted  int64 // elements in all, by the portal's count, or -1
+	length   int      // of the next chain
+	count    counting // of the next chain
+	broken   int      // how often a cursor within a chain did not resolve
+	whole    bool     // a page had more elements than a page has
+	listed   int64    // elements so far
+	counted  int64    // elements in all, by the portal's count, or -1
 	ended    bool
 	stalls   int // attempts in a row that brought nothing that holds
 	large    int // attempts in a row whose one page was too large
 	patience *patience
+}
+
+func newWalk(c *Client, l Listing, after int64) *walk {
+	w := &walk{c: c, list: l, cursor: after, length: firstChain, count: countFirst, counted: -1, patience: newPatience(c.patience)}
+	if l.MayBeWhole {
+		w.length, w.count = 1, countNone
+	}
+	return w
 }
 
 // maxStalls is how often a page is asked for that does not hold. That it does
@@ -89,7 +98,7 @@ const maxStalls = 5
 // goes page by page.
 const maxBroken = 3
 
-// next gives the next chain's pages, repeating what may pass. After an error, or
+// next returns the next chain's pages, repeating what may pass. After an error, or
 // with w.ended, it must not be called again.
 func (w *walk) next(ctx context.Context) ([]Page, error) {
 	started := time.Now()
@@ -98,10 +107,10 @@ func (w *walk) next(ctx context.Context) ([]Page, error) {
 		k, waited, err := w.ask(ctx)
 		w.patience.spend(time.Since(start) - waited)
 		if err == nil {
-			err = k.err
-			if len(k.pages) > 0 || k.ended {
-				w.advance(k)
-				return k.pages, nil
+			if err = k.err; len(k.pages) > 0 || k.ended {
+				if err = w.take(ctx, k); err == nil {
+					return k.pages, nil
+				}
 			}
 		}
 		if err == nil {
@@ -116,10 +125,9 @@ func (w *walk) next(ctx context.Context) ([]Page, error) {
 
 // ask gets the next chain, or a single page where the method is not batched.
 func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
-	count := !w.asked
 	if w.c.isSingle(w.list.Method) {
-		cmd := w.list.chain(w.cursor, 1, count)[0]
-		r, waited, err := w.c.single(ctx, cmd)
+		cmd := w.list.chain(w.cursor, 1, w.count)[0]
+		r, waited, err := w.c.single(ctx, cmd, w.count == countFirst)
 		if err != nil {
 			return links{}, waited, err
 		}
@@ -137,17 +145,39 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 			n += over
 		}
 	}
-	results, waited, err := w.c.request(ctx, w.list.chain(w.cursor, n, count))
+	results, waited, err := w.c.request(ctx, w.list.chain(w.cursor, n, w.count))
 	if err != nil {
 		return links{}, waited, err
 	}
 	return w.list.cut(results, w.cursor), waited, nil
 }
 
-// advance takes what holds.
+// take takes what holds, and finds out whether the list ends there.
+func (w *walk) take(ctx context.Context, k links) error {
+	before := w.cursor
+	w.advance(k)
+	switch {
+	case !k.ended:
+		return nil
+	case w.cursor == before: // the chain's first page has nothing new
+		return w.end(ctx)
+	}
+	// The end is believed where all has come that the portal has counted. Else the
+	// next chain asks for what is behind it, which most likely is nothing where
+	// nothing was counted.
+	w.ended = w.counted >= 0 && w.listed >= w.counted
+	if w.counted < 0 {
+		w.length = 1
+	}
+	return nil
+}
+
+// advance takes a chain's pages.
 func (w *walk) advance(k links) {
-	w.patience.restore()
-	w.stalls, w.large = 0, 0
+	if k.cursor > w.cursor {
+		w.patience.restore()
+		w.stalls, w.large = 0, 0
+	}
 	last := w.cursor
 	for i, p := range k.pages {
 		for _, id := range p.IDs {
@@ -156,18 +186,18 @@ func (w *walk) advance(k links) {
 				last = id
 			}
 		}
-		if w.asked {
-			k.pages[i].Total = -1
+		w.whole = w.whole || len(p.IDs) > PageSize
+		if w.count == countFirst && i == 0 {
+			w.counted = p.Total
 		} else {
-			w.asked, w.counted = true, p.Total
+			k.pages[i].Total = -1
 		}
+	}
+	if len(k.pages) > 0 && w.count == countFirst {
+		w.count = countNone
 	}
 	w.c.counters.commands.Add(int64(len(k.pages)))
 	w.cursor = k.cursor
-	// A short page is the end, unless the portal itself has counted more and
-	// left some out. Then the walk goes on until a page is empty.
-	// With repeats no page is: it has the last id again.
-	w.ended = k.ended && (w.listed >= w.counted || len(k.pages) == 0 || w.list.Repeats)
 	w.length = min(w.length*chainGrowth, MaxCommands)
 	if k.err != nil && len(k.pages) > 0 {
 		if errors.Is(k.err, errStall) {
@@ -177,7 +207,7 @@ func (w *walk) advance(k links) {
 		}
 		w.length = 1
 	}
-	if w.broken >= maxBroken {
+	if w.broken >= maxBroken || w.whole {
 		w.length = 1
 	}
 }
@@ -189,7 +219,7 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 	case errors.Is(err, ErrPatience) || ctx.Err() != nil:
 		return err
 	case e == nil:
-		if !errors.Is(err, errStall) && !errors.Is(err, errShape) {
+		if !errors.Is(err, errStall) && !errors.Is(err, errShape) && !isCount(err) {
 			return err
 		}
 		if w.stalls++; w.stalls == maxStalls {
@@ -199,6 +229,11 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 	}
 	class := e.Class()
 	switch {
+	case e.Code == CodeTimeout && w.count == countFirst:
+		// Servers of some years count by loading every row, which may take longer
+		// than a request may run.
+		w.count = countNone
+		return nil
 	case class == CallSingly && e.where != inCall:
 		w.c.callSingly(w.list.Method)
 		return nil
@@ -208,6 +243,10 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 		}
 		if w.c.governor.sizes.limit(w.list.Method) > 1 || w.length > 1 {
 			w.length = 1
+			return nil
+		}
+		if w.list.MayBeWhole && w.count == countNone {
+			w.count = countAll
 			return nil
 		}
 		// One page that is too large may be something else's than the list's: a

@@ -28,7 +28,9 @@ type listPortal struct {
 	atOnce  bool // all rows, not pages
 	noBatch bool // the method cannot be batched
 	errs    map[int]string
-	total   int // of each first page's count; 0: as it is
+	slow    bool        // a request that counts takes too long
+	blind   bool        // nothing is counted
+	empty   map[int]int // pages that are empty, by the request's number
 	onReply func(n int)
 
 	requests []int // commands of each, 0 for a single call
@@ -45,6 +47,7 @@ func (p *listPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 	if answer := p.errs[n]; answer != "" {
 		return reply(answer), nil
 	}
+	emptied, isEmpty := p.empty[n]
 	if cmds == nil {
 		body, _ := io.ReadAll(r.Body)
 		var ask struct {
@@ -55,6 +58,12 @@ func (p *listPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 			p.t.Error(err)
 		}
 		page, total := p.page(ask.Filter[">id"], ask.Start.String())
+		if p.slow && ask.Start == "0" {
+			return reply("504 <html>"), nil
+		}
+		if total < 0 {
+			return reply(fmt.Sprintf(`{"result":%s}`, text(page))), nil
+		}
 		return reply(fmt.Sprintf(`{"result":%s,"total":%d}`, text(page), total)), nil
 	}
 	if p.noBatch {
@@ -77,6 +86,12 @@ func (p *listPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 			p.t.Errorf("cursor %q", cursor)
 		}
 		page, total := p.page(after, c.param("start"))
+		if p.slow && c.param("start") == "0" {
+			return reply("504 <html>"), nil
+		}
+		if isEmpty && c.key == chainKey(emptied) {
+			page = nil
+		}
 		results[c.key] = page
 		body = append(body, fmt.Sprintf(`"%s":%s`, c.key, text(page)))
 		if total >= 0 {
@@ -94,9 +109,8 @@ func (p *listPortal) page(after int64, start string) (page []int64, total int) {
 	total = -1
 	if start == "0" {
 		p.counts++
-		total = len(p.ids) - from
-		if p.total > 0 {
-			total = p.total
+		if !p.blind {
+			total = len(p.ids) - from
 		}
 	}
 	page = p.ids[from:]
@@ -145,17 +159,26 @@ func TestPages(t *testing.T) {
 		after    int64
 		from     int // the index of the first id that is expected
 		requests []int
+		counts   int   // pages that are counted; 0: one
+		total    int64 // of the first page, if it is not the ids
 	}{
-		{name: "none", requests: []int{4}},
+		{name: "none", requests: []int{4, 0}, counts: 2},
 		{name: "one page", portal: listPortal{ids: idsUpTo(7)}, requests: []int{4}},
 		{name: "exactly a page", portal: listPortal{ids: idsUpTo(50)}, requests: []int{4}},
-		{name: "exactly a chain", portal: listPortal{ids: idsUpTo(200)}, requests: []int{4, 1}},
+		{name: "exactly a chain", portal: listPortal{ids: idsUpTo(200)}, requests: []int{4, 1, 0}, counts: 2},
 		{name: "the chains grow", portal: listPortal{ids: idsUpTo(10_020)}, requests: []int{4, 16, 50, 50, 50, 31}},
 		{name: "a chain takes the end along", portal: listPortal{ids: idsUpTo(6000)}, requests: []int{4, 17, 50, 50}},
 		{name: "from the middle", portal: listPortal{ids: idsUpTo(500)}, after: 10 + 3*99, from: 100, requests: []int{4, 5}},
 		{name: "references that never resolve", portal: listPortal{ids: idsUpTo(420), noRefs: true}, requests: []int{4, 1, 4, 1, 5, 1, 1, 1, 1}},
-		{name: "a portal that hides some, and has counted them", portal: listPortal{ids: idsUpTo(420), hide: 1, total: 420}, requests: []int{4, 8, 1}},
-		{name: "everything at once", portal: listPortal{ids: idsUpTo(420), atOnce: true}, requests: []int{4, 1}},
+		{name: "a portal that hides some, and has counted them", portal: listPortal{ids: idsUpTo(420), hide: 1}, requests: []int{4, 8, 1, 0}, counts: 2},
+		{name: "a count that takes too long", portal: listPortal{ids: idsUpTo(420), slow: true}, requests: []int{4, 2, 3, 4, 1, 0, 0}, total: -1},
+		{name: "a count that takes too long, of nothing", portal: listPortal{slow: true}, requests: []int{4, 2, 0, 0}, total: -1},
+		{name: "a count that takes too long, never batched", portal: listPortal{ids: idsUpTo(60), slow: true}, never: true, requests: []int{0, 0, 0, 0, 0, 0}, total: -1},
+		{name: "a portal that counts nothing", portal: listPortal{ids: idsUpTo(420), blind: true}, requests: []int{4, 16, 1, 0}, counts: 2, total: -1},
+		{name: "an empty page that passes", portal: listPortal{ids: idsUpTo(1000), empty: map[int]int{1: 3}}, requests: []int{4, 17, 14}},
+		{name: "an empty page at the beginning that passes", portal: listPortal{ids: idsUpTo(420), empty: map[int]int{0: 0}}, requests: []int{4, 0, 16}, counts: 3},
+		{name: "a chain that begins with an empty page that passes", portal: listPortal{ids: idsUpTo(1000), empty: map[int]int{1: 0}}, requests: []int{4, 17, 0, 17}, counts: 2},
+		{name: "everything at once", portal: listPortal{ids: idsUpTo(420), atOnce: true}, requests: []int{4, 1, 0}, counts: 2},
 		{name: "not to be batched", portal: listPortal{ids: idsUpTo(120), noBatch: true}, requests: []int{4, 0, 0, 0}},
 		{name: "never to be batched", portal: listPortal{ids: idsUpTo(120)}, never: true, requests: []int{0, 0, 0}},
 		{name: "a chain that fails", portal: listPortal{ids: idsUpTo(1000), errs: map[int]string{1: "502 <html>"}}, requests: []int{4, 17, 17}},
@@ -188,13 +211,16 @@ func TestPages(t *testing.T) {
 				for i, total := range totals {
 					want := int64(-1)
 					if i == 0 {
-						want = int64(max(p.total, len(p.ids)-tt.from))
+						want = int64(len(p.ids) - tt.from)
+						if tt.total != 0 {
+							want = tt.total
+						}
 					}
 					if total != want {
 						t.Errorf("page %d: total %d, want %d", i, total, want)
 					}
 				}
-				if most := 1 + len(p.errs); p.counts > most && !tt.portal.noBatch {
+				if most := max(1, tt.counts) + len(p.errs); p.counts > most && !tt.portal.noBatch && !p.slow {
 					t.Errorf("counted %d times", p.counts)
 				}
 			})
@@ -218,6 +244,7 @@ func TestListsThatCannotBeWalked(t *testing.T) {
 		code     string
 		requests int
 		ids      int
+		count    *CountError
 	}{
 		{name: "a portal that ignores the filter", portal: listPortal{ids: idsUpTo(500), deaf: true}, is: errStall, requests: 6, ids: 50},
 		{name: "and on the first page", portal: listPortal{ids: idsUpTo(500), deaf: true}, after: 100, is: errStall, requests: 5},
@@ -234,11 +261,18 @@ func TestListsThatCannotBeWalked(t *testing.T) {
 		}()}, is: ErrPatience, code: "INTERNAL_SERVER_ERROR"},
 		{name: "no such list", portal: listPortal{errs: func() map[int]string {
 			m := map[int]string{}
-			for i := range 10 {
+			for i := range 1000 {
 				m[i] = `{"result":{"result":{"c00":{"x":[]}}}}`
 			}
 			return m
-		}()}, is: errShape, requests: 5},
+		}()}, is: ErrPatience, code: CodeNoList},
+		{name: "empty pages against the count", portal: listPortal{ids: idsUpTo(1000), empty: func() map[int]int {
+			m := map[int]int{}
+			for i := range 20 {
+				m[i] = 0
+			}
+			return m
+		}()}, count: &CountError{Method: "sale.payment.list", Counted: 1000}, requests: 10},
 		{name: "gone", portal: listPortal{errs: map[int]string{0: `500 {"error":"PORTAL_DELETED"}`}}, code: "PORTAL_DELETED", requests: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -252,6 +286,9 @@ func TestListsThatCannotBeWalked(t *testing.T) {
 				}
 				if tt.is != nil && !errors.Is(err, tt.is) {
 					t.Errorf("error %v, want %v", err, tt.is)
+				}
+				if e, _ := errors.AsType[*CountError](err); tt.count != nil && (e == nil || *e != *tt.count) {
+					t.Errorf("error %v, want %v", err, tt.count)
 				}
 				if e, ok := errors.AsType[*Error](err); tt.code != "" && (!ok || e.Code != tt.code || e.Class() == Stop && e.Hint() == "") {
 					t.Errorf("error %v, want code %s", err, tt.code)

@@ -30,9 +30,11 @@ func decodePage(result []byte, items, idField string) (wirePage, error) {
 	})
 }
 
-// Items gives the elements of the list that stands under name in a method's
+// Items returns the elements of the list that stands under name in a method's
 // result, or that is the result itself if name is "". They are parts of result,
-// not copies. PHP may write the list as a map, and an empty one in several ways.
+// not copies. PHP may write the list as a map. What stands for "nothing"
+// elsewhere (null, false, "", {}, or [] in the place of a result with a name) is
+// an error: only an empty list is an empty list.
 func Items(result []byte, name string) ([][]byte, error) {
 	items, err := decode(result, func(r reader) ([][]byte, error) {
 		var items [][]byte
@@ -55,7 +57,7 @@ func (r reader) list(name string, f func() error) error {
 	if name == "" {
 		return r.elements(f)
 	}
-	found := r.d.PeekKind() != '{' // an absent map is an empty list
+	found := false
 	err := r.members(func(key []byte) error {
 		if string(key) != name {
 			return r.d.SkipValue()
@@ -69,11 +71,19 @@ func (r reader) list(name string, f func() error) error {
 	return err
 }
 
-// elements calls f for each element of the list, or value of the map, that comes
-// next.
+// elements calls f for each element of the list that comes next, or for each value
+// of a map that has some.
 func (r reader) elements(f func() error) error {
 	if r.d.PeekKind() != '[' {
-		return r.members(func([]byte) error { return f() })
+		found := false
+		err := r.members(func([]byte) error {
+			found = true
+			return f()
+		})
+		if err == nil && !found {
+			err = errShape
+		}
+		return err
 	}
 	if _, err := r.d.ReadToken(); err != nil {
 		return err

@@ -88,6 +88,8 @@ func Hint(err error) string {
 		return "mend what the portal says about them, or raise rejects.max; the next run starts anew"
 	case is[*ItemsRefusedError](err):
 		return "give the user read access to these items and their orders; or name other types in source.entity_types (with source.list: items)"
+	case is[*bitrix.CountError](err):
+		return "the portal contradicts itself, so nothing was published: run again later; if it stays so, let the portal's support look at its list methods"
 	case is[*SampleError](err):
 		return "set source.enrich: get"
 	case is[*pipeline.HeldError](err):

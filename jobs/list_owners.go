@@ -26,7 +26,7 @@ func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner
 			listing := bitrix.Listing{
 				Method: methodOwners, Items: "orderEntity", IDField: "orderId",
 				Select:  []string{"orderId", "ownerId", "ownerTypeId"},
-				Repeats: true, CountPages: true,
+				Repeats: true, MayBeWhole: true,
 			}
 			for page, err := range client.Pages(ctx, listing, 0) {
 				if err != nil {

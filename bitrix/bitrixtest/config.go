@@ -21,6 +21,7 @@ type config struct {
 	basket   time.Duration // a tenth of the window
 	floor    time.Duration
 	costs    [methodCount]time.Duration
+	counting time.Duration // what counting a row costs
 	latency  time.Duration
 	jitter   time.Duration
 	longest  time.Duration // that a request may take
@@ -70,6 +71,9 @@ func (o *Options) Validate() error {
 		u, err := url.Parse(o.MovedTo)
 		bad(err == nil && u.Host != "" && (u.Path == "" || u.Path == "/"), "MovedTo: %q: must be a base URL such as https://new.bitrix24.com", o.MovedTo)
 	}
+	if err := o.Server.validate(); err != nil {
+		problems = append(problems, err)
+	}
 	for i := range o.Faults {
 		if err := o.Faults[i].validate(); err != nil {
 			bad(false, "Faults[%d]: %w", i, err)
@@ -105,6 +109,7 @@ func newConfig(o Options) *config {
 	if o.Rights.Scopes == nil {
 		o.Rights.Scopes = []string{"crm", "sale"}
 	}
+	o.TakeTime = o.TakeTime || o.Server.CountCost > 0
 	c := &config{Options: o, offset: int64(o.Offset / time.Second)}
 
 	l := planLimits[o.Plan]
@@ -139,6 +144,7 @@ func newConfig(o Options) *config {
 		c.barred[methodNumbers[name]] = true
 	}
 	c.barred[methodBatch] = true
+	c.counting = c.faster(o.Server.CountCost)
 	c.latency, c.jitter = c.faster(o.Latency), c.faster(o.Jitter)
 	c.longest = c.faster(60 * time.Second)
 	c.life = c.faster(o.OAuth.Life)

@@ -40,12 +40,19 @@ const (
 	// FaultWrongType handles the request and answers with a result of another
 	// type.
 	FaultWrongType FaultKind = "wrong-type"
+	// FaultResult handles single calls, in a batch or not, and gives Result in
+	// place of their results. Totals stay as they are.
+	FaultResult FaultKind = "result"
 )
 
 var faultKinds = []FaultKind{
 	FaultLostRequest, FaultLostAnswer, FaultTruncated, FaultReset, FaultHalfJSON, FaultHTML,
-	FaultSlow, FaultEndless, FaultBomb, FaultError, FaultCommand, FaultWrongType,
+	FaultSlow, FaultEndless, FaultBomb, FaultError, FaultCommand, FaultWrongType, FaultResult,
 }
+
+// ofCall reports whether the fault concerns single calls, in a batch or not,
+// and not whole requests.
+func (f *Fault) ofCall() bool { return f.Kind == FaultCommand || f.Kind == FaultResult }
 
 // Fault says what goes wrong, and when. All conditions that are given must hold;
 // one without any holds for every request. Requests are numbered from 1, as they
@@ -56,17 +63,18 @@ type Fault struct {
 	At       []int   // at these requests
 	From, To int     // from this request on, up to that one; 0: no bound
 	Every    int     // at every n-th request
-	Share    float64 // at this share of requests, or of calls for FaultCommand; seeded
-	Method   string  // only at requests with this method (TokenMethod: for tokens); for FaultCommand, calls of it
+	Share    float64 // at this share of requests, or of calls for FaultCommand and FaultResult; seeded
+	Method   string  // only at requests with this method (TokenMethod: for tokens); for those two, calls of it
 	Times    int     // this often, then never again; 0: no bound
 
-	// For FaultCommand, also:
+	// For FaultCommand and FaultResult, also:
 	Places []int   // at these places of a batch, from 0
 	IDs    []int64 // at calls whose parameter id is one of these
 
 	Status      int           // of FaultHTML and the errors; default by Code, else 500
 	Code        string        // of the errors; default INTERNAL_SERVER_ERROR
 	Description string        // of the errors
+	Result      string        // of FaultResult: JSON; default null
 	Delay       time.Duration // of FaultSlow; default 1 min. Not changed by Options.Speed
 }
 
@@ -76,8 +84,8 @@ func (f *Fault) validate() error {
 		return fmt.Errorf("kind: %q: is none of %v", f.Kind, faultKinds)
 	case f.Share < 0 || f.Share > 1:
 		return fmt.Errorf("share: %v: must be from 0 to 1", f.Share)
-	case f.Kind != FaultCommand && (f.Places != nil || f.IDs != nil):
-		return fmt.Errorf("places and ids: are for a Kind of %s only", FaultCommand)
+	case !f.ofCall() && (f.Places != nil || f.IDs != nil):
+		return fmt.Errorf("places and ids: are for a Kind of %s or %s only", FaultCommand, FaultResult)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("status: %d: must be 200 to 599", f.Status)
 	case f.Every < 0 || f.Times < 0 || f.Delay < 0:
@@ -127,7 +135,7 @@ func (l *faultLog) atRequest(c *config, number int64, method string) *Fault {
 	defer l.mu.Unlock()
 	for i := range c.Faults {
 		f := &c.Faults[i]
-		if f.Kind == FaultCommand || f.Method != "" && f.Method != method || !f.during(number) {
+		if f.ofCall() || f.Method != "" && f.Method != method || !f.during(number) {
 			continue
 		}
 		if f.Share > 0 && !c.faults.hit(uint64(number)<<8|uint64(i&255), f.Share) {
@@ -147,9 +155,9 @@ func (f *Fault) during(number int64) bool {
 		(f.Every == 0 || n%f.Every == 0)
 }
 
-// atCall gives the error that comes up at a call, or nil. place is the call's in
+// atCall returns the fault that comes up at a call, or nil. place is the call's in
 // its batch; id is its parameter of that name.
-func (l *faultLog) atCall(c *config, number int64, method string, place int, id int64) *apiError {
+func (l *faultLog) atCall(c *config, number int64, method string, place int, id int64) *Fault {
 	if len(c.Faults) == 0 {
 		return nil
 	}
@@ -158,7 +166,7 @@ func (l *faultLog) atCall(c *config, number int64, method string, place int, id 
 	l.calls++
 	for i := range c.Faults {
 		f := &c.Faults[i]
-		if f.Kind != FaultCommand || f.Method != "" && f.Method != method || !f.during(number) ||
+		if !f.ofCall() || f.Method != "" && f.Method != method || !f.during(number) ||
 			f.Places != nil && !slices.Contains(f.Places, place) ||
 			f.IDs != nil && !slices.Contains(f.IDs, id) {
 			continue
@@ -168,7 +176,7 @@ func (l *faultLog) atCall(c *config, number int64, method string, place int, id 
 			continue
 		}
 		if l.spend(i, f) {
-			return f.error()
+			return f
 		}
 	}
 	return nil

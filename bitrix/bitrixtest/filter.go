@@ -281,6 +281,7 @@ func (c *call) turned(pg page, total int64) {
 	if !pg.count {
 		return
 	}
+	c.x.spending(c.method).spent += time.Duration(total) * c.x.c.counting
 	c.total = total
 	if next := pg.start + pageSize; next < total {
 		c.next = next

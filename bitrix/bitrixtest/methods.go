@@ -99,13 +99,31 @@ func (c *call) run() *apiError {
 	if x.c.Faults != nil {
 		id = c.args.param("id").int()
 	}
-	if err := x.p.faults.atCall(x.c, x.number, m.name, c.place, id); err != nil {
-		if err.code == errTokenExpired.code {
-			x.tellExpired()
-		}
+	f := x.p.faults.atCall(x.c, x.number, m.name, c.place, id)
+	switch {
+	case f == nil:
+		return c.dispatch()
+	case f.Kind == FaultResult:
+		return c.replaced(f)
+	}
+	err := f.error()
+	if err.code == errTokenExpired.code {
+		x.tellExpired()
+	}
+	return err
+}
+
+// replaced runs the call, and puts the fault's result in place of its own.
+func (c *call) replaced(f *Fault) *apiError {
+	from, settled := len(c.out), len(c.x.settled)
+	if err := c.dispatch(); err != nil {
 		return err
 	}
-	return c.dispatch()
+	result := f.Result
+	fill(&result, "null")
+	c.out = append(c.out[:from], result...)
+	c.x.settled = c.x.settled[:settled] // no payment was given
+	return nil
 }
 
 func (c *call) dispatch() *apiError {

@@ -112,7 +112,11 @@ func (c *call) salePaymentList() *apiError {
 	x.p.mu.RLock()
 	defer x.p.mu.RUnlock()
 	w := x.writer(append(c.out, `{"payments":[`...))
+	_, _, named := oneOf(conditions, payID)
 	total := x.p.data.findPayments(conditions, pg, &x.p.counts, func(r *row) {
+		if !named && x.c.Server.hides(r.id) {
+			return
+		}
 		w.separate('[')
 		w.listed(r, fields)
 	})

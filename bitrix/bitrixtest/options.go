@@ -88,6 +88,9 @@ type Options struct {
 	// Errors200 sends errors with status 200, as older portals do.
 	Errors200 bool
 
+	// Server says how the server differs from its documentation.
+	Server Server
+
 	// Faults are what goes wrong, and when. The first that fits is taken.
 	Faults []Fault
 	// Churn changes the data while requests come in.

@@ -92,6 +92,7 @@ signal, and then prints what it was asked for.`,
 	flags.BoolVar(&f.strict, "strict", false, "at the end, print the rules that clients broke, as tests check them; exit code 1 if there are any")
 	flags.StringArrayVar(&f.faults, "fault", nil,
 		"what goes wrong, such as html,every=20 or command,share=0.01,code=INTERNAL_SERVER_ERROR; a `fault` a flag")
+	serverFlags(flags, &o.Server)
 	return cmd
 }
 

@@ -61,8 +61,10 @@ func setFault(f *bitrixtest.Fault, key, value string) (err error) {
 		f.Code = value
 	case "description":
 		f.Description = value
+	case "result":
+		f.Result = value
 	default:
-		err = fmt.Errorf("%s: unknown; there are at, from, to, every, share, times, method, status, code, description, delay", key)
+		err = fmt.Errorf("%s: unknown; there are at, from, to, every, share, times, method, status, code, description, delay, result", key)
 	}
 	return err
 }

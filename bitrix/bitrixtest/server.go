@@ -1,0 +1,34 @@
+package bitrixtest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Server says how the portal's server differs from its documentation. All of it
+// was read in public copies of the modules' source, or in recorded answers;
+// docs/portals.md has the list. The zero value differs in nothing.
+type Server struct {
+	// EmptyBehind makes sale.payment.list show no payment above this id when it
+	// is walked, while it counts them all. Negative: it shows none. 0: it shows
+	// all.
+	EmptyBehind int64
+	// CountCost is what counting costs for each row counted: old list methods
+	// load every row for that. Options.TakeTime is set if it is.
+	CountCost time.Duration
+}
+
+// validate returns what is wrong with it.
+func (s *Server) validate() error {
+	var problems []error
+	if s.CountCost < 0 {
+		problems = append(problems, fmt.Errorf("Server.CountCost: %v: must not be negative", s.CountCost))
+	}
+	return errors.Join(problems...)
+}
+
+// hides reports whether a walk does not show the payment.
+func (s *Server) hides(id int64) bool {
+	return s.EmptyBehind < 0 || s.EmptyBehind > 0 && id > s.EmptyBehind
+}

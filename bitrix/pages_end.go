@@ -1,0 +1,70 @@
+package bitrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// CountError says that a portal counts elements behind the last one that it
+// lists. To believe the list would mean to take those for deleted.
+type CountError struct {
+	// Method is the list's, After the last id listed.
+	Method string
+	After  int64
+	// Counted is how many elements the portal counts behind it, Listed how many
+	// it has listed before.
+	Counted, Listed int64
+}
+
+func (e *CountError) Error() string {
+	return fmt.Sprintf("%s shows nothing behind id %d, and the portal counts %d there (%d listed before)", e.Method, e.After, e.Counted, e.Listed)
+}
+
+func isCount(err error) bool {
+	_, ok := errors.AsType[*CountError](err)
+	return ok
+}
+
+// end finds out whether the list ends at the cursor, behind which a page showed
+// nothing; if so, it sets w.ended. An empty page alone does not say so: servers
+// answer so now and then. So the elements behind the cursor are counted in a
+// request of their own, or, where that takes too long, listed once more. If there
+// are some, the portal contradicts itself, which is a *CountError.
+func (w *walk) end(ctx context.Context) error {
+	left, err := w.behind(ctx)
+	switch {
+	case err != nil:
+		return err
+	case left > 0:
+		return &CountError{Method: w.list.Method, After: w.cursor, Counted: left, Listed: w.listed}
+	}
+	w.ended = true
+	return nil
+}
+
+// behind returns how many elements lie behind the cursor, as far as one request
+// shows. A count is quick there, even on servers that load what they count.
+func (w *walk) behind(ctx context.Context) (int64, error) {
+	for count := true; ; count = false {
+		cmd := Command{Key: "end", Method: w.list.Method, Params: w.list.params(">", w.cursor, count)}
+		if len(w.list.Select) > 0 {
+			cmd.Params["select"] = []string{w.list.IDField}
+		}
+		r, _, err := w.c.single(ctx, cmd, count)
+		if e := errorOf(ctx, err); count && e != nil && e.Code == CodeTimeout {
+			continue // there is much to count, or the portal is slow today
+		}
+		if err != nil {
+			return 0, err
+		}
+		if r.Err != nil {
+			return 0, r.Err
+		}
+		p, err := decodePage(r.Value, w.list.Items, w.list.IDField)
+		if err != nil {
+			return 0, err
+		}
+		return max(r.Total, int64(len(p.ids))), nil
+	}
+}

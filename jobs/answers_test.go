@@ -1,0 +1,142 @@
+package jobs_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24export/bitrix/bitrixtest"
+	"b24export/jobs"
+)
+
+// noLists are what a portal answered where a list belongs.
+var noLists = []string{
+	`null`, `false`, `""`, `[]`, `{}`, `0`, `"ok"`,
+	`{"payments":null}`, `{"payments":false}`, `{"payments":""}`, `{"payments":{}}`, `{"items":[]}`,
+}
+
+// bubble runs f in a synctest bubble: the client pauses before it asks again.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
+// newBubbleJob is newRunJob for a bubble: zstd's encoders do not outlive one.
+func newBubbleJob(t *testing.T, portal *bitrixtest.Portal, job string) *runJob {
+	t.Helper()
+	e := newRunJob(t, portal, job)
+	e.spec.Sink.Compression = "none"
+	return e
+}
+
+// faulty brings faults to a portal, which had none.
+func faulty(portal *bitrixtest.Portal, faults ...bitrixtest.Fault) {
+	portal.Adjust(func(o *bitrixtest.Options) { o.Faults = faults })
+}
+
+// A list command that answers once without its list is asked again: no payment
+// is gone, and the table is the portal's.
+func TestAnswerWithoutItsListIsAskedAgain(t *testing.T) {
+	const payments, orders, owners, items = "sale.payment.list", "sale.order.list", "crm.orderentity.list", "crm.item.payment.list"
+	for _, tt := range []struct {
+		name, job, method string
+		places            []int
+		results           []string
+	}{
+		// The first chain has four pages.
+		{"second chain", "", payments, []int{5}, noLists},
+		{"first page", "", payments, []int{0}, noLists[:5]},
+		{"owners", "mode: full", owners, nil, []string{`null`, `[]`, `{"orderEntity":null}`, `{"orderEntity":{}}`}},
+		{"orders", "source: {since: orders}", orders, nil, []string{`null`, `{"orders":""}`}},
+		{"payments of orders", "source: {since: orders}", payments, nil, []string{`null`, `[]`}},
+		{"bindings", "source: {list: bindings}", owners, nil, []string{`null`, `[]`}},
+		{"payments of items", "source: {list: bindings}", items, nil, []string{`null`, `{}`, `false`}},
+	} {
+		for _, result := range tt.results {
+			bubble(t, tt.name+" "+result, func(t *testing.T) {
+				portal := bitrixtest.New(bitrixtest.Options{Seed: 1, Payments: 500, AllowRegets: true, Strict: t})
+				e := newBubbleJob(t, portal, tt.job)
+				e.run(t, jobs.ExitComplete)
+				before := e.rows(t)
+				change(portal, 20)
+				faulty(portal, bitrixtest.Fault{Kind: bitrixtest.FaultResult, Method: tt.method, Places: tt.places, Times: 1, Result: result})
+				e.run(t, jobs.ExitComplete)
+				if portal.Stats().Faults != 1 {
+					t.Errorf("%d answers were without their list, want 1", portal.Stats().Faults)
+				}
+				if strings.Contains(tt.job, "bindings") {
+					if rows := e.rows(t); len(rows) < len(before)-20 {
+						t.Errorf("%d rows, there were %d", len(rows), len(before))
+					}
+					return
+				}
+				e.wantTable(t, portal, none)
+			})
+		}
+	}
+}
+
+// A portal that answers every list command without its list loses nothing from
+// the table: the run ends with another code than 0 or 3.
+func TestAnswersWithoutListsChangeNothing(t *testing.T) {
+	for _, result := range []string{`null`, `[]`, `{"payments":null}`} {
+		bubble(t, result, func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Payments: 300, AllowRegets: true})
+			e := newBubbleJob(t, portal, "patience: 1m")
+			e.run(t, jobs.ExitComplete)
+			faulty(portal, bitrixtest.Fault{Kind: bitrixtest.FaultResult, Method: "sale.payment.list", Result: result})
+			e.run(t, jobs.ExitTemporary)
+			e.wantTable(t, portal, none)
+		})
+	}
+}
+
+// Empty pages that the portal's own count contradicts end a run, and remove
+// nothing.
+func TestEmptyPagesAgainstTheCount(t *testing.T) {
+	for _, behind := range []int64{-1, 400} {
+		for _, count := range []time.Duration{0, 70 * time.Millisecond} {
+			if behind < 0 && count > 0 {
+				continue // nothing shows that they are there
+			}
+			bubble(t, fmt.Sprint(behind, count), func(t *testing.T) {
+				portal := bitrixtest.New(bitrixtest.Options{Payments: 1000, Gap: -1, AllowRegets: true})
+				e := newBubbleJob(t, portal, "")
+				e.run(t, jobs.ExitComplete)
+				portal.Adjust(func(o *bitrixtest.Options) {
+					o.Server.EmptyBehind, o.Server.CountCost = behind, count
+				})
+				out := e.run(t, jobs.ExitFailed)
+				e.wantTable(t, portal, none)
+				if text := out.Err.Error(); !strings.Contains(text, "counts") {
+					t.Errorf("error %q does not say what is counted", text)
+				}
+			})
+		}
+	}
+}
+
+// An empty page that passes ends nothing.
+func TestEmptyPageThatPasses(t *testing.T) {
+	for name, fault := range map[string]bitrixtest.Fault{
+		"within a chain":          {Places: []int{5}, Times: 1},
+		"a chain's first":         {Places: []int{0}, From: 15, Times: 1},
+		"the listing's first":     {Places: []int{0}, Times: 1},
+		"the first three answers": {Times: 3},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Payments: 500, AllowRegets: true, Strict: t})
+			e := newBubbleJob(t, portal, "")
+			e.run(t, jobs.ExitComplete)
+			fault.Kind, fault.Method, fault.Result = bitrixtest.FaultResult, "sale.payment.list", `{"payments":[]}`
+			faulty(portal, fault)
+			e.run(t, jobs.ExitComplete)
+			e.wantTable(t, portal, none)
+			if portal.Stats().Faults == 0 {
+				t.Error("no page was empty")
+			}
+		})
+	}
+}
