@@ -25,6 +25,8 @@ var _ pipeline.Sink[schemas.Payment] = (*sinks.Dataset)(nil)
 type RunOptions struct {
 	// Program is name and version, for manifests and the portal: b24export/1.0.0.
 	Program string
+	// Build is the program's commit, for the metadata of files; "" if not known.
+	Build string
 	// Only names the portals to do; empty: all.
 	Only []string
 	// Shard, if it is not the zero value, leaves other shards' portals out.
@@ -250,6 +252,7 @@ func openDataset(ctx context.Context, spec *Spec, portal, runner string, o *RunO
 		Name:            spec.Name,
 		Portal:          portal,
 		Program:         o.Program,
+		Build:           o.Build,
 		Runner:          runner,
 		Compression:     string(spec.Sink.Compression),
 		RowGroupRows:    int(spec.Sink.RowGroupRows),

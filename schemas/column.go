@@ -23,7 +23,7 @@ type Column[R any] struct {
 	// Encoding is how values are stored in Parquet.
 	Encoding Encoding
 	// Large marks texts of any length. They count against the memory of a row
-	// group, and their smallest and largest values help nobody to skip a page.
+	// group.
 	Large bool
 	// Untracked marks a value that is another one each time the row is fetched:
 	// a difference in it is no change of the row.

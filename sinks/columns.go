@@ -6,6 +6,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/format"
 
 	"b24export/schemas"
 )
@@ -182,6 +183,16 @@ type encodedField struct {
 }
 
 func (f *encodedField) Encoding() encoding.Encoding { return f.encoding }
+
+// Type returns the column's type. Bounds of texts are short where texts are not
+// in a dictionary, which has them in memory anyway.
+func (f *encodedField) Type() parquet.Type {
+	t := f.Field.Type()
+	if t.Kind() == parquet.ByteArray && f.encoding.Encoding() == format.Plain {
+		return boundedText{t}
+	}
+	return t
+}
 
 // orderedGroup is a group whose fields stay in order; parquet.Group sorts them
 // by name.

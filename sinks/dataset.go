@@ -21,8 +21,10 @@ type Options struct {
 	Name string
 	// Portal is the portal's name in the job: portal=… in paths.
 	Portal string
-	// Program is name and version of the program, for the files' metadata.
+	// Program is name and version of the program, such as b24export/1.2.3, and
+	// Build its commit, for the files' metadata.
 	Program string
+	Build   string
 	// Runner names this process, and must be unique. Default: random. It must
 	// be the one that checkpoints are written under.
 	Runner string
@@ -144,6 +146,7 @@ func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
 		codec:        codec,
 		rowGroupRows: int64(d.opts.RowGroupRows),
 		program:      d.opts.Program,
+		build:        d.opts.Build,
 		snapshot:     id,
 	}
 }

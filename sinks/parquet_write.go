@@ -1,12 +1,16 @@
 package sinks
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
@@ -31,13 +35,19 @@ const (
 	metaSchema   = "b24export.schema_version"
 	metaSnapshot = "b24export.snapshot"
 	metaTable    = "b24export.table"
+	metaLayout   = "b24export.layout"
 )
+
+// fileLayout is how files are laid out: 2 since the page indexes of long texts have
+// bounds. Files without it have none, and engines that prune by them find no rows.
+const fileLayout = "2"
 
 // fileOptions are how a file is written.
 type fileOptions struct {
 	codec        compress.Codec
 	rowGroupRows int64
-	program      string
+	program      string              // name and version, such as b24export/1.2.3
+	build        string              // the program's commit, "" if not known
 	snapshot     pipeline.SnapshotID // "" in a segment
 	groupText    int                 // default groupText
 }
@@ -59,26 +69,28 @@ type rowWriter[T, C any] struct {
 }
 
 func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowWriter[T, C] {
-	out := &hashingWriter{w: w, hash: sha256.New()}
+	out := &hashingWriter{w: bufio.NewWriterSize(w, 64<<10), hash: sha256.New()}
 	options := []parquet.WriterOption{
 		t.schema,
 		parquet.Compression(opts.codec),
 		parquet.MaxRowsPerRowGroup(opts.rowGroupRows),
-		// Of the two page formats the one that all engines read.
+		// Every engine reads data pages of version 1.
 		parquet.DataPageVersion(1),
+		// Page headers carry no statistics: the column index has the bounds of
+		// each page, and boundedText keeps them short.
+		parquet.DataPageStatistics(false),
+		parquet.ColumnIndexSizeLimit(func([]string) int { return 0 }), // no limit: see boundedText
 		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("id"))),
 		parquet.KeyValueMetadata(metaProgram, opts.program),
 		parquet.KeyValueMetadata(metaSchema, strconv.Itoa(t.version)),
 		parquet.KeyValueMetadata(metaTable, t.name),
-		// Else it names the library's version or not, depending on the build.
-		parquet.CreatedBy("b24export", strconv.Itoa(t.version), ""),
+		parquet.KeyValueMetadata(metaLayout, fileLayout),
+		createdBy(opts.program, opts.build),
+		// hashingWriter has a buffer, and must know where the footer begins.
+		parquet.WriteBufferSize(0),
 	}
 	if opts.snapshot != "" {
 		options = append(options, parquet.KeyValueMetadata(metaSnapshot, string(opts.snapshot)))
-	}
-	for i := range t.large {
-		name := t.large[i].Name
-		options = append(options, parquet.SkipPageBounds(name), parquet.SkipPageStatistics(name))
 	}
 	limit := opts.groupText
 	if limit == 0 {
@@ -137,7 +149,15 @@ func (w *rowWriter[T, C]) close() (pipeline.File, error) {
 	if err := w.encode(); err != nil {
 		return pipeline.File{}, err
 	}
+	// The last row group; then only page indexes and footer are left to write.
+	if err := w.pw.Flush(); err != nil {
+		return pipeline.File{}, err
+	}
+	w.out.tail = new(bytes.Buffer)
 	if err := w.pw.Close(); err != nil {
+		return pipeline.File{}, err
+	}
+	if err := w.out.finish(); err != nil {
 		return pipeline.File{}, err
 	}
 	return pipeline.File{
@@ -149,16 +169,41 @@ func (w *rowWriter[T, C]) close() (pipeline.File, error) {
 	}, nil
 }
 
+// createdBy says who wrote the file in the form of the Parquet specification, such
+// as "b24export version 1.2.3 (build abcdef0)". Readers parse it to know the faults
+// of writers. parquet-go leaves out the blank before the bracket.
+func createdBy(program, build string) parquet.WriterOption {
+	name, version, _ := strings.Cut(program, "/")
+	return parquet.CreatedBy(cmp.Or(name, "b24export"), cmp.Or(version, "unknown")+" ", cmp.Or(build, "unknown"))
+}
+
 // hashingWriter counts and hashes what goes through.
 type hashingWriter struct {
-	w    io.Writer
+	w    *bufio.Writer
 	hash hash.Hash
 	n    int64
+	tail *bytes.Buffer // if not nil, what is written is kept here
 }
 
 func (w *hashingWriter) Write(p []byte) (int, error) {
+	if w.tail != nil {
+		return w.tail.Write(p)
+	}
 	n, err := w.w.Write(p)
 	w.hash.Write(p[:n])
 	w.n += int64(n)
 	return n, err
+}
+
+// finish writes the tail with the footer that the file gets.
+func (w *hashingWriter) finish() error {
+	tail, err := finishFooter(w.tail.Bytes(), 2)
+	if err != nil {
+		return err
+	}
+	w.tail = nil
+	if _, err := w.Write(tail); err != nil {
+		return err
+	}
+	return w.w.Flush()
 }

@@ -63,7 +63,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 		return err
 	}
 	job := loadedJob{spec: spec}
-	opts := jobs.RunOptions{Program: programName(), Log: p.log, Transport: portal.RoundTripper()}
+	opts := jobs.RunOptions{Program: programName(), Build: shortCommit(), Log: p.log, Transport: portal.RoundTripper()}
 	if p.json {
 		if err := p.protocol("demo"); err != nil {
 			return err

@@ -154,7 +154,7 @@ func (p *program) load(cmd *cobra.Command, files []string) ([]loadedJob, error) 
 
 // runJobs does the jobs one after another, each with its portals side by side.
 func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.RunOptions, shown metricsFlags) error {
-	opts.Program = programName()
+	opts.Program, opts.Build = programName(), shortCommit()
 	opts.Log = p.log
 	seen, err := startMetrics(ctx, shown, p.log)
 	if err != nil {

@@ -66,6 +66,10 @@ func buildInfo() build {
 // programName is how manifests, checkpoints and the portal's log know us.
 func programName() string { return "b24export/" + buildInfo().Version }
 
+// shortCommit returns the beginning of the commit, as Git shortens it; "" where
+// the build does not know it.
+func shortCommit() string { return fmt.Sprintf("%.7s", buildInfo().Commit) }
+
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,8 +33,14 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+var program = flag.String("program", "", "test this program instead of building it, such as an older one")
+
 // build builds the program as it is shipped, once.
 var build = sync.OnceValue(func() error {
+	if *program != "" {
+		bin = *program
+		return nil
+	}
 	cmd := exec.Command("go", "build", "-C", filepath.Join("..", "..", ".."), "-trimpath", "-o", bin, "./cmd/export")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,0 +1,73 @@
+package sinks
+
+import (
+	"unicode/utf8"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// maxBound is how many bytes of a text stand in a page's bounds, and in a row
+// group's statistics.
+const maxBound = 64
+
+// boundedText is the type of a text column whose column index has short bounds.
+//
+// parquet-go cannot leave a column out of the column index. With SkipPageBounds
+// it writes the empty text as minimum and maximum of each page, and an engine that
+// prunes pages by them finds no rows. Its own ColumnIndexSizeLimit cuts texts
+// inside of characters, and holds whole texts in memory until the row group ends.
+type boundedText struct{ parquet.Type }
+
+// NewColumnIndexer returns an indexer that shortens bounds. It ignores limit.
+func (t boundedText) NewColumnIndexer(int) parquet.ColumnIndexer {
+	return &boundedIndexer{t.Type.NewColumnIndexer(0)}
+}
+
+type boundedIndexer struct{ parquet.ColumnIndexer }
+
+// IndexPage adds a page. Both bounds are null if all its values are.
+func (b *boundedIndexer) IndexPage(numValues, numNulls int64, minimum, maximum parquet.Value) {
+	if !minimum.IsNull() {
+		minimum = parquet.ByteArrayValue(lowerBound(minimum.ByteArray()))
+		maximum = parquet.ByteArrayValue(upperBound(maximum.ByteArray()))
+	}
+	b.ColumnIndexer.IndexPage(numValues, numNulls, minimum, maximum)
+}
+
+// lowerBound returns the beginning of text, at most maxBound bytes, without a cut
+// character.
+func lowerBound(text []byte) []byte {
+	if len(text) <= maxBound {
+		return text
+	}
+	n := maxBound
+	for n > maxBound-utf8.UTFMax && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}
+
+// upperBound returns a text of at most maxBound bytes that no text beginning as
+// this one does comes after. Where there is none, it returns text itself.
+func upperBound(text []byte) []byte {
+	if len(text) <= maxBound {
+		return text
+	}
+	// UTF-8 orders as code points do, so the next code point in the place of the
+	// last character comes after everything with that character there.
+	for cut := lowerBound(text); len(cut) > 0; {
+		r, n := utf8.DecodeLastRune(cut)
+		cut = cut[:len(cut)-n]
+		if r == utf8.RuneError && n == 1 {
+			return text // no text at all
+		}
+		next := r + 1
+		if next == 0xD800 {
+			next = 0xE000 // the code points between are no characters
+		}
+		if utf8.ValidRune(next) && len(cut)+utf8.RuneLen(next) <= maxBound {
+			return utf8.AppendRune(append([]byte(nil), cut...), next)
+		}
+	}
+	return text
+}
