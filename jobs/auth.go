@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
 )
 
 // Authorization is the way of one OAuth portal to its first tokens: a person
@@ -23,8 +24,8 @@ type Authorization struct {
 	// Where is the place of the tokens.
 	Where string
 
-	spec   *Spec
-	portal *PortalSpec
+	spec   *jobfile.Spec
+	portal *jobfile.PortalSpec
 	app    *bitrix.Application
 	state  string
 	opts   RunOptions
@@ -41,7 +42,7 @@ type Authorized struct {
 // Authorizations begins the way of each of the job's OAuth portals, or of those
 // that opts name. It finds out first whether their tokens could be stored, so
 // that nobody gets a code for nothing.
-func Authorizations(ctx context.Context, spec *Spec, opts *RunOptions) ([]*Authorization, error) {
+func Authorizations(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) ([]*Authorization, error) {
 	o := opts.withDefaults()
 	portals, err := o.portals(spec)
 	if err != nil {

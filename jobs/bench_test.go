@@ -6,6 +6,7 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 // BenchmarkRun exports a fake portal without limits in this process, from the
@@ -24,7 +25,7 @@ func BenchmarkRun(b *testing.B) {
 			job := fmt.Sprintf("version: 1\nname: payments\nmode: %s\nportals:\n  - name: acme\n    plan: unlimited\n    webhook: %s\n"+
 				"source:\n  enrich: %s\nsink:\n  url: %s\n  history: 1\n",
 				bench.mode, portal.Webhook("https://acme.example"), bench.source, b.TempDir())
-			spec, err := jobs.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
+			spec, err := jobfile.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -59,7 +60,7 @@ var errOverLimits = errors.New("the portal's limits are used up")
 // of opts by itself, side by side but in the order of the job, then the sink.
 // A failed line does not end the check; what cannot be told any more after it
 // is left out. There are no more lines once ctx has ended.
-func Check(ctx context.Context, spec *Spec, opts *RunOptions) iter.Seq[CheckLine] {
+func Check(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) iter.Seq[CheckLine] {
 	return func(yield func(CheckLine) bool) {
 		o := opts.withDefaults()
 		portals, err := o.portals(spec)
@@ -108,7 +109,7 @@ func Check(ctx context.Context, spec *Spec, opts *RunOptions) iter.Seq[CheckLine
 	}
 }
 
-func fileLine(spec *Spec, portals int) CheckLine {
+func fileLine(spec *jobfile.Spec, portals int) CheckLine {
 	detail := fmt.Sprintf("%s: portals: %d", spec.Name, len(spec.Portals))
 	if portals != len(spec.Portals) {
 		detail += fmt.Sprintf(", %d of them here", portals)
@@ -118,7 +119,7 @@ func fileLine(spec *Spec, portals int) CheckLine {
 
 // FileProblems are the failed lines of a job file that Load has refused.
 func FileProblems(err error) []CheckLine {
-	problems, ok := errors.AsType[*Problems](err)
+	problems, ok := errors.AsType[*jobfile.Problems](err)
 	if !ok {
 		line := failedLine("", "file", err)
 		line.Exit = ExitUsage
@@ -128,7 +129,7 @@ func FileProblems(err error) []CheckLine {
 	for _, item := range problems.Items {
 		mend := item.Hint
 		item.Hint = ""
-		one := &Problems{File: problems.File, Items: []Problem{item}}
+		one := &jobfile.Problems{File: problems.File, Items: []jobfile.Problem{item}}
 		lines = append(lines, CheckLine{Check: "file", State: CheckFailed, Detail: one.Error(), Mend: mend, Exit: ExitUsage})
 	}
 	return lines

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
 )
 
@@ -19,7 +21,7 @@ var neededScopes = []string{"crm", "sale"}
 // portalCheck looks at one portal.
 type portalCheck struct {
 	report
-	spec   *Spec
+	spec   *jobfile.Spec
 	client *bitrix.Client
 	now    func() time.Time
 	way    string // in: the webhook, or the application
@@ -29,7 +31,7 @@ type portalCheck struct {
 }
 
 // checkPortal looks at what a run needs of a portal.
-func checkPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions) []CheckLine {
+func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions) []CheckLine {
 	c := portalCheck{report: report{portal: portal.Name}, spec: spec, now: o.Now}
 	if c.now == nil {
 		c.now = time.Now
@@ -65,11 +67,11 @@ func checkPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOpti
 	c.administrator(profile.Value, profileErr, listErr)
 	switch {
 	case listErr == nil:
-		c.ok(methodList, "%d payments on the first page", len(rows))
+		c.ok(source.MethodList, "%d payments on the first page", len(rows))
 	case c.instead != "":
-		c.warn(methodList, c.instead, "%v", listErr)
+		c.warn(source.MethodList, c.instead, "%v", listErr)
 	default:
-		c.fail(methodList, listErr)
+		c.fail(source.MethodList, listErr)
 	}
 	c.fields(rows)
 	c.gets(ctx, rows)
@@ -208,20 +210,20 @@ func textsOf(value []byte) ([]string, error) {
 }
 
 // otherWay says how a run will find payments where sale.payment.list fails as it
-// did; "" if it cannot. It follows findBy and findAuto.
+// did; "" if it cannot. It follows FindBy and FindAuto.
 func (c *portalCheck) otherWay(listErr error) string {
 	e, ok := errors.AsType[*bitrix.Error](listErr)
-	if !ok || errors.Is(listErr, bitrix.ErrPatience) || !isRefusal(e) {
+	if !ok || errors.Is(listErr, bitrix.ErrPatience) || !source.IsRefusal(e) {
 		return ""
 	}
 	source := &c.spec.Source
 	switch source.List {
-	case ListBindings, ListItems:
+	case jobfile.ListBindings, jobfile.ListItems:
 		return "payments are found by CRM items, as the job says"
-	case ListIDs:
+	case jobfile.ListIDs:
 		return "the given payments are got without being listed: order, owner and date_bill stay empty"
-	case ListAuto:
-		if len(source.Fields) == 0 && c.spec.Mode != pipeline.Backfill && (c.spec.Mode != pipeline.Incremental || source.Since == SinceList) {
+	case jobfile.ListAuto:
+		if len(source.Fields) == 0 && c.spec.Mode != pipeline.Backfill && (c.spec.Mode != pipeline.Incremental || source.Since == jobfile.SinceList) {
 			return "payments will be found by CRM items: those of orders without one are out of sight, and date_bill stays empty"
 		}
 	}
@@ -252,15 +254,15 @@ func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 		c.ok("administrator", "the "+c.way+"'s user %s is one", plain(who.ID))
 	case err == nil && listErr == nil:
 		c.warn("administrator", c.letAdministrator()+": others may come to see less",
-			"the "+c.way+"'s user %s is none, but %s works", plain(who.ID), methodList)
+			"the "+c.way+"'s user %s is none, but %s works", plain(who.ID), source.MethodList)
 	case err == nil && c.instead != "":
 		c.warn("administrator", c.letAdministrator()+" for every payment and every column",
 			"the "+c.way+"'s user %s is none; %s", plain(who.ID), c.instead)
 	case err == nil:
 		c.refuse("administrator", ExitRefused, c.letAdministrator(),
-			"the "+c.way+"'s user %s is none, and %s is for administrators only", plain(who.ID), methodList)
+			"the "+c.way+"'s user %s is none, and %s is for administrators only", plain(who.ID), source.MethodList)
 	case listErr == nil:
-		c.ok("administrator", "%s works, which is for administrators only", methodList)
+		c.ok("administrator", "%s works, which is for administrators only", source.MethodList)
 	default:
 		c.fail("administrator", err)
 	}
@@ -289,11 +291,11 @@ func (c *portalCheck) counters() {
 // clock compares the portal's clock with this machine's.
 func (c *portalCheck) clock(ctx context.Context) {
 	sent := c.now()
-	answer, err := c.call(ctx, methodTime, nil)
+	answer, err := c.call(ctx, source.MethodTime, nil)
 	received := c.now()
 	var theirs time.Time
 	if err == nil {
-		theirs, err = readTime(answer.Value)
+		theirs, err = source.ReadTime(answer.Value)
 	}
 	if err != nil {
 		c.warn("clock", "", "cannot be told: %v", err)

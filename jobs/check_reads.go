@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
 	"b24export/schemas"
 )
@@ -17,7 +19,7 @@ const checkGets = 10
 
 // list reads the first page of the listing, as a run does.
 func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
-	answer, err := c.call(ctx, methodList, bitrix.Params{
+	answer, err := c.call(ctx, source.MethodList, bitrix.Params{
 		"select": schemas.ListFields(c.spec.Source.Fields),
 		"order":  bitrix.Params{"id": "asc"},
 		"filter": bitrix.Params{">id": 0},
@@ -28,7 +30,7 @@ func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
 	}
 	items, err := bitrix.Items(answer.Value, "payments")
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", methodList, err)
+		return nil, fmt.Errorf("%s: %w", source.MethodList, err)
 	}
 	var rows []schemas.Payment
 	for _, raw := range items {
@@ -63,21 +65,21 @@ func (c *portalCheck) fields(rows []schemas.Payment) {
 // gets gets some of the payments listed.
 func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) {
 	if len(rows) == 0 {
-		_, err := c.call(ctx, methodGet, bitrix.Params{"id": 1})
+		_, err := c.call(ctx, source.MethodGet, bitrix.Params{"id": 1})
 		if e, ok := errors.AsType[*bitrix.Error](err); err == nil || ok && e.Class() == bitrix.Reject && !errors.Is(err, bitrix.ErrPatience) {
-			c.warn(methodGet, "", "may be called, but no payment is listed to try it with")
+			c.warn(source.MethodGet, "", "may be called, but no payment is listed to try it with")
 			return
 		}
-		c.fail(methodGet, err)
+		c.fail(source.MethodGet, err)
 		return
 	}
 	var commands []bitrix.Command
-	for _, item := range asChunk(rows[:min(len(rows), checkGets)]) {
-		commands = append(commands, getCommand(item.ID))
+	for _, row := range rows[:min(len(rows), checkGets)] {
+		commands = append(commands, source.GetCommand(pipeline.PaymentID(row.ID)))
 	}
 	results, err := c.batch(ctx, commands)
 	if err != nil {
-		c.fail(methodGet, err)
+		c.fail(source.MethodGet, err)
 		return
 	}
 	var refused []error
@@ -95,61 +97,50 @@ func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) {
 	}
 	switch {
 	case denied == len(results):
-		c.refuse(methodGet, ExitRefused, "give the "+c.way+"'s user read access to the orders, or "+c.letAdministrator(),
+		c.refuse(source.MethodGet, ExitRefused, "give the "+c.way+"'s user read access to the orders, or "+c.letAdministrator(),
 			"each of %d payments that are listed is refused: %v", denied, refused[0])
 	case len(refused) > 0:
-		c.warn(methodGet, "such payments become rejects: look at them after a run, or raise rejects.max",
+		c.warn(source.MethodGet, "such payments become rejects: look at them after a run, or raise rejects.max",
 			"%d of %d payments cannot be had: %v", len(refused), len(results), refused[0])
 	default:
-		c.ok(methodGet, "got %d of the payments listed", len(results))
+		c.ok(source.MethodGet, "got %d of the payments listed", len(results))
 	}
 }
 
 // owners asks for the owners of the orders listed.
 func (c *portalCheck) owners(ctx context.Context, rows []schemas.Payment) {
-	own := newOwners(asChunk(rows))
-	commands := own.commands()
-	if len(commands) == 0 {
-		commands = []bitrix.Command{ownersCommand("o0", []int64{1})}
+	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(source.MethodOwners))
+	defer cancel()
+	switch orders, owned, err := source.CountOwners(ctx, c.client, rows); {
+	case err != nil:
+		c.fail(source.MethodOwners, err)
+	case orders == 0:
+		c.ok(source.MethodOwners, "may be called")
+	default:
+		c.ok(source.MethodOwners, "%d of %d orders belong to a CRM item", owned, orders)
 	}
-	results, err := c.batch(ctx, commands)
-	if err == nil && len(own.orders) == 0 && results[0].Err != nil {
-		err = results[0].Err
-	}
-	if err == nil {
-		err = own.take(ctx, c.client, results)
-	}
-	if err != nil {
-		c.fail(methodOwners, err)
-		return
-	}
-	if len(own.orders) == 0 {
-		c.ok(methodOwners, "may be called")
-		return
-	}
-	c.ok(methodOwners, "%d of %d orders belong to a CRM item", len(own.of), len(own.orders))
 }
 
 // changes asks for what tells an incremental job's changes, where that is not the
 // listing.
 func (c *portalCheck) changes(ctx context.Context) {
-	if c.spec.Mode != pipeline.Incremental || c.spec.Source.Since == SinceList {
+	if c.spec.Mode != pipeline.Incremental || c.spec.Source.Since == jobfile.SinceList {
 		return
 	}
 	since := "since: " + string(c.spec.Source.Since)
-	method, params := methodOrders, bitrix.Params{
+	method, params := source.MethodOrders, bitrix.Params{
 		"select": []string{"id"}, "order": bitrix.Params{"id": "asc"}, "filter": bitrix.Params{"=id": 1}, "start": -1,
 	}
-	if c.spec.Source.Since == SinceEvents {
-		method, params = methodBound, nil
+	if c.spec.Source.Since == jobfile.SinceEvents {
+		method, params = source.MethodBound, nil
 	}
 	_, err := c.call(ctx, method, params)
-	switch e, refused := refusalOf(err); {
+	switch e, refused := source.RefusalOf(err); {
 	case refused:
 		c.warn(since, c.letAdministrator(), "every run lists all payments: %v", e)
 	case err != nil:
 		c.fail(since, err)
-	case c.spec.Source.Since == SinceEvents:
+	case c.spec.Source.Since == jobfile.SinceEvents:
 		c.ok(since, "%s may be called; the first run binds the events", method)
 	default:
 		c.ok(since, "%s may be called", method)

@@ -11,13 +11,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 	"b24export/sinks"
 )
 
 // checkSink looks at what a run needs of the sink. The store is tried where the
 // first portal's state is; then each portal's state is looked at.
-func checkSink(ctx context.Context, spec *Spec, portals []*PortalSpec, o *RunOptions) []CheckLine {
+func checkSink(ctx context.Context, spec *jobfile.Spec, portals []*jobfile.PortalSpec, o *RunOptions) []CheckLine {
 	var r report
 	store, err := sinks.OpenStore(ctx, spec.Sink.URL, &sinks.StoreOptions{Patience: spec.Patience, Log: o.Log})
 	if err != nil {
@@ -37,7 +38,7 @@ func checkSink(ctx context.Context, spec *Spec, portals []*PortalSpec, o *RunOpt
 	return r.lines
 }
 
-func datasetOptions(spec *Spec, portal *PortalSpec, o *RunOptions) *sinks.Options {
+func datasetOptions(spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions) *sinks.Options {
 	return &sinks.Options{Name: spec.Name, Portal: portal.Name, Program: o.Program, Log: o.Log, Now: o.Now}
 }
 
@@ -163,7 +164,7 @@ func (r *report) list(ctx context.Context, store sinks.Store, prefix, key string
 }
 
 // state tells who is at work on a portal's dataset, and what they have left.
-func (r *report) state(ctx context.Context, spec *Spec, data *sinks.Dataset) {
+func (r *report) state(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset) {
 	status, err := data.Status(ctx)
 	if err != nil {
 		r.fail("sink.unfinished", err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 	"b24export/sinks"
 	"b24export/sinks/sinktest"
@@ -99,7 +100,7 @@ func TestCheckOfStores(t *testing.T) {
 }
 
 func TestCheckOfADatasetsState(t *testing.T) {
-	spec := &Spec{Name: "payments", Portals: []PortalSpec{{Name: "acme", Webhook: "https://acme.example/rest/1/abc/"}}}
+	spec := &jobfile.Spec{Name: "payments", Portals: []jobfile.PortalSpec{{Name: "acme", Webhook: "https://acme.example/rest/1/abc/"}}}
 	for _, tt := range []struct {
 		name        string
 		fingerprint string
@@ -167,7 +168,7 @@ func (away) Put(context.Context, string, func(io.Writer) error) error { return s
 // Folders that a probe had to make go again, but no others.
 func TestCheckLeavesNoFolders(t *testing.T) {
 	dir := t.TempDir()
-	spec := &Spec{Name: "payments", Patience: time.Second, Portals: []PortalSpec{{Name: "acme", Webhook: "https://acme.example/rest/1/abc/"}}}
+	spec := &jobfile.Spec{Name: "payments", Patience: time.Second, Portals: []jobfile.PortalSpec{{Name: "acme", Webhook: "https://acme.example/rest/1/abc/"}}}
 	o := (&RunOptions{}).withDefaults()
 	for _, there := range []string{"", "empty"} {
 		if there != "" {
@@ -176,7 +177,7 @@ func TestCheckLeavesNoFolders(t *testing.T) {
 			}
 		}
 		spec.Sink.URL = filepath.Join(dir, there, "a", "b")
-		lines := checkSink(t.Context(), spec, []*PortalSpec{&spec.Portals[0]}, &o)
+		lines := checkSink(t.Context(), spec, []*jobfile.PortalSpec{&spec.Portals[0]}, &o)
 		if len(lines) != 7 {
 			t.Fatalf("%+v", lines)
 		}
@@ -186,7 +187,7 @@ func TestCheckLeavesNoFolders(t *testing.T) {
 		}
 	}
 	spec.Sink.URL = filepath.Join(dir, "empty")
-	checkSink(t.Context(), spec, []*PortalSpec{&spec.Portals[0]}, &o)
+	checkSink(t.Context(), spec, []*jobfile.PortalSpec{&spec.Portals[0]}, &o)
 	if _, err := os.Stat(spec.Sink.URL); err != nil {
 		t.Errorf("a folder that was there is gone: %v", err)
 	}

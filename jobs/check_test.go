@@ -17,6 +17,7 @@ import (
 	"b24export/bitrix"
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 // checked gives the lines of a check, by portal and name.
@@ -73,11 +74,11 @@ func TestCheckOfAGoodJob(t *testing.T) {
 // What is wrong with a portal is told by one line that fails, with what to do
 // and the exit code of a run; what can still be told follows it.
 func TestCheckOfPortals(t *testing.T) {
-	bySale := func(s *jobs.Spec) { s.Source.List = jobs.ListSale }
+	bySale := func(s *jobfile.Spec) { s.Source.List = jobfile.ListSale }
 	for _, tt := range []struct {
 		name   string
 		portal bitrixtest.Options
-		edit   func(*jobs.Spec)
+		edit   func(*jobfile.Spec)
 		exit   int
 		failed map[string]string // check → part of its mend
 		warned []string
@@ -100,17 +101,17 @@ func TestCheckOfPortals(t *testing.T) {
 		{name: "no order may be read", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{Deny: 1}}, exit: 4,
 			failed: map[string]string{"crm.item.payment.get": "read access"}},
 		{name: "some gets are refused", portal: bitrixtest.Options{Payments: 60, Refuse: 0.4}, warned: []string{"crm.item.payment.get"}},
-		{name: "further fields", portal: bitrixtest.Options{Payments: 60}, edit: func(s *jobs.Spec) { s.Source.Fields = []string{"comments", "companyId"} }},
+		{name: "further fields", portal: bitrixtest.Options{Payments: 60}, edit: func(s *jobfile.Spec) { s.Source.Fields = []string{"comments", "companyId"} }},
 		{name: "a field that the portal does not know", portal: bitrixtest.Options{Payments: 60},
-			edit: func(s *jobs.Spec) { s.Source.Fields = []string{"comments", "komments"} }, warned: []string{"source.fields"}},
+			edit: func(s *jobfile.Spec) { s.Source.Fields = []string{"comments", "komments"} }, warned: []string{"source.fields"}},
 		{name: "no payments", portal: bitrixtest.Options{}, warned: []string{"crm.item.payment.get"}},
 		{name: "wrong secret", portal: bitrixtest.Options{Payments: 60}, exit: 4,
-			edit: func(s *jobs.Spec) {
+			edit: func(s *jobfile.Spec) {
 				s.Portals[0].Webhook = "https://acme.example/rest/1/wrong/"
 			},
 			failed: map[string]string{"webhook": "mistyped"}, absent: []string{"scopes", "clock"}},
 		{name: "no webhook", portal: bitrixtest.Options{Payments: 60}, exit: 2,
-			edit: func(s *jobs.Spec) {
+			edit: func(s *jobfile.Spec) {
 				s.Portals[0].Webhook = bitrix.Secret("http://acme.example/rest/1/abc/")
 			},
 			failed: map[string]string{"secrets": "address"}, absent: []string{"reachable"}},
@@ -266,7 +267,7 @@ func TestCheckEndsWithItsReader(t *testing.T) {
 }
 
 func TestFileProblems(t *testing.T) {
-	_, err := jobs.Parse("job.yaml", []byte("version: 1\nname: payments\nmoed: full\nportals:\n  - webhook: https://acme.bitrix24.com/rest/1/abcdef/\n    limits: {rate: -1}\nsink: {url: data}\n"),
+	_, err := jobfile.Parse("job.yaml", []byte("version: 1\nname: payments\nmoed: full\nportals:\n  - webhook: https://acme.bitrix24.com/rest/1/abcdef/\n    limits: {rate: -1}\nsink: {url: data}\n"),
 		func(string) (string, bool) { return "", false }, nil)
 	lines := jobs.FileProblems(err)
 	if len(lines) != 2 || exitOf(lines) != jobs.ExitUsage {

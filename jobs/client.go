@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
 	"b24export/sinks"
 )
 
 var _ bitrix.TokenStore = (*sinks.Tokens)(nil)
 
 // newClient makes a portal's client, which the caller closes.
-func newClient(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions, log *slog.Logger) (*bitrix.Client, error) {
+func newClient(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, log *slog.Logger) (*bitrix.Client, error) {
 	access, err := accessOf(ctx, spec, portal, log)
 	if err != nil {
 		return nil, err
@@ -22,19 +23,19 @@ func newClient(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 	return bitrix.New(access, clientOptions(spec, portal, o, log)), nil
 }
 
-func clientOptions(spec *Spec, portal *PortalSpec, o *RunOptions, log *slog.Logger) *bitrix.Options {
+func clientOptions(spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, log *slog.Logger) *bitrix.Options {
 	return &bitrix.Options{
 		Transport:  o.Transport,
 		Limits:     portal.EffectiveLimits(),
 		Patience:   spec.Patience,
-		BatchNever: spec.Source.Batch == BatchNever,
+		BatchNever: spec.Source.Batch == jobfile.BatchNever,
 		Log:        log,
 		UserAgent:  o.Program,
 	}
 }
 
 // accessOf makes a portal's way in: its webhook, or its application.
-func accessOf(ctx context.Context, spec *Spec, portal *PortalSpec, log *slog.Logger) (bitrix.Access, error) {
+func accessOf(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, log *slog.Logger) (bitrix.Access, error) {
 	if portal.OAuth != nil {
 		return applicationOf(ctx, spec, portal, log)
 	}
@@ -43,7 +44,7 @@ func accessOf(ctx context.Context, spec *Spec, portal *PortalSpec, log *slog.Log
 
 // applicationOf makes a portal's application, with the store of its tokens. No
 // request is sent, and no file read.
-func applicationOf(ctx context.Context, spec *Spec, portal *PortalSpec, log *slog.Logger) (*bitrix.Application, error) {
+func applicationOf(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, log *slog.Logger) (*bitrix.Application, error) {
 	o := portal.OAuth
 	store, err := tokenStore(ctx, o.Tokens.Reveal(), &sinks.StoreOptions{Patience: spec.Patience, Log: log})
 	if err != nil {

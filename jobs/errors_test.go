@@ -12,6 +12,7 @@ import (
 	"b24export/bitrix"
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 const markedClientSecret = "markedclientsecret"
@@ -31,7 +32,7 @@ func newAppJob(t *testing.T, portal *bitrixtest.Portal, extra string) *runJob {
 	job := fmt.Sprintf("version: 1\nname: payments\nportals:\n  - name: acme\n    plan: unlimited\n    oauth:\n      portal: https://acme.example\n"+
 		"      client_id: local.1\n      client_secret: %s\n      tokens: %s\nsink:\n  url: %s\n%s\n", markedClientSecret, tokens, e.folder, extra)
 	var err error
-	if e.spec, err = jobs.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil); err != nil {
+	if e.spec, err = jobfile.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil); err != nil {
 		t.Fatal(err)
 	}
 	e.opts = &jobs.RunOptions{Program: "b24export/test", Transport: portal.RoundTripper()}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
 	"b24export/sinks"
 )
@@ -37,7 +39,7 @@ func ExitCode(err error, s pipeline.Summary) int {
 		return ExitComplete
 	case is[*pipeline.HeldError](err), errors.Is(err, pipeline.ErrFenced):
 		return ExitHeld
-	case is[*UsageError](err), is[*Problems](err), is[*pipeline.JobChangedError](err), is[*pipeline.OtherTableError](err), is[*IDsError](err):
+	case is[*UsageError](err), is[*jobfile.Problems](err), is[*pipeline.JobChangedError](err), is[*pipeline.OtherTableError](err), is[*source.IDsError](err), is[*source.UnpredictableError](err):
 		return ExitUsage
 	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):
 		return ExitTemporary
@@ -86,11 +88,11 @@ func Hint(err error) string {
 		return "run with the job as it was to finish the snapshot, or with --restart to throw it away"
 	case is[*pipeline.RejectsError](err):
 		return "mend what the portal says about them, or raise rejects.max; the next run starts anew"
-	case is[*ItemsRefusedError](err):
+	case is[*source.ItemsRefusedError](err):
 		return "give the user read access to these items and their orders; or name other types in source.entity_types (with source.list: items)"
 	case is[*bitrix.CountError](err):
 		return "the portal contradicts itself, so nothing was published: run again later; if it stays so, let the portal's support look at its list methods"
-	case is[*SampleError](err):
+	case is[*source.SampleError](err):
 		return "set source.enrich: get"
 	case is[*pipeline.HeldError](err):
 		return "wait for the other run to end; after a crash its lease runs out by itself"

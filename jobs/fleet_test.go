@@ -10,6 +10,7 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 // byHost sends each request to the portal that it is meant for.
@@ -35,7 +36,7 @@ func TestFleetIsAsQuickAsItsSlowest(t *testing.T) {
 			hosts[host] = portal.RoundTripper()
 			fmt.Fprintf(&job, "  - {name: p%d, webhook: %q, limits: {rate: 2, burst: 5}}\n", i, portal.Webhook("https://"+host))
 		}
-		spec, err := jobs.Parse("job.yaml", []byte(job.String()), func(string) (string, bool) { return "", false }, nil)
+		spec, err := jobfile.Parse("job.yaml", []byte(job.String()), func(string) (string, bool) { return "", false }, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"b24export/bitrix"
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/schemas"
 )
 
@@ -29,7 +30,7 @@ type export struct {
 	portal  *bitrixtest.Portal
 	road    *road
 	flags   map[string]string // the job's, on top of those of every export here
-	spec    *jobs.Spec
+	spec    *jobfile.Spec
 	outcome jobs.Outcome
 	span    time.Duration
 }
@@ -58,7 +59,7 @@ func (e *export) run(t *testing.T) {
 	flags := map[string]string{"to": t.TempDir(), "mode": "full", "compression": "none"}
 	maps.Copy(flags, e.flags)
 	var err error
-	if e.spec, err = jobs.FromFlags(flags, e.portal.Webhook("https://acme.bitrix24.com")); err != nil {
+	if e.spec, err = jobfile.FromFlags(flags, e.portal.Webhook("https://acme.bitrix24.com")); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()

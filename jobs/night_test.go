@@ -17,6 +17,7 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -149,7 +150,7 @@ func night(b *testing.B, payments int) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 6, Payments: payments, AllowRegets: true})
 	job := fmt.Sprintf("version: 1\nname: payments\nportals:\n  - name: acme\n    plan: unlimited\n    webhook: %s\nsink:\n  url: %s\n",
 		portal.Webhook("https://acme.example"), b.TempDir())
-	spec, err := jobs.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
+	spec, err := jobfile.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

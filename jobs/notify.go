@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
 )
 
 // Bounds of a notification: a run's end waits for it, a receiver must not be
@@ -29,24 +32,24 @@ const (
 // signed, and the HMAC-SHA256 of "UNIX." and the body under notify.secret.
 const SignatureHeader = "X-B24export-Signature"
 
-// Wants reports whether runs that ended like these are to be told of.
-func (n *NotifySpec) Wants(outcomes []Outcome) bool {
+// WantsNotice reports whether a job with n sends a notice of these outcomes.
+func WantsNotice(n *jobfile.NotifySpec, outcomes []Outcome) bool {
 	return n.URL != "" && slices.ContainsFunc(outcomes, func(o Outcome) bool {
 		switch o.Exit {
 		case ExitComplete:
-			return slices.Contains(n.On, OnSuccess)
+			return slices.Contains(n.On, jobfile.OnSuccess)
 		case ExitRejects:
-			return slices.Contains(n.On, OnRejects) || slices.Contains(n.On, OnSuccess)
+			return slices.Contains(n.On, jobfile.OnRejects) || slices.Contains(n.On, jobfile.OnSuccess)
 		}
-		return slices.Contains(n.On, OnFailure)
+		return slices.Contains(n.On, jobfile.OnFailure)
 	})
 }
 
-// Send POSTs body, which is JSON. It repeats what may pass, for a minute at
-// most, also after ctx was cancelled: an interrupted run is to be told of too.
-// Errors name the receiver's host and nothing else of its address. transport nil
-// is the network.
-func (n *NotifySpec) Send(ctx context.Context, body []byte, agent string, transport http.RoundTripper) error {
+// Notify sends body, which is JSON, to n's address by POST. It tries again for a
+// minute at most, also after ctx was cancelled: an interrupted run sends a notice
+// too. Errors name the receiver's host and nothing else of its address. A nil
+// transport is the network.
+func Notify(ctx context.Context, n *jobfile.NotifySpec, body []byte, agent string, transport http.RoundTripper) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyLimit)
 	defer cancel()
 	if transport == nil {
@@ -58,15 +61,15 @@ func (n *NotifySpec) Send(ctx context.Context, body []byte, agent string, transp
 		// What was meant for this address is for no other one.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, n.send(ctx, client, body, agent) },
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, send(ctx, client, n, body, agent) },
 		backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(notifyLimit))
 	if err != nil {
-		return fmt.Errorf("notify %s: %w", n.host(), err)
+		return fmt.Errorf("notify %s: %w", receiverHost(n.URL), err)
 	}
 	return nil
 }
 
-func (n *NotifySpec) send(ctx context.Context, client *http.Client, body []byte, agent string) error {
+func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body []byte, agent string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.URL.Reveal(), bytes.NewReader(body))
 	if err != nil {
 		return backoff.Permanent(errors.New("notify.url is no address"))
@@ -105,8 +108,8 @@ func signature(secret string, at time.Time, body []byte) string {
 	return "t=" + second + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-func (n *NotifySpec) host() string {
-	if u, err := url.Parse(n.URL.Reveal()); err == nil {
+func receiverHost(address bitrix.Secret) string {
+	if u, err := url.Parse(address.Reveal()); err == nil {
 		return u.Hostname()
 	}
 	return "the receiver"

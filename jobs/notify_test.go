@@ -15,7 +15,11 @@ import (
 	"time"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
 )
+
+// notifySecret stands wherever a secret may stand. No error may show it.
+const notifySecret = "MARKEDSECRET"
 
 // receiver answers one attempt after the other; after the last answer it says
 // 200. An answer of 0 is no answer at all.
@@ -42,7 +46,7 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{
 		StatusCode: status, Header: http.Header{"Location": {"https://elsewhere.example.org/"}},
-		Body: io.NopCloser(strings.NewReader("what it says: " + marked)), Request: req,
+		Body: io.NopCloser(strings.NewReader("what it says: " + notifySecret)), Request: req,
 	}, nil
 }
 
@@ -68,23 +72,23 @@ func TestNotify(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := NotifySpec{URL: "https://hooks.example.org/" + marked, Secret: bitrix.Secret(marked)}
+				n := jobfile.NotifySpec{URL: "https://hooks.example.org/" + notifySecret, Secret: bitrix.Secret(notifySecret)}
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel() // interrupted runs are told of too
 				r := &receiver{t: t, answers: tt.answers}
 				start := time.Now()
-				err := n.Send(ctx, []byte(`{"exit":1}`), "b24export/1", r)
+				err := Notify(ctx, &n, []byte(`{"exit":1}`), "b24export/1", r)
 				if took := time.Since(start); took > notifyLimit+notifyTry {
 					t.Errorf("took %s", took)
 				}
-				if text := fmt.Sprint(err); err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.HasPrefix(text, tt.want) || strings.Contains(text, marked)) {
+				if text := fmt.Sprint(err); err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.HasPrefix(text, tt.want) || strings.Contains(text, notifySecret)) {
 					t.Errorf("error %v, want %q", err, tt.want)
 				}
 				if tt.tries > 0 && len(r.got) != tt.tries || tt.tries == 0 && len(r.got) < 2 {
 					t.Errorf("%d attempts, want %d", len(r.got), tt.tries)
 				}
 				for i, req := range r.got {
-					if req.Method != http.MethodPost || req.URL.Path != "/"+marked || r.bodies[i] != `{"exit":1}` {
+					if req.Method != http.MethodPost || req.URL.Path != "/"+notifySecret || r.bodies[i] != `{"exit":1}` {
 						t.Errorf("attempt %d: %s %s with %s", i, req.Method, req.URL.Path, r.bodies[i])
 					}
 					if err := checkSignature(req.Header.Get(SignatureHeader), r.bodies[i]); err != nil {
@@ -102,7 +106,7 @@ func checkSignature(header, body string) error {
 	if !ok {
 		return fmt.Errorf("signature %q", header)
 	}
-	mac := hmac.New(sha256.New, []byte(marked))
+	mac := hmac.New(sha256.New, []byte(notifySecret))
 	mac.Write([]byte(at + "." + body))
 	if hex.EncodeToString(mac.Sum(nil)) != sum {
 		return errors.New("wrong signature")
@@ -118,25 +122,25 @@ func TestNotifyWants(t *testing.T) {
 		return list
 	}
 	for _, tt := range []struct {
-		on    []Event
+		on    []jobfile.Event
 		codes []int
 		want  bool
 	}{
-		{[]Event{OnFailure}, []int{0, 3}, false},
-		{[]Event{OnFailure}, []int{0, 75}, true},
-		{[]Event{OnFailure}, []int{130}, true},
-		{[]Event{OnRejects}, []int{0, 3}, true},
-		{[]Event{OnRejects}, []int{0, 1}, false},
-		{[]Event{OnSuccess}, []int{0}, true},
-		{[]Event{OnSuccess}, []int{4}, false},
+		{[]jobfile.Event{jobfile.OnFailure}, []int{0, 3}, false},
+		{[]jobfile.Event{jobfile.OnFailure}, []int{0, 75}, true},
+		{[]jobfile.Event{jobfile.OnFailure}, []int{130}, true},
+		{[]jobfile.Event{jobfile.OnRejects}, []int{0, 3}, true},
+		{[]jobfile.Event{jobfile.OnRejects}, []int{0, 1}, false},
+		{[]jobfile.Event{jobfile.OnSuccess}, []int{0}, true},
+		{[]jobfile.Event{jobfile.OnSuccess}, []int{4}, false},
 		{nil, []int{0, 1, 3}, false},
 	} {
-		n := NotifySpec{URL: "https://hooks.example.org/", On: tt.on}
-		if got := n.Wants(outcomes(tt.codes...)); got != tt.want {
+		n := jobfile.NotifySpec{URL: "https://hooks.example.org/", On: tt.on}
+		if got := WantsNotice(&n, outcomes(tt.codes...)); got != tt.want {
 			t.Errorf("on %v, exits %v: %t, want %t", tt.on, tt.codes, got, tt.want)
 		}
 	}
-	if (&NotifySpec{On: []Event{OnSuccess}}).Wants(outcomes(0)) {
+	if WantsNotice(&jobfile.NotifySpec{On: []jobfile.Event{jobfile.OnSuccess}}, outcomes(0)) {
 		t.Error("nobody is named, and somebody is told")
 	}
 }

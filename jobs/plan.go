@@ -4,66 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"time"
 
-	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
-	"b24export/schemas"
-	"b24export/sinks"
 )
 
-// PortalPlan predicts what a run of one portal will take. It rests on three requests
-// to the portal, or four for a backfill, and on the last snapshot where there is
-// one. What is learnt from orders or from events is predicted as by the whole
-// listing, which costs more.
+// PortalPlan predicts what a run of one portal will take. It rests on a few
+// requests to the portal, and on the last snapshot where there is one.
 type PortalPlan struct {
 	Portal string `json:"portal"`
 	// Mode is what the run will do: an incremental job's first run is full.
 	Mode pipeline.Mode `json:"mode"`
-	// Range is the part of the past that a backfill will get.
-	Range string `json:"range,omitempty"`
-	// ToList and ToGet are payments. ToGet is exact for a full run; for an
-	// incremental one it is estimated from a sample of the listing.
-	ToList int64 `json:"to_list"`
-	ToGet  int64 `json:"to_get"`
-	// Job is the run as the job has it, List the same with enrich: list.
-	Job  Forecast `json:"forecast"`
-	List Forecast `json:"enrich_list"`
+	source.Estimate
 }
-
-// Forecast is a run's least cost under the portal's limits.
-type Forecast struct {
-	Requests int64 `json:"requests"`
-	// RateS, OperatingS and LatencyS are how long the run would take under each
-	// limit alone, in seconds: requests a second, operating time, and the
-	// portal's answers at the most requests at once.
-	RateS      float64 `json:"rate_s"`
-	OperatingS float64 `json:"operating_s"`
-	LatencyS   float64 `json:"latency_s"`
-	// Seconds is the prediction; Binding is the limit that it comes from.
-	Seconds float64 `json:"seconds"`
-	Binding string  `json:"binding"`
-	// Bytes are those that the portal sends, uncompressed.
-	Bytes int64 `json:"bytes"`
-}
-
-// Span is Seconds as a duration.
-func (f Forecast) Span() time.Duration { return time.Duration(f.Seconds * float64(time.Second)) }
 
 // MakePlan predicts a run of one of the job's portals. It reads the portal and
 // the sink, and writes nothing.
-func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) (_ PortalPlan, err error) {
+func MakePlan(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunOptions) (_ PortalPlan, err error) {
 	o := opts.withDefaults()
-	i := slices.IndexFunc(spec.Portals, func(p PortalSpec) bool { return p.Name == portal })
+	i := slices.IndexFunc(spec.Portals, func(p jobfile.PortalSpec) bool { return p.Name == portal })
 	if i < 0 {
 		return PortalPlan{}, &UsageError{Text: fmt.Sprintf("the job has no portal %q", portal)}
 	}
-	if list := spec.Source.List; list == ListBindings || list == ListItems {
-		return PortalPlan{}, unpredictable(string(list))
+	if err := source.Predictable(spec); err != nil {
+		return PortalPlan{}, err
 	}
 	data, closeData, err := openDataset(ctx, spec, portal, "", &o, o.Log)
 	if err != nil {
@@ -76,15 +43,11 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 	}
 	defer client.Close()
 
-	p := planner{spec: spec, client: client, data: data, limits: spec.Portals[i].EffectiveLimits(), given: -1}
 	status, err := data.Status(ctx)
 	if err != nil {
 		return PortalPlan{}, err
 	}
 	plan := PortalPlan{Portal: portal, Mode: spec.Mode}
-	if plan.Range, err = p.narrow(ctx); err != nil {
-		return PortalPlan{}, err
-	}
 	if spec.Mode == pipeline.Incremental {
 		plan.Mode, _ = pipeline.ResolveIncremental(status.Newest, spec.Fingerprint(portal), spec.FullEvery, time.Now())
 	}
@@ -92,268 +55,9 @@ func MakePlan(ctx context.Context, spec *Spec, portal string, opts *RunOptions) 
 	if plan.Mode != pipeline.Incremental {
 		last = nil
 	}
-	if err := p.probe(ctx, last); err != nil {
-		if e, ok := errors.AsType[*bitrix.Error](err); ok && e.Method == methodList && isRefusal(e) {
-			switch {
-			case spec.Source.List == ListIDs:
-				err = fmt.Errorf("%w: %w", unpredictable("ids, where payments may not be listed"), err)
-			case spec.Source.List == ListAuto && plan.Mode != pipeline.Backfill:
-				err = fmt.Errorf("%w: %w", unpredictable(string(ListBindings)), err)
-			}
-		}
+	plan.Estimate, err = source.MakeEstimate(ctx, spec, client, spec.Portals[i].EffectiveLimits(), plan.Mode, last, data.ReadPayments)
+	if err != nil {
 		return PortalPlan{}, err
 	}
-	plan.ToList = p.total
-	plan.ToGet = p.total
-	if last != nil {
-		plan.ToGet = p.fresh + int64(math.Ceil(p.changed*float64(max(0, p.total-p.fresh))))
-	}
-	plan.List = p.forecast(plan.ToList, plan.ToGet, EnrichList)
-	plan.Job = plan.List
-	if spec.Source.Enrich == EnrichGet {
-		plan.Job = p.forecast(plan.ToList, plan.ToGet, EnrichGet)
-	}
 	return plan, nil
-}
-
-// narrow keeps the plan to the job's ids or to its backfill's days, and gives the
-// backfill's range in words.
-func (p *planner) narrow(ctx context.Context) (string, error) {
-	backfill := p.spec.Mode == pipeline.Backfill
-	if p.spec.Source.List == ListIDs {
-		ids := &givenIDs{IDsSpec: p.spec.Source.IDs}
-		if err := ids.check(); err != nil {
-			return "", err
-		}
-		if ids.File != "" {
-			p.given = ids.counted.Load()
-		} else {
-			p.filter = bitrix.Params{">=id": ids.From, "<=id": ids.To}
-		}
-		if backfill {
-			return ids.String(), nil
-		}
-		return "", nil
-	}
-	if !backfill {
-		return "", nil
-	}
-	days := listSale{client: p.client}
-	err := days.within(ctx, &p.spec.Backfill)
-	p.filter = days.filter
-	return p.spec.Backfill.String(), err
-}
-
-// unpredictable says that a run will list otherwise than plan knows how to ask.
-func unpredictable(list string) *UsageError {
-	return &UsageError{Text: fmt.Sprintf("plan cannot predict source.list: %s; docs/sources.md has what such a listing costs", list)}
-}
-
-// planner is what the probing calls have told.
-type planner struct {
-	spec   *Spec
-	client *bitrix.Client
-	data   *sinks.Dataset
-	limits bitrix.Limits
-	filter bitrix.Params // what the payments have to match
-	given  int64         // ids that a file names; -1: there is none
-
-	total   int64   // payments on the portal
-	fresh   int64   // of them, those that the last snapshot's ids end before
-	changed float64 // share of the sample that differs from the last snapshot
-	orders  float64 // orders a payment
-
-	answer                time.Duration // of a chunk's request, without waits
-	chain                 time.Duration // of a full chain of pages
-	listCost, getCost     time.Duration // operating time of one command
-	ownersCost            time.Duration
-	listBytes, getBytes   int64 // a page, a payment
-	counted, batchCharged bool  // what the portal reports of operating time
-}
-
-// samples is how many pages are looked at, spread over the listing.
-const samples = 10
-
-// probe makes the three requests: the listing's ends, pages in between, and
-// gets with their owners, whose answer also reports what the two before have
-// cost.
-func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
-	ends := []bitrix.Command{p.page("first", 0, "asc", 0), p.page("newest", 0, "desc", -1)}
-	known := last != nil && len(last.Files) > 0 && last.Files[0].Rows > 0
-	if known {
-		ends = append(ends, p.page("fresh", int64(last.Files[0].MaxID), "asc", 0))
-	}
-	results, pages, short, err := p.list(ctx, ends)
-	if err != nil {
-		return err
-	}
-	first, newest := pages[0], pages[1]
-	p.total = max(results[0].Total, int64(len(first)))
-	if p.given >= 0 {
-		p.total = p.given // at most; how many of them exist, the run will find
-	}
-	if known {
-		p.fresh = max(0, results[2].Total)
-	}
-	if len(first) == 0 || len(newest) == 0 {
-		return nil
-	}
-
-	var between []bitrix.Command
-	var from []int64
-	low, high := first[0].ID, newest[0].ID
-	if known {
-		high = int64(last.Files[0].MaxID)
-	}
-	for i := range int64(samples) {
-		from = append(from, low-1+max(0, high-low)*i/samples)
-		between = append(between, p.page("s"+strconv.FormatInt(i, 10), from[i], "asc", -1))
-	}
-	results, pages, long, err := p.list(ctx, between)
-	if err != nil {
-		return err
-	}
-	// What ten pages took longer than two, a full chain takes four times more.
-	p.chain = long + max(0, long-short)*time.Duration(bitrix.MaxCommands-samples)/time.Duration(samples-len(ends))
-	var orders, rows int
-	for i, page := range pages {
-		p.listBytes += int64(len(results[i].Value)) / samples
-		chunk := asChunk(page)
-		orders += len(newOwners(chunk).orders)
-		rows += len(chunk)
-	}
-	p.orders = float64(orders) / float64(max(1, rows))
-	if known {
-		if p.changed, err = p.sampleChanges(ctx, last, from, pages); err != nil {
-			return err
-		}
-	}
-	return p.probeGets(ctx, asChunk(first))
-}
-
-// page asks for a page of the listing behind an id.
-func (p *planner) page(key string, after int64, order string, start int) bitrix.Command {
-	filter := bitrix.Params{">id": after}
-	maps.Copy(filter, p.filter)
-	return bitrix.Command{Key: key, Method: methodList, Params: bitrix.Params{
-		"select": schemas.ListFields(p.spec.Source.Fields),
-		"order":  bitrix.Params{"id": order},
-		"filter": filter,
-		"start":  start,
-	}}
-}
-
-// list calls pages, and gives with each result the rows that can be read, and
-// how long the answer took.
-func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, [][]schemas.Payment, time.Duration, error) {
-	results, took, err := p.timed(ctx, commands)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	pages := make([][]schemas.Payment, len(results))
-	for i, res := range results {
-		if res.Err != nil {
-			return nil, nil, 0, res.Err
-		}
-		items, err := bitrix.Items(res.Value, "payments")
-		if err != nil {
-			return nil, nil, 0, fmt.Errorf("%s: %w", methodList, err)
-		}
-		for _, raw := range items {
-			var row schemas.Payment
-			if row.ReadListed(raw, p.spec.Source.Fields) == nil {
-				pages[i] = append(pages[i], row)
-			}
-		}
-	}
-	return results, pages, took, nil
-}
-
-func asChunk(rows []schemas.Payment) []listed {
-	chunk := make([]listed, len(rows))
-	for i, row := range rows {
-		chunk[i] = listed{ID: pipeline.PaymentID(row.ID), Row: row}
-	}
-	return chunk
-}
-
-// sampleChanges gives the share of sampled payments that differ from the last
-// snapshot.
-func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, from []int64, pages [][]schemas.Payment) (float64, error) {
-	var seen, differ int
-	for i, page := range pages {
-		if len(page) == 0 {
-			continue
-		}
-		end := page[len(page)-1].ID
-		was := make(map[int64]schemas.Payment, len(page))
-		for row, err := range p.data.ReadPayments(ctx, last, pipeline.PaymentID(from[i])) {
-			if err != nil {
-				return 0, err
-			}
-			if row.ID > end {
-				break
-			}
-			was[row.ID] = *row
-		}
-		for _, row := range page {
-			old, ok := was[row.ID]
-			seen++
-			if !ok || !schemas.SameListed(&row, &old, p.spec.Source.Fields) {
-				differ++
-			}
-		}
-	}
-	if seen == 0 {
-		return 0, nil
-	}
-	return float64(differ) / float64(seen), nil
-}
-
-// probeGets gets a chunk as a run would, and reads off what the governor has
-// learnt.
-func (p *planner) probeGets(ctx context.Context, chunk []listed) error {
-	chunk = chunk[:min(len(chunk), (&source{enrich: EnrichGet}).chunk())]
-	commands := newOwners(chunk).commands()
-	for _, item := range chunk {
-		commands = append(commands, getCommand(item.ID))
-	}
-	before := p.client.Use().BytesReceived
-	_, took, err := p.timed(ctx, commands)
-	if err != nil {
-		return err
-	}
-	p.answer = took
-	p.getBytes = (p.client.Use().BytesReceived - before) / int64(len(chunk))
-	p.readGauge()
-	return nil
-}
-
-// timed calls a batch and tells how long it was under way, waits left out.
-func (p *planner) timed(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, time.Duration, error) {
-	before, start := p.client.Use(), time.Now()
-	results, err := p.client.Batch(ctx, commands)
-	use := p.client.Use()
-	waited := use.RateWait + use.OperatingWait - before.RateWait - before.OperatingWait
-	return results, max(0, time.Since(start)-waited), err
-}
-
-// readGauge takes what the governor has learnt from the answers.
-func (p *planner) readGauge() {
-	for _, m := range p.client.Gauge().Methods {
-		switch m.Method {
-		case methodList:
-			p.listCost = m.Cost
-		case methodGet:
-			p.getCost = m.Cost
-		case methodOwners:
-			p.ownersCost = m.Cost
-		}
-		p.counted = p.counted || m.Counted
-		if m.Method == "batch" {
-			// A portal that charges the methods inside a batch reports nothing
-			// for the batch itself.
-			p.batchCharged = m.Reported > 0
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -25,12 +26,12 @@ type planned struct {
 
 // planAndRun runs in a bubble of virtual time, where tables cannot be compressed:
 // the library's pool of encoders is the whole process's.
-func planAndRun(t *testing.T, o bitrixtest.Options, edit func(*jobs.Spec)) planned {
+func planAndRun(t *testing.T, o bitrixtest.Options, edit func(*jobfile.Spec)) planned {
 	t.Helper()
 	portal := bitrixtest.New(o)
 	job := fmt.Sprintf("version: 1\nname: payments\nmode: full\nportals:\n  - name: acme\n    webhook: %s\nsink:\n  url: %s\n  compression: none\n",
 		portal.Webhook("https://acme.example"), t.TempDir())
-	spec, err := jobs.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
+	spec, err := jobfile.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		portal   bitrixtest.Options
-		edit     func(*jobs.Spec)
+		edit     func(*jobfile.Spec)
 		binding  string
 		enriched bool
 	}{
@@ -70,12 +71,12 @@ func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
 			portal: bitrixtest.Options{Payments: 24_000, Latency: latency, Plan: bitrixtest.PlanStandard, Charge: bitrixtest.ChargeBatch}},
 		{name: "nothing but the answers bind", binding: "latency",
 			portal: bitrixtest.Options{Payments: 20_000, Latency: latency, Plan: bitrixtest.PlanUnlimited},
-			edit: func(s *jobs.Spec) {
-				s.Portals[0].Plan, s.Portals[0].Limits.Concurrency = jobs.PlanUnlimited, 4
+			edit: func(s *jobfile.Spec) {
+				s.Portals[0].Plan, s.Portals[0].Limits.Concurrency = jobfile.PlanUnlimited, 4
 			}},
 		{name: "enrich: list", binding: "latency", enriched: true,
 			portal: bitrixtest.Options{Payments: 200_000, Latency: latency, Plan: bitrixtest.PlanStandard},
-			edit:   func(s *jobs.Spec) { s.Source.Enrich = jobs.EnrichList }},
+			edit:   func(s *jobfile.Spec) { s.Source.Enrich = jobfile.EnrichList }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -112,7 +113,7 @@ func TestPlanOfANight(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 5000, Plan: bitrixtest.PlanStandard})
 		job := fmt.Sprintf("version: 1\nname: payments\nportals:\n  - name: acme\n    webhook: %s\nsink:\n  url: %s\n  compression: none\n",
 			portal.Webhook("https://acme.example"), t.TempDir())
-		spec, err := jobs.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
+		spec, err := jobfile.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,24 +155,24 @@ func TestPlanOfABackfill(t *testing.T) {
 	if err := os.WriteFile(ids, []byte(list.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	billed := jobs.BackfillSpec{Billed: jobs.DateRange{From: jobs.Date{Year: 1995, Month: 1, Day: 1}, To: jobs.Date{Year: 1997, Month: 1, Day: 1}}}
+	billed := jobfile.BackfillSpec{Billed: jobfile.DateRange{From: jobfile.Date{Year: 1995, Month: 1, Day: 1}, To: jobfile.Date{Year: 1997, Month: 1, Day: 1}}}
 	for _, tt := range []struct {
 		name, span string
-		edit       func(*jobs.Spec)
+		edit       func(*jobfile.Spec)
 		atMost     bool // some of the ids have no payment
 	}{
-		{name: "billed", span: "billed from 1995-01-01 to 1997-01-01", edit: func(s *jobs.Spec) { s.Backfill = billed }},
-		{name: "ids", span: "ids 100 to 9000", edit: func(s *jobs.Spec) {
-			s.Source.List, s.Source.IDs = jobs.ListIDs, jobs.IDsSpec{From: 100, To: 9000}
+		{name: "billed", span: "billed from 1995-01-01 to 1997-01-01", edit: func(s *jobfile.Spec) { s.Backfill = billed }},
+		{name: "ids", span: "ids 100 to 9000", edit: func(s *jobfile.Spec) {
+			s.Source.List, s.Source.IDs = jobfile.ListIDs, jobfile.IDsSpec{From: 100, To: 9000}
 		}},
-		{name: "ids of a file", span: "6000 ids of ids.txt", atMost: true, edit: func(s *jobs.Spec) {
-			s.Source.List, s.Source.IDs = jobs.ListIDs, jobs.IDsSpec{File: ids}
+		{name: "ids of a file", span: "6000 ids of ids.txt", atMost: true, edit: func(s *jobfile.Spec) {
+			s.Source.List, s.Source.IDs = jobfile.ListIDs, jobfile.IDsSpec{File: ids}
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				portal := bitrixtest.Options{Payments: 24_000, Latency: 1200 * time.Millisecond, Plan: bitrixtest.PlanStandard}
-				p := planAndRun(t, portal, func(s *jobs.Spec) {
+				p := planAndRun(t, portal, func(s *jobfile.Spec) {
 					s.Mode = pipeline.Backfill
 					tt.edit(s)
 				})

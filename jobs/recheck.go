@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
 	"b24export/schemas"
 )
-
-// methodOrders tells when orders were saved last.
-const methodOrders = "sale.order.list"
 
 // Verdict is what a payment that was got anew says of its row.
 type Verdict string
@@ -50,9 +49,9 @@ const clockDoubt = 5 * time.Minute
 // them, in the columns that crm.item.payment.get knows. A payment has no
 // modification time, but saving it saves its order: so the orders of payments
 // that differ are asked when that was. The answer has rows' order.
-func Recheck(ctx context.Context, spec *Spec, portal string, rows []schemas.Payment, opts *RunOptions) ([]Rechecked, error) {
+func Recheck(ctx context.Context, spec *jobfile.Spec, portal string, rows []schemas.Payment, opts *RunOptions) ([]Rechecked, error) {
 	o := opts.withDefaults()
-	i := slices.IndexFunc(spec.Portals, func(p PortalSpec) bool { return p.Name == portal })
+	i := slices.IndexFunc(spec.Portals, func(p jobfile.PortalSpec) bool { return p.Name == portal })
 	if i < 0 {
 		return nil, &UsageError{Text: fmt.Sprintf("the job has no portal %q", portal)}
 	}
@@ -66,7 +65,7 @@ func Recheck(ctx context.Context, spec *Spec, portal string, rows []schemas.Paym
 	defer client.Close()
 	commands := make([]bitrix.Command, len(rows))
 	for i, row := range rows {
-		commands[i] = getCommand(pipeline.PaymentID(row.ID))
+		commands[i] = source.GetCommand(pipeline.PaymentID(row.ID))
 	}
 	results, err := client.Batch(ctx, commands)
 	if err != nil {
@@ -109,10 +108,10 @@ func judgeByOrders(ctx context.Context, client *bitrix.Client, list []Rechecked,
 	slices.Sort(orders)
 	for part := range slices.Chunk(orders, bitrix.PageSize) {
 		saved, err := ordersSaved(ctx, client, part)
-		if e, ok := errors.AsType[*bitrix.Error](err); ok && isRefusal(e) {
+		if e, ok := errors.AsType[*bitrix.Error](err); ok && source.IsRefusal(e) {
 			for _, id := range part {
 				for _, i := range doubtful[id] {
-					list[i].Detail = reason(e) + ": whether it was changed since is not known"
+					list[i].Detail = source.Reason(e) + ": whether it was changed since is not known"
 				}
 			}
 			continue
@@ -142,7 +141,7 @@ func judgeByOrders(ctx context.Context, client *bitrix.Client, list []Rechecked,
 func ordersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (map[int64]time.Time, error) {
 	saved := make(map[int64]time.Time, len(orders))
 	listing := bitrix.Listing{
-		Method: methodOrders, Items: "orders", IDField: "id", Select: []string{"id", "dateUpdate"},
+		Method: source.MethodOrders, Items: "orders", IDField: "id", Select: []string{"id", "dateUpdate"},
 		Filter: bitrix.Params{"@id": orders},
 	}
 	for page, err := range client.Pages(ctx, listing, 0) {
@@ -154,11 +153,11 @@ func ordersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (ma
 				DateUpdate string `json:"dateUpdate"`
 			}
 			if err := json.Unmarshal(raw, &order); err != nil {
-				return nil, fmt.Errorf("%s: order %d: %w", methodOrders, page.IDs[i], err)
+				return nil, fmt.Errorf("%s: order %d: %w", source.MethodOrders, page.IDs[i], err)
 			}
 			at, err := schemas.ParseInstant(order.DateUpdate)
 			if err != nil {
-				return nil, fmt.Errorf("%s: order %d: dateUpdate: %w", methodOrders, page.IDs[i], err)
+				return nil, fmt.Errorf("%s: order %d: dateUpdate: %w", source.MethodOrders, page.IDs[i], err)
 			}
 			saved[page.IDs[i]] = at.Time()
 		}

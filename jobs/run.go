@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
 	"b24export/schemas"
 	"b24export/sinks"
@@ -94,7 +96,7 @@ type Outcome struct {
 // Run does the job for every portal that opts leave, each by itself: one that
 // fails does not stop the others. Outcomes are in the job's order. When ctx is
 // cancelled, every portal saves what it has.
-func Run(ctx context.Context, spec *Spec, opts *RunOptions) []Outcome {
+func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 	o := opts.withDefaults()
 	portals, err := o.portals(spec)
 	if err != nil {
@@ -126,13 +128,13 @@ func Run(ctx context.Context, spec *Spec, opts *RunOptions) []Outcome {
 }
 
 // portals gives those of the job's portals that are to be done.
-func (o *RunOptions) portals(spec *Spec) ([]*PortalSpec, error) {
+func (o *RunOptions) portals(spec *jobfile.Spec) ([]*jobfile.PortalSpec, error) {
 	for _, name := range o.Only {
-		if !slices.ContainsFunc(spec.Portals, func(p PortalSpec) bool { return p.Name == name }) {
+		if !slices.ContainsFunc(spec.Portals, func(p jobfile.PortalSpec) bool { return p.Name == name }) {
 			return nil, &UsageError{Text: fmt.Sprintf("the job has no portal %q", name)}
 		}
 	}
-	var portals []*PortalSpec
+	var portals []*jobfile.PortalSpec
 	for i := range spec.Portals {
 		p := &spec.Portals[i]
 		if len(o.Only) > 0 && !slices.Contains(o.Only, p.Name) {
@@ -148,15 +150,15 @@ func (o *RunOptions) portals(spec *Spec) ([]*PortalSpec, error) {
 
 // runPortal wires the pipeline of one of so many portals and runs it. traced is
 // nil without a tracer.
-func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOptions, of int, traced *spans) (s pipeline.Summary, err error) {
+func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, of int, traced *spans) (s pipeline.Summary, err error) {
 	log := o.Log.With("dataset", spec.Name, "portal", portal.Name)
 	client, err := newClient(ctx, spec, portal, o, log)
 	if err != nil {
 		return s, err
 	}
 	defer client.Close()
-	how := rowMaker{fields: spec.Source.Fields, now: o.Now}
-	by, err := findBy(ctx, spec, client, how, log)
+	how := source.RowMaker{Fields: spec.Source.Fields, Now: o.Now}
+	by, err := source.FindBy(ctx, spec, client, how, log)
 	if err != nil {
 		return s, err
 	}
@@ -172,11 +174,11 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 	if o.Watch != nil {
 		o.Watch(&Watch{
 			Dataset: spec.Name, Portal: portal.Name, Progress: progress, Of: of, Total: progress.Total.Load,
-			Gauge: client.Gauge, Use: (&source{client: client}).Use, Started: time.Now(),
+			Gauge: client.Gauge, Use: func() pipeline.PortalUse { return source.UseOf(client) }, Started: time.Now(),
 		})
 	}
-	run := func(by found) (pipeline.Summary, error) {
-		src := &source{client: client, find: by.finder, since: by.since, enrich: spec.Source.Enrich, rowMaker: how}
+	run := func(by source.Found) (pipeline.Summary, error) {
+		src := source.New(client, &by, spec.Source.Enrich, how)
 		from, to := pipeline.Source[schemas.Payment](src), pipeline.Sink[schemas.Payment](data)
 		if traced != nil {
 			from, to = &tracedSource{from, traced}, &tracedSink{to, traced}
@@ -186,7 +188,7 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 			Sink:   to,
 			Table: pipeline.Table[schemas.Payment]{
 				ID:   func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
-				Same: src.same,
+				Same: src.Same,
 			},
 			Options: pipeline.Options{
 				Dataset:         spec.Name,
@@ -194,43 +196,43 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 				Program:         o.Program,
 				Runner:          runner,
 				SchemaVersion:   schemas.Version,
-				Fingerprint:     spec.fingerprintBy(portal.Name, by.list),
-				SourceName:      by.name(),
-				SourceWhy:       by.why,
+				Fingerprint:     spec.FingerprintBy(portal.Name, by.List),
+				SourceName:      by.Name(),
+				SourceWhy:       by.Why,
 				Mode:            spec.Mode,
-				Range:           by.span,
+				Range:           by.Span,
 				FullEvery:       spec.FullEvery,
 				Restart:         o.Restart,
-				Chunk:           src.chunk(),
+				Chunk:           src.Chunk(),
 				Workers:         client.Concurrency(),
 				CheckpointEvery: spec.Checkpoint.Every,
 				CheckpointRows:  spec.Checkpoint.Rows,
 				Rejects:         spec.Rejects.Max,
 				Log:             log,
 				Progress:        progress,
-				Limits:          src.limits,
+				Limits:          src.Limits,
 				Now:             o.Now,
 			},
 		})
-		if err == nil && by.since != nil {
-			if err := by.since.done(ctx); err != nil {
+		if err == nil {
+			if err := by.Done(ctx); err != nil {
 				log.Warn("the snapshot is published; the next run reads the same changes again", "error", err)
 			}
 		}
 		return s, err
 	}
 	s, err = run(by)
-	if spec.Source.List != ListAuto || !mayBeRights(err) {
+	if spec.Source.List != jobfile.ListAuto || !source.MayBeRights(err) {
 		return s, err
 	}
 	// A run that finds the whole portal's list refused at once has changed
 	// nothing. One that finds an unfinished snapshot in its way may have begun
 	// it with other rights.
-	other, otherErr := findAuto(ctx, spec, client, how, log)
+	other, otherErr := source.FindAuto(ctx, spec, client, how, log)
 	if otherErr != nil {
 		return s, otherErr
 	}
-	if other.list == by.list {
+	if other.List == by.List {
 		return s, err
 	}
 	return run(other)
@@ -238,12 +240,12 @@ func runPortal(ctx context.Context, spec *Spec, portal *PortalSpec, o *RunOption
 
 // OpenDataset opens what the job has made, or will make, of a portal. The
 // function that it returns closes it. Nothing is written.
-func OpenDataset(ctx context.Context, spec *Spec, portal string, opts *RunOptions) (*sinks.Dataset, func() error, error) {
+func OpenDataset(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunOptions) (*sinks.Dataset, func() error, error) {
 	o := opts.withDefaults()
 	return openDataset(ctx, spec, portal, "", &o, o.Log)
 }
 
-func openDataset(ctx context.Context, spec *Spec, portal, runner string, o *RunOptions, log *slog.Logger) (*sinks.Dataset, func() error, error) {
+func openDataset(ctx context.Context, spec *jobfile.Spec, portal, runner string, o *RunOptions, log *slog.Logger) (*sinks.Dataset, func() error, error) {
 	store, err := sinks.OpenStore(ctx, spec.Sink.URL, &sinks.StoreOptions{Patience: spec.Patience, Log: log})
 	if err != nil {
 		return nil, nil, err

@@ -21,6 +21,8 @@ import (
 	"b24export/bitrix"
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
 	"b24export/schemas"
 	"b24export/sinks"
@@ -28,7 +30,7 @@ import (
 
 // runJob is a job of one portal and the folder that it writes to.
 type runJob struct {
-	spec   *jobs.Spec
+	spec   *jobfile.Spec
 	opts   *jobs.RunOptions
 	folder string
 }
@@ -41,7 +43,7 @@ func newRunJob(t *testing.T, portal *bitrixtest.Portal, extra string) *runJob {
 	job := fmt.Sprintf("version: 1\nname: payments\nportals:\n  - name: acme\n    plan: unlimited\n    webhook: %s\nsink:\n  url: %s\n%s\n",
 		portal.Webhook("https://acme.example"), e.folder, extra)
 	var err error
-	if e.spec, err = jobs.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil); err != nil {
+	if e.spec, err = jobfile.Parse("job.yaml", []byte(job), func(string) (string, bool) { return "", false }, nil); err != nil {
 		t.Fatal(err)
 	}
 	e.opts = &jobs.RunOptions{Program: "b24export/test", Transport: portal.RoundTripper()}
@@ -207,7 +209,7 @@ func TestEnrichListFailsWhereTheListingIsWrong(t *testing.T) {
 	e := newRunJob(t, portal, "mode: full\nsource: {enrich: list}")
 	e.opts.Transport = rewriting{portal.RoundTripper(), `"currency":"EUR"`, `"currency":"XXX"`}
 	out := e.run(t, jobs.ExitFailed)
-	sample, ok := errors.AsType[*jobs.SampleError](out.Err)
+	sample, ok := errors.AsType[*source.SampleError](out.Err)
 	if !ok || !slices.Equal(sample.Columns, []string{"currency"}) {
 		t.Errorf("error %v, want a sample's that names currency", out.Err)
 	}
@@ -330,6 +332,8 @@ func TestExitCodesOfOtherErrors(t *testing.T) {
 		{"held", &pipeline.HeldError{}, jobs.ExitHeld},
 		{"fenced", fmt.Errorf("commit: %w", pipeline.ErrFenced), jobs.ExitHeld},
 		{"job changed", &pipeline.JobChangedError{}, jobs.ExitUsage},
+		{"wrong job file", &jobfile.Problems{}, jobs.ExitUsage},
+		{"unpredictable", &source.UnpredictableError{}, jobs.ExitUsage},
 		{"signal", fmt.Errorf("list: %w", context.Canceled), jobs.ExitInterrupted},
 		{"no conditional writes", sinks.ErrNoFencing, jobs.ExitFailed},
 		{"anything else", errors.New("disk full"), jobs.ExitFailed},
@@ -358,7 +362,7 @@ func TestPortalsOfAJob(t *testing.T) {
 	e := newRunJob(t, good, "mode: full")
 	bad := e.spec.Portals[0]
 	bad.Name, bad.Webhook = "bad", "https://acme.example/rest/1/wrong/"
-	e.spec.Portals = append([]jobs.PortalSpec{bad}, e.spec.Portals...)
+	e.spec.Portals = append([]jobfile.PortalSpec{bad}, e.spec.Portals...)
 	out := jobs.Run(t.Context(), e.spec, e.opts)
 	if len(out) != 2 || out[0].Exit != jobs.ExitRefused || out[1].Exit != jobs.ExitComplete {
 		t.Fatalf("outcomes %+v, want the one refused and the other complete", out)

@@ -10,6 +10,7 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -97,9 +98,9 @@ func TestSinceEventsFallsBack(t *testing.T) {
 			portal.Unbind("ONPAYMENTDELETED")
 		}, "not bound", true},
 		{"the last snapshot was made otherwise", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
-			e.spec.Source.Since = jobs.SinceList
+			e.spec.Source.Since = jobfile.SinceList
 			e.run(t, jobs.ExitComplete)
-			e.spec.Source.Since = jobs.SinceEvents
+			e.spec.Source.Since = jobfile.SinceEvents
 		}, "was not made with since: events", true},
 		{"events without a payment", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
 			e.opts.Transport = odd{portal.RoundTripper()}

@@ -12,6 +12,7 @@ import (
 
 	"b24export/bitrix"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 func (p *program) authCommand() *cobra.Command {
@@ -28,7 +29,7 @@ and tries them. A code lives for 30 seconds: paste it at once. Runs refresh the
 tokens by themselves from then on.`,
 		Args: exactly(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			spec, err := jobs.LoadWith(args[0], p.lookup, nil)
+			spec, err := jobfile.LoadWith(args[0], p.lookup, nil)
 			if err != nil {
 				return &startError{err}
 			}
@@ -40,7 +41,7 @@ tokens by themselves from then on.`,
 }
 
 // authorize walks through the portals, one after the other.
-func (p *program) authorize(ctx context.Context, spec *jobs.Spec, only []string, stdin io.Reader) error {
+func (p *program) authorize(ctx context.Context, spec *jobfile.Spec, only []string, stdin io.Reader) error {
 	ways, err := jobs.Authorizations(ctx, spec, &jobs.RunOptions{Program: programName(), Only: only, Log: p.log})
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 	"b24export/schemas"
 	"b24export/sinks"
@@ -132,7 +132,7 @@ func (p *program) openCat(ctx context.Context, f *catFlags, source string) (*cat
 	if isParquet(source) {
 		return openFile(ctx, source)
 	}
-	spec, err := jobs.Load(source, p.lookup)
+	spec, err := jobfile.Load(source, p.lookup)
 	if err != nil {
 		return nil, &startError{err}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 func (p *program) checkCommand() *cobra.Command {
@@ -66,7 +67,7 @@ func (c *checker) job(ctx context.Context, file string, only []string) error {
 			return err
 		}
 	}
-	spec, err := jobs.LoadWith(file, c.p.lookup, nil)
+	spec, err := jobfile.LoadWith(file, c.p.lookup, nil)
 	if err != nil {
 		for _, line := range jobs.FileProblems(err) {
 			if err := c.show(file, 0, line); err != nil {

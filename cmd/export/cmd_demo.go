@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -90,10 +91,10 @@ func (p *program) demo(ctx context.Context) (err error) {
 	return nil
 }
 
-func parseDemoJob(webhook string) (*jobs.Spec, error) {
+func parseDemoJob(webhook string) (*jobfile.Spec, error) {
 	noVariables := func(string) (string, bool) { return "", false }
 	noFiles := func(name string) ([]byte, error) { return nil, fs.ErrNotExist }
-	return jobs.Parse("demo.yaml", []byte(demoJob(webhook, demoFolder)), noVariables, noFiles)
+	return jobfile.Parse("demo.yaml", []byte(demoJob(webhook, demoFolder)), noVariables, noFiles)
 }
 
 // prepareDemoFolder makes the demo's folder, or makes sure that a demo made it.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/schemas"
 	"b24export/sinks"
 )
@@ -52,7 +52,7 @@ latest snapshot, without A as well the previous one.`,
 }
 
 func (p *program) diff(ctx context.Context, f *catFlags, file string, between [2]string) (err error) {
-	spec, err := jobs.Load(file, p.lookup)
+	spec, err := jobfile.Load(file, p.lookup)
 	if err != nil {
 		return &startError{err}
 	}

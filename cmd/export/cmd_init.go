@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 func (p *program) initCommand() *cobra.Command {
@@ -105,16 +106,16 @@ func (n *newJob) make(cmd *cobra.Command) error {
 	if err := n.askKeys(ctx); err != nil {
 		return err
 	}
-	asked, err := jobs.FromFlags(n.flags, n.webhook)
+	asked, err := jobfile.FromFlags(n.flags, n.webhook)
 	if err != nil {
 		return &startError{err}
 	}
 	portal := asked.Portals[0].Name
-	text := jobs.NewFile{
+	text := jobfile.NewFile{
 		Name: asked.Name, Mode: string(asked.Mode), Plan: n.flags["plan"], Portal: portal, To: n.flags["to"],
 		Webhook: n.reference, Path: n.file, At: strings.TrimSuffix(n.at, noHour),
 	}.Bytes()
-	spec, err := jobs.Parse(n.file, text, n.p.lookup, n.readFile)
+	spec, err := jobfile.Parse(n.file, text, n.p.lookup, n.readFile)
 	if err != nil {
 		return &startError{err}
 	}
@@ -194,7 +195,7 @@ func (n *newJob) probe(flag, value string) error {
 	if flag != "" {
 		flags[flag] = value
 	}
-	if _, err := jobs.FromFlags(flags, n.webhook); err != nil {
+	if _, err := jobfile.FromFlags(flags, n.webhook); err != nil {
 		return &startError{err}
 	}
 	return nil
@@ -202,7 +203,7 @@ func (n *newJob) probe(flag, value string) error {
 
 // askKeys asks for what no flag has said.
 func (n *newJob) askKeys(ctx context.Context) error {
-	spec, err := jobs.FromFlags(map[string]string{"to": "data"}, n.webhook)
+	spec, err := jobfile.FromFlags(map[string]string{"to": "data"}, n.webhook)
 	if err != nil {
 		return &startError{err}
 	}
@@ -247,7 +248,7 @@ func (n *newJob) readFile(path string) ([]byte, error) {
 
 // try looks at what the job needs. Where something is missing, whoever asked may
 // still have the file.
-func (n *newJob) try(ctx context.Context, spec *jobs.Spec) error {
+func (n *newJob) try(ctx context.Context, spec *jobfile.Spec) error {
 	c := checker{p: n.p, files: 1}
 	width := len(spec.Portals[0].Name)
 	for line := range jobs.Check(ctx, spec, &jobs.RunOptions{Program: programName(), Log: n.p.log}) {

@@ -11,6 +11,7 @@ import (
 
 	"b24export/bitrix"
 	"b24export/jobs"
+	"b24export/jobs/source"
 )
 
 func (p *program) planCommand() *cobra.Command {
@@ -72,7 +73,7 @@ func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 	}
 	grid := plainTable()
 	grid.AppendHeader(table.Row{"", "this job", "enrich: list"})
-	row := func(name string, of func(jobs.Forecast) string) {
+	row := func(name string, of func(source.Forecast) string) {
 		grid.AppendRow(table.Row{name, of(plan.Job), of(plan.List)})
 	}
 	limit := func(seconds float64) string {
@@ -81,12 +82,12 @@ func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 		}
 		return shortTime(time.Duration(seconds * float64(time.Second)))
 	}
-	row("requests", func(f jobs.Forecast) string { return grouped(f.Requests) })
-	row("under the request rate", func(f jobs.Forecast) string { return limit(f.RateS) })
-	row("under the operating budget", func(f jobs.Forecast) string { return limit(f.OperatingS) })
-	row("by the portal's answers", func(f jobs.Forecast) string { return limit(f.LatencyS) })
-	row("in all", func(f jobs.Forecast) string { return limit(f.Seconds) + " (" + bindingText(f.Binding) + ")" })
-	row("from the portal", func(f jobs.Forecast) string { return byteSize(f.Bytes) })
+	row("requests", func(f source.Forecast) string { return grouped(f.Requests) })
+	row("under the request rate", func(f source.Forecast) string { return limit(f.RateS) })
+	row("under the operating budget", func(f source.Forecast) string { return limit(f.OperatingS) })
+	row("by the portal's answers", func(f source.Forecast) string { return limit(f.LatencyS) })
+	row("in all", func(f source.Forecast) string { return limit(f.Seconds) + " (" + bindingText(f.Binding) + ")" })
+	row("from the portal", func(f source.Forecast) string { return byteSize(f.Bytes) })
 	return writeTable(w, grid)
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -57,7 +57,7 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 }).Parse(reportText))
 
 func (p *program) report(ctx context.Context, file string, only []string, snapshot, out string) (err error) {
-	spec, err := jobs.Load(file, p.lookup)
+	spec, err := jobfile.Load(file, p.lookup)
 	if err != nil {
 		return &startError{err}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 // webhookVariable is where run without a job file finds the webhook: a flag
@@ -21,7 +22,7 @@ const webhookVariable = "B24_WEBHOOK"
 // loadedJob is a job and the file that it came from, "" if it came from flags.
 type loadedJob struct {
 	file string
-	spec *jobs.Spec
+	spec *jobfile.Spec
 }
 
 func (p *program) runCommand() *cobra.Command {
@@ -81,7 +82,7 @@ const keyAnnotation = "job key"
 
 // addKeyFlags adds a flag for each of the job's keys that has one.
 func addKeyFlags(flags *pflag.FlagSet) {
-	for _, key := range jobs.Keys() {
+	for _, key := range jobfile.Keys() {
 		if key.Flag == "" {
 			continue
 		}
@@ -127,7 +128,7 @@ func (p *program) load(cmd *cobra.Command, files []string) ([]loadedJob, error) 
 		if webhook == "" && len(given) == 0 {
 			return nil, usagef(cmd, "a job file is missing, or %s and --to", webhookVariable)
 		}
-		spec, err := jobs.FromFlags(given, webhook)
+		spec, err := jobfile.FromFlags(given, webhook)
 		if err != nil {
 			return nil, &startError{err}
 		}
@@ -139,7 +140,7 @@ func (p *program) load(cmd *cobra.Command, files []string) ([]loadedJob, error) 
 		if strings.Contains(file, "://") {
 			return nil, usagef(cmd, "%s is no job file; a webhook's address goes into the variable %s", shownArg(file), webhookVariable)
 		}
-		spec, err := jobs.LoadWith(file, p.lookup, given)
+		spec, err := jobfile.LoadWith(file, p.lookup, given)
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -74,7 +74,7 @@ type sqlFiles struct {
 }
 
 func (p *program) sql(ctx context.Context, f *sqlFlags, file string) error {
-	spec, err := jobs.Load(file, p.lookup)
+	spec, err := jobfile.Load(file, p.lookup)
 	if err != nil {
 		return &startError{err}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 func readFile(t *testing.T, name string) string {
@@ -143,7 +144,7 @@ func TestEveryKeyHasAFlag(t *testing.T) {
 		}
 	}
 	var without []string
-	for _, key := range jobs.Keys() {
+	for _, key := range jobfile.Keys() {
 		switch {
 		case key.Flag != "":
 			if flag := run.Flags().Lookup(key.Flag); flag == nil || flag.Annotations[keyAnnotation][0] != key.Path {

@@ -20,7 +20,7 @@ type notice struct {
 // notify tells the one whom the job names how its run ended. That it could not
 // is a line of the log, and changes nothing else.
 func (p *program) notify(ctx context.Context, job loadedJob, outcomes []jobs.Outcome) {
-	if !job.spec.Notify.Wants(outcomes) {
+	if !jobs.WantsNotice(&job.spec.Notify, outcomes) {
 		return
 	}
 	n := notice{Program: programName(), Dataset: job.spec.Name, Job: job.file, Exit: jobs.Gravest(outcomes)}
@@ -29,7 +29,7 @@ func (p *program) notify(ctx context.Context, job loadedJob, outcomes []jobs.Out
 	}
 	body, err := json.Marshal(n)
 	if err == nil {
-		err = job.spec.Notify.Send(ctx, body, n.Program, nil)
+		err = jobs.Notify(ctx, &job.spec.Notify, body, n.Program, nil)
 	}
 	if err != nil {
 		p.log.Warn("nobody was notified", "error", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 	"b24export/sinks"
 )
@@ -23,7 +24,7 @@ type dataset struct {
 }
 
 // openData opens what a job has made of a portal. The caller closes it.
-func (p *program) openData(ctx context.Context, spec *jobs.Spec, portal string) (*dataset, error) {
+func (p *program) openData(ctx context.Context, spec *jobfile.Spec, portal string) (*dataset, error) {
 	data, closeData, err := jobs.OpenDataset(ctx, spec, portal, &jobs.RunOptions{Program: programName(), Log: p.log})
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func (d *dataset) published(ctx context.Context) ([]pipeline.SnapshotID, error) 
 }
 
 // checkPortals returns an error if the job lacks one of the portals in only.
-func checkPortals(spec *jobs.Spec, only []string) error {
+func checkPortals(spec *jobfile.Spec, only []string) error {
 	for _, name := range only {
 		if !slices.Contains(slices.Collect(portalNames(spec, nil)), name) {
 			return &startError{fmt.Errorf("the job has no portal %s; it has %s", shownArg(name), portalList(spec))}
@@ -62,7 +63,7 @@ func checkPortals(spec *jobs.Spec, only []string) error {
 
 // onePortal returns the portal for a command that handles a single one: the one
 // that --only names, or the job's only portal.
-func onePortal(spec *jobs.Spec, only []string) (string, error) {
+func onePortal(spec *jobfile.Spec, only []string) (string, error) {
 	if err := checkPortals(spec, only); err != nil {
 		return "", err
 	}
@@ -77,7 +78,7 @@ func onePortal(spec *jobs.Spec, only []string) (string, error) {
 }
 
 // portalList returns the names of a job's portals for an error message.
-func portalList(spec *jobs.Spec) string {
+func portalList(spec *jobfile.Spec) string {
 	names := slices.Collect(portalNames(spec, nil))
 	if more := len(names) - namedPortals; more > 0 {
 		return strings.Join(names[:namedPortals], ", ") + fmt.Sprintf(" and %d more", more)
@@ -124,7 +125,7 @@ func (p *program) eachPortal(ctx context.Context, loaded []loadedJob, only []str
 }
 
 // portalNames returns the job's portals in its order, or those named in only.
-func portalNames(spec *jobs.Spec, only []string) iter.Seq[string] {
+func portalNames(spec *jobfile.Spec, only []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i := range spec.Portals {
 			name := spec.Portals[i].Name

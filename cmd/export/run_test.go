@@ -15,6 +15,7 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -159,7 +160,7 @@ in s3://warehouse/bitrix24:
 	}
 
 	// For machines: the manifest's fields beside those of the outcome.
-	line, err := json.Marshal(lineOf(loadedJob{file: "job.yaml", spec: new(jobs.Spec)}, &outcomes[0]))
+	line, err := json.Marshal(lineOf(loadedJob{file: "job.yaml", spec: new(jobfile.Spec)}, &outcomes[0]))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"b24export/bitrix/bitrixtest"
 	"b24export/cmd/export/e2e/internal/table"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 // TestSameBytes exports one state of a portal several times, with answers that
@@ -29,7 +30,7 @@ func TestSameBytes(t *testing.T) {
 			with("sink", "row_group_rows", 7000).
 			with("checkpoint", "rows", checkpointRows)
 		j["portals"].([]any)[0].(map[string]any)["limits"] = map[string]any{"operating": "0s", "concurrency": concurrency}
-		spec, err := jobs.Load(j.write(t), os.LookupEnv)
+		spec, err := jobfile.Load(j.write(t), os.LookupEnv)
 		if err != nil {
 			t.Fatal(err)
 		}

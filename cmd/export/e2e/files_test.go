@@ -11,6 +11,7 @@ import (
 	"b24export/bitrix/bitrixtest"
 	"b24export/cmd/export/e2e/internal/table"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 // BenchmarkFiles holds the program's file against DuckDB's own of the same rows:
@@ -25,7 +26,7 @@ func BenchmarkFiles(b *testing.B) {
 	dir := b.TempDir()
 	j := newJob(portal.Webhook("https://acme.bitrix24.com"), dir).with("source", "enrich", "list")
 	j["portals"].([]any)[0].(map[string]any)["plan"] = "unlimited"
-	spec, err := jobs.Load(j.write(b), os.LookupEnv)
+	spec, err := jobfile.Load(j.write(b), os.LookupEnv)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
 )
 
 // export does what the command run does: it lists, gets, merges and publishes
@@ -31,7 +32,7 @@ func export(ctx context.Context, s *settings, at *site, dir string) (int64, time
 	if s.concurrency > 0 {
 		flags["concurrency"] = strconv.Itoa(s.concurrency)
 	}
-	spec, err := jobs.FromFlags(flags, at.webhook())
+	spec, err := jobfile.FromFlags(flags, at.webhook())
 	if err != nil {
 		return 0, 0, err
 	}

@@ -1,0 +1,170 @@
+package jobfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxFile is how large a job file may be.
+const maxFile = 4 << 20
+
+// Load reads the job file at path. lookup is where ${NAME} comes from, such as
+// os.LookupEnv. A file that can be read, but is no right job, is a *Problems
+// with everything that is wrong with it.
+func Load(path string, lookup func(string) (string, bool)) (*Spec, error) {
+	return LoadWith(path, lookup, nil)
+}
+
+// LoadWith is Load with flags, by their names, in the place of what the file
+// says. A flag of a key of portals goes for every portal; the name of a portal
+// cannot be replaced. If a flag changes the mode, the file's keys that belong to
+// another mode are left aside; in a file alone they are problems.
+func LoadWith(path string, lookup func(string) (string, bool), flags map[string]string) (*Spec, error) {
+	data, err := readUpTo(path, maxFile)
+	if errors.Is(err, errTooLong) {
+		return nil, tooLarge(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read job file: %w", err)
+	}
+	return parse(path, data, lookup, readReference, flags)
+}
+
+// Parse reads a job file's content. name stands in the problems, and relative
+// paths begin at its folder. readFile is where ${file:PATH} and included files
+// come from.
+func Parse(name string, data []byte, lookup func(string) (string, bool), readFile func(string) ([]byte, error)) (*Spec, error) {
+	return parse(name, data, lookup, readFile, nil)
+}
+
+func tooLarge(name string) *Problems {
+	return &Problems{File: name, Items: []Problem{{Rule: fmt.Sprintf("the file is larger than %d MiB; is it a job file?", maxFile>>20)}}}
+}
+
+func parse(name string, data []byte, lookup func(string) (string, bool), readFile func(string) ([]byte, error),
+	flags map[string]string,
+) (*Spec, error) {
+	if len(data) > maxFile {
+		return nil, tooLarge(name)
+	}
+	root, syntax := readYAML(data)
+	if len(syntax) > 0 {
+		return nil, (&Problems{File: name, Items: syntax}).asError()
+	}
+	d := newDraft(name, expander{lookup: lookup, readFile: readFile, folder: filepath.Dir(name)})
+	d.file(root)
+	d.override(flags)
+	return d.finish()
+}
+
+// FromFlags makes a job of flags alone, by their names without dashes (an
+// underscore is as good as a dash), and of a webhook's address: one portal,
+// named after its host unless the flag portal says otherwise. Problems name the
+// flags, and B24_WEBHOOK for the webhook.
+func FromFlags(values map[string]string, webhook string) (*Spec, error) {
+	return fromFlags(values, webhook)
+}
+
+func fromFlags(values map[string]string, webhook string) (*Spec, error) {
+	d := newDraft("", expander{})
+	d.spec.Version, d.spec.Name = 1, "payments"
+	d.addPortal()
+	where := place{label: "B24_WEBHOOK", shown: hidden}
+	if webhook != "" {
+		d.value("portals[0].webhook", "portals[].webhook", 0, webhook, where)
+	} else {
+		where.shown = ""
+		d.give("portals[0].webhook", where)
+		d.fault("portals[0].webhook", fault{rule: "is not set", hint: "it is the inbound webhook's address, https://HOST/rest/USER/SECRET/"})
+	}
+	d.override(values)
+	if _, ok := d.given["sink.url"]; !ok {
+		d.add(Problem{Path: "--to", Rule: "is missing", Hint: "a bucket such as s3://warehouse/bitrix24, or a path"})
+	}
+	return d.finish()
+}
+
+// override puts the flags' values in the place of what is there.
+func (d *draft) override(flags map[string]string) {
+	byFlag := make(map[string]*Key)
+	var names []string
+	for i := range keys {
+		if f := keys[i].Flag; f != "" {
+			byFlag[f] = &keys[i]
+			names = append(names, f)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		dashed := strings.ReplaceAll(name, "_", "-")
+		label := "--" + shownKey(dashed)
+		key := byFlag[dashed]
+		if key == nil {
+			p := Problem{Path: label, Rule: "unknown flag"}
+			if near := nearest(name, names); near != "" {
+				p.Rule += ", did you mean --" + near + "?"
+			}
+			d.add(p)
+			continue
+		}
+		if key.Path == "portals[].name" && d.name != "" {
+			d.add(Problem{Path: label, Rule: "cannot rename the portals of a job file"})
+			continue
+		}
+		for i := range d.instances(key) {
+			path := strings.Replace(key.Path, "[]", fmt.Sprintf("[%d]", i), 1)
+			d.flag(path, key, i, flags[name], label)
+		}
+	}
+}
+
+// instances is how many places of the job the key has.
+func (d *draft) instances(key *Key) int {
+	if strings.HasPrefix(key.Path, "portals[]") {
+		return len(d.spec.Portals)
+	}
+	return 1
+}
+
+// flag takes a flag's value; of a list, values between commas.
+func (d *draft) flag(path string, key *Key, at int, text, label string) {
+	// What the file says, and what is wrong with it, no longer matters.
+	d.forget(path)
+	where := place{label: label, shown: shown(text)}
+	if !key.reading.list {
+		d.value(path, key.Path, at, text, where)
+		return
+	}
+	d.given[path] = where
+	key.reading.reset(d.spec, at)
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			where.shown = shown(item)
+			d.value(path, key.Path, at, item, where)
+		}
+	}
+}
+
+// readReference reads a file that a job refers to or includes; the latter may be
+// as large as a job file.
+func readReference(path string) ([]byte, error) { return readUpTo(path, maxFile) }
+
+// readUpTo reads a file of at most that many bytes. The path may lead to a
+// device without end.
+func readUpTo(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = errTooLong
+	}
+	return data, err
+}

@@ -1,0 +1,78 @@
+package jobfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
+
+// included is what a file of portals may have: the key portals of a job file.
+var included = &branch{
+	names:    []string{"portals"},
+	children: map[string]*branch{"portals": tree.children["portals"]},
+}
+
+// include reads the portals of an included file. They are numbered on from those
+// that are there. The file's references and paths begin at its own folder.
+func (d *draft) include(i int) {
+	key := fmt.Sprintf("include[%d]", i)
+	path := d.spec.Include[i]
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(d.expand.folder, path)
+	}
+	data, err := d.expand.readFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		d.fault(key, fault{rule: "does not exist", hint: "relative paths begin at the job file's folder"})
+		return
+	case errors.Is(err, fs.ErrPermission):
+		d.fault(key, fault{rule: "may not be read by this user"})
+		return
+	case errors.Is(err, errTooLong) || len(data) > maxFile:
+		d.fault(key, fault{rule: fmt.Sprintf("is larger than %d MiB; is it a list of portals?", maxFile>>20)})
+		return
+	case err != nil:
+		d.fault(key, fault{rule: "cannot be read"})
+		return
+	}
+	folder := d.expand.folder
+	d.in, d.expand.folder = path, filepath.Dir(path)
+	defer func() { d.in, d.expand.folder = "", folder }()
+	root, syntax := readYAML(data)
+	switch {
+	case len(syntax) > 0:
+		for _, p := range syntax {
+			if p == emptyFile {
+				p.Hint = "an included file is `portals:` with a list of portals"
+			}
+			d.add(p)
+		}
+	case root.kind != mapping:
+		d.add(Problem{
+			Line: root.line, Column: root.column, Rule: "an included file has the key portals, but this is " + root.what(),
+			Hint: "a line `portals:` above the list",
+		})
+	default:
+		// What the file lacks is told of it, not of the one before.
+		before := d.given[""]
+		defer func() { d.given[""] = before }()
+		d.given[""] = place{file: path, line: root.line, column: root.column}
+		delete(d.given, "portals")
+		delete(d.bad, "portals")
+		d.section(root, "", included, 0)
+	}
+}
+
+// portal is what a problem of another portal calls portal i.
+func (d *draft) portal(i int) string {
+	path := fmt.Sprintf("portals[%d]", i)
+	if at := d.given[path]; len(d.spec.Include) > 0 && at.line > 0 {
+		file := at.file
+		if file == "" {
+			file = d.name
+		}
+		return fmt.Sprintf("%s (%s:%d)", path, shown(file), at.line)
+	}
+	return path
+}

@@ -1,0 +1,86 @@
+package jobfile
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Markdown writes the table of keys as the reference of the job file: a heading,
+// a sentence and a table for each section. docs/job-file.md has it between two
+// markers.
+func Markdown(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "### The job\n\n")
+	tableOf(b, "", tree)
+	sections(b, tree)
+	return b.Flush()
+}
+
+// sections writes those under a branch, each with those under it.
+func sections(b *bufio.Writer, at *branch) {
+	for _, name := range at.names {
+		child := at.children[name]
+		if child.isLeaf() {
+			continue
+		}
+		fmt.Fprintf(b, "\n### `%s`\n\n%s\n\n", child.key.Path, child.key.Text)
+		tableOf(b, child.key.Path+".", child)
+		sections(b, child)
+	}
+}
+
+// tableOf writes the values that stand in a branch. A section of sections alone
+// has none, and names them instead.
+func tableOf(b *bufio.Writer, prefix string, at *branch) {
+	var leaves []*Key
+	var under []string
+	for _, name := range at.names {
+		if child := at.children[name]; child.isLeaf() {
+			leaves = append(leaves, child.key)
+		} else {
+			under = append(under, "`"+child.key.Path+"`")
+		}
+	}
+	if len(leaves) > 0 {
+		b.WriteString("| key | value | default | flag | meaning |\n|---|---|---|---|---|\n")
+		for _, k := range leaves {
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", strings.TrimPrefix(k.Path, prefix), valueCell(k), defaultCell(k), flagCell(k), cell(k.Text))
+		}
+	}
+	if len(under) > 0 {
+		if len(leaves) > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(b, "Sections in it: %s.\n", strings.Join(under, ", "))
+	}
+}
+
+func valueCell(k *Key) string {
+	s := k.Rule
+	if k.Type != "word" && k.Type != k.Rule {
+		s = k.Type + ": " + s
+	}
+	return cell(s + "; such as `" + k.Example + "`")
+}
+
+func defaultCell(k *Key) string {
+	switch {
+	case k.Required:
+		return "required"
+	case k.Default == "":
+		return "–"
+	}
+	return "`" + k.Default + "`"
+}
+
+func flagCell(k *Key) string {
+	if k.Flag == "" {
+		return "–"
+	}
+	return "`--" + k.Flag + "`"
+}
+
+// cell is a text as a table's cell can have it.
+func cell(s string) string { return strings.ReplaceAll(s, "|", "\\|") }

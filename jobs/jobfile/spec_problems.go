@@ -1,0 +1,136 @@
+package jobfile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Problem is one thing that is wrong with a job file or with a flag.
+type Problem struct {
+	// File is the included file that is wrong; empty: the job file.
+	File string
+	// Line and Column, from 1, are where in the file; 0 if there is no place.
+	Line, Column int
+	// Path is the key, such as portals[0].limits.rate, or the flag, such as
+	// --rate; empty if the file as a whole is wrong.
+	Path string
+	// Value is the wrong value as it may be shown: bounded in length, with ***
+	// or its own ${…} for what may be secret. Empty if there is none.
+	Value string
+	// Rule says what is wrong.
+	Rule string
+	// Hint says what to do about it, where that does not follow from Rule.
+	Hint string
+}
+
+// String is the problem in one line, without the file's name.
+func (p Problem) String() string {
+	parts := make([]string, 0, 3)
+	for _, s := range []string{p.Path, p.Value, p.Rule} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	s := strings.Join(parts, ": ")
+	if p.Hint != "" {
+		s += " (" + p.Hint + ")"
+	}
+	return s
+}
+
+// Problems is all that is wrong with a job file and those that it includes, in
+// the order of the lines of each. No secret is in it.
+type Problems struct {
+	// File is the job file's name; empty for a job made of flags alone.
+	File  string
+	Items []Problem
+}
+
+// shownProblems is how many problems Error prints: more are of no help.
+const shownProblems = 50
+
+// Error has one line for each problem, such as
+//
+//	job.yaml:7:13: portals[0].limits.rate: -1: must be 0 or more
+func (p *Problems) Error() string {
+	var b strings.Builder
+	for i, item := range p.Items {
+		file := cmp.Or(item.File, p.File)
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if i == shownProblems {
+			fmt.Fprintf(&b, "%s: and %d more problems", p.File, len(p.Items)-i)
+			break
+		}
+		switch {
+		case item.Line > 0:
+			fmt.Fprintf(&b, "%s:%d:%d: ", file, item.Line, item.Column)
+		case file != "" && !strings.HasPrefix(item.Path, "--"):
+			fmt.Fprintf(&b, "%s: ", file)
+		}
+		b.WriteString(item.String())
+	}
+	return b.String()
+}
+
+// asError is nil if there is no problem.
+func (p *Problems) asError() error {
+	if len(p.Items) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p.Items, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return p
+}
+
+// maxShown is how many characters of a value a problem shows.
+const maxShown = 60
+
+// shown is a value as a problem may show it. A webhook's address may stand in
+// any place of a file by mistake, and an address may carry a password or a key.
+func shown(value string) string {
+	if strings.Contains(value, "/rest/") {
+		return hidden
+	}
+	if scheme, rest, ok := strings.Cut(value, "://"); ok {
+		if _, host, ok := strings.Cut(rest, "@"); ok {
+			rest = hidden + "@" + host
+		}
+		if path, _, ok := strings.Cut(rest, "?"); ok {
+			rest = path + "?" + hidden
+		}
+		value = scheme + "://" + rest
+	}
+	if r := []rune(value); len(r) > maxShown {
+		value = string(r[:maxShown]) + "…"
+	}
+	plain := value != "" && strings.TrimSpace(value) == value && !strings.Contains(value, ": ")
+	for _, r := range value {
+		plain = plain && unicode.IsPrint(r)
+	}
+	if !plain {
+		return strconv.Quote(value)
+	}
+	return value
+}
+
+// hidden stands in the place of a secret.
+const hidden = "***"
+
+// shownKey is an unknown key as a problem may show it: a key that no job file
+// could have may be a value in the wrong place.
+func shownKey(key string) string {
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
+	}
+	if key == "" || len(key) > 40 || strings.ContainsFunc(key, odd) {
+		return hidden
+	}
+	return key
+}

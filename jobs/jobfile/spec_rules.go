@@ -1,0 +1,268 @@
+package jobfile
+
+import (
+	"fmt"
+	"strings"
+
+	"b24export/pipeline"
+)
+
+// rules holds keys against each other. A key that is wrong by itself is left
+// out, so that one mistake is one problem.
+func (d *draft) rules() {
+	d.names()
+	d.modes()
+	d.sources()
+	d.ranges()
+	for i := range d.spec.Portals {
+		d.access(i)
+		d.limits(i)
+	}
+	d.distinct()
+}
+
+// names refuses a dataset whose folder is another dataset's.
+func (d *draft) names() {
+	for _, suffix := range []string{"_history", "_changes", "_rejects"} {
+		if d.has("name") && strings.HasSuffix(d.spec.Name, suffix) {
+			d.fault("name", fault{rule: "must not end in " + suffix + ": such a folder stands beside a dataset's own"})
+		}
+	}
+}
+
+// pointless refuses key, which the value of another one makes meaningless; it
+// would mean something with need.
+func (d *draft) pointless(key, other, value, need string) {
+	if d.has(key) && !d.bad[other] {
+		d.fault(key, fault{rule: "means nothing with " + d.call(other) + ": " + value, hint: "it needs " + d.call(other) + ": " + need})
+	}
+}
+
+// modes holds the mode against the keys that belong to one mode only. A mode
+// that came by a flag, on top of a file, is an exception from what the file is
+// made for: then the file's keys of its own mode are left aside.
+func (d *draft) modes() {
+	s := d.spec
+	if d.bad["mode"] {
+		return
+	}
+	fromFlag := d.name != "" && d.given["mode"].label != ""
+	aside := func(key string) bool { return fromFlag && d.given[key].label == "" }
+	if s.Mode != pipeline.Incremental {
+		for _, key := range []string{"full_every", "source.since"} {
+			if !aside(key) {
+				d.pointless(key, "mode", string(s.Mode), "incremental")
+			}
+		}
+	}
+	if s.Mode != pipeline.Backfill {
+		for _, key := range []string{"backfill.billed", "backfill.paid"} {
+			if d.gives(key) && !aside(key) {
+				d.pointless(d.first(key), "mode", string(s.Mode), "backfill")
+			}
+		}
+		return
+	}
+	parts := []string{}
+	for _, key := range []string{"backfill.billed", "backfill.paid", "source.ids"} {
+		if d.gives(key) {
+			parts = append(parts, key)
+		}
+	}
+	switch {
+	case len(parts) == 0:
+		d.fault("mode", fault{rule: "needs to know which part of the past: " + d.callSection("backfill.billed") + ", " +
+			d.callSection("backfill.paid") + " or " + d.callSection("source.ids")})
+	case len(parts) > 1:
+		d.fault(d.first(parts[1]), fault{rule: "cannot be given together with " + d.callSection(parts[0]) + ": a backfill has one range"})
+	case parts[0] != "source.ids" && s.Source.List != ListAuto && s.Source.List != ListSale:
+		d.together(d.first(parts[0]), true, "source.list", string(s.Source.List), "only sale.payment.list can be asked for days")
+	}
+}
+
+// gives reports whether a section, or anything in it, was given.
+func (d *draft) gives(section string) bool { return d.first(section) != "" }
+
+// first is the section's path if it was given, else the first key in it that
+// was; flags give keys without their section.
+func (d *draft) first(section string) string {
+	for _, path := range d.order {
+		if path == section || strings.HasPrefix(path, section+".") {
+			return path
+		}
+	}
+	return ""
+}
+
+// callSection is what the user calls a section: its path, or its first flag.
+func (d *draft) callSection(path string) string {
+	if d.name != "" {
+		return path
+	}
+	return "--" + path[strings.LastIndexByte(path, '.')+1:] + "-from"
+}
+
+// sources holds the ways to find and read payments against each other.
+func (d *draft) sources() {
+	s := &d.spec.Source
+	if d.bad["source.list"] {
+		return
+	}
+	list := string(s.List)
+	if s.List != ListItems {
+		d.pointless("source.entity_types", "source.list", list, "items")
+	}
+	switch {
+	case s.List == ListIDs && !d.gives("source.ids"):
+		d.fault("source.list", fault{rule: "needs the ids: " + d.callSection("source.ids")})
+	case s.List != ListIDs && d.gives("source.ids"):
+		d.pointless(d.first("source.ids"), "source.list", list, "ids")
+	}
+	if s.List == ListIDs {
+		d.together("source.enrich", s.Enrich == EnrichList, "source.list", list, "a list of ids has no values to take")
+		d.together("source.since", s.Since != SinceList, "source.list", list, "the ids say which payments to look at")
+	}
+	if s.List == ListBindings || s.List == ListItems {
+		d.together("source.since", s.Since != SinceList, "source.list", list, "changes are told by sale.order.list and sale.payment.list")
+	}
+	if s.List != ListAuto && s.List != ListSale && len(s.Fields) > 0 {
+		d.together("source.fields", true, "source.list", list, "only sale.payment.list has them")
+	}
+	if s.Since == SinceEvents && d.has("source.since") {
+		for i := range d.spec.Portals {
+			portal := fmt.Sprintf("portals[%d]", i)
+			if d.spec.Portals[i].OAuth == nil && !d.bad[portal] {
+				d.fault("source.since", fault{rule: "needs " + d.portal(i) + ".oauth: only applications have a queue of events"})
+				break
+			}
+		}
+	}
+}
+
+// together refuses key beside another one with that value.
+func (d *draft) together(key string, wrong bool, other, value, why string) {
+	if wrong && d.has(key) && !d.bad[other] {
+		d.fault(key, fault{rule: "cannot be given with " + d.call(other) + ": " + value, hint: why})
+	}
+}
+
+// ranges holds the ends of ranges against each other.
+func (d *draft) ranges() {
+	ids := d.spec.Source.IDs
+	from, to := d.has("source.ids.from"), d.has("source.ids.to")
+	switch {
+	case d.has("source.ids.file") && (from || to):
+		other := "source.ids.from"
+		if !from {
+			other = "source.ids.to"
+		}
+		d.fault("source.ids.file", fault{rule: "cannot be given together with " + d.call(other)})
+	case d.has("source.ids.file"):
+	case d.has("source.ids") && !d.gives("source.ids.from") && !d.gives("source.ids.to") && !d.gives("source.ids.file"):
+		d.fault("source.ids", fault{rule: "must have from and to, or file"})
+	case from && !d.gives("source.ids.to"):
+		d.fault("source.ids.to", fault{rule: "is missing", hint: "it goes with " + d.call("source.ids.from")})
+	case to && !d.gives("source.ids.from"):
+		d.fault("source.ids.from", fault{rule: "is missing", hint: "it goes with " + d.call("source.ids.to")})
+	case from && to && ids.From > ids.To:
+		d.fault("source.ids.to", fault{rule: "must not be below " + d.call("source.ids.from")})
+	}
+	d.days("backfill.billed", d.spec.Backfill.Billed)
+	d.days("backfill.paid", d.spec.Backfill.Paid)
+}
+
+func (d *draft) days(section string, r DateRange) {
+	from, to := section+".from", section+".to"
+	hasFrom, hasTo := d.gives(from), d.gives(to)
+	missing, there := from, to
+	if hasFrom {
+		missing, there = to, from
+	}
+	switch {
+	case hasFrom != hasTo && !d.bad[missing]: // of flags; the file's sections have been looked at
+		d.fault(missing, fault{rule: "is missing", hint: "it goes with " + d.call(there)})
+	case d.has(from) && d.has(to) && !r.From.Before(r.To):
+		d.fault(to, fault{rule: "must be after " + d.call(from), hint: "it is the day after the last one"})
+	}
+}
+
+// access holds a portal's ways in against each other, and names the portal.
+func (d *draft) access(i int) {
+	p := &d.spec.Portals[i]
+	path := fmt.Sprintf("portals[%d]", i)
+	if d.bad[path] {
+		return
+	}
+	hook, oauth := path+".webhook", path+".oauth"
+	switch {
+	case d.gives(hook) && d.gives(oauth):
+		d.fault(oauth, fault{rule: "cannot be given together with " + hook + ": a portal has one way in"})
+	case !d.gives(hook) && !d.gives(oauth) && !d.bad[hook] && !d.bad[oauth]:
+		d.fault(hook, fault{rule: "is missing", hint: "a portal needs " + hook + " or " + oauth})
+	}
+	if p.Name != "" || d.gives(path+".name") || d.bad[hook] || d.bad[oauth] || d.bad[oauth+".portal"] {
+		return
+	}
+	p.Name = portalNameOf(p.Address())
+	if !portalName.MatchString(p.Name) {
+		d.fault(path+".name", fault{rule: "is missing, and no name can be made of the address"})
+	}
+}
+
+// limits holds a portal's limits against each other. A contradiction is
+// refused, since whichever side won would surprise.
+func (d *draft) limits(i int) {
+	l := &d.spec.Portals[i].Limits
+	path := fmt.Sprintf("portals[%d].limits.", i)
+	rate, burst := path+"rate", path+"burst"
+	if d.has(rate) && d.has(burst) {
+		switch {
+		case *l.Rate > 0 && *l.Burst == 0:
+			d.fault(burst, fault{rule: "is no limit at all, which " + d.call(rate) + " contradicts"})
+		case *l.Rate == 0 && *l.Burst > 0:
+			d.fault(rate, fault{rule: "is no limit at all, which " + d.call(burst) + " contradicts"})
+		}
+	}
+	plan := d.spec.Portals[i].Plan
+	if d.has(burst) && !d.gives(rate) && *l.Burst > 0 && plan == PlanUnlimited {
+		d.fault(burst, fault{rule: "needs " + d.call(rate) + ", since " + d.call(fmt.Sprintf("portals[%d].plan", i)) + ": unlimited has none"})
+	}
+	window := path + "operating_window"
+	if d.has(window) && d.spec.Portals[i].EffectiveLimits().Operating == 0 && !d.bad[path+"operating"] {
+		d.fault(window, fault{rule: "means nothing without a budget: " + d.call(path+"operating")})
+	}
+}
+
+// distinct refuses portals that would be the same.
+func (d *draft) distinct() {
+	names, hooks, pairs := make(map[string]int), make(map[string]int), make(map[string]int)
+	for i := range d.spec.Portals {
+		p := &d.spec.Portals[i]
+		name, hook := fmt.Sprintf("portals[%d].name", i), fmt.Sprintf("portals[%d].webhook", i)
+		if p.Name != "" && !d.bad[name] {
+			if first, ok := names[p.Name]; ok {
+				rule := "is the name of " + d.portal(first) + " already"
+				if !d.gives(name) {
+					rule = fmt.Sprintf("is missing: the one from the address, %s, %s", p.Name, rule)
+				}
+				d.fault(name, fault{rule: rule})
+			} else {
+				names[p.Name] = i
+			}
+		}
+		if text := strings.TrimRight(p.Webhook.Reveal(), "/"); d.has(hook) {
+			if first, ok := hooks[text]; ok {
+				d.fault(hook, fault{rule: "is the webhook of " + d.portal(first) + " already"})
+			} else {
+				hooks[text] = i
+			}
+		}
+		if tokens := fmt.Sprintf("portals[%d].oauth.tokens", i); d.has(tokens) {
+			if first, ok := pairs[p.OAuth.Tokens.Reveal()]; ok {
+				d.fault(tokens, fault{rule: "is where the tokens of " + d.portal(first) + " are already", hint: "each portal has tokens of its own"})
+			} else {
+				pairs[p.OAuth.Tokens.Reveal()] = i
+			}
+		}
+	}
+}

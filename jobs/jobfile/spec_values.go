@@ -1,0 +1,290 @@
+package jobfile
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"b24export/pipeline"
+)
+
+// reading is how a key's text becomes a value of the spec. Its read puts the
+// value into s, for a key of a portal into the portal at that index, and
+// returns nil; or leaves s alone and says what is wrong. What it says must not
+// repeat the text, which may be a secret.
+type reading struct {
+	typ  string // of one value, for the reference
+	rule string // what it must be, for the reference and for problems
+	list bool   // many values; read adds one, reset drops those of the default
+	lone bool   // of a list: a value by itself is a list of one
+	read func(s *Spec, at int, text string) *fault
+
+	reset func(s *Spec, at int)
+}
+
+// fault is what is wrong with a value.
+type fault struct{ rule, hint string }
+
+// put is where a value goes.
+type put[T any] func(s *Spec, at int, v T)
+
+// number reads a decimal number.
+func number(least, most float64, p put[float64]) reading {
+	rule := fmt.Sprintf("%s to %s", decimal(least), decimal(most))
+	return reading{typ: "number", rule: rule, read: func(s *Spec, at int, text string) *fault {
+		v, err := strconv.ParseFloat(text, 64)
+		switch {
+		case err != nil || !plainNumber.MatchString(text) || math.IsInf(v, 0):
+			return &fault{rule: "must be a number such as 0.5"}
+		case v < least:
+			return &fault{rule: "must be " + decimal(least) + " or more"}
+		case v > most:
+			return &fault{rule: "must be " + decimal(most) + " or less"}
+		}
+		p(s, at, v)
+		return nil
+	}}
+}
+
+var plainNumber = regexp.MustCompile(`^[-+]?[0-9]+(\.[0-9]+)?$`)
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// count reads a whole number.
+func count(least, most int64, p put[int64]) reading {
+	rule := fmt.Sprintf("%d to %d", least, most)
+	if most == math.MaxInt64 {
+		rule = fmt.Sprintf("%d or more", least)
+	}
+	if least == most {
+		rule = strconv.FormatInt(least, 10)
+	}
+	return reading{typ: "whole number", rule: rule, read: func(s *Spec, at int, text string) *fault {
+		v, err := strconv.ParseInt(text, 10, 64)
+		switch {
+		case err != nil && !wholeNumber.MatchString(text):
+			return &fault{rule: "must be a whole number, in digits"}
+		case least == most && v != least:
+			return &fault{rule: "must be " + rule}
+		case v < least:
+			return &fault{rule: fmt.Sprintf("must be %d or more", least)}
+		case err != nil || v > most:
+			return &fault{rule: fmt.Sprintf("must be %d or less", most)}
+		}
+		p(s, at, v)
+		return nil
+	}}
+}
+
+var wholeNumber = regexp.MustCompile(`^[-+]?[0-9]+$`)
+
+// truth reads true or false; YAML's other words for them are no longer YAML.
+func truth(p put[bool]) reading {
+	return reading{typ: "true or false", rule: "true or false", read: func(s *Spec, at int, text string) *fault {
+		switch text {
+		case "true", "false":
+			p(s, at, text == "true")
+			return nil
+		}
+		return &fault{rule: "must be true or false"}
+	}}
+}
+
+// oneOf reads a word of a list.
+func oneOf[T ~string](p put[T], words ...T) reading {
+	names := make([]string, len(words))
+	for i, w := range words {
+		names[i] = string(w)
+	}
+	all := alternatives(names)
+	return reading{typ: "word", rule: all, read: func(s *Spec, at int, text string) *fault {
+		if !slices.Contains(names, text) {
+			f := &fault{rule: "must be " + all}
+			if near := nearest(text, names); near != "" {
+				f.hint = "did you mean `" + near + "`?"
+			}
+			return f
+		}
+		p(s, at, T(text))
+		return nil
+	}}
+}
+
+// alternatives is a list in prose: a, b or c.
+func alternatives(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// span reads a duration. Zero is allowed besides, if zero says what it means.
+func span(least, most time.Duration, zero string, p put[time.Duration]) reading {
+	rule := printSpan(least) + " to " + printSpan(most)
+	if zero != "" {
+		rule += ", or 0: " + zero
+	}
+	return reading{typ: "duration", rule: rule, read: func(s *Spec, at int, text string) *fault {
+		v, f := parseSpan(text)
+		switch {
+		case f != nil:
+			if zero != "" {
+				f.hint += "; 0: " + zero
+			}
+			return f
+		case v == 0 && zero != "":
+		case v < least && zero != "":
+			return &fault{rule: "must be 0 (" + zero + ") or at least " + printSpan(least)}
+		case v < least:
+			return &fault{rule: "must be at least " + printSpan(least)}
+		case v > most:
+			return &fault{rule: "must be at most " + printSpan(most)}
+		}
+		p(s, at, v)
+		return nil
+	}}
+}
+
+const day = 24 * time.Hour
+
+var spanForm = regexp.MustCompile(`^-?(?:([0-9]{1,6})d)?((?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|ms|m|s))*)$`)
+
+// parseSpan reads durations such as 30s, 10m, 1h30m, 7d, 1d12h, and a bare 0.
+func parseSpan(text string) (time.Duration, *fault) {
+	if text == "0" {
+		return 0, nil
+	}
+	const units = "such as 30s, 10m, 2h or 7d"
+	if plainNumber.MatchString(text) {
+		return 0, &fault{rule: "has no unit", hint: units}
+	}
+	m := spanForm.FindStringSubmatch(text)
+	if m == nil || m[1] == "" && m[2] == "" {
+		return 0, &fault{rule: "must be a duration", hint: units}
+	}
+	var v time.Duration
+	if m[1] != "" {
+		days, _ := strconv.Atoi(m[1]) // at most six digits
+		if days > 100_000 {
+			return 0, &fault{rule: "is longer than any duration here", hint: units}
+		}
+		v = time.Duration(days) * day
+	}
+	if m[2] != "" {
+		rest, err := time.ParseDuration(m[2])
+		if err != nil || rest > math.MaxInt64-v {
+			return 0, &fault{rule: "is longer than any duration here", hint: units}
+		}
+		v += rest
+	}
+	if strings.HasPrefix(text, "-") {
+		v = -v
+	}
+	return v, nil
+}
+
+// printSpan is a duration as a job file has it.
+func printSpan(v time.Duration) string {
+	switch {
+	case v >= day && v%day == 0:
+		return strconv.FormatInt(int64(v/day), 10) + "d"
+	case v >= time.Hour && v%time.Hour == 0:
+		return strconv.FormatInt(int64(v/time.Hour), 10) + "h"
+	case v >= time.Minute && v%time.Minute == 0:
+		return strconv.FormatInt(int64(v/time.Minute), 10) + "m"
+	}
+	return v.String()
+}
+
+// date reads a day.
+func date(p put[Date]) reading {
+	return reading{typ: "date", rule: "a day such as 2019-01-31", read: func(s *Spec, at int, text string) *fault {
+		t, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			return &fault{rule: "must be a day such as 2019-01-31"}
+		}
+		if t.Year() < 1970 {
+			return &fault{rule: "must be 1970-01-01 or later"}
+		}
+		p(s, at, Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
+		return nil
+	}}
+}
+
+// limit reads a count, or a percentage of the listed payments.
+func limit(p put[pipeline.RejectLimit]) reading {
+	r := reading{typ: "percentage or count", rule: "0% to 100%, or a whole number"}
+	r.read = func(s *Spec, at int, text string) *fault {
+		if share, ok := strings.CutSuffix(text, "%"); ok {
+			v, err := strconv.ParseFloat(share, 64)
+			if err != nil || !plainNumber.MatchString(share) {
+				return &fault{rule: "must be a percentage such as 0.1%, or a whole number"}
+			}
+			if v < 0 || v > 100 {
+				return &fault{rule: "must be 0% to 100%"}
+			}
+			p(s, at, pipeline.RejectLimit{Share: v / 100})
+			return nil
+		}
+		v, err := strconv.ParseInt(text, 10, 64)
+		switch {
+		case err != nil && plainNumber.MatchString(text) && strings.Contains(text, "."):
+			return &fault{rule: "must be a percentage such as 0.1%, or a whole number", hint: "is a % missing?"}
+		case err != nil:
+			return &fault{rule: "must be a percentage such as 0.1%, or a whole number"}
+		case v < 0:
+			return &fault{rule: "must be 0 or more"}
+		}
+		p(s, at, pipeline.RejectLimit{Count: v})
+		return nil
+	}
+	return r
+}
+
+// word reads a name of given characters.
+func word(form *regexp.Regexp, rule string, p put[string]) reading {
+	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *fault {
+		if !form.MatchString(text) {
+			return &fault{rule: "must be " + rule}
+		}
+		p(s, at, text)
+		return nil
+	}}
+}
+
+// text reads what must only not be empty.
+func text(p put[string]) reading {
+	return reading{typ: "text", rule: "not empty", read: func(s *Spec, at int, text string) *fault {
+		switch {
+		case text == "":
+			return &fault{rule: "is empty"}
+		case strings.TrimSpace(text) != text:
+			return &fault{rule: "begins or ends with a space or a line break"}
+		case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
+			return &fault{rule: "has a line break or another control character in it"}
+		}
+		p(s, at, text)
+		return nil
+	}}
+}
+
+// many makes a list of a reading: each value must keep its rule, and none may
+// come twice. has tells whether the list already has what the text would add.
+func many(one reading, reset func(*Spec, int), has func(s *Spec, at int, text string) bool) reading {
+	read := one.read
+	one.list = true
+	one.reset = reset
+	one.typ = "list: " + one.typ
+	one.read = func(s *Spec, at int, text string) *fault {
+		if has(s, at, text) {
+			return &fault{rule: "is in the list twice"}
+		}
+		return read(s, at, text)
+	}
+	return one
+}

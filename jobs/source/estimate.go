@@ -1,0 +1,343 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"math"
+	"strconv"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// Estimate predicts how a run reads one portal. What changed is predicted from the
+// whole listing, also where orders or events tell it: the listing costs more.
+type Estimate struct {
+	// Range is the part of the past that a backfill will get.
+	Range string `json:"range,omitempty"`
+	// ToList and ToGet are payments. ToGet is exact for a full run; for an
+	// incremental one it is estimated from a sample of the listing.
+	ToList int64 `json:"to_list"`
+	ToGet  int64 `json:"to_get"`
+	// Job is the run as the job has it, List the same with enrich: list.
+	Job  Forecast `json:"forecast"`
+	List Forecast `json:"enrich_list"`
+}
+
+// Forecast is a run's least cost under the portal's limits.
+type Forecast struct {
+	Requests int64 `json:"requests"`
+	// RateS, OperatingS and LatencyS are how long the run would take under each
+	// limit alone, in seconds: requests a second, operating time, and the
+	// portal's answers at the most requests at once.
+	RateS      float64 `json:"rate_s"`
+	OperatingS float64 `json:"operating_s"`
+	LatencyS   float64 `json:"latency_s"`
+	// Seconds is the prediction; Binding is the limit that it comes from.
+	Seconds float64 `json:"seconds"`
+	Binding string  `json:"binding"`
+	// Bytes are those that the portal sends, uncompressed.
+	Bytes int64 `json:"bytes"`
+}
+
+// Span is Seconds as a duration.
+func (f Forecast) Span() time.Duration { return time.Duration(f.Seconds * float64(time.Second)) }
+
+// UnpredictableError says that a run finds payments in a way whose cost Estimate
+// cannot ask the portal for.
+type UnpredictableError struct {
+	// List is the value of source.list, in words.
+	List string
+}
+
+func (e *UnpredictableError) Error() string {
+	return fmt.Sprintf("plan cannot predict source.list: %s; docs/sources.md has what such a listing costs", e.List)
+}
+
+// Predictable returns an *UnpredictableError if MakeEstimate cannot predict the job
+// whatever the portal says. It sends no request.
+func Predictable(spec *jobfile.Spec) error {
+	if list := spec.Source.List; list == jobfile.ListBindings || list == jobfile.ListItems {
+		return &UnpredictableError{List: string(list)}
+	}
+	return nil
+}
+
+// RowReader yields the payments of a snapshot with ids above after, in ascending
+// order of id. A row is valid until the next one.
+type RowReader func(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error]
+
+// MakeEstimate predicts a run of spec over client's portal with mode, after the
+// snapshot last, which is nil for a run that gets every payment. It sends three
+// requests, or four for a backfill. limits are the portal's.
+func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, limits bitrix.Limits, mode pipeline.Mode, last *pipeline.Manifest, read RowReader) (est Estimate, err error) {
+	p := planner{spec: spec, client: client, read: read, limits: limits, given: -1}
+	if est.Range, err = p.narrow(ctx); err != nil {
+		return Estimate{}, err
+	}
+	if err := p.probe(ctx, last); err != nil {
+		if e, ok := errors.AsType[*bitrix.Error](err); ok && e.Method == MethodList && IsRefusal(e) {
+			switch {
+			case spec.Source.List == jobfile.ListIDs:
+				err = fmt.Errorf("%w: %w", &UnpredictableError{"ids, where payments may not be listed"}, err)
+			case spec.Source.List == jobfile.ListAuto && mode != pipeline.Backfill:
+				err = fmt.Errorf("%w: %w", &UnpredictableError{string(jobfile.ListBindings)}, err)
+			}
+		}
+		return Estimate{}, err
+	}
+	est.ToList = p.total
+	est.ToGet = p.total
+	if last != nil {
+		est.ToGet = p.fresh + int64(math.Ceil(p.changed*float64(max(0, p.total-p.fresh))))
+	}
+	est.List = p.forecast(est.ToList, est.ToGet, jobfile.EnrichList)
+	est.Job = est.List
+	if spec.Source.Enrich == jobfile.EnrichGet {
+		est.Job = p.forecast(est.ToList, est.ToGet, jobfile.EnrichGet)
+	}
+	return est, nil
+}
+
+// narrow keeps the plan to the job's ids or to its backfill's days, and gives the
+// backfill's range in words.
+func (p *planner) narrow(ctx context.Context) (string, error) {
+	backfill := p.spec.Mode == pipeline.Backfill
+	if p.spec.Source.List == jobfile.ListIDs {
+		ids := &givenIDs{IDsSpec: p.spec.Source.IDs}
+		if err := ids.check(); err != nil {
+			return "", err
+		}
+		if ids.File != "" {
+			p.given = ids.counted.Load()
+		} else {
+			p.filter = bitrix.Params{">=id": ids.From, "<=id": ids.To}
+		}
+		if backfill {
+			return ids.String(), nil
+		}
+		return "", nil
+	}
+	if !backfill {
+		return "", nil
+	}
+	days := listSale{client: p.client}
+	err := days.within(ctx, &p.spec.Backfill)
+	p.filter = days.filter
+	return p.spec.Backfill.String(), err
+}
+
+// planner is what the probing calls have told.
+type planner struct {
+	spec   *jobfile.Spec
+	client *bitrix.Client
+	read   RowReader
+	limits bitrix.Limits
+	filter bitrix.Params // what the payments have to match
+	given  int64         // ids that a file names; -1: there is none
+
+	total   int64   // payments on the portal
+	fresh   int64   // of them, those that the last snapshot's ids end before
+	changed float64 // share of the sample that differs from the last snapshot
+	orders  float64 // orders a payment
+
+	answer                time.Duration // of a chunk's request, without waits
+	chain                 time.Duration // of a full chain of pages
+	listCost, getCost     time.Duration // operating time of one command
+	ownersCost            time.Duration
+	listBytes, getBytes   int64 // a page, a payment
+	counted, batchCharged bool  // what the portal reports of operating time
+}
+
+// samples is how many pages are looked at, spread over the listing.
+const samples = 10
+
+// probe makes the three requests: the listing's ends, pages in between, and
+// gets with their owners, whose answer also reports what the two before have
+// cost.
+func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
+	ends := []bitrix.Command{p.page("first", 0, "asc", 0), p.page("newest", 0, "desc", -1)}
+	known := last != nil && len(last.Files) > 0 && last.Files[0].Rows > 0
+	if known {
+		ends = append(ends, p.page("fresh", int64(last.Files[0].MaxID), "asc", 0))
+	}
+	results, pages, short, err := p.list(ctx, ends)
+	if err != nil {
+		return err
+	}
+	first, newest := pages[0], pages[1]
+	p.total = max(results[0].Total, int64(len(first)))
+	if p.given >= 0 {
+		p.total = p.given // at most; how many of them exist, the run will find
+	}
+	if known {
+		p.fresh = max(0, results[2].Total)
+	}
+	if len(first) == 0 || len(newest) == 0 {
+		return nil
+	}
+
+	var between []bitrix.Command
+	var from []int64
+	low, high := first[0].ID, newest[0].ID
+	if known {
+		high = int64(last.Files[0].MaxID)
+	}
+	for i := range int64(samples) {
+		from = append(from, low-1+max(0, high-low)*i/samples)
+		between = append(between, p.page("s"+strconv.FormatInt(i, 10), from[i], "asc", -1))
+	}
+	results, pages, long, err := p.list(ctx, between)
+	if err != nil {
+		return err
+	}
+	// What ten pages took longer than two, a full chain takes four times more.
+	p.chain = long + max(0, long-short)*time.Duration(bitrix.MaxCommands-samples)/time.Duration(samples-len(ends))
+	var orders, rows int
+	for i, page := range pages {
+		p.listBytes += int64(len(results[i].Value)) / samples
+		chunk := asChunk(page)
+		orders += len(newOwners(chunk).orders)
+		rows += len(chunk)
+	}
+	p.orders = float64(orders) / float64(max(1, rows))
+	if known {
+		if p.changed, err = p.sampleChanges(ctx, last, from, pages); err != nil {
+			return err
+		}
+	}
+	return p.probeGets(ctx, asChunk(first))
+}
+
+// page asks for a page of the listing behind an id.
+func (p *planner) page(key string, after int64, order string, start int) bitrix.Command {
+	filter := bitrix.Params{">id": after}
+	maps.Copy(filter, p.filter)
+	return bitrix.Command{Key: key, Method: MethodList, Params: bitrix.Params{
+		"select": schemas.ListFields(p.spec.Source.Fields),
+		"order":  bitrix.Params{"id": order},
+		"filter": filter,
+		"start":  start,
+	}}
+}
+
+// list calls pages, and gives with each result the rows that can be read, and
+// how long the answer took.
+func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, [][]schemas.Payment, time.Duration, error) {
+	results, took, err := p.timed(ctx, commands)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	pages := make([][]schemas.Payment, len(results))
+	for i, res := range results {
+		if res.Err != nil {
+			return nil, nil, 0, res.Err
+		}
+		items, err := bitrix.Items(res.Value, "payments")
+		if err != nil {
+			return nil, nil, 0, fmt.Errorf("%s: %w", MethodList, err)
+		}
+		for _, raw := range items {
+			var row schemas.Payment
+			if row.ReadListed(raw, p.spec.Source.Fields) == nil {
+				pages[i] = append(pages[i], row)
+			}
+		}
+	}
+	return results, pages, took, nil
+}
+
+func asChunk(rows []schemas.Payment) []listed {
+	chunk := make([]listed, len(rows))
+	for i, row := range rows {
+		chunk[i] = listed{ID: pipeline.PaymentID(row.ID), Row: row}
+	}
+	return chunk
+}
+
+// sampleChanges gives the share of sampled payments that differ from the last
+// snapshot.
+func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, from []int64, pages [][]schemas.Payment) (float64, error) {
+	var seen, differ int
+	for i, page := range pages {
+		if len(page) == 0 {
+			continue
+		}
+		end := page[len(page)-1].ID
+		was := make(map[int64]schemas.Payment, len(page))
+		for row, err := range p.read(ctx, last, pipeline.PaymentID(from[i])) {
+			if err != nil {
+				return 0, err
+			}
+			if row.ID > end {
+				break
+			}
+			was[row.ID] = *row
+		}
+		for _, row := range page {
+			old, ok := was[row.ID]
+			seen++
+			if !ok || !schemas.SameListed(&row, &old, p.spec.Source.Fields) {
+				differ++
+			}
+		}
+	}
+	if seen == 0 {
+		return 0, nil
+	}
+	return float64(differ) / float64(seen), nil
+}
+
+// probeGets gets a chunk as a run would, and reads off what the governor has
+// learnt.
+func (p *planner) probeGets(ctx context.Context, chunk []listed) error {
+	chunk = chunk[:min(len(chunk), (&Source{enrich: jobfile.EnrichGet}).Chunk())]
+	commands := newOwners(chunk).commands()
+	for _, item := range chunk {
+		commands = append(commands, GetCommand(item.ID))
+	}
+	before := p.client.Use().BytesReceived
+	_, took, err := p.timed(ctx, commands)
+	if err != nil {
+		return err
+	}
+	p.answer = took
+	p.getBytes = (p.client.Use().BytesReceived - before) / int64(len(chunk))
+	p.readGauge()
+	return nil
+}
+
+// timed calls a batch and tells how long it was under way, waits left out.
+func (p *planner) timed(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, time.Duration, error) {
+	before, start := p.client.Use(), time.Now()
+	results, err := p.client.Batch(ctx, commands)
+	use := p.client.Use()
+	waited := use.RateWait + use.OperatingWait - before.RateWait - before.OperatingWait
+	return results, max(0, time.Since(start)-waited), err
+}
+
+// readGauge takes what the governor has learnt from the answers.
+func (p *planner) readGauge() {
+	for _, m := range p.client.Gauge().Methods {
+		switch m.Method {
+		case MethodList:
+			p.listCost = m.Cost
+		case MethodGet:
+			p.getCost = m.Cost
+		case MethodOwners:
+			p.ownersCost = m.Cost
+		}
+		p.counted = p.counted || m.Counted
+		if m.Method == "batch" {
+			// A portal that charges the methods inside a batch reports nothing
+			// for the batch itself.
+			p.batchCharged = m.Reported > 0
+		}
+	}
+}

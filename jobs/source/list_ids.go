@@ -1,0 +1,312 @@
+package source
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/fnv"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// idLine bounds a line of a file of ids, comments included.
+const idLine = 4 << 10
+
+// IDsError says that a file of ids is not what it should be. Nothing was listed.
+type IDsError struct {
+	File string
+	Line int64
+	Text string
+}
+
+func (e *IDsError) Error() string {
+	return fmt.Sprintf("%s:%d: %q: must be a payment's id, a whole number from 1 (or nothing, or a comment that begins with #)", e.File, e.Line, e.Text)
+}
+
+// givenIDs are the ids that a job names, by a range or by a file, which may be
+// of any length and in any order, with repetitions.
+type givenIDs struct {
+	jobfile.IDsSpec
+	log *slog.Logger
+
+	once    sync.Once
+	err     error // of the check
+	sum     hash.Hash64
+	rises   bool // the file's ids ascend
+	counted atomic.Int64
+}
+
+// check reads the whole file once, so that a bad line is told before anything is
+// listed.
+func (g *givenIDs) check() error {
+	g.once.Do(func() {
+		if g.File == "" {
+			g.rises = true
+			g.counted.Store(g.To - g.From + 1)
+			return
+		}
+		g.rises = true
+		g.sum = fnv.New64a()
+		last := int64(0)
+		for id, err := range g.lines() {
+			if err != nil {
+				g.err = err
+				return
+			}
+			if id != last {
+				g.counted.Add(1)
+			}
+			_, _ = g.sum.Write(binary.AppendUvarint(nil, uint64(id))) // never fails
+			g.rises = g.rises && id >= last
+			last = id
+		}
+	})
+	return g.err
+}
+
+// String says which ids they are; it differs for files that differ. Called after
+// check.
+func (g *givenIDs) String() string {
+	if g.File == "" {
+		return fmt.Sprintf("ids %d to %d", g.From, g.To)
+	}
+	return fmt.Sprintf("%d ids of %s (%016x)", g.counted.Load(), filepath.Base(g.File), g.sum.Sum64())
+}
+
+// above yields the ids above after, ascending, each once.
+func (g *givenIDs) above(after int64) iter.Seq2[int64, error] {
+	return func(yield func(int64, error) bool) {
+		if err := g.check(); err != nil {
+			yield(0, err)
+			return
+		}
+		if g.File == "" {
+			for id := max(g.From, after+1); id <= g.To; id++ {
+				if !yield(id, nil) {
+					return
+				}
+			}
+			return
+		}
+		last := after
+		once := func(ids iter.Seq2[int64, error]) {
+			for id, err := range ids {
+				if err == nil && id <= last {
+					continue
+				}
+				last = id
+				if !yield(id, err) || err != nil {
+					return
+				}
+			}
+		}
+		if g.rises {
+			once(g.lines())
+			return
+		}
+		var sorted spill
+		defer func() {
+			if err := sorted.close(); err != nil {
+				g.log.Warn("clean up behind a file of ids", "error", err)
+			}
+		}()
+		for id, err := range g.lines() {
+			if err == nil && id > after {
+				err = sorted.add(spillKey{id}, nil)
+			}
+			if err != nil {
+				yield(0, err)
+				return
+			}
+		}
+		once(func(yield func(int64, error) bool) {
+			for rec, err := range sorted.sorted() {
+				if !yield(rec.key[0], err) {
+					return
+				}
+			}
+		})
+	}
+}
+
+// lines yields the file's ids in its order. Lines that are empty, and what
+// follows a #, are left out.
+func (g *givenIDs) lines() iter.Seq2[int64, error] {
+	return func(yield func(int64, error) bool) {
+		f, err := os.Open(g.File)
+		if err != nil {
+			yield(0, fmt.Errorf("open the file of ids: %w", err))
+			return
+		}
+		defer f.Close()
+		in := bufio.NewReaderSize(f, 64<<10)
+		for number := int64(1); ; number++ {
+			line, err := in.ReadSlice('\n')
+			ended := errors.Is(err, io.EOF)
+			if err != nil && !ended && !errors.Is(err, bufio.ErrBufferFull) {
+				yield(0, fmt.Errorf("read the file of ids: %w", err))
+				return
+			}
+			if number == 1 {
+				line = bytes.TrimPrefix(line, []byte("\ufeff"))
+			}
+			text, _, _ := bytes.Cut(line, []byte("#"))
+			if text = bytes.TrimSpace(text); len(text) > 0 || len(line) > idLine {
+				id, err := pipeline.ParsePaymentID(string(text))
+				if err != nil || len(line) > idLine {
+					yield(0, &IDsError{File: g.File, Line: number, Text: strings.ToValidUTF8(string(text[:min(len(text), 40)]), "?")})
+					return
+				}
+				if !yield(int64(id), nil) {
+					return
+				}
+			}
+			if ended {
+				return
+			}
+		}
+	}
+}
+
+// listIDs lists given payments with sale.payment.list: 2,500 a request. Ids that
+// no payment has are left out, as if they had not been given.
+type listIDs struct {
+	*listSale
+	ids *givenIDs
+	// rest is what it means that a payment is not among the ids.
+	rest pipeline.Absence
+}
+
+var _ finder = (*listIDs)(nil)
+
+func (l *listIDs) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
+	if l.ids.File == "" {
+		// A range is a part of the whole listing, however many ids it has.
+		l.filter = bitrix.Params{"<=id": l.ids.To}
+		return l.listSale.list(ctx, max(after, pipeline.PaymentID(l.ids.From-1)))
+	}
+	return func(yield func([]listed, error) bool) {
+		part := make([]int64, 0, idsARequest)
+		for id, err := range l.ids.above(int64(after)) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if part = append(part, id); len(part) == cap(part) {
+				if !l.eachByID(ctx, part, yield) {
+					return
+				}
+				part = part[:0]
+			}
+		}
+		if len(part) > 0 {
+			l.eachByID(ctx, part, yield)
+		}
+	}
+}
+
+// absent takes it from the range; those of a file that do not exist are listed
+// as missing.
+func (l *listIDs) absent(id pipeline.PaymentID, _ *schemas.Payment) pipeline.Absence {
+	if l.ids.File == "" && l.ids.From <= int64(id) && int64(id) <= l.ids.To {
+		return pipeline.Gone
+	}
+	return l.rest
+}
+
+func (l *listIDs) total() int64 {
+	if l.ids.File == "" {
+		return l.listSale.total()
+	}
+	return 0 // how many of the ids exist, nobody has counted
+}
+
+// listBare lists ids as they are given, for a user who may not list payments:
+// all is left to the gets, and whether a payment exists turns out there.
+type listBare struct {
+	client *bitrix.Client
+	ids    *givenIDs
+	rest   pipeline.Absence // of payments that are not among the ids
+
+	once    sync.Once
+	nothing *bitrix.Error // what the portal says of a payment that does not exist
+	err     error
+}
+
+var _ finder = (*listBare)(nil)
+
+func (l *listBare) list(_ context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
+	return func(yield func([]listed, error) bool) {
+		page := make([]listed, 0, bitrix.PageSize)
+		for id, err := range l.ids.above(int64(after)) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if page = append(page, listed{ID: pipeline.PaymentID(id)}); len(page) == cap(page) {
+				if !yield(page, nil) {
+					return
+				}
+				page = make([]listed, 0, bitrix.PageSize)
+			}
+		}
+		if len(page) > 0 {
+			yield(page, nil)
+		}
+	}
+}
+
+// noPayment is an id that no portal's payment has: the highest one that its
+// column can hold.
+const noPayment = 1<<31 - 1
+
+// again tells payments that do not exist from those that this user may not read
+// by what the portal says of one that cannot exist. The texts are translated,
+// so there is no telling them without that.
+func (l *listBare) again(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error) {
+	l.once.Do(func() {
+		_, err := l.client.Call(ctx, MethodGet, bitrix.Params{"id": noPayment})
+		e, ok := errors.AsType[*bitrix.Error](err)
+		if ok && e.Class() == bitrix.Reject && !errors.Is(err, bitrix.ErrPatience) {
+			l.nothing = e
+			return
+		}
+		l.err = errors.Join(errors.New("ask for a payment that cannot exist"), err)
+	})
+	if l.err != nil {
+		return nil, l.err
+	}
+	rows := make(map[pipeline.PaymentID]schemas.Payment)
+	for _, item := range items {
+		if r := item.Reject; r == nil || strings.EqualFold(r.Code, bitrix.CodeAccessDenied) ||
+			r.Code != l.nothing.Code || r.Description != l.nothing.Description {
+			rows[item.ID] = item.Row
+		}
+	}
+	return rows, nil
+}
+
+func (l *listBare) total() int64   { return l.ids.counted.Load() }
+func (l *listBare) method() string { return "" }
+func (l *listBare) owned() bool    { return false }
+
+// absent has no more to say: of the ids, each is listed.
+func (l *listBare) absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence { return l.rest }
+
+// same is never so: nothing is listed but the ids.
+func (l *listBare) same(_, _ *schemas.Payment) bool { return false }

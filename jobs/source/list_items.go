@@ -1,0 +1,462 @@
+package source
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// The methods of listings that go by CRM items.
+const (
+	methodItems        = "crm.item.list"
+	methodItem         = "crm.item.get"
+	methodTypes        = "crm.type.list"
+	methodItemPayments = "crm.item.payment.list"
+)
+
+const (
+	// itemsARequest is how many items' payments one request lists, beside the
+	// bindings of these items before and after, of two pages each.
+	itemsARequest = bitrix.MaxCommands - 2*bindingPages
+	// bindingPages is how many pages of bindings are asked for; items that have
+	// more orders are asked for in smaller groups.
+	bindingPages = 2
+	// refusalsTold is how many of the items that refuse an error names.
+	refusalsTold = 5
+)
+
+// listItems lists the payments of CRM items: of each item that has an order
+// (bindings), or of each item of some types. An item's payments come with the
+// nine values of a get, but without their order; where an item has one order
+// only, it is known all the same.
+//
+// Such a listing does not come by payment id. It is sorted in a temporary
+// folder, and begins anew, as a whole, when a run is taken up again.
+type listItems struct {
+	client *bitrix.Client
+	RowMaker
+	log *slog.Logger
+	// items yields the items, those of one type side by side. An item may come
+	// twice.
+	items func(ctx context.Context) iter.Seq2[owner, error]
+	// ordersToo is whether the items' orders may be asked for.
+	ordersToo bool
+	counted   atomic.Int64
+
+	mu      sync.Mutex
+	sorted  spill
+	refused ItemsRefusedError
+}
+
+var _ finder = (*listItems)(nil)
+
+// ItemsRefusedError says that a listing by CRM items could not read the payments
+// of some. Nobody can say which payments those are, so the run fails: a table
+// without them would be short, and tell nothing of it.
+type ItemsRefusedError struct {
+	Count int
+	// Items names some of them, as TYPE/ID.
+	Items []string
+	// First is what the portal said about the first.
+	First *bitrix.Error
+}
+
+func (e *ItemsRefusedError) Error() string {
+	return fmt.Sprintf("the payments of %d CRM items cannot be listed (type/id %s): %v", e.Count, strings.Join(e.Items, ", "), e.First)
+}
+
+func (e *ItemsRefusedError) Unwrap() error { return e.First }
+
+func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
+	return func(yield func([]listed, error) bool) {
+		defer func() {
+			if err := l.sorted.close(); err != nil {
+				l.log.Warn("clean up behind a listing", "error", err)
+			}
+		}()
+		if err := l.collect(ctx, after); err != nil {
+			yield(nil, err)
+			return
+		}
+		l.counted.Store(l.sorted.count)
+		l.log.Info("the payments of all CRM items are listed", "payments", l.sorted.count)
+		page := make([]listed, 0, bitrix.PageSize)
+		var last itemPayment
+		for rec, err := range l.sorted.sorted() {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			p := decodeItemPayment(rec)
+			if last.id == p.id {
+				// The same one under another item; the first item, by type and
+				// id, has it in every run.
+				last.alsoUnder(p)
+				continue
+			}
+			if last.id != 0 {
+				page = append(page, l.row(&last))
+			}
+			last = p
+			last.raw = slices.Clone(p.raw)
+			if len(page) == bitrix.PageSize {
+				if !yield(page, nil) {
+					return
+				}
+				page = make([]listed, 0, bitrix.PageSize)
+			}
+		}
+		if last.id != 0 {
+			yield(append(page, l.row(&last)), nil)
+		}
+	}
+}
+
+// collect lists the payments above after of all items into l.sorted.
+func (l *listItems) collect(ctx context.Context, after pipeline.PaymentID) error {
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(l.client.Concurrency())
+	most := bitrix.MaxCommands
+	if l.ordersToo {
+		most = itemsARequest
+	}
+	var part []owner
+	var walkErr error
+	// Each goroutine lists one part; the group ends with the last, or at the
+	// first error.
+	flush := func() {
+		if items := part; len(items) > 0 {
+			group.Go(func() error { return l.take(gctx, items, after) })
+		}
+		part = nil
+	}
+	for item, err := range l.items(gctx) {
+		if err != nil {
+			walkErr = err
+			break
+		}
+		if len(part) == most || len(part) > 0 && part[0].typeID != item.typeID {
+			flush()
+		}
+		if len(part) == 0 || part[len(part)-1] != item {
+			part = append(part, item)
+		}
+	}
+	if walkErr == nil {
+		flush()
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if walkErr != nil {
+		return walkErr
+	}
+	if l.refused.Count > 0 {
+		return &l.refused
+	}
+	return nil
+}
+
+// take lists the payments of items of one type into l.sorted.
+func (l *listItems) take(ctx context.Context, items []owner, after pipeline.PaymentID) error {
+	found, whole, err := l.payments(ctx, items)
+	if err != nil {
+		return err
+	}
+	if !whole && len(items) > 1 {
+		half := len(items) / 2
+		if err := l.take(ctx, items[:half], after); err != nil {
+			return err
+		}
+		return l.take(ctx, items[half:], after)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var value []byte
+	for i := range found {
+		if found[i].id > int64(after) {
+			value = found[i].appendTo(value[:0])
+			if err := l.sorted.add(spillKey{found[i].id, found[i].of.typeID, found[i].of.id}, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// payments lists the payments of at most itemsARequest items of one type, and
+// notes the items that refuse. whole is whether the portal told all the orders
+// of these items; where it did not, they are to be asked for in smaller groups.
+//
+// That a payment belongs to its item's only order is certain if the item had no
+// other one before its payments were listed, and none afterwards. So the
+// bindings are listed twice, around the payments.
+func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPayment, whole bool, err error) {
+	var commands []bitrix.Command
+	if l.ordersToo {
+		commands = bindingsOf("b", items)
+	}
+	first := len(commands)
+	for _, item := range items {
+		commands = append(commands, itemPaymentsCommand(item))
+	}
+	behind := len(commands)
+	if l.ordersToo {
+		commands = append(commands, bindingsOf("a", items)...)
+	}
+	results, err := l.client.Batch(ctx, commands)
+	if err != nil {
+		return nil, false, err
+	}
+	only := map[owner]int64{}
+	whole = true
+	if l.ordersToo {
+		after := results[behind:]
+		if slices.ContainsFunc(results, func(r bitrix.Result) bool { return r.Attempts > 1 }) {
+			// What was sent again came behind the bindings.
+			if after, err = l.client.Batch(ctx, bindingsOf("a", items)); err != nil {
+				return nil, false, err
+			}
+		}
+		if only, whole, err = onlyOrders(results[:first], after); err != nil {
+			return nil, false, err
+		}
+		if !whole && len(items) > 1 {
+			return nil, false, nil
+		}
+	}
+	var refusals []int
+	for i, item := range items {
+		res := &results[first+i]
+		if res.Err != nil {
+			refusals = append(refusals, i)
+			continue
+		}
+		raws, ids, err := bitrix.ItemsByID(res.Value, "", "id")
+		if err != nil {
+			return nil, false, fmt.Errorf("list the payments of CRM item %v: %w", item, err)
+		}
+		for k, raw := range raws {
+			found = append(found, itemPayment{id: ids[k], of: item, order: only[item], at: res.At, raw: raw})
+		}
+	}
+	if len(refusals) == 0 {
+		return found, whole, nil
+	}
+	return found, whole, l.judge(ctx, items, refusals, results[first:])
+}
+
+// judge tells items that were deleted, whose payments are gone with them, from
+// those that this user may not read.
+func (l *listItems) judge(ctx context.Context, items []owner, refusals []int, results []bitrix.Result) error {
+	commands := make([]bitrix.Command, len(refusals))
+	for k, i := range refusals {
+		commands[k] = bitrix.Command{Key: "i" + strconv.FormatInt(items[i].id, 10), Method: methodItem, Params: bitrix.Params{
+			"entityTypeId": items[i].typeID, "id": items[i].id,
+		}}
+	}
+	there, err := l.client.Batch(ctx, commands)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k, i := range refusals {
+		if e := there[k].Err; e != nil && strings.EqualFold(e.Code, bitrix.CodeNotFound) {
+			l.log.Debug("a CRM item is gone", "type", items[i].typeID, "id", items[i].id)
+			continue
+		}
+		if l.refused.Count++; l.refused.Count == 1 {
+			l.refused.First = results[i].Err
+		}
+		if len(l.refused.Items) < refusalsTold {
+			l.refused.Items = append(l.refused.Items, items[i].String())
+		}
+	}
+	return nil
+}
+
+func itemPaymentsCommand(item owner) bitrix.Command {
+	return bitrix.Command{Key: "i" + strconv.FormatInt(item.id, 10), Method: methodItemPayments, Params: bitrix.Params{
+		"entityTypeId": item.typeID, "entityId": item.id,
+	}}
+}
+
+// bindingsOf asks for the orders of items of one type, page by page.
+func bindingsOf(key string, items []owner) []bitrix.Command {
+	ids := make([]int64, len(items))
+	for i, item := range items {
+		ids[i] = item.id
+	}
+	commands := make([]bitrix.Command, bindingPages)
+	for i := range commands {
+		commands[i] = bitrix.Command{Key: key + strconv.Itoa(i), Method: MethodOwners, Params: bitrix.Params{
+			"select": []string{"orderId", "ownerId", "ownerTypeId"},
+			"filter": bitrix.Params{"=ownerTypeId": items[0].typeID, "@ownerId": ids},
+			"order":  bitrix.Params{"orderId": "asc"},
+			"start":  i * bitrix.PageSize,
+		}}
+	}
+	return commands
+}
+
+// onlyOrders gives the order of each item that has one only, by both answers.
+func onlyOrders(before, after []bitrix.Result) (only map[owner]int64, whole bool, err error) {
+	had, whole1, err := ordersIn(before)
+	if err != nil {
+		return nil, false, err
+	}
+	has, whole2, err := ordersIn(after)
+	if err != nil {
+		return nil, false, err
+	}
+	only = make(map[owner]int64, len(has))
+	for item, orders := range has {
+		if len(orders) == 1 && slices.Equal(orders, had[item]) {
+			only[item] = orders[0]
+		}
+	}
+	return only, whole1 && whole2, nil
+}
+
+// ordersIn reads the answers to bindingsOf. whole is whether there are no more.
+func ordersIn(results []bitrix.Result) (orders map[owner][]int64, whole bool, err error) {
+	orders = make(map[owner][]int64)
+	for _, res := range results {
+		if res.Err != nil {
+			return nil, false, fmt.Errorf("list the orders of CRM items: %w", res.Err)
+		}
+		items, err := bitrix.Items(res.Value, "orderEntity")
+		if err != nil {
+			return nil, false, fmt.Errorf("list the orders of CRM items: %w", err)
+		}
+		for _, raw := range items {
+			order, typeID, id, err := schemas.ReadOwner(raw)
+			if err != nil {
+				return nil, false, fmt.Errorf("list the orders of CRM items: %w", err)
+			}
+			item := owner{typeID, id}
+			if !slices.Contains(orders[item], order) {
+				orders[item] = append(orders[item], order)
+			}
+		}
+		whole = len(items) < bitrix.PageSize
+	}
+	return orders, whole, nil
+}
+
+// itemPayment is a payment as an item's list shows it.
+type itemPayment struct {
+	id    int64
+	of    owner
+	order int64 // 0: not known
+	at    time.Time
+	raw   []byte
+}
+
+func (p *itemPayment) appendTo(b []byte) []byte {
+	b = binary.AppendVarint(b, p.at.UnixMicro())
+	b = binary.AppendUvarint(b, uint64(p.order))
+	return append(b, p.raw...)
+}
+
+// decodeItemPayment reads what appendTo wrote. The raw bytes are the record's.
+func decodeItemPayment(rec spilled) itemPayment {
+	at, n := binary.Varint(rec.value)
+	order, m := binary.Uvarint(rec.value[n:])
+	return itemPayment{
+		id: rec.key[0], of: owner{rec.key[1], rec.key[2]}, order: int64(order),
+		at: time.UnixMicro(at), raw: rec.value[n+m:],
+	}
+}
+
+// alsoUnder takes what another item tells of the same payment.
+func (p *itemPayment) alsoUnder(other itemPayment) {
+	switch {
+	case p.order == 0:
+		p.order = other.order
+	case other.order != 0 && other.order != p.order:
+		p.order = 0
+	}
+}
+
+func (l *listItems) row(p *itemPayment) listed {
+	item := l.listed(p.raw, pipeline.PaymentID(p.id), p.at)
+	item.Row.EntityTypeID, item.Row.EntityID = schemas.Some(p.of.typeID), schemas.Some(p.of.id)
+	if p.order != 0 {
+		item.Row.OrderID = schemas.Some(p.order)
+	}
+	return item
+}
+
+func (l *listItems) again(ctx context.Context, asked []listed) (map[pipeline.PaymentID]schemas.Payment, error) {
+	wanted := make(map[pipeline.PaymentID]bool, len(asked))
+	var items []owner
+	for _, item := range asked {
+		wanted[item.ID] = true
+		items = append(items, owner{item.Row.EntityTypeID.V, item.Row.EntityID.V})
+	}
+	slices.SortFunc(items, func(a, b owner) int {
+		if a.less(b) {
+			return -1
+		}
+		return 1
+	})
+	items = slices.Compact(items)
+	rows := make(map[pipeline.PaymentID]schemas.Payment, len(asked))
+	for len(items) > 0 {
+		n := 1
+		for n < len(items) && n < itemsARequest && items[n].typeID == items[0].typeID {
+			n++
+		}
+		one := listItems{client: l.client, RowMaker: l.RowMaker, log: l.log}
+		found, _, err := one.payments(ctx, items[:n])
+		if err != nil {
+			return nil, err
+		}
+		if one.refused.Count > 0 {
+			return nil, &one.refused
+		}
+		for i := range found {
+			if id := pipeline.PaymentID(found[i].id); wanted[id] {
+				rows[id] = l.row(&found[i]).Row
+			}
+		}
+		items = items[n:]
+	}
+	for _, item := range asked {
+		// This listing did not ask for orders anew.
+		if row, ok := rows[item.ID]; ok {
+			row.OrderID = item.Row.OrderID
+			rows[item.ID] = row
+		}
+	}
+	return rows, nil
+}
+
+// absent is never in doubt: all items are asked.
+func (l *listItems) absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence {
+	return pipeline.Gone
+}
+
+func (l *listItems) total() int64   { return l.counted.Load() }
+func (l *listItems) method() string { return methodItemPayments }
+func (l *listItems) owned() bool    { return true }
+
+func (l *listItems) same(listed, last *schemas.Payment) bool {
+	return schemas.SameListed(listed, last, nil) && listed.EntityTypeID == last.EntityTypeID && listed.EntityID == last.EntityID
+}

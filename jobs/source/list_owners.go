@@ -1,0 +1,134 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"b24export/bitrix"
+	"b24export/schemas"
+)
+
+// boundItems yields the items that orders are bound to, by type and id, each
+// once. They are sorted in a temporary folder.
+func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner, error] {
+	return func(ctx context.Context) iter.Seq2[owner, error] {
+		return func(yield func(owner, error) bool) {
+			var sorted spill
+			fail := func(err error) { yield(owner{}, fmt.Errorf("list the bindings of orders: %w", err)) }
+			// An error of close has nobody to be told to but the log of whoever
+			// cleans temporary folders.
+			defer func() { _ = sorted.close() }()
+			listing := bitrix.Listing{
+				Method: MethodOwners, Items: "orderEntity", IDField: "orderId",
+				Select:  []string{"orderId", "ownerId", "ownerTypeId"},
+				Repeats: true, MayBeWhole: true,
+			}
+			for page, err := range client.Pages(ctx, listing, 0) {
+				if err != nil {
+					fail(err)
+					return
+				}
+				for _, raw := range page.Items {
+					_, typeID, id, err := schemas.ReadOwner(raw)
+					if err == nil && typeID != 0 && id != 0 {
+						err = sorted.add(spillKey{typeID, id}, nil)
+					}
+					if err != nil {
+						fail(err)
+						return
+					}
+				}
+			}
+			var last owner
+			for rec, err := range sorted.sorted() {
+				if err != nil {
+					fail(err)
+					return
+				}
+				item := owner{rec.key[0], rec.key[1]}
+				if item != last && !yield(item, nil) {
+					return
+				}
+				last = item
+			}
+		}
+	}
+}
+
+// typedItems yields the items of some types; of every type that can have
+// payments, if there are none.
+func typedItems(client *bitrix.Client, types []int64, log *slog.Logger) func(ctx context.Context) iter.Seq2[owner, error] {
+	return func(ctx context.Context) iter.Seq2[owner, error] {
+		return func(yield func(owner, error) bool) {
+			given := len(types) > 0
+			types := slices.Compact(slices.Sorted(slices.Values(types)))
+			if !given {
+				var err error
+				if types, err = paymentTypes(ctx, client); err != nil {
+					yield(owner{}, err)
+					return
+				}
+			}
+			for _, typeID := range types {
+				listing := bitrix.Listing{
+					Method: methodItems, Items: "items", IDField: "id",
+					Select: []string{"id"}, Params: bitrix.Params{"entityTypeId": typeID},
+				}
+				for page, err := range client.Pages(ctx, listing, 0) {
+					if e, ok := errors.AsType[*bitrix.Error](err); ok && !given && strings.EqualFold(e.Code, bitrix.CodeNotFound) {
+						log.Info("the portal has no CRM items of a type", "type", typeID)
+						break
+					}
+					if err != nil {
+						yield(owner{}, fmt.Errorf("list the CRM items of type %d: %w", typeID, err))
+						return
+					}
+					for _, id := range page.IDs {
+						if !yield(owner{typeID, id}, nil) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// paymentTypes gives the types of items that can have payments, ascending:
+// deals, smart invoices, and the smart processes that are set up so.
+func paymentTypes(ctx context.Context, client *bitrix.Client) ([]int64, error) {
+	types := []int64{2, 31}
+	for start := int64(0); ; {
+		res, err := client.Call(ctx, methodTypes, bitrix.Params{"order": bitrix.Params{"id": "asc"}, "start": start})
+		if err != nil {
+			return nil, fmt.Errorf("find the types of CRM items (source.entity_types can name them instead): %w", err)
+		}
+		raws, ids, err := bitrix.ItemsByID(res.Value, "types", "entityTypeId")
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", methodTypes, err)
+		}
+		for i, raw := range raws {
+			pays, err := schemas.ReadFlag(raw, "isPaymentsEnabled")
+			if err != nil {
+				return nil, fmt.Errorf("%s: type %d: %w", methodTypes, ids[i], err)
+			}
+			if pays && ids[i] >= 128 {
+				types = append(types, ids[i])
+			}
+		}
+		if res.Next <= start || len(raws) == 0 {
+			break
+		}
+		start = res.Next
+	}
+	slices.Sort(types)
+	return slices.Compact(types), nil
+}
+
+// String is the item as TYPE/ID.
+func (a owner) String() string { return fmt.Sprintf("%d/%d", a.typeID, a.id) }

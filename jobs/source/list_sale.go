@@ -1,0 +1,162 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// listSale lists the whole portal by id with sale.payment.list, which shows
+// order and date of bill besides the values.
+type listSale struct {
+	client *bitrix.Client
+	RowMaker
+	// filter is what else the payments have to match; nil: nothing. absence is
+	// then what it means that a payment is not listed; nil: that it is gone.
+	filter  bitrix.Params
+	absence func(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
+	counted atomic.Int64
+}
+
+var _ finder = (*listSale)(nil)
+
+func (l *listSale) listing(filter bitrix.Params) bitrix.Listing {
+	return bitrix.Listing{Method: MethodList, Items: "payments", IDField: "id", Select: schemas.ListFields(l.Fields), Filter: filter}
+}
+
+func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
+	return func(yield func([]listed, error) bool) {
+		for page, err := range l.client.Pages(ctx, l.listing(l.filter), int64(after)) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if page.Total >= 0 {
+				l.counted.Store(page.Total)
+			}
+			items := make([]listed, len(page.Items))
+			for i, raw := range page.Items {
+				items[i] = l.listed(raw, pipeline.PaymentID(page.IDs[i]), page.At)
+			}
+			if !yield(items, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (l *listSale) again(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error) {
+	ids := make([]int64, len(items))
+	for i, item := range items {
+		ids[i] = int64(item.ID)
+	}
+	found, err := l.byID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[pipeline.PaymentID]schemas.Payment, len(found))
+	for _, item := range found {
+		// A row that cannot be read is there all the same.
+		rows[item.ID] = item.Row
+	}
+	return rows, nil
+}
+
+// idsARequest is how many payments one request lists by their ids.
+const idsARequest = bitrix.PageSize * bitrix.MaxCommands
+
+// byID lists those of at most idsARequest ids that exist, in no certain order.
+func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
+	var commands []bitrix.Command
+	var asked [][]int64
+	for part := range slices.Chunk(ids, bitrix.PageSize) {
+		asked = append(asked, part)
+		commands = append(commands, bitrix.Command{Key: fmt.Sprintf("i%d", part[0]), Method: MethodList, Params: bitrix.Params{
+			"select": schemas.ListFields(l.Fields),
+			"filter": bitrix.Params{"@id": part},
+			"order":  bitrix.Params{"id": "asc"},
+			"start":  -1,
+		}})
+	}
+	results, err := l.client.Batch(ctx, commands)
+	if err != nil {
+		return nil, fmt.Errorf("list payments %d to %d: %w", ids[0], ids[len(ids)-1], err)
+	}
+	found := make([]listed, 0, len(ids))
+	for i, res := range results {
+		page, err := l.read(res, asked[i])
+		if err != nil {
+			return nil, fmt.Errorf("list payments %d to %d: %w", asked[i][0], asked[i][len(asked[i])-1], err)
+		}
+		found = append(found, page...)
+	}
+	return found, nil
+}
+
+// eachByID yields payments by their ids, ascending, those that do not exist as
+// missing. It reports whether to go on.
+func (l *listSale) eachByID(ctx context.Context, ids []int64, yield func([]listed, error) bool) bool {
+	found, err := l.byID(ctx, ids)
+	if err != nil {
+		return yield(nil, err)
+	}
+	there := make(map[pipeline.PaymentID]listed, len(found))
+	for _, item := range found {
+		there[item.ID] = item
+	}
+	page := make([]listed, len(ids))
+	for i, id := range ids {
+		item, ok := there[pipeline.PaymentID(id)]
+		if !ok {
+			item = listed{ID: pipeline.PaymentID(id), Missing: true}
+		}
+		page[i] = item
+	}
+	return yield(page, nil)
+}
+
+// read reads a page that was asked for by ids.
+func (l *listSale) read(res bitrix.Result, ids []int64) ([]listed, error) {
+	if res.Err != nil {
+		return nil, res.Err
+	}
+	raws, found, err := bitrix.ItemsByID(res.Value, "payments", "id")
+	if err != nil {
+		return nil, err
+	}
+	return l.only(raws, found, res.At, ids)
+}
+
+// only makes sure that a page has nothing but the ids that were asked for.
+func (l *listSale) only(raws [][]byte, found []int64, at time.Time, ids []int64) ([]listed, error) {
+	items := make([]listed, len(raws))
+	for i, raw := range raws {
+		if !slices.Contains(ids, found[i]) {
+			return nil, fmt.Errorf("got payment %d, which was not asked for: %s ignores its filter", found[i], MethodList)
+		}
+		items[i] = l.listed(raw, pipeline.PaymentID(found[i]), at)
+	}
+	return items, nil
+}
+
+func (l *listSale) absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence {
+	if l.absence == nil {
+		return pipeline.Gone
+	}
+	return l.absence(id, last)
+}
+
+func (l *listSale) total() int64   { return l.counted.Load() }
+func (l *listSale) method() string { return MethodList }
+func (l *listSale) owned() bool    { return false }
+
+func (l *listSale) same(listed, last *schemas.Payment) bool {
+	return schemas.SameListed(listed, last, l.Fields)
+}

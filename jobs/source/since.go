@@ -1,0 +1,127 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/pipeline"
+)
+
+// changes is what tells an incremental run which payments may have changed, in
+// place of the whole listing: one for each value of source.since but list.
+type changes interface {
+	// begin is what pipeline.Source's Begin is. find is how payments are to be
+	// listed; nil: all of them, as without it.
+	begin(ctx context.Context, scope pipeline.Scope) (find finder, since *pipeline.Since, err error)
+	// done is called when the snapshot that begin was called for is published.
+	// An error costs the next run some work, and nothing else.
+	done(ctx context.Context) error
+}
+
+// sinceBy makes what source.since asks for; nil for list.
+func sinceBy(spec *jobfile.Spec, client *bitrix.Client, sale *listSale, log *slog.Logger) changes {
+	if spec.Mode != pipeline.Incremental {
+		return nil
+	}
+	switch spec.Source.Since {
+	case jobfile.SinceOrders:
+		return &sinceOrders{client: client, sale: sale, log: log}
+	case jobfile.SinceEvents:
+		return &sinceEvents{client: client, sale: sale, log: log}
+	}
+	return nil
+}
+
+// Watermarks are kept in manifests, as KIND:TEXT.
+const (
+	markOrders = "orders"
+	markEvents = "events"
+)
+
+// mark makes a watermark, with the portal's time.
+func mark(kind string, at time.Time) string { return kind + ":" + at.Format(time.RFC3339) }
+
+// markOf reads a watermark. ok is false for one of another kind, and for none.
+func markOf(since *pipeline.Since, kind string) (at time.Time, ok bool) {
+	if since == nil {
+		return time.Time{}, false
+	}
+	text, ok := strings.CutPrefix(since.Watermark, kind+":")
+	if !ok {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
+}
+
+// settle gives what a run says of its changes. A snapshot that is taken up again
+// keeps the watermark of its beginning; it has none if it was begun in another
+// way.
+func settle(scope pipeline.Scope, by jobfile.Since, why, watermark string) *pipeline.Since {
+	since := &pipeline.Since{By: string(by), Why: why, Watermark: watermark}
+	if scope.Resumed {
+		since.Watermark = ""
+		kind, _, _ := strings.Cut(watermark, ":")
+		if _, ok := markOf(scope.Begun, kind); ok {
+			since.Watermark = scope.Begun.Watermark
+		}
+	}
+	return since
+}
+
+// keepMark gives what a run without a look at changes says of them. A backfill
+// leaves the mark where it was: what has changed behind it is still to be seen.
+func keepMark(scope pipeline.Scope) *pipeline.Since {
+	last := sinceOf(scope.Last)
+	if scope.Mode != pipeline.Backfill || last == nil || last.Watermark == "" {
+		return nil
+	}
+	return &pipeline.Since{By: string(jobfile.SinceList), Why: "a backfill keeps the watermark of the snapshot before", Watermark: last.Watermark}
+}
+
+// MethodTime tells the time of the portal.
+const MethodTime = "server.time"
+
+// portalTime asks for the portal's clock, which stamps what it saves, and for its
+// time zone's offset.
+func portalTime(ctx context.Context, client *bitrix.Client) (time.Time, error) {
+	res, err := client.Call(ctx, MethodTime, nil)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask for the portal's time: %w", err)
+	}
+	return ReadTime(res.Value)
+}
+
+// ReadTime reads an answer of MethodTime.
+func ReadTime(value []byte) (time.Time, error) {
+	var text string
+	if err := json.Unmarshal(value, &text); err != nil {
+		return time.Time{}, fmt.Errorf("%s: %w", MethodTime, err)
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s: %q: must be a time with its offset", MethodTime, text)
+	}
+	return at, nil
+}
+
+// RefusalOf returns the portal's error if it says that a method is not for this user.
+func RefusalOf(err error) (*bitrix.Error, bool) {
+	e, ok := errors.AsType[*bitrix.Error](err)
+	return e, ok && !errors.Is(err, bitrix.ErrPatience) && IsRefusal(e)
+}
+
+// sinceOf is what a manifest, if any, says of its changes.
+func sinceOf(m *pipeline.Manifest) *pipeline.Since {
+	if m == nil {
+		return nil
+	}
+	return m.Since
+}

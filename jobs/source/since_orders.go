@@ -1,0 +1,205 @@
+package source
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/pipeline"
+)
+
+// sinceOrders finds changed payments by their orders: saving a payment saves its
+// order, and orders, unlike payments, have a date of it. What is gone shows in a
+// list of ids alone.
+type sinceOrders struct {
+	client *bitrix.Client
+	sale   *listSale
+	log    *slog.Logger
+}
+
+var _ changes = (*sinceOrders)(nil)
+
+// ordersOverlap is how far before the last run's watermark a listing of orders
+// begins: a portal's web servers and its database need not agree on the time, and
+// what is saved in a long transaction is dated before it can be seen.
+const ordersOverlap = 10 * time.Minute
+
+func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (finder, *pipeline.Since, error) {
+	// Asked before anything is listed: whatever is saved from here on, the next
+	// run sees.
+	now, err := portalTime(ctx, o.client)
+	if err != nil {
+		return nil, nil, err
+	}
+	next := mark(markOrders, now)
+	if scope.Mode != pipeline.Incremental {
+		return nil, settle(scope, jobfile.SinceList, "everything is got anew", next), nil
+	}
+	from, ok := markOf(sinceOf(scope.Last), markOrders)
+	if !ok {
+		return nil, settle(scope, jobfile.SinceList, "the last snapshot was not made with since: orders", next), nil
+	}
+	refusal, err := probe(ctx, o.client, MethodOrders, "id")
+	if err != nil {
+		return nil, nil, err
+	}
+	if refusal != nil {
+		return nil, settle(scope, jobfile.SinceList, Reason(refusal), next), nil
+	}
+	return &listOrders{listSale: o.sale, log: o.log, since: from.Add(-ordersOverlap)}, settle(scope, jobfile.SinceOrders, "", next), nil
+}
+
+func (o *sinceOrders) done(context.Context) error { return nil }
+
+// listOrders lists the payments of the orders saved since a time, and of all
+// other payments the ids.
+type listOrders struct {
+	*listSale
+	log   *slog.Logger
+	since time.Time
+}
+
+var _ finder = (*listOrders)(nil)
+
+func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
+	return func(yield func([]listed, error) bool) {
+		// Changes first, ids after them: a payment that is deleted in between is
+		// gone, and one that is created is new.
+		var sorted spill
+		defer func() {
+			if err := sorted.close(); err != nil {
+				l.log.Warn("clean up behind a listing", "error", err)
+			}
+		}()
+		err := l.collect(ctx, after, &sorted)
+		if err == nil {
+			err = l.merge(ctx, after, &sorted, yield)
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// collect puts the payments above after of the orders saved into sorted.
+func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sorted *spill) error {
+	orders := bitrix.Listing{
+		Method: MethodOrders, Items: "orders", IDField: "id", Select: []string{"id"},
+		Filter: bitrix.Params{">=dateUpdate": l.since.Format(time.RFC3339)},
+	}
+	part := make([]int64, 0, idsARequest)
+	for page, err := range l.client.Pages(ctx, orders, 0) {
+		if err != nil {
+			return fmt.Errorf("list the orders saved since %s: %w", l.since.Format(time.RFC3339), err)
+		}
+		for _, id := range page.IDs {
+			if part = append(part, id); len(part) == cap(part) {
+				if err := l.payments(ctx, part, after, sorted); err != nil {
+					return err
+				}
+				part = part[:0]
+			}
+		}
+	}
+	return l.payments(ctx, part, after, sorted)
+}
+
+// payments puts the payments of at most idsARequest orders into sorted. What does
+// not fit on a page is asked for again, behind it.
+func (l *listOrders) payments(ctx context.Context, orders []int64, after pipeline.PaymentID, sorted *spill) error {
+	type group struct {
+		orders []int64
+		after  int64
+	}
+	var open []group
+	for part := range slices.Chunk(orders, bitrix.PageSize) {
+		open = append(open, group{part, int64(after)})
+	}
+	for len(open) > 0 {
+		commands := make([]bitrix.Command, len(open))
+		for i, g := range open {
+			commands[i] = bitrix.Command{Key: "o" + strconv.Itoa(i), Method: MethodList, Params: bitrix.Params{
+				"select": l.listing(nil).Select,
+				"filter": bitrix.Params{"@orderId": g.orders, ">id": g.after},
+				"order":  bitrix.Params{"id": "asc"},
+				"start":  -1,
+			}}
+		}
+		results, err := l.client.Batch(ctx, commands)
+		if err != nil {
+			return fmt.Errorf("list the payments of %d orders: %w", len(orders), err)
+		}
+		var full []group
+		for i, res := range results {
+			g := open[i]
+			if res.Err != nil {
+				return fmt.Errorf("list the payments of orders %d to %d: %w", g.orders[0], g.orders[len(g.orders)-1], res.Err)
+			}
+			raws, ids, err := bitrix.ItemsByID(res.Value, "payments", "id")
+			if err != nil {
+				return fmt.Errorf("list the payments of orders %d to %d: %w", g.orders[0], g.orders[len(g.orders)-1], err)
+			}
+			last := g.after
+			for k, raw := range raws {
+				if ids[k] <= last {
+					return fmt.Errorf("list the payments of orders behind payment %d: got payment %d; %s ignores its filter or its order", last, ids[k], MethodList)
+				}
+				last = ids[k]
+				value := binary.AppendVarint(nil, res.At.UnixMicro())
+				if err := sorted.add(spillKey{last}, append(value, raw...)); err != nil {
+					return err
+				}
+			}
+			if len(raws) >= bitrix.PageSize {
+				full = append(full, group{g.orders, last})
+			}
+		}
+		open = full
+	}
+	return nil
+}
+
+// merge lists the ids above after, with the values of those that are in sorted.
+// It ends early when yield says so.
+func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted *spill, yield func([]listed, error) bool) error {
+	next, stop := iter.Pull2(sorted.sorted())
+	defer stop()
+	rec, err, ok := next()
+	all := l.listing(nil)
+	all.Select = []string{"id"}
+	for page, pageErr := range l.client.Pages(ctx, all, int64(after)) {
+		if pageErr != nil {
+			return pageErr
+		}
+		if page.Total >= 0 {
+			l.counted.Store(page.Total)
+		}
+		items := make([]listed, len(page.IDs))
+		for i, id := range page.IDs {
+			items[i] = listed{ID: pipeline.PaymentID(id), Unread: true}
+			for ok && err == nil && rec.key[0] <= id {
+				// A payment that moved to another order meanwhile may come
+				// twice: with the same values, or the next run has the later ones.
+				if rec.key[0] == id {
+					at, n := binary.Varint(rec.value)
+					items[i] = l.listed(slices.Clone(rec.value[n:]), pipeline.PaymentID(id), time.UnixMicro(at))
+				}
+				rec, err, ok = next()
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if !yield(items, nil) {
+			return nil
+		}
+	}
+	return nil
+}

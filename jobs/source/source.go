@@ -1,0 +1,266 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// The portal's methods that an export by listing the whole portal uses.
+const (
+	MethodList   = "sale.payment.list"
+	MethodGet    = "crm.item.payment.get"
+	MethodOwners = "crm.orderentity.list"
+	// MethodOrders tells when orders were saved last.
+	MethodOrders = "sale.order.list"
+)
+
+// ordersACommand is how many orders one command asks the owners of. An order
+// has one owner, so the answer fits into one page.
+const ordersACommand = bitrix.PageSize
+
+// Source reads one portal's payments: pipeline.Source over the portal's client.
+// How they are found is the finder's business; the source gets each payment,
+// together with the owners of its chunk's orders where the finder does not tell
+// them, in one request.
+type Source struct {
+	client *bitrix.Client
+	find   finder
+	since  changes // nil: the listing itself tells what has changed
+	enrich jobfile.Enrich
+	RowMaker
+	sample sampler
+	// commands are of earlier gets, *[]bitrix.Command, to be used again.
+	commands sync.Pool
+}
+
+var _ pipeline.Source[schemas.Payment] = (*Source)(nil)
+
+// New makes the source of a run that finds payments by how they were found to
+// be listed. The caller closes client.
+func New(client *bitrix.Client, by *Found, enrich jobfile.Enrich, how RowMaker) *Source {
+	return &Source{client: client, find: by.finder, since: by.since, enrich: enrich, RowMaker: how}
+}
+
+// listedChunk is how many payments share a request for their owners where the
+// listing's values are enough. With two payments an order that makes 24 commands
+// for the owners and as many for the sample, which together fill a batch.
+const listedChunk = 2400
+
+// Chunk is how many payments one Get takes: with the command for their owners,
+// a full batch.
+func (s *Source) Chunk() int {
+	if s.enrich == jobfile.EnrichList {
+		return listedChunk
+	}
+	return bitrix.MaxCommands - 1
+}
+
+// Begin implements pipeline.Source.
+func (s *Source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Since, error) {
+	if s.since == nil {
+		return keepMark(scope), nil
+	}
+	find, since, err := s.since.begin(ctx, scope)
+	if find != nil {
+		s.find = find
+	}
+	return since, err
+}
+
+// Absent implements pipeline.Source.
+func (s *Source) Absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence {
+	return s.find.absent(id, last)
+}
+
+// Find implements pipeline.Source.
+func (s *Source) Find(ctx context.Context, ids []pipeline.PaymentID) ([]listed, error) {
+	sale := listSale{client: s.client, RowMaker: s.RowMaker}
+	numbers := make([]int64, len(ids))
+	for i, id := range ids {
+		numbers[i] = int64(id)
+	}
+	return sale.byID(ctx, numbers)
+}
+
+// List implements pipeline.Source.
+func (s *Source) List(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
+	return s.find.list(ctx, after)
+}
+
+// Get implements pipeline.Source.
+func (s *Source) Get(ctx context.Context, chunk []listed) (pipeline.Got[schemas.Payment], error) {
+	orders := s.ownersOf(chunk)
+	if s.enrich == jobfile.EnrichList {
+		return s.getListed(ctx, chunk, orders)
+	}
+	return s.getEach(ctx, chunk, orders)
+}
+
+// getEach gets every payment of the chunk by itself, and the owners of their
+// orders, in one batch.
+func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (got pipeline.Got[schemas.Payment], err error) {
+	commands, done := s.getCommands(chunk)
+	defer done()
+	results, err := s.client.Batch(ctx, append(commands, orders.commands()...))
+	if err != nil {
+		return got, err
+	}
+	if err := orders.take(ctx, s.client, results[len(chunk):]); err != nil {
+		return got, err
+	}
+
+	got.Rows = make([]schemas.Payment, 0, len(chunk))
+	var refused []pipeline.Reject
+	for i, item := range chunk {
+		res := &results[i]
+		at := s.stamp(res.At)
+		if res.Err != nil {
+			refused = append(refused, pipeline.Reject{
+				ID: item.ID, Stage: "get", Code: res.Err.Code, Description: res.Err.Description,
+				Attempts: int64(res.Attempts), SeenAt: at,
+			})
+			continue
+		}
+		row := item.Row
+		if err := row.ReadGot(res.Value); err != nil {
+			got.Rejects = append(got.Rejects, *badValue(item.ID, "get", err, res.Attempts, at))
+			continue
+		}
+		row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
+		orders.fill(&row)
+		got.Rows = append(got.Rows, row)
+	}
+	if len(refused) > 0 {
+		err = s.judge(ctx, chunk, refused, &got)
+	}
+	return got, err
+}
+
+// judge tells payments that vanished since they were listed from payments that
+// this user may not read. Their errors do not: both come with the same code,
+// and with texts that portals translate. So the portal is asked to list them
+// again.
+func (s *Source) judge(ctx context.Context, chunk []listed, refused []pipeline.Reject, got *pipeline.Got[schemas.Payment]) error {
+	items := make([]listed, 0, len(refused))
+	for _, item := range chunk {
+		if i := slices.IndexFunc(refused, func(r pipeline.Reject) bool { return r.ID == item.ID }); i >= 0 {
+			item.Reject = &refused[i]
+			items = append(items, item)
+		}
+	}
+	there, err := s.find.again(ctx, items)
+	if err != nil {
+		return fmt.Errorf("list %d payments again: %w", len(items), err)
+	}
+	for _, r := range refused {
+		if _, ok := there[r.ID]; ok {
+			got.Rejects = append(got.Rejects, r)
+		} else {
+			got.Vanished = append(got.Vanished, r.ID)
+		}
+	}
+	return nil
+}
+
+// getListed takes the listing's values as they are, adds the owners, and gets a
+// sample all the same.
+func (s *Source) getListed(ctx context.Context, chunk []listed, orders *owners) (got pipeline.Got[schemas.Payment], err error) {
+	sampled := s.sample.pick(chunk)
+	commands := orders.commands()
+	owned := len(commands)
+	for _, item := range sampled {
+		commands = append(commands, GetCommand(item.ID))
+	}
+	if len(commands) > 0 {
+		results, err := s.client.Batch(ctx, commands)
+		if err != nil {
+			return got, err
+		}
+		if err := orders.take(ctx, s.client, results[:owned]); err != nil {
+			return got, err
+		}
+		if err := s.compare(ctx, sampled, results[owned:]); err != nil {
+			return got, err
+		}
+	}
+	got.Rows = make([]schemas.Payment, len(chunk))
+	for i := range chunk {
+		got.Rows[i] = chunk[i].Row
+		orders.fill(&got.Rows[i])
+	}
+	return got, nil
+}
+
+// Same is pipeline.Table's Same.
+func (s *Source) Same(listed, last *schemas.Payment) bool { return s.find.same(listed, last) }
+
+// Use implements pipeline.Source.
+func (s *Source) Use() pipeline.PortalUse { return UseOf(s.client) }
+
+// UseOf is what a client has asked of its portal so far.
+func UseOf(client *bitrix.Client) pipeline.PortalUse {
+	u := client.Use()
+	return pipeline.PortalUse{
+		Requests:       u.Requests,
+		Commands:       u.Commands,
+		Retries:        u.Retries,
+		Refused:        u.Refused,
+		BytesReceived:  u.BytesReceived,
+		RateWaitS:      u.RateWait.Seconds(),
+		OperatingWaitS: u.OperatingWait.Seconds(),
+	}
+}
+
+// Limits is pipeline.Options.Limits.
+func (s *Source) Limits() pipeline.Limits {
+	g := s.client.Gauge()
+	tight := g.Tightest()
+	return pipeline.Limits{Rate: g.Rate, Operating: tight.Used.Seconds(), Budget: tight.Budget.Seconds()}
+}
+
+// Total implements pipeline.Source.
+func (s *Source) Total() int64 { return s.find.total() }
+
+// getCommands are the commands to get a chunk's payments. Their memory, a fifth of
+// all that a run allocates with a map of parameters each, is that of earlier ones:
+// done gives it back.
+func (s *Source) getCommands(chunk []listed) (commands []bitrix.Command, done func()) {
+	kept, ok := s.commands.Get().(*[]bitrix.Command)
+	if !ok {
+		kept = new([]bitrix.Command)
+	}
+	for len(*kept) < len(chunk) {
+		*kept = append(*kept, bitrix.Command{Method: MethodGet, Params: bitrix.Params{}})
+	}
+	commands = (*kept)[:len(chunk):len(chunk)] // what is appended goes elsewhere
+	for i, item := range chunk {
+		commands[i].Key, commands[i].Params["id"] = "p"+item.ID.String(), int64(item.ID)
+	}
+	return commands, func() { s.commands.Put(kept) }
+}
+
+// GetCommand gets one payment.
+func GetCommand(id pipeline.PaymentID) bitrix.Command {
+	return bitrix.Command{Key: "p" + id.String(), Method: MethodGet, Params: bitrix.Params{"id": int64(id)}}
+}
+
+// codeBadValue is the reject code of an answer that cannot be read.
+const codeBadValue = "BAD_VALUE"
+
+func badValue(id pipeline.PaymentID, stage string, err error, attempts int, at time.Time) *pipeline.Reject {
+	r := &pipeline.Reject{ID: id, Stage: stage, Code: codeBadValue, Description: err.Error(), Attempts: int64(attempts), SeenAt: at}
+	if field, ok := errors.AsType[*schemas.FieldError](err); ok {
+		r.Raw = field.Raw
+	}
+	return r
+}
