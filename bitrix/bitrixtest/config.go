@@ -14,7 +14,8 @@ import (
 type config struct {
 	Options
 
-	offset   int64         // seconds east of Greenwich
+	offset   int64 // seconds east of Greenwich, unless Values.Zone says otherwise
+	zone     *time.Location
 	drain    time.Duration // in which the rate counter falls by one; 0: no limit
 	capacity time.Duration // in which it falls from its highest; a multiple of drain
 	budget   time.Duration // operating time of a method in a window; 0: no limit
@@ -62,6 +63,7 @@ func (o *Options) Validate() error {
 		_, known := methodNumbers[name]
 		bad(known, "NotInBatch: %q: is no method of the portal", name)
 	}
+	o.Values.validate(bad)
 	share("CostJitter", o.CostJitter)
 	share("Poison", o.Poison)
 	share("Refuse", o.Refuse)
@@ -110,7 +112,8 @@ func newConfig(o Options) *config {
 		o.Rights.Scopes = []string{"crm", "sale"}
 	}
 	o.TakeTime = o.TakeTime || o.Server.CountCost > 0
-	c := &config{Options: o, offset: int64(o.Offset / time.Second)}
+	o.Values.setDefaults()
+	c := &config{Options: o, offset: int64(o.Offset / time.Second), zone: zoneOf(&o)}
 
 	l := planLimits[o.Plan]
 	over(&l.Rate, o.Limits.Rate)

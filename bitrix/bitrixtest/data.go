@@ -32,7 +32,6 @@ type base struct {
 type row struct {
 	id       int64
 	order    int64 // id
-	owner    owner
 	nth      int64 // of the payments of its order, from 1
 	system   int   // number in paySystems
 	currency int   // number in currencies
@@ -148,7 +147,6 @@ func (b *base) row(k int64) row {
 	r := row{
 		id:    b.ids.id(k),
 		order: b.orderIDs.id(order),
-		owner: b.owner(order),
 		nth:   place.nth,
 		bill:  b.billed(k),
 	}

@@ -27,9 +27,9 @@
 // unbound. Four of five payments are paid, one of three names who took it; sums
 // have none to four digits, some are nothing, negative or very large.
 //
-// Changes (Pay, Unpay, Reprice, Delete, Add, Touch, Mutate and Options.Churn)
-// lie over that, and only they take memory. What is true at any time is in
-// Truth, All, From, Owner, Updated and Listed.
+// Changes (Pay, Unpay, Reprice, Delete, Add, Touch, Rebind, DeleteOrder, Mutate
+// and Options.Churn) lie over that, and only they take memory. What is true at
+// any time is in Truth, All, From, Owner, Updated and Listed.
 //
 // # Requests
 //

@@ -99,7 +99,6 @@ func selected(v *value, unknown func(name string)) selection {
 // writer writes payments into JSON.
 type writer struct {
 	pen
-	c      *config
 	l      *live
 	buffer []byte
 }
@@ -112,8 +111,8 @@ const (
 
 func (x *exchange) writer(b []byte) writer {
 	return writer{
-		pen: pen{b: b, odd: x.c.Odd, dice: x.c.spelling, offset: x.c.offset},
-		c:   x.c, l: x.p.data,
+		pen: pen{b: b, odd: x.c.Odd, dice: x.c.spelling, c: x.c, now: x.now.Unix()},
+		l:   x.p.data,
 	}
 }
 
@@ -143,6 +142,7 @@ func (w *writer) listed(r *row, s selection) {
 
 func (w *writer) begin(r *row, method uint64) {
 	w.about = uint64(r.id)<<1 | method
+	w.lists = method == spelledByList
 	w.b = append(w.b, '{')
 }
 
@@ -201,7 +201,13 @@ func (w *writer) field(r *row, f int) {
 	case saleCurrency:
 		w.word(name, currencies[r.currency], `"`+currencies[r.currency]+`"`)
 	case saleSystemName:
-		w.word(name, paySystems[r.system].name, paySystems[r.system].json)
+		system := &paySystems[r.system]
+		if w.lists && w.c.Values.ListNames {
+			now := listedName(system.name)
+			w.word(name, now, string(appendString(nil, now)))
+			return
+		}
+		w.word(name, system.name, system.json)
 	case saleOrderID:
 		w.id(name, r.order)
 	case saleDateBill, saleDateResponsible:

@@ -66,6 +66,7 @@ type condition struct {
 	numbers []int64
 	texts   []string // in lower case
 	null    bool     // null is among the values
+	never   bool     // no row meets it
 }
 
 // conditions reads a filter. Fields that the table does not have are left out,
@@ -91,6 +92,12 @@ func (c *config) conditions(filter *value, fields []field, ignored func(what str
 		texts := v.texts()
 		empty := v.kind == kindNone || v.kind == kindText && v.text == ""
 		isRange := cond.op >= opLess
+		if c.Values.FilterDates == FilterDatesDropped && cond.kind == timeField {
+			continue
+		}
+		if c.Values.CastLists && cond.kind == intField && len(texts) > 0 && v.kind == kindArray {
+			texts = []string{"1"} // what PHP's (int) makes of any list
+		}
 		switch {
 		case v.kind == kindArray && len(texts) == 0:
 			if len(v.items) == 0 { // else it is a reference's doing, not the client's
@@ -104,9 +111,14 @@ func (c *config) conditions(filter *value, fields []field, ignored func(what str
 			list = append(list, cond)
 			continue
 		}
+		if c.Values.FilterDates == FilterDatesNothing && cond.kind == timeField {
+			cond.never = true
+			list = append(list, cond)
+			continue
+		}
 		valid := true
 		for _, text := range texts {
-			valid = cond.add(text, c.offset) && valid
+			valid = cond.add(text, c) && valid
 		}
 		if !valid {
 			ignored("a value that is no date in the filter " + strconv.Quote(key))
@@ -118,7 +130,7 @@ func (c *config) conditions(filter *value, fields []field, ignored func(what str
 }
 
 // add adds a value. It reports false for one that cannot be compared with.
-func (c *condition) add(text string, offset int64) bool {
+func (c *condition) add(text string, conf *config) bool {
 	if c.op == opLike || c.op == opNotLike || c.kind == textField {
 		c.texts = append(c.texts, strings.ToLower(strings.Trim(text, "%")))
 		return true
@@ -135,7 +147,7 @@ func (c *condition) add(text string, offset int64) bool {
 		f, _ := strconv.ParseFloat(text, 64)
 		n = int64(math.Round(f * 10_000))
 	case timeField:
-		t, ok := parseTime(text, offset)
+		t, ok := conf.filterDate(text)
 		if !ok {
 			return false
 		}
@@ -145,10 +157,9 @@ func (c *condition) add(text string, offset int64) bool {
 	return true
 }
 
-// parseTime reads a date as clients write it. One without a zone is in the
-// portal's.
-func parseTime(text string, offset int64) (int64, bool) {
-	zone := time.FixedZone("", int(offset))
+// parseTime reads a date as clients write it. One without a zone is in the given
+// one.
+func parseTime(text string, zone *time.Location) (int64, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "2006-01-02", "02.01.2006 15:04:05", "02.01.2006"} {
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
 			return t.Unix(), true
@@ -160,6 +171,9 @@ func parseTime(text string, offset int64) (int64, bool) {
 // meets reports whether a value meets the condition. Null meets only what asks
 // for it, or for anything but some values.
 func (c *condition) meets(v cell) bool {
+	if c.never {
+		return false
+	}
 	if v.null {
 		return c.op == opEqual && c.null || c.op == opNotEqual && !c.null || c.op == opNotLike
 	}

@@ -19,7 +19,9 @@ type live struct {
 	added   []int64           // payments after the base, ascending
 	byOrder map[int64][]int64 // added payments by order
 	opened  []int64           // orders after the base, ascending
-	owners  map[int64]owner   // of opened orders
+	owners  map[int64]owner   // of opened orders, and of those bound anew
+	rebound bool              // owners has orders of the base
+	gone    map[int64]bool    // orders that were deleted
 	touched map[int64]int64   // when an order was last saved, Unix seconds; for orders saved since
 	saved   []int64           // keys of touched, ascending
 	lastID  int64             // highest payment id ever given
@@ -32,6 +34,7 @@ func newLive(b *base) *live {
 		changed: map[int64]row{},
 		byOrder: map[int64][]int64{},
 		owners:  map[int64]owner{},
+		gone:    map[int64]bool{},
 		touched: map[int64]int64{},
 		lastID:  b.ids.first,
 	}
@@ -182,7 +185,7 @@ type orderRow struct {
 	created int64
 }
 
-// orderCount gives how many orders there are now; orders are never deleted.
+// orderCount gives how many orders there are, deleted ones too.
 func (l *live) orderCount() int64 { return l.orders + int64(len(l.opened)) }
 
 // orderID gives the id of order number n, 0 ≤ n < orderCount.
@@ -202,19 +205,44 @@ func (l *live) ordersBelow(id int64) int64 {
 
 // ownerOf gives the owner of an order; false if there is no such order.
 func (l *live) ownerOf(order int64) (owner, bool) {
+	if l.gone[order] {
+		return owner{}, false
+	}
+	if own, ok := l.owners[order]; ok {
+		return own, true
+	}
 	if o, ok := l.orderNumber(order); ok {
 		return l.base.owner(o), true
 	}
-	own, ok := l.owners[order]
-	return own, ok
+	return owner{}, false
+}
+
+// ordersOf appends the orders that an item owns, in no certain order.
+func (l *live) ordersOf(orders []int64, kind int, id int64) []int64 {
+	for _, order := range l.itemOrders(nil, kind, id) {
+		if _, moved := l.owners[order]; !moved && !l.gone[order] {
+			orders = append(orders, order)
+		}
+	}
+	for order, own := range l.owners {
+		if own == (owner{itemTypes[kind].id, id}) && !l.gone[order] {
+			orders = append(orders, order)
+		}
+	}
+	return orders
 }
 
 // order gives the order with that id.
 func (l *live) order(id int64) (orderRow, bool) {
 	r := orderRow{id: id}
+	own, ok := l.ownerOf(id)
+	if !ok {
+		return orderRow{}, false
+	}
+	r.owner = own
 	if o, ok := l.orderNumber(id); ok {
 		from, _ := l.orderPayments(o)
-		r.owner, r.created = l.base.owner(o), l.billed(from)
+		r.created = l.billed(from)
 		if at, ok := l.touched[id]; ok {
 			r.updated = at
 		} else {
@@ -222,11 +250,7 @@ func (l *live) order(id int64) (orderRow, bool) {
 		}
 		return r, true
 	}
-	own, ok := l.owners[id]
-	if !ok {
-		return orderRow{}, false
-	}
-	r.owner, r.updated = own, l.touched[id]
+	r.updated = l.touched[id]
 	r.created = r.updated
 	if ids := l.byOrder[id]; len(ids) > 0 {
 		r.created = l.changed[ids[0]].bill

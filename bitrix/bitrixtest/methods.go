@@ -24,6 +24,7 @@ const (
 	methodEventOfflineGet
 	methodEventOfflineClear
 	methodEventOfflineList
+	methodFeatureGet
 	methodCount
 )
 
@@ -57,6 +58,7 @@ var methods = [methodCount]method{
 	methodEventOfflineGet:   {name: "event.offline.get", cost: 10 * time.Millisecond, app: true},
 	methodEventOfflineClear: {name: "event.offline.clear", cost: 3 * time.Millisecond, app: true},
 	methodEventOfflineList:  {name: "event.offline.list", cost: 3 * time.Millisecond, app: true},
+	methodFeatureGet:        {name: "feature.get", cost: time.Millisecond},
 }
 
 var methodNumbers = func() map[string]int {
@@ -166,6 +168,8 @@ func (c *call) dispatch() *apiError {
 		return c.eventOfflineClear()
 	case methodEventOfflineList:
 		return c.eventOfflineList()
+	case methodFeatureGet:
+		return c.featureGet()
 	}
 	return errNoMethod
 }

@@ -101,7 +101,7 @@ func (c *call) handler() (handler, *apiError) {
 	switch {
 	case h.event != eventSaved && h.event != eventDeleted:
 		return h, errEvent
-	case h.offline && c.x.c.Rights.NotAdmin:
+	case h.offline && c.x.c.Rights.NotAdmin, c.x.c.Values.NoBind:
 		return h, errAdminOnly
 	case !h.offline && h.url == "":
 		return h, errMissing("handler")
@@ -192,6 +192,9 @@ func (c *call) eventOfflineGet() *apiError {
 	if v := c.args.param("limit"); v.int() > 0 {
 		limit = int(v.int())
 	}
+	if c.x.c.Values.NoOfflineFeature && c.args.param("clear").text == "0" {
+		return errLicense
+	}
 	p := c.x.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -200,7 +203,7 @@ func (c *call) eventOfflineGet() *apiError {
 	places := c.matching(func(e *event) bool { return e.process == process })
 	slices.SortStableFunc(places, func(i, j int) int { return cmp.Compare(ev.queue[i].at, ev.queue[j].at) })
 	places = places[:min(limit, len(places))]
-	keep := c.args.param("clear").text == "0"
+	keep := c.args.param("clear").text == "0" && !c.x.c.Values.QueueClears
 	again := process != ""
 	if keep && !again {
 		ev.packets++
@@ -215,6 +218,9 @@ func (c *call) eventOfflineGet() *apiError {
 	c.out = append(c.out, `,"events":`...)
 	c.events(places, false)
 	c.out = append(c.out, '}')
+	if c.x.c.Values.QueueUnreserved {
+		return nil
+	}
 	if keep {
 		for _, i := range places {
 			ev.queue[i].process = process
@@ -239,7 +245,7 @@ func (c *call) events(places []int, look bool) {
 		c.out = append(c.out, `{"ID":"`...)
 		c.out = strconv.AppendInt(c.out, e.id, 10)
 		c.out = append(c.out, `","TIMESTAMP_X":`...)
-		c.out = appendTime(c.out, e.at, c.x.c.offset)
+		c.out = appendTime(c.out, e.at, c.x.c.offsetAt(e.at))
 		c.out = append(c.out, `,"EVENT_NAME":"`...)
 		c.out = append(c.out, e.name...)
 		c.out = append(c.out, `","EVENT_DATA":{"FIELDS":{"ID":`...)
@@ -252,7 +258,9 @@ func (c *call) events(places []int, look bool) {
 		c.out = append(c.out, e.message()...)
 		if look {
 			c.out = append(c.out, `","PROCESS_ID":"`...)
-			c.out = append(c.out, e.process...)
+			if c.x.c.Values.Queue == QueueShown {
+				c.out = append(c.out, e.process...)
+			}
 			c.out = append(c.out, `","ERROR":"0`...)
 		}
 		c.out = append(c.out, `"}`...)
@@ -298,7 +306,7 @@ func (c *call) eventOfflineList() *apiError {
 	pg := c.page(eventFields)
 	c.x.p.mu.RLock()
 	defer c.x.p.mu.RUnlock()
-	places := c.matching(func(*event) bool { return true })
+	places := c.matching(func(e *event) bool { return e.process == "" || c.x.c.Values.Queue != QueueHidden })
 	total := len(places)
 	start := min(int(pg.start), total)
 	c.events(places[start:min(start+pageSize, total)], true)

@@ -83,6 +83,11 @@ func (l *live) findOrders(list []condition, pg page, visit func(*orderRow)) (tot
 	}
 	if len(rest) == 0 && pg.count {
 		total = max(high-low, 0)
+		for id := range l.gone {
+			if n := l.ordersBelow(id); low <= n && n < high {
+				total--
+			}
+		}
 		if pg.down {
 			low, high = high-pg.start-pg.limit, high-pg.start
 			low = max(low, l.ordersBelow(max(from, 0)))
@@ -173,6 +178,7 @@ func wants(chosen []string, name string) bool {
 // here and some that do not.
 func (w *writer) order(r *orderRow, chosen []string) {
 	w.about = uint64(r.id)<<1 | spelledByList
+	w.lists = true
 	w.b = append(w.b, '{')
 	payed := wants(chosen, "payed") && w.l.payed(r.id)
 	for _, f := range [...]struct {
@@ -316,7 +322,7 @@ func (l *live) findBindings(list []condition, pg page, visit func(*orderRow)) (t
 		high = l.ordersBelow(to + 1)
 	}
 	known := int64(-1) // how many there are, where that need not be counted
-	if len(rest) == 0 && pg.count {
+	if len(rest) == 0 && pg.count && !l.rebound && len(l.gone) == 0 {
 		known, pg.count = l.boundBetween(low, high), false
 	}
 	for i := range max(high-low, 0) {
@@ -341,12 +347,7 @@ func (l *live) ordersOfOwners(list []condition) (orders []int64, ok bool) {
 	}
 	if kind, known := typeNumber(types[0]); known {
 		for _, id := range owners {
-			orders = l.itemOrders(orders, kind, id)
-		}
-	}
-	for _, order := range l.opened {
-		if own := l.owners[order]; own.kind == types[0] && slices.Contains(owners, own.id) {
-			orders = append(orders, order)
+			orders = l.ordersOf(orders, kind, id)
 		}
 	}
 	slices.Sort(orders)

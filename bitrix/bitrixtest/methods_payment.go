@@ -65,12 +65,7 @@ func (c *call) paymentList() *apiError {
 	if !known {
 		return errDenied
 	}
-	orders := l.itemOrders(nil, kind, id)
-	for _, order := range l.opened {
-		if l.owners[order] == (owner{itemTypes[kind].id, id}) {
-			orders = append(orders, order)
-		}
-	}
+	orders := l.ordersOf(nil, kind, id)
 	var rows []row
 	for _, order := range orders {
 		if x.c.denied(order) {

@@ -29,7 +29,9 @@ func (c *call) profile() *apiError {
 	c.out = strconv.AppendInt(c.out, int64(c.x.c.User), 10)
 	c.out = append(c.out, `","ADMIN":`...)
 	c.out = strconv.AppendBool(c.out, !c.x.c.Rights.NotAdmin)
-	c.out = append(c.out, `,"NAME":"\u0418\u043d\u0442\u0435\u0433\u0440\u0430\u0446\u0438\u044f","LAST_NAME":"","PERSONAL_GENDER":"","TIME_ZONE":""}`...)
+	c.out = append(c.out, `,"NAME":"\u0418\u043d\u0442\u0435\u0433\u0440\u0430\u0446\u0438\u044f","LAST_NAME":"","PERSONAL_GENDER":"","TIME_ZONE":""`...)
+	c.profileOffset()
+	c.out = append(c.out, '}')
 	return nil
 }
 
@@ -46,7 +48,8 @@ func (c *call) methodGet() *apiError {
 
 // serverTime is server.time.
 func (c *call) serverTime() *apiError {
-	c.out = appendTime(c.out, time.Now().Unix(), c.x.c.offset)
+	now := time.Now().Unix()
+	c.out = appendTime(c.out, now, c.x.c.offsetAt(now))
 	return nil
 }
 

@@ -106,11 +106,10 @@ func (p *Portal) addLocked(order int64) int64 {
 	if order == 0 {
 		order = p.openOrder()
 	}
-	own, ok := l.ownerOf(order)
-	if !ok {
+	if _, ok := l.ownerOf(order); !ok {
 		return 0
 	}
-	r := row{id: l.lastID + 1, order: order, owner: own, nth: 1, bill: now}
+	r := row{id: l.lastID + 1, order: order, nth: 1, bill: now}
 	for _, other := range l.ofOrder(nil, order) {
 		r.nth = max(r.nth, other.nth+1)
 	}
@@ -142,6 +141,47 @@ func (p *Portal) openOrder() int64 {
 	l.opened = append(l.opened, id)
 	l.owners[id] = own
 	return id
+}
+
+// Rebind binds an order to a CRM item of the portal, or to none for 0 and 0. That
+// saves no order and queues no event. It reports whether there are such an order
+// and item.
+func (p *Portal) Rebind(order, typeID, id int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.data
+	if kind, known := typeNumber(typeID); known {
+		if n, exact := l.items[kind].rank(id); !exact || n >= l.itemCount(kind) {
+			return false
+		}
+	} else if typeID != 0 || id != 0 {
+		return false
+	}
+	if _, ok := l.ownerOf(order); !ok {
+		return false
+	}
+	_, base := l.orderNumber(order)
+	l.rebound = l.rebound || base
+	l.owners[order] = owner{typeID, id}
+	l.version++
+	return true
+}
+
+// DeleteOrder deletes an order with its payments and its binding. It reports
+// whether there was one.
+func (p *Portal) DeleteOrder(order int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.data
+	if _, ok := l.ownerOf(order); !ok {
+		return false
+	}
+	for _, r := range l.ofOrder(nil, order) {
+		p.deleteLocked(r.id)
+	}
+	l.gone[order] = true
+	l.version++
+	return true
 }
 
 // Touch saves an order without changing any payment of it. It reports whether

@@ -90,6 +90,9 @@ type Options struct {
 
 	// Server says how the server differs from its documentation.
 	Server Server
+	// Values is what the portal does with dates, filters and events beyond its
+	// documentation.
+	Values ValueQuirks
 
 	// Faults are what goes wrong, and when. The first that fits is taken.
 	Faults []Fault

@@ -6,11 +6,13 @@ import "strconv"
 // do. How it spells a value is seeded by the payment, the field and the method,
 // so that the same question gets the same answer.
 type pen struct {
-	b      []byte
-	odd    bool
-	dice   dice
-	about  uint64 // payment and method
-	offset int64  // seconds east of Greenwich
+	b     []byte
+	odd   bool
+	dice  dice
+	about uint64 // payment and method
+	c     *config
+	now   int64 // Unix seconds
+	lists bool  // dates are written as a sale list shows them
 }
 
 // The forms of what is absent, and of an id that is: the plain one first.
@@ -80,11 +82,20 @@ func (p *pen) flag(name string, v bool) {
 // date writes a time, 0 for an absent one.
 func (p *pen) date(name string, unix int64) {
 	p.key(name)
+	if p.lists && unix != 0 {
+		var ok bool
+		if unix, ok = p.c.shown(unix, p.now); !ok {
+			p.b = append(p.b, `null`...)
+			return
+		}
+	}
 	if unix == 0 {
 		p.b = append(p.b, absentForms[p.choose(name, uint64(len(absentForms)))]...)
 		return
 	}
-	offset := [...]int64{p.offset, 0, 2 * 3600, -(3*3600 + 1800), 14 * 3600}
+	own := p.c.offsetAt(unix)
+	// None is an hour beside the portal's own: that is what summer time looks like.
+	offset := [...]int64{own, 0, own + 5*3600, -(3*3600 + 1800), 14 * 3600}
 	choice := p.choose(name, uint64(len(offset)+1))
 	if choice == uint64(len(offset)) { // Z in place of +00:00
 		p.b = appendTime(p.b, unix, 0)

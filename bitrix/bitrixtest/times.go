@@ -10,7 +10,7 @@ import (
 type stamp struct {
 	start    int64 // Unix nanoseconds
 	at       int64 // when the next call begins
-	offset   int64 // seconds east of Greenwich
+	offset   int64 // seconds east of Greenwich, now
 	counters bool
 	second   int64 // that date was written for
 	date     []byte
@@ -19,7 +19,7 @@ type stamp struct {
 func newStamp(now time.Time, c *config) stamp {
 	ns := now.UnixNano()
 	ns -= ns % 1000 // PHP counts microseconds
-	return stamp{start: ns, at: ns, offset: c.offset, counters: !c.NoCounters}
+	return stamp{start: ns, at: ns, offset: c.offsetAt(now.Unix()), counters: !c.NoCounters}
 }
 
 // appendCall appends the time object of a call that begins now and costs that,

@@ -32,6 +32,7 @@ type Payment struct {
 
 func (p *Portal) truth(c *config, r *row) Payment {
 	_, _, poisoned := c.poisoned(r.id)
+	own, _ := p.data.ownerOf(r.order)
 	return Payment{
 		ID:            r.id,
 		AccountNumber: string(p.data.appendAccount(nil, r)),
@@ -43,8 +44,8 @@ func (p *Portal) truth(c *config, r *row) Payment {
 		Sum:           string(appendDecimal(nil, r.sum, 4)),
 		Currency:      currencies[r.currency],
 		OrderID:       r.order,
-		OwnerTypeID:   r.owner.kind,
-		OwnerID:       r.owner.id,
+		OwnerTypeID:   own.kind,
+		OwnerID:       own.id,
 		DateBill:      instant(r.bill),
 		Refused:       c.refusal(r.id, r.order) != nil,
 		Poisoned:      poisoned,

@@ -90,6 +90,7 @@ signal, and then prints what it was asked for.`,
 	flags.DurationVar(&o.OAuth.Life, "token-life", 0, "how long the application's access tokens live (default 1h)")
 	flags.IntVar(&o.OAuth.ExpireAfter, "token-requests", 0, "make an access token expire after so many requests")
 	flags.BoolVar(&f.strict, "strict", false, "at the end, print the rules that clients broke, as tests check them; exit code 1 if there are any")
+	valueFlags(flags, &o.Values)
 	flags.StringArrayVar(&f.faults, "fault", nil,
 		"what goes wrong, such as html,every=20 or command,share=0.01,code=INTERNAL_SERVER_ERROR; a `fault` a flag")
 	serverFlags(flags, &o.Server)

@@ -127,6 +127,9 @@ func TestPortalIsWhatItsFlagsSay(t *testing.T) {
 		"--payments", "5", "--seed", "9", "--plan", "enterprise", "--rate", "7", "--burst", "8", "--operating", "9s", "--operating-window", "10s",
 		"--charge", "batch", "--no-counters", "--speed", "2", "--latency", "3ms", "--jitter", "4ms", "--odd", "--unknown", "--refuse", "0.1",
 		"--poison", "0.2", "--not-admin", "--scopes", "crm,sale", "--state", "blocked", "--fault", "html,every=20", "--churn", "6",
+		"--server-zone", "Europe/Berlin", "--list-shift", "2h", "--date-format", "swapped", "--profile-offset", "--list-names",
+		"--cast-lists", "--filter-dates", "wall", "--filter-offset", "-5h", "--queue", "hidden", "--queue-clears", "--queue-unreserved",
+		"--no-offline-feature", "--no-feature-get", "--no-bind",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +146,11 @@ func TestPortalIsWhatItsFlagsSay(t *testing.T) {
 		Odd: true, Unknown: true, Refuse: 0.1, Poison: 0.2,
 		Rights: bitrixtest.Rights{NotAdmin: true, Scopes: []string{"crm", "sale"}},
 		State:  bitrixtest.StateBlocked,
+		Values: bitrixtest.ValueQuirks{
+			Zone: "Europe/Berlin", ListShift: 2 * time.Hour, DateFormat: bitrixtest.DatesSwapped, ProfileOffset: true, ListNames: true,
+			CastLists: true, FilterDates: bitrixtest.FilterDatesWall, FilterOffset: -5 * time.Hour, Queue: bitrixtest.QueueHidden,
+			QueueClears: true, QueueUnreserved: true, NoOfflineFeature: true, NoFeatureGet: true, NoBind: true,
+		},
 		Faults: []bitrixtest.Fault{{Kind: bitrixtest.FaultHTML, Every: 20}},
 		Churn:  bitrixtest.Churn{Every: 6, Count: 1, Seed: 9},
 	}
