@@ -30,7 +30,7 @@ type CheckLine struct {
 	// Check is what was looked at: file, secrets, reachable, webhook, plan,
 	// scopes, administrator, a method by its name, counters, clock, or one of
 	// sink.open, sink.write, sink.conditional_write, sink.read, sink.list,
-	// sink.delete, sink.lease, sink.unfinished.
+	// sink.delete, sink.lease, deletes.max, sink.unfinished.
 	Check string     `json:"check"`
 	State CheckState `json:"state"`
 	// Detail is what was found, Mend what to do about it; "" if nothing.

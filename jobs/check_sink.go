@@ -176,14 +176,34 @@ func (r *report) state(ctx context.Context, spec *jobfile.Spec, data *sinks.Data
 	} else {
 		r.ok("sink.lease", "nobody is at work")
 	}
+	r.deletes(spec, &status)
 	switch cp := &status.Checkpoint; {
 	case cp.Phase != pipeline.Fetching && cp.Phase != pipeline.Fetched && cp.Phase != pipeline.Merged:
 		r.ok("sink.unfinished", "nothing is unfinished")
+	case cp.DeletesHeld:
+		r.ok("sink.unfinished", "snapshot %s is held back by deletes.max; a run lists again", cp.Snapshot)
 	case cp.Fingerprint != spec.Fingerprint(r.portal):
 		r.fail("sink.unfinished", &pipeline.JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got})
 	default:
 		r.ok("sink.unfinished", "a run goes on with snapshot %s, saved at %s with %d payments got",
 			cp.Snapshot, cp.WrittenAt.UTC().Format(time.RFC3339), cp.Ledger.Got)
+	}
+}
+
+// deletes shows how many rows a run may delete, and what was held back for it.
+func (r *report) deletes(spec *jobfile.Spec, status *sinks.Status) {
+	cp := &status.Checkpoint
+	switch {
+	case status.Newest == nil: // there is nothing to delete
+	case cp.DeletesHeld && cp.Phase == pipeline.Fetched:
+		held := &pipeline.DeletesError{
+			Snapshot: cp.Snapshot, Deleted: cp.Ledger.Gone, Rows: status.Newest.Ledger.Rows(),
+			Allowed: spec.Deletes.Max.Allowed(status.Newest.Ledger.Rows()),
+		}
+		r.warn("deletes.max", Hint(held), "%v", held)
+	default:
+		rows := status.Newest.Ledger.Rows()
+		r.ok("deletes.max", "a run that would delete more than %d of the %d rows publishes nothing", min(spec.Deletes.Max.Allowed(rows), max(0, rows-1)), rows)
 	}
 }
 

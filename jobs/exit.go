@@ -88,6 +88,8 @@ func Hint(err error) string {
 		return "run with the job as it was to finish the snapshot, or with --restart to throw it away"
 	case is[*pipeline.RejectsError](err):
 		return "mend what the portal says about them, or raise rejects.max; the next run starts anew"
+	case is[*pipeline.DeletesError](err):
+		return "look whether the portal has really lost these payments: if so, run once with --allow-deletes, or raise deletes.max; if not, check the webhook's rights (b24export check JOB); any other run lists again"
 	case is[*source.ItemsRefusedError](err):
 		return "give the user read access to these items and their orders; or name other types in source.entity_types (with source.list: items)"
 	case is[*bitrix.CountError](err):

@@ -18,6 +18,9 @@ type PortalPlan struct {
 	Portal string `json:"portal"`
 	// Mode is what the run will do: an incremental job's first run is full.
 	Mode pipeline.Mode `json:"mode"`
+	// MayDelete is how many of the last snapshot's rows the run may delete; with
+	// more it publishes nothing. 0 where there is no snapshot.
+	MayDelete int64 `json:"may_delete"`
 	source.Estimate
 }
 
@@ -52,6 +55,10 @@ func MakePlan(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunO
 		plan.Mode, _ = pipeline.ResolveIncremental(status.Newest, spec.Fingerprint(portal), spec.FullEvery, time.Now())
 	}
 	last := status.Newest
+	if last != nil {
+		rows := last.Ledger.Rows()
+		plan.MayDelete = min(spec.Deletes.Max.Allowed(rows), max(0, rows-1))
+	}
 	if plan.Mode != pipeline.Incremental {
 		last = nil
 	}

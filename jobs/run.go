@@ -37,6 +37,8 @@ type RunOptions struct {
 	Parallel int
 	// Restart throws unfinished snapshots away.
 	Restart bool
+	// AllowDeletes lets the run delete more than the job's deletes.max.
+	AllowDeletes bool
 	// Log gets one line for each thing that matters. Default: none.
 	Log *slog.Logger
 	// Transport carries the requests to the portals. Default: the network.
@@ -208,6 +210,8 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 				CheckpointEvery: spec.Checkpoint.Every,
 				CheckpointRows:  spec.Checkpoint.Rows,
 				Rejects:         spec.Rejects.Max,
+				Deletes:         spec.Deletes.Max,
+				AllowDeletes:    o.AllowDeletes,
 				Log:             log,
 				Progress:        progress,
 				Limits:          src.Limits,

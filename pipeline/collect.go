@@ -93,9 +93,12 @@ func (c *collector[R]) take(res result[R]) {
 	}
 	c.part.Rows = append(c.part.Rows, res.got.Rows...)
 	c.part.Gone = append(c.part.Gone, res.gone...)
+	l := &c.now.Ledger
+	l.Gone += int64(len(res.gone))
 	for _, id := range res.got.Vanished {
 		if res.known[id] {
 			c.part.Gone = append(c.part.Gone, id)
+			l.Gone++
 		}
 	}
 	c.part.Rejects = append(append(c.part.Rejects, res.rejects...), res.got.Rejects...)
@@ -103,7 +106,6 @@ func (c *collector[R]) take(res result[R]) {
 		c.reject = c.part.Rejects[0]
 	}
 
-	l := &c.now.Ledger
 	l.Listed += res.listed
 	l.Carried += res.carried
 	l.Got += int64(len(res.got.Rows))

@@ -32,12 +32,15 @@ type Manifest struct {
 	FinishedAt time.Time `json:"finished_at"`
 	// FullAt is the start of the newest run, up to this one, that got every
 	// payment anew.
-	FullAt    time.Time        `json:"full_at"`
-	Ledger    Ledger           `json:"ledger"`
-	Changes   Changes          `json:"changes"`
-	Totals    map[string]Total `json:"totals"`
-	Files     []File           `json:"files"`
-	PortalUse PortalUse        `json:"portal_use"`
+	FullAt  time.Time        `json:"full_at"`
+	Ledger  Ledger           `json:"ledger"`
+	Changes Changes          `json:"changes"`
+	Totals  map[string]Total `json:"totals"`
+	// Deletes is the limit of deletions that the snapshot was published under; nil
+	// for a portal's first one.
+	Deletes   *DeleteGuard `json:"deletes,omitempty"`
+	Files     []File       `json:"files"`
+	PortalUse PortalUse    `json:"portal_use"`
 	// Pace is how the fetching went on; nil if it took no time to speak of.
 	Pace *Pace `json:"pace,omitempty"`
 	// Checksum is that of the stored manifest; who stores it says how it is made.

@@ -46,7 +46,7 @@ func TestBackfill(t *testing.T) {
 			t.Errorf("table (-want +got):\n%s", diff)
 		}
 		// The range's 98 that stay, two that came, the one that left it, and 30.
-		wantLedger := Ledger{Listed: 102, Got: 102, Outside: 1000 - 1 - 100 - 1}
+		wantLedger := Ledger{Listed: 102, Got: 102, Outside: 1000 - 1 - 100 - 1, Gone: 1}
 		if s.Manifest.Ledger != wantLedger {
 			t.Errorf("ledger %+v, want %+v", s.Manifest.Ledger, wantLedger)
 		}
@@ -165,7 +165,7 @@ func TestListingOfIDs(t *testing.T) {
 			t.Errorf("table (-want +got):\n%s", diff)
 		}
 		// Got: 60, 9000, 62, 30 and, in vain, 33.
-		if want := (Ledger{Listed: 1000, Got: 4, Carried: 995, Rejected: 1}); s.Manifest.Ledger != want || p.getsSum() != 5 {
+		if want := (Ledger{Listed: 1000, Got: 4, Carried: 995, Rejected: 1, Gone: 2}); s.Manifest.Ledger != want || p.getsSum() != 5 {
 			t.Errorf("ledger %+v, want %+v; %d gets", s.Manifest.Ledger, want, p.getsSum())
 		}
 		if want := map[PaymentID]int{30: 1, 33: 1, 62: 1}; !cmp.Equal(p.finds, want) {

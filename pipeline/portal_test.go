@@ -175,7 +175,7 @@ func config(p *portal, m *memory) Config[row] {
 		Options: Options{
 			Dataset: "payments", Portal: "acme", Program: "test", Runner: "r1", Fingerprint: "f1",
 			Mode: Full, Chunk: 10, Workers: 4, Window: 8, CheckpointRows: 100,
-			Rejects: RejectLimit{Share: 1},
+			Rejects: RejectLimit{Share: 1}, Deletes: DeleteLimit{Share: 0.2},
 		},
 	}
 }

@@ -51,6 +51,10 @@ type Options struct {
 	CheckpointEvery time.Duration
 	CheckpointRows  int
 	Rejects         RejectLimit
+	// Deletes is how many rows of the last snapshot one run may delete.
+	// AllowDeletes lets this run pass, whatever it deletes.
+	Deletes      DeleteLimit
+	AllowDeletes bool
 	// Grace is how long a run that stops waits for the gets under way, so that
 	// what they read is not lost. Default 10 s.
 	Grace time.Duration
@@ -174,6 +178,12 @@ func (r *run[R]) start(state State) error {
 	cp := state.Checkpoint
 	r.last = state.Last
 	unfinished := cp.Phase == Fetching || cp.Phase == Fetched || cp.Phase == Merged
+	if unfinished && cp.DeletesHeld && !r.AllowDeletes && !r.Restart {
+		// It would be held back again. Whether the portal shows its payments by now,
+		// only a new listing tells.
+		r.Log.Info("listing again: the unfinished snapshot would delete too much", "snapshot", cp.Snapshot, "deleted", cp.Ledger.Gone)
+		unfinished = false
+	}
 	if unfinished && cp.Fingerprint != r.Fingerprint && !r.Restart {
 		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got}
 	}
@@ -264,6 +274,10 @@ func (r *run[R]) merge(ctx context.Context) error {
 	if allowed := r.Rejects.Allowed(payments); cp.Ledger.Rejected > allowed {
 		return r.abandon(ctx, &RejectsError{Rejected: cp.Ledger.Rejected, Payments: payments, Allowed: allowed, First: r.reject})
 	}
+	guard, err := r.guardDeletes(ctx)
+	if err != nil {
+		return err
+	}
 	r.Progress.setPhase(PhaseMerging)
 	// Died while merging: the files have their final names, but no manifest
 	// names them. The next run makes them again, with the same bytes.
@@ -277,6 +291,7 @@ func (r *run[R]) merge(ctx context.Context) error {
 			cp.Snapshot, made.Rows, made.Carried, l.Rows(), l.Carried+l.Kept+l.Outside)
 	}
 	cp.Manifest = r.manifest(made)
+	cp.Manifest.Deletes = guard
 	cp.Pace = nil // the manifest has it now
 	cp.Phase = Merged
 	return r.commit(ctx, cp)

@@ -92,7 +92,7 @@ func TestIncrementalRun(t *testing.T) {
 		}
 		// 1000 + 2 new - 2 gone are listed; 60, 61, 9000, 66, 93 are got, and 30,
 		// which was refused before.
-		wantLedger := Ledger{Listed: 1000, Got: 3, Carried: 994, Rejected: 2, Vanished: 1, Kept: 1}
+		wantLedger := Ledger{Listed: 1000, Got: 3, Carried: 994, Rejected: 2, Vanished: 1, Kept: 1, Gone: 3}
 		if second.Manifest.Ledger != wantLedger {
 			t.Errorf("ledger %+v, want %+v", second.Manifest.Ledger, wantLedger)
 		}

@@ -122,6 +122,9 @@ type Checkpoint struct {
 	Ledger   Ledger    `json:"ledger"`
 	Use      PortalUse `json:"portal_use"`
 	Pace     *Pace     `json:"pace,omitempty"`
+	// DeletesHeld: the snapshot is fetched, and was not published because it would
+	// delete too much.
+	DeletesHeld bool `json:"deletes_held,omitempty"`
 	// Manifest is set from phase Merged on.
 	Manifest *Manifest `json:"manifest,omitempty"`
 }
@@ -159,6 +162,8 @@ type Ledger struct {
 	Outside int64 `json:"outside"`
 	// Kept counts the rejected ones whose last known row stays in the table.
 	Kept int64 `json:"kept"`
+	// Gone counts the last snapshot's rows whose payments are no longer there.
+	Gone int64 `json:"gone"`
 }
 
 // Check reports whether the ledger adds up.

@@ -88,7 +88,11 @@ func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 	row("by the portal's answers", func(f source.Forecast) string { return limit(f.LatencyS) })
 	row("in all", func(f source.Forecast) string { return limit(f.Seconds) + " (" + bindingText(f.Binding) + ")" })
 	row("from the portal", func(f source.Forecast) string { return byteSize(f.Bytes) })
-	return writeTable(w, grid)
+	if err := writeTable(w, grid); err != nil || plan.MayDelete == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "a run that would delete more than %s publishes nothing (deletes.max)\n", plural(plan.MayDelete, "row"))
+	return err
 }
 
 // bindingText says what a run waits for.

@@ -64,6 +64,7 @@ more than the file.`,
 	flags.IntVar(&opts.Parallel, "parallel", 16, "how many portals to do at a time")
 	flags.StringVar(&shard, "shard", "", "do the portals that fall to part `I/N`, such as 0/4; by default what an array job's variables say")
 	flags.BoolVar(&opts.Restart, "restart", false, "throw an unfinished snapshot away instead of going on with it")
+	flags.BoolVar(&opts.AllowDeletes, "allow-deletes", false, "let this run delete more rows than deletes.max allows")
 	flags.StringVar(&shown.file, "metrics-file", "", "write metrics for Prometheus to this `file`, every 15 s and at the end; for node_exporter's textfile collector")
 	flags.StringVar(&shown.address, "metrics-addr", "", "serve metrics at this `address` while the run lasts, such as 127.0.0.1:9424; without a host only this machine reaches it")
 	addKeyFlags(flags)

@@ -66,6 +66,7 @@ var (
 	metricBudget    = newMetric("operating_budget_seconds", prometheus.GaugeValue, "A method's operating budget.", "method")
 
 	metricExit     = newMetric("run_exit_code", prometheus.GaugeValue, "Exit code of the portal's last run: 0 complete, 3 with rejects, others failed.")
+	metricHeld     = newMetric("run_deletes_held", prometheus.GaugeValue, "Rows that the portal's last run would have deleted, more than deletes.max allows; 0 if it was not held back.")
 	metricDuration = newMetric("run_duration_seconds", prometheus.GaugeValue, "How long the portal's last run took.")
 	metricSuccess  = newMetric("last_success_timestamp_seconds", prometheus.GaugeValue, "When the newest snapshot was finished; its age is time() less this.")
 	metricRows     = newMetric("snapshot_rows", prometheus.GaugeValue, "Rows of the newest snapshot's table.")
@@ -78,7 +79,7 @@ var (
 var metricList = []metric{
 	metricRunning, metricStarted, metricTotal, metricPayments, metricSaved, metricRequests, metricCommands, metricRetries,
 	metricRefused, metricReceived, metricWaits, metricTokens, metricBurst, metricOperating, metricBudget,
-	metricExit, metricDuration, metricSuccess, metricRows, metricBytes, metricRejects, metricChanges,
+	metricExit, metricHeld, metricDuration, metricSuccess, metricRows, metricBytes, metricRejects, metricChanges,
 }
 
 // Describe implements prometheus.Collector.
@@ -139,6 +140,11 @@ func (p *portalMetrics) collect(put func(s metric, value float64, labels ...stri
 	}
 	if o := p.outcome; o != nil {
 		put(metricExit, float64(o.Exit))
+		held, _ := errors.AsType[*pipeline.DeletesError](o.Err)
+		if held == nil {
+			held = new(pipeline.DeletesError)
+		}
+		put(metricHeld, float64(held.Deleted))
 		put(metricDuration, o.Seconds)
 	}
 	if n := p.newest; n != nil {

@@ -33,6 +33,7 @@ func minimalSpec() *Spec {
 		Sink:       SinkSpec{URL: "s3://warehouse/bitrix24?region=eu-central-1", Compression: Zstd, RowGroupRows: 122_880, History: 30},
 		Checkpoint: CheckpointSpec{Every: time.Minute, Rows: 50_000},
 		Rejects:    RejectsSpec{Max: pipeline.RejectLimit{Share: 0.001}},
+		Deletes:    DeletesSpec{Max: pipeline.DeleteLimit{Share: 0.2}},
 		Patience:   30 * time.Minute,
 		Notify:     NotifySpec{On: []Event{OnFailure, OnRejects}},
 	}
@@ -168,6 +169,7 @@ checkpoint:
   every: 1m30s
   rows: 10
 rejects: {max: 3}
+deletes: {max: 7}
 patience: 1d12h
 notify:
   url: ${HOOK_URL}
@@ -205,6 +207,7 @@ func TestParseEverything(t *testing.T) {
 		Sink:       SinkSpec{URL: "out/data", Compression: Uncompressed, RowGroupRows: 1000, UnsafeNoFencing: true},
 		Checkpoint: CheckpointSpec{Every: 90 * time.Second, Rows: 10},
 		Rejects:    RejectsSpec{Max: pipeline.RejectLimit{Count: 3}},
+		Deletes:    DeletesSpec{Max: pipeline.DeleteLimit{Count: 7}},
 		Patience:   36 * time.Hour,
 		Notify:     NotifySpec{URL: bitrix.Secret("https://hooks.example.org/" + marked), Secret: marked, On: []Event{OnSuccess}},
 	}

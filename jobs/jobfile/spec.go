@@ -29,6 +29,7 @@ type Spec struct {
 	Sink       SinkSpec
 	Checkpoint CheckpointSpec
 	Rejects    RejectsSpec
+	Deletes    DeletesSpec
 	// Patience is how long a run goes on against something temporary.
 	Patience time.Duration
 	Notify   NotifySpec
@@ -178,6 +179,11 @@ type CheckpointSpec struct {
 // RejectsSpec is how many payments may be rejected.
 type RejectsSpec struct {
 	Max pipeline.RejectLimit
+}
+
+// DeletesSpec is how many rows one run may delete.
+type DeletesSpec struct {
+	Max pipeline.DeleteLimit
 }
 
 // NotifySpec is whom to tell when a run ends; an empty URL is nobody.

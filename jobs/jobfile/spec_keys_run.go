@@ -67,7 +67,22 @@ var runKeys = []Key{
 		Path: "rejects.max", Default: "0.1%", Example: "25", Flag: "rejects-max",
 		Text: "How many of them, as a part of the listed payments or as a count, still let a snapshot be published. " +
 			"With more, the run fails and publishes nothing.",
-		reading: limit(func(s *Spec, _ int, v pipeline.RejectLimit) { s.Rejects.Max = v }),
+		reading: limit("0.1%", func(s *Spec, _ int, share float64, count int64) {
+			s.Rejects.Max = pipeline.RejectLimit{Share: share, Count: count}
+		}),
+	},
+	{
+		Path: "deletes", Type: typeSection,
+		Text: "What to do about payments that the last snapshot has and the portal no longer shows.",
+	},
+	{
+		Path: "deletes.max", Default: "20%", Example: "500", Flag: "deletes-max",
+		Text: "How many of them, as a part of the last snapshot's rows or as a count, one run may delete. A part always allows " +
+			"100; every row at once is never allowed. With more, the run fails, publishes nothing and keeps what it fetched: " +
+			"`run --allow-deletes` publishes it, any other run lists again.",
+		reading: limit("20%", func(s *Spec, _ int, share float64, count int64) {
+			s.Deletes.Max = pipeline.DeleteLimit{Share: share, Count: count}
+		}),
 	},
 	{
 		Path: "patience", Default: "30m", Example: "2h", Flag: "patience",

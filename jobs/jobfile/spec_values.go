@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"b24export/pipeline"
 )
 
 // reading is how a key's text becomes a value of the spec. Its read puts the
@@ -216,31 +214,32 @@ func date(p put[Date]) reading {
 	}}
 }
 
-// limit reads a count, or a percentage of the listed payments.
-func limit(p put[pipeline.RejectLimit]) reading {
+// limit reads a count, or a share as a percentage such as example; the other one
+// is 0.
+func limit(example string, p func(s *Spec, at int, share float64, count int64)) reading {
 	r := reading{typ: "percentage or count", rule: "0% to 100%, or a whole number"}
 	r.read = func(s *Spec, at int, text string) *fault {
 		if share, ok := strings.CutSuffix(text, "%"); ok {
 			v, err := strconv.ParseFloat(share, 64)
 			if err != nil || !plainNumber.MatchString(share) {
-				return &fault{rule: "must be a percentage such as 0.1%, or a whole number"}
+				return &fault{rule: "must be a percentage such as " + example + ", or a whole number"}
 			}
 			if v < 0 || v > 100 {
 				return &fault{rule: "must be 0% to 100%"}
 			}
-			p(s, at, pipeline.RejectLimit{Share: v / 100})
+			p(s, at, v/100, 0)
 			return nil
 		}
 		v, err := strconv.ParseInt(text, 10, 64)
 		switch {
 		case err != nil && plainNumber.MatchString(text) && strings.Contains(text, "."):
-			return &fault{rule: "must be a percentage such as 0.1%, or a whole number", hint: "is a % missing?"}
+			return &fault{rule: "must be a percentage such as " + example + ", or a whole number", hint: "is a % missing?"}
 		case err != nil:
-			return &fault{rule: "must be a percentage such as 0.1%, or a whole number"}
+			return &fault{rule: "must be a percentage such as " + example + ", or a whole number"}
 		case v < 0:
 			return &fault{rule: "must be 0 or more"}
 		}
-		p(s, at, pipeline.RejectLimit{Count: v})
+		p(s, at, 0, v)
 		return nil
 	}
 	return r

@@ -79,7 +79,7 @@ func (w *world) run(store sinks.Store, p *portal) (*pipeline.Manifest, error) {
 			Dataset: "payments", Portal: "acme", Program: "b24export test", Runner: fmt.Sprint("runner ", now.Unix()),
 			SchemaVersion: schemas.Version, Fingerprint: "f", Mode: pipeline.Incremental,
 			Chunk: 5, Workers: 2, CheckpointRows: 20, CheckpointEvery: 24 * time.Hour,
-			Rejects: pipeline.RejectLimit{Count: 5}, Now: func() time.Time { return now },
+			Rejects: pipeline.RejectLimit{Count: 5}, AllowDeletes: true, Now: func() time.Time { return now },
 		},
 	})
 	return s.Manifest, err

@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// DeleteLimit is how many rows of the last snapshot a new one may lack and still
+// be published: a share of that snapshot's rows, but at least leastDeletes, or a
+// count. The zero limit allows none. A snapshot that would delete every row is
+// over any limit.
+type DeleteLimit struct {
+	Share float64
+	Count int64
+}
+
+// leastDeletes is what a share always allows: on a small portal a share is soon
+// passed by a few payments that were deleted for a reason.
+const leastDeletes = 100
+
+// Allowed returns how many rows may be deleted from a table of so many.
+func (l DeleteLimit) Allowed(rows int64) int64 {
+	if l.Share > 0 {
+		return max(leastDeletes, int64(math.Floor(l.Share*float64(rows)+1e-9)))
+	}
+	return l.Count
+}
+
+// holds reports whether a snapshot that would delete so many of a table's rows is
+// held back.
+func (l DeleteLimit) holds(deleted, rows int64) bool {
+	return deleted > l.Allowed(rows) || deleted > 0 && deleted >= rows
+}
+
+// DeletesError says that a snapshot would delete too many of the last one's rows.
+// It is not published. What was fetched for it is kept, for a run with
+// Options.AllowDeletes; any other run lists again.
+type DeletesError struct {
+	Snapshot SnapshotID
+	// Deleted is how many of the last snapshot's Rows are gone from the portal, as
+	// it seems; Allowed how many may be.
+	Deleted, Rows, Allowed int64
+}
+
+func (e *DeletesError) Error() string {
+	if e.Deleted >= e.Rows {
+		return fmt.Sprintf("the portal shows none of the %d payments of the last snapshot; snapshot %s would delete them all, and was not published", e.Rows, e.Snapshot)
+	}
+	return fmt.Sprintf("the portal no longer shows %d of the %d payments of the last snapshot, more than the %d that one run may delete; snapshot %s was not published",
+		e.Deleted, e.Rows, e.Allowed, e.Snapshot)
+}
+
+// DeleteGuard is what a manifest says about the limit.
+type DeleteGuard struct {
+	// Rows are those of the snapshot before; Allowed of them might be deleted.
+	Rows    int64 `json:"rows"`
+	Allowed int64 `json:"allowed"`
+	// Forced is whether more were deleted because the run was told to.
+	Forced bool `json:"forced,omitempty"`
+}
+
+// guardDeletes returns an error if the snapshot would delete too much, and
+// otherwise what the manifest says about it; nil for a first snapshot.
+func (r *run[R]) guardDeletes(ctx context.Context) (*DeleteGuard, error) {
+	if r.last == nil {
+		return nil, nil
+	}
+	rows, deleted := r.last.Ledger.Rows(), int64(0)
+	for _, seg := range r.cp.Segments {
+		deleted += seg.Gone
+	}
+	// They are the same, but for a checkpoint of an older program, whose ledger does
+	// not have it.
+	deleted = max(deleted, r.cp.Ledger.Gone)
+	guard := &DeleteGuard{Rows: rows, Allowed: r.Deletes.Allowed(rows)}
+	if !r.Deletes.holds(deleted, rows) {
+		return guard, nil
+	}
+	if r.AllowDeletes {
+		guard.Forced = true
+		r.Log.Warn("the snapshot deletes more than the limit allows, as this run was told to let it", "deleted", deleted, "rows", rows, "allowed", guard.Allowed)
+		return guard, nil
+	}
+	held := &DeletesError{Snapshot: r.cp.Snapshot, Deleted: deleted, Rows: rows, Allowed: guard.Allowed}
+	cp := r.cp
+	cp.DeletesHeld = true
+	// Died before: the next run finds the snapshot fetched, and comes here again.
+	// Died after: it starts a new one, or publishes this one if it is told to.
+	if err := r.commit(ctx, cp); err != nil {
+		return nil, errors.Join(held, err)
+	}
+	return nil, held
+}
