@@ -18,6 +18,7 @@ const (
 	maxRowGroups  = 1 << 15   // the format's own limit
 	maxPage       = 256 << 20 // uncompressed
 	maxPageValues = 1 << 20
+	maxPages      = 1 << 16 // of a column chunk
 )
 
 // errCorrupt says that a file is not as this program wrote it.
@@ -25,47 +26,61 @@ var errCorrupt = errors.New("corrupt Parquet file")
 
 // checkFooter makes sure that a file ends in a footer that can be decoded
 // without harm.
-func checkFooter(r io.ReaderAt, size int64) error {
-	const magic = "PAR1"
-	var head, tail [8]byte
-	if size < int64(len(head)+len(tail)) {
-		return fmt.Errorf("%w: %d bytes are too few", errCorrupt, size)
-	}
-	if err := readFull(r, head[:], 0); err != nil {
+func checkFooter(obj io.ReaderAt, size int64) error {
+	footer, err := readFooter(obj, size)
+	if err != nil {
 		return err
 	}
-	if err := readFull(r, tail[:], size-8); err != nil {
-		return err
-	}
-	if string(head[:4]) != magic || string(tail[4:]) != magic {
-		return fmt.Errorf("%w: it does not begin and end with %s", errCorrupt, magic)
-	}
-	n := int64(binary.LittleEndian.Uint32(tail[:4]))
-	if n > size-12 || n > maxFooter {
-		return fmt.Errorf("%w: a footer of %d bytes in a file of %d", errCorrupt, n, size)
-	}
-	footer := make([]byte, n)
-	if err := readFull(r, footer, size-8-n); err != nil {
-		return err
-	}
-	var elements, groups int64
-	used, err := walkThrift(footer, func(path []int16, v int64) {
-		switch {
-		case len(path) == 1 && path[0] == 2:
-			elements = v
-		case len(path) == 1 && path[0] == 4:
-			groups = v
+	var elements, groups int
+	r := &thriftReader{data: footer}
+	err = r.fields(func(id int16, kind byte) error {
+		count := func(n *int) error {
+			return r.list(kind, func(kind byte) error {
+				*n++
+				return r.skip(kind)
+			})
 		}
+		switch id {
+		case 2:
+			return count(&elements)
+		case 4:
+			return count(&groups)
+		}
+		return r.skip(kind)
 	})
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: footer: %w", errCorrupt, err)
-	case int64(used) != n:
-		return fmt.Errorf("%w: footer: %d bytes too many", errCorrupt, n-int64(used))
+	case r.at != len(footer):
+		return fmt.Errorf("%w: footer: %d bytes too many", errCorrupt, len(footer)-r.at)
 	case elements > 1+maxColumns || groups > maxRowGroups:
 		return fmt.Errorf("%w: footer: %d columns, %d row groups", errCorrupt, elements, groups)
 	}
 	return nil
+}
+
+// readFooter reads a file's footer, whose length is not believed.
+func readFooter(obj io.ReaderAt, size int64) ([]byte, error) {
+	const magic = "PAR1"
+	var head, tail [8]byte
+	if size < int64(len(head)+len(tail)) {
+		return nil, fmt.Errorf("%w: %d bytes are too few", errCorrupt, size)
+	}
+	if err := readFull(obj, head[:], 0); err != nil {
+		return nil, err
+	}
+	if err := readFull(obj, tail[:], size-8); err != nil {
+		return nil, err
+	}
+	if string(head[:4]) != magic || string(tail[4:]) != magic {
+		return nil, fmt.Errorf("%w: it does not begin and end with %s", errCorrupt, magic)
+	}
+	n := int64(binary.LittleEndian.Uint32(tail[:4]))
+	if n > size-12 || n > maxFooter {
+		return nil, fmt.Errorf("%w: a footer of %d bytes in a file of %d", errCorrupt, n, size)
+	}
+	footer := make([]byte, n)
+	return footer, readFull(obj, footer, size-8-n)
 }
 
 // checkFlat makes sure that a schema is a root and its columns. Arrow's reader
@@ -107,54 +122,61 @@ func chunkRange(m *format.ColumnMetaData, size int64) (start, end int64, err err
 
 // checkPages goes through the pages of a column chunk, whose bytes are data:
 // sizes must fit, checksums hold, compression and encoding be what this program
-// gives the column, and values as many as the row group has rows.
-func checkPages(data []byte, m *format.ColumnMetaData, rows int64) error {
+// gives the column, and values as many as the row group has rows. It returns the
+// pages, with offsets in the chunk.
+func checkPages(data []byte, m *format.ColumnMetaData, rows int64) (pages []pageInfo, err error) {
 	if len(m.PathInSchema) != 1 {
-		return fmt.Errorf("%w: a nested column", errCorrupt)
+		return nil, fmt.Errorf("%w: a nested column", errCorrupt)
 	}
+	whole := len(data)
 	want := encodingOf(m.PathInSchema[0]).Encoding()
 	values := int64(0)
 	for page := 0; len(data) > 0; page++ {
 		h, n, err := pageHeader(data)
 		if err != nil {
-			return fmt.Errorf("%w: page %d: %w", errCorrupt, page, err)
+			return nil, fmt.Errorf("%w: page %d: %w", errCorrupt, page, err)
 		}
+		h.offset = int64(whole - len(data))
+		h.size = int64(n) + h.compressed
 		data = data[n:]
 		switch {
 		case h.compressed < 0 || h.compressed > int64(len(data)):
-			return fmt.Errorf("%w: page %d: %d bytes announced, %d left", errCorrupt, page, h.compressed, len(data))
+			return nil, fmt.Errorf("%w: page %d: %d bytes announced, %d left", errCorrupt, page, h.compressed, len(data))
 		case h.uncompressed < 0 || h.uncompressed > maxPage:
-			return fmt.Errorf("%w: page %d: %d bytes uncompressed", errCorrupt, page, h.uncompressed)
+			return nil, fmt.Errorf("%w: page %d: %d bytes uncompressed", errCorrupt, page, h.uncompressed)
 		case h.values < 0 || h.values > maxPageValues:
-			return fmt.Errorf("%w: page %d: %d values", errCorrupt, page, h.values)
+			return nil, fmt.Errorf("%w: page %d: %d values", errCorrupt, page, h.values)
+		case page == maxPages:
+			return nil, fmt.Errorf("%w: more than %d pages", errCorrupt, page)
 		}
 		body := data[:h.compressed]
 		data = data[h.compressed:]
 		if crc32.ChecksumIEEE(body) != uint32(h.crc) {
-			return fmt.Errorf("%w: page %d: checksum mismatch", errCorrupt, page)
+			return nil, fmt.Errorf("%w: page %d: checksum mismatch", errCorrupt, page)
 		}
 		if n, ok := uncompressedSize(m.Codec, body, uint64(h.uncompressed)); !ok || n != uint64(h.uncompressed) {
-			return fmt.Errorf("%w: page %d: not of %d bytes compressed by %s", errCorrupt, page, h.uncompressed, m.Codec)
+			return nil, fmt.Errorf("%w: page %d: not of %d bytes compressed by %s", errCorrupt, page, h.uncompressed, m.Codec)
 		}
 		switch format.PageType(h.kind) {
 		case format.DictionaryPage:
 			// Each value takes a byte at least, and only the first page is one.
 			if page != 0 || h.values > h.uncompressed || want != format.RLEDictionary || format.Encoding(h.encoding) != format.Plain {
-				return fmt.Errorf("%w: page %d: a dictionary of %d values", errCorrupt, page, h.values)
+				return nil, fmt.Errorf("%w: page %d: a dictionary of %d values", errCorrupt, page, h.values)
 			}
 		case format.DataPage:
 			if !fits(format.Encoding(h.encoding), want, m.Type) || format.Encoding(h.levels) != format.RLE {
-				return fmt.Errorf("%w: page %d: encoding %s", errCorrupt, page, format.Encoding(h.encoding))
+				return nil, fmt.Errorf("%w: page %d: encoding %s", errCorrupt, page, format.Encoding(h.encoding))
 			}
 			values += h.values
 		default:
-			return fmt.Errorf("%w: page %d: of type %d", errCorrupt, page, h.kind)
+			return nil, fmt.Errorf("%w: page %d: of type %d", errCorrupt, page, h.kind)
 		}
+		pages = append(pages, h)
 	}
 	if values != rows {
-		return fmt.Errorf("%w: %d values for %d rows", errCorrupt, values, rows)
+		return nil, fmt.Errorf("%w: %d values for %d rows", errCorrupt, values, rows)
 	}
-	return nil
+	return pages, nil
 }
 
 // fits reports whether a column that is written with one encoding may be read with
@@ -164,36 +186,52 @@ func fits(got, want format.Encoding, t format.Type) bool {
 	return got == want || t == format.Int64 && simple(got) && simple(want)
 }
 
-// pageInfo is what a page's header says.
+// pageInfo is what a page's header says, and where in its column chunk the page is.
 type pageInfo struct {
 	kind, uncompressed, compressed, crc, values, encoding, levels int64
+	offset, size                                                  int64 // with the header
+	stats                                                         statistics
+	statsAt                                                       int // where in the header they begin; 0: not there
 }
 
-// pageHeader decodes the page header that data begins with, and its length.
+// pageHeader decodes the page header that data begins with, and returns its length.
 func pageHeader(data []byte) (pageInfo, int, error) {
 	var h pageInfo
-	n, err := walkThrift(data, func(path []int16, v int64) {
-		switch {
-		case len(path) == 1 && path[0] == 1:
-			h.kind = v
-		case len(path) == 1 && path[0] == 2:
-			h.uncompressed = v
-		case len(path) == 1 && path[0] == 3:
-			h.compressed = v
-		case len(path) == 1 && path[0] == 4:
-			h.crc = v
-		case len(path) == 2 && (path[0] == 5 || path[0] == 7): // of a data page, of a dictionary page
-			switch path[1] {
-			case 1:
-				h.values = v
-			case 2:
-				h.encoding = v
-			case 3:
-				h.levels = v
-			}
+	r := &thriftReader{data: data}
+	err := r.fields(func(id int16, kind byte) (err error) {
+		switch id {
+		case 1:
+			h.kind, err = r.number(kind)
+		case 2:
+			h.uncompressed, err = r.number(kind)
+		case 3:
+			h.compressed, err = r.number(kind)
+		case 4:
+			h.crc, err = r.number(kind)
+		case 5, 7: // of a data page, of a dictionary page
+			data := id == 5
+			err = r.structure(kind, func(id int16, kind byte) (err error) {
+				switch {
+				case id == 1:
+					h.values, err = r.number(kind)
+				case id == 2:
+					h.encoding, err = r.number(kind)
+				case id == 3 && data:
+					h.levels, err = r.number(kind)
+				case id == 5 && data:
+					h.statsAt = r.at - 1
+					h.stats, err = r.statistics(kind)
+				default:
+					err = r.skip(kind)
+				}
+				return err
+			})
+		default:
+			err = r.skip(kind)
 		}
+		return err
 	})
-	return h, n, err
+	return h, r.at, err
 }
 
 // uncompressedSize is what compressed bytes say that they expand to, and

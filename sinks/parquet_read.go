@@ -207,7 +207,7 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 		if m.PathInSchema[0] != column.Name() {
 			return fmt.Errorf("%w: column %s is called %q", errCorrupt, column.Name(), m.PathInSchema)
 		}
-		if err := checkPages(r.bytes[s-start:e-start], m, group.NumRows); err != nil {
+		if _, err := checkPages(r.bytes[s-start:e-start], m, group.NumRows); err != nil {
 			return fmt.Errorf("column %s: %w", column.Name(), err)
 		}
 		chunk, ok := r.file.RowGroups()[index].ColumnChunks()[i].(*parquet.FileColumnChunk)

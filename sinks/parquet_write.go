@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -56,7 +57,7 @@ type fileOptions struct {
 // however they are handed over. It is not for concurrent use.
 type rowWriter[T, C any] struct {
 	table   *table[T, C]
-	out     *hashingWriter
+	out     *parquetOut
 	pw      *parquet.GenericWriter[C]
 	rows    []T // copies that wait to be encoded
 	columns []C // pointers into rows
@@ -69,15 +70,16 @@ type rowWriter[T, C any] struct {
 }
 
 func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowWriter[T, C] {
-	out := &hashingWriter{w: bufio.NewWriterSize(w, 64<<10), hash: sha256.New()}
+	hashing := &hashingWriter{w: bufio.NewWriterSize(w, 64<<10), hash: sha256.New()}
+	out := &parquetOut{pages: newHeaderFilter(hashing), out: hashing}
 	options := []parquet.WriterOption{
 		t.schema,
 		parquet.Compression(opts.codec),
 		parquet.MaxRowsPerRowGroup(opts.rowGroupRows),
 		// Every engine reads data pages of version 1.
 		parquet.DataPageVersion(1),
-		// Page headers carry no statistics: the column index has the bounds of
-		// each page, and boundedText keeps them short.
+		// The column index has the bounds of pages, and boundedText keeps them
+		// short. headerFilter does the rest.
 		parquet.DataPageStatistics(false),
 		parquet.ColumnIndexSizeLimit(func([]string) int { return 0 }), // no limit: see boundedText
 		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("id"))),
@@ -86,7 +88,7 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		parquet.KeyValueMetadata(metaTable, t.name),
 		parquet.KeyValueMetadata(metaLayout, fileLayout),
 		createdBy(opts.program, opts.build),
-		// hashingWriter has a buffer, and must know where the footer begins.
+		// parquetOut has a buffer, and must know where the pages end.
 		parquet.WriteBufferSize(0),
 	}
 	if opts.snapshot != "" {
@@ -162,8 +164,8 @@ func (w *rowWriter[T, C]) close() (pipeline.File, error) {
 	}
 	return pipeline.File{
 		Rows:   w.written,
-		Bytes:  w.out.n,
-		SHA256: hex.EncodeToString(w.out.hash.Sum(nil)),
+		Bytes:  w.out.out.n,
+		SHA256: hex.EncodeToString(w.out.out.hash.Sum(nil)),
 		MinID:  pipeline.PaymentID(w.first),
 		MaxID:  pipeline.PaymentID(w.last),
 	}, nil
@@ -182,28 +184,41 @@ type hashingWriter struct {
 	w    *bufio.Writer
 	hash hash.Hash
 	n    int64
-	tail *bytes.Buffer // if not nil, what is written is kept here
 }
 
 func (w *hashingWriter) Write(p []byte) (int, error) {
-	if w.tail != nil {
-		return w.tail.Write(p)
-	}
 	n, err := w.w.Write(p)
 	w.hash.Write(p[:n])
 	w.n += int64(n)
 	return n, err
 }
 
-// finish writes the tail with the footer that the file gets.
-func (w *hashingWriter) finish() error {
+// parquetOut is where parquet-go writes to: pages go on at once, what comes after
+// them when it is complete.
+type parquetOut struct {
+	pages *headerFilter
+	tail  *bytes.Buffer // nil until the last page is written
+	out   *hashingWriter
+}
+
+func (w *parquetOut) Write(p []byte) (int, error) {
+	if w.tail != nil {
+		return w.tail.Write(p)
+	}
+	return w.pages.Write(p)
+}
+
+// finish writes the tail, with the footer that the file gets.
+func (w *parquetOut) finish() error {
+	if len(w.pages.pending) > 0 {
+		return errors.New("the last page is cut off")
+	}
 	tail, err := finishFooter(w.tail.Bytes(), 2)
 	if err != nil {
 		return err
 	}
-	w.tail = nil
-	if _, err := w.Write(tail); err != nil {
+	if _, err := w.out.Write(tail); err != nil {
 		return err
 	}
-	return w.w.Flush()
+	return w.out.w.Flush()
 }

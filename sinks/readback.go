@@ -34,7 +34,7 @@ func (d *Dataset) readBack(ctx context.Context, f pipeline.File, totals map[stri
 			return fmt.Errorf("%w: %s", errCorrupt, faults[0])
 		}
 		if k.table == paymentTable.name {
-			err = v.rows(ctx, r, k, f, "id", "paid", "sum", "currency")
+			err = v.rows(ctx, obj, r, k, f, nil, "id", "paid", "sum", "currency")
 		}
 	}
 	switch {

@@ -6,33 +6,21 @@ import (
 	"fmt"
 )
 
-// Footers and page headers of Parquet are structs of Thrift's compact protocol.
-// Both Parquet libraries believe the lengths in there and allocate for them
-// before they look whether so much is left. walkThrift is a reader that
-// believes nothing; what it has gone through can be given to them.
+// Footers, page headers and page indexes of Parquet are structs of Thrift's compact
+// protocol. Both Parquet libraries believe the lengths in there and allocate for
+// them before they look whether so much is left. thriftReader believes nothing;
+// what it has gone through can be given to them.
 
-// maxThriftDepth is how deep structs may nest; a footer needs seven levels.
+// maxThriftDepth is how deep structs and lists may nest; a footer needs seven levels.
 const maxThriftDepth = 16
 
 var errThrift = errors.New("broken Thrift struct")
 
-// walkThrift goes through the struct that data begins with and gives its
-// length. visit, if not nil, is called with each whole number in it, and each
-// list's length, and the field numbers that lead there, counted from the
-// outermost struct; what is in lists is left out.
-func walkThrift(data []byte, visit func(path []int16, v int64)) (int, error) {
-	w := thriftWalker{data: data, visit: visit}
-	if err := w.structure(0); err != nil {
-		return 0, err
-	}
-	return w.at, nil
-}
-
-type thriftWalker struct {
+// thriftReader reads what data begins with. Its slices of bytes stand in data.
+type thriftReader struct {
 	data  []byte
 	at    int
-	path  [maxThriftDepth]int16
-	visit func(path []int16, v int64)
+	depth int
 }
 
 // Wire types of the compact protocol.
@@ -50,13 +38,24 @@ const (
 	thriftStruct = 12
 )
 
-func (w *thriftWalker) structure(depth int) error {
-	if depth == maxThriftDepth {
+// checkThrift goes through the struct that data begins with and returns its length.
+func checkThrift(data []byte) (int, error) {
+	r := &thriftReader{data: data}
+	err := r.skip(thriftStruct)
+	return r.at, err
+}
+
+// fields calls field for each field of the next struct. field must read the value,
+// by the method for its kind, or skip it.
+func (r *thriftReader) fields(field func(id int16, kind byte) error) error {
+	if r.depth == maxThriftDepth {
 		return fmt.Errorf("%w: nested too deep", errThrift)
 	}
+	r.depth++
+	defer func() { r.depth-- }()
 	id := int16(0)
 	for {
-		b, err := w.byte()
+		b, err := r.byte()
 		if err != nil {
 			return err
 		}
@@ -67,112 +66,162 @@ func (w *thriftWalker) structure(depth int) error {
 		case delta != 0:
 			id += delta
 		default:
-			v, err := w.varint()
+			v, err := r.varint()
 			if err != nil {
 				return err
 			}
 			id = int16(v)
 		}
-		w.path[depth] = id
-		if err := w.value(kind, depth); err != nil {
+		if err := field(id, kind); err != nil {
 			return err
 		}
 	}
 }
 
-// value goes through one value. Of a bool field, the type is the value.
-func (w *thriftWalker) value(kind byte, depth int) error {
-	switch kind {
-	case thriftTrue, thriftFalse:
-		return nil
-	case thriftI8:
-		_, err := w.byte()
+// structure is fields, for a value that must be a struct.
+func (r *thriftReader) structure(kind byte, field func(id int16, kind byte) error) error {
+	if kind != thriftStruct {
+		return fmt.Errorf("%w: type %d for a struct", errThrift, kind)
+	}
+	return r.fields(field)
+}
+
+// list calls element for each element of a list. element must read the value, by
+// the method for its kind, or skip it.
+func (r *thriftReader) list(kind byte, element func(kind byte) error) error {
+	if kind != thriftList && kind != thriftSet {
+		return fmt.Errorf("%w: type %d for a list", errThrift, kind)
+	}
+	if r.depth == maxThriftDepth {
+		return fmt.Errorf("%w: nested too deep", errThrift)
+	}
+	r.depth++
+	defer func() { r.depth-- }()
+	b, err := r.byte()
+	if err != nil {
 		return err
-	case thriftI16, thriftI32, thriftI64:
-		v, err := w.varint()
-		if err == nil && w.visit != nil {
-			w.visit(w.path[:depth+1], v)
-		}
-		return err
-	case thriftDouble:
-		return w.skip(8)
-	case thriftBinary:
-		n, err := w.uvarint()
-		if err != nil {
+	}
+	of, n := b&0x0f, uint64(b>>4)
+	if n == 15 {
+		if n, err = r.uvarint(); err != nil {
 			return err
 		}
-		return w.skip(n)
+	}
+	if n > uint64(len(r.data)-r.at) { // an element takes a byte at least
+		return fmt.Errorf("%w: a list of %d elements in %d bytes", errThrift, n, len(r.data)-r.at)
+	}
+	for range n {
+		kind := of
+		if of == thriftTrue || of == thriftFalse { // of an element, a byte is the value
+			b, err := r.byte()
+			if err != nil {
+				return err
+			}
+			kind = thriftFalse
+			if b == thriftTrue {
+				kind = thriftTrue
+			}
+		}
+		if err := element(kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// thriftListOf reads a list whose elements read reads.
+func thriftListOf[T any](r *thriftReader, kind byte, read func(kind byte) (T, error)) ([]T, error) {
+	var all []T
+	err := r.list(kind, func(kind byte) error {
+		v, err := read(kind)
+		all = append(all, v)
+		return err
+	})
+	return all, err
+}
+
+// skip passes over a value.
+func (r *thriftReader) skip(kind byte) error {
+	switch kind {
+	case thriftTrue, thriftFalse: // the kind is the value
+		return nil
+	case thriftI8, thriftI16, thriftI32, thriftI64:
+		_, err := r.number(kind)
+		return err
+	case thriftDouble:
+		_, err := r.take(8)
+		return err
+	case thriftBinary:
+		_, err := r.text(kind)
+		return err
 	case thriftList, thriftSet:
-		return w.list(depth)
+		return r.list(kind, r.skip)
 	case thriftStruct:
-		return w.structure(depth + 1)
+		return r.fields(func(_ int16, kind byte) error { return r.skip(kind) })
 	}
 	return fmt.Errorf("%w: type %d", errThrift, kind)
 }
 
-func (w *thriftWalker) list(depth int) error {
-	if depth+1 == maxThriftDepth {
-		return fmt.Errorf("%w: nested too deep", errThrift)
+// flag reads a boolean.
+func (r *thriftReader) flag(kind byte) (bool, error) {
+	if kind != thriftTrue && kind != thriftFalse {
+		return false, fmt.Errorf("%w: type %d for a boolean", errThrift, kind)
 	}
-	b, err := w.byte()
-	if err != nil {
-		return err
-	}
-	kind, n := b&0x0f, uint64(b>>4)
-	if n == 15 {
-		if n, err = w.uvarint(); err != nil {
-			return err
-		}
-	}
-	if n > uint64(len(w.data)-w.at) { // an element takes a byte at least
-		return fmt.Errorf("%w: a list of %d elements in %d bytes", errThrift, n, len(w.data)-w.at)
-	}
-	visit := w.visit
-	if visit != nil {
-		visit(w.path[:depth+1], int64(n))
-	}
-	w.visit = nil
-	defer func() { w.visit = visit }()
-	for range n {
-		if kind == thriftTrue || kind == thriftFalse {
-			err = w.skip(1)
-		} else {
-			err = w.value(kind, depth+1)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return kind == thriftTrue, nil
 }
 
-func (w *thriftWalker) byte() (byte, error) {
-	if w.at >= len(w.data) {
+// number reads a whole number.
+func (r *thriftReader) number(kind byte) (int64, error) {
+	switch kind {
+	case thriftI8:
+		b, err := r.byte()
+		return int64(int8(b)), err
+	case thriftI16, thriftI32, thriftI64:
+		return r.varint()
+	}
+	return 0, fmt.Errorf("%w: type %d for a number", errThrift, kind)
+}
+
+// text reads bytes. They are not nil.
+func (r *thriftReader) text(kind byte) ([]byte, error) {
+	if kind != thriftBinary {
+		return nil, fmt.Errorf("%w: type %d for bytes", errThrift, kind)
+	}
+	n, err := r.uvarint()
+	if err != nil {
+		return nil, err
+	}
+	return r.take(n)
+}
+
+func (r *thriftReader) byte() (byte, error) {
+	if r.at >= len(r.data) {
 		return 0, fmt.Errorf("%w: cut off", errThrift)
 	}
-	b := w.data[w.at]
-	w.at++
+	b := r.data[r.at]
+	r.at++
 	return b, nil
 }
 
-func (w *thriftWalker) skip(n uint64) error {
-	if n > uint64(len(w.data)-w.at) {
-		return fmt.Errorf("%w: %d bytes announced, %d left", errThrift, n, len(w.data)-w.at)
+func (r *thriftReader) take(n uint64) ([]byte, error) {
+	if n > uint64(len(r.data)-r.at) {
+		return nil, fmt.Errorf("%w: %d bytes announced, %d left", errThrift, n, len(r.data)-r.at)
 	}
-	w.at += int(n)
-	return nil
+	p := r.data[r.at : r.at+int(n) : r.at+int(n)]
+	r.at += int(n)
+	return p, nil
 }
 
-func (w *thriftWalker) uvarint() (uint64, error) {
-	v, n := binary.Uvarint(w.data[w.at:])
+func (r *thriftReader) uvarint() (uint64, error) {
+	v, n := binary.Uvarint(r.data[r.at:])
 	if n <= 0 {
 		return 0, fmt.Errorf("%w: bad number", errThrift)
 	}
-	w.at += n
+	r.at += n
 	return v, nil
 }
 
-func (w *thriftWalker) varint() (int64, error) {
-	u, err := w.uvarint()
+func (r *thriftReader) varint() (int64, error) {
+	u, err := r.uvarint()
 	return int64(u>>1) ^ -int64(u&1), err // zigzag
 }

@@ -1,0 +1,65 @@
+package sinks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// headerFilter passes on the pages that parquet-go writes, without the statistics
+// in their headers.
+//
+// Told to write no statistics of pages, parquet-go writes some all the same: that
+// the page has no nulls, however many it has. Told to write them, it puts whole
+// texts into each header. The filter renames the field, from 5 to one that no reader
+// knows, so that nothing changes its length.
+type headerFilter struct {
+	w       io.Writer
+	pending []byte // the beginning of a header
+	body    int64  // what is left of the bytes that are no header
+}
+
+// newHeaderFilter returns a filter for a file from its first byte on.
+func newHeaderFilter(w io.Writer) *headerFilter {
+	return &headerFilter{w: w, body: int64(len("PAR1"))}
+}
+
+const maxPageHeader = 1 << 16
+
+func (f *headerFilter) Write(p []byte) (int, error) {
+	written := len(p)
+	for len(p) > 0 {
+		if f.body > 0 {
+			n := min(f.body, int64(len(p)))
+			if _, err := f.w.Write(p[:n]); err != nil {
+				return 0, err
+			}
+			f.body -= n
+			p = p[n:]
+			continue
+		}
+		before := len(f.pending)
+		f.pending = append(f.pending, p[:min(len(p), maxPageHeader)]...)
+		h, n, err := pageHeader(f.pending)
+		if err != nil {
+			if len(f.pending) >= maxPageHeader {
+				return 0, fmt.Errorf("a page header that was just written: %w", err)
+			}
+			return written, nil // the rest comes with the next call
+		}
+		if h.statsAt > 0 {
+			// A field is stored as its distance to the field before it, and its type.
+			if f.pending[h.statsAt] != 1<<4|thriftStruct {
+				return 0, errors.New("a page header that was just written: statistics after another field than expected")
+			}
+			f.pending[h.statsAt] = 11<<4 | thriftStruct
+		}
+		if _, err := f.w.Write(f.pending[:n]); err != nil {
+			return 0, err
+		}
+		f.body = h.compressed
+		f.pending = f.pending[:0]
+		p = p[n-before:]
+	}
+	return written, nil
+}
