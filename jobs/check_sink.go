@@ -185,8 +185,27 @@ func (r *report) state(ctx context.Context, spec *jobfile.Spec, data *sinks.Data
 	case cp.Fingerprint != spec.Fingerprint(r.portal):
 		r.fail("sink.unfinished", &pipeline.JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got})
 	default:
-		r.ok("sink.unfinished", "a run goes on with snapshot %s, saved at %s with %d payments got",
+		r.ok("sink.unfinished", "a run resumes snapshot %s, saved at %s with %d payments fetched",
 			cp.Snapshot, cp.WrittenAt.UTC().Format(time.RFC3339), cp.Ledger.Got)
+	}
+	r.segments(ctx, data, status.Checkpoint)
+}
+
+// segments reads what an unfinished run has saved.
+func (r *report) segments(ctx context.Context, data *sinks.Dataset, cp pipeline.Checkpoint) {
+	if len(cp.Segments)+len(cp.Pool) == 0 {
+		return
+	}
+	found, err := data.CheckSegments(ctx, cp)
+	if err != nil {
+		r.fail("sink.segments", err)
+		return
+	}
+	for _, err := range found {
+		r.warn("sink.segments", "nothing: the next run reads the payments of this segment again", "%v", err)
+	}
+	if len(found) == 0 {
+		r.ok("sink.segments", "%d segments are as they were written", len(cp.Segments)+len(cp.Pool))
 	}
 }
 

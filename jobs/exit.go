@@ -87,7 +87,7 @@ func Hint(err error) string {
 	case is[*pipeline.JobChangedError](err):
 		return "run with the job as it was to finish the snapshot, or with --restart to throw it away"
 	case is[*pipeline.RejectsError](err):
-		return "mend what the portal says about them, or raise rejects.max; the next run starts anew"
+		return "b24export cat JOB --rejects shows them; fix what the portal says about them and run again, which reads only these payments again; or let one run pass with --rejects-max"
 	case is[*pipeline.DeletesError](err):
 		return "look whether the portal has really lost these payments: if so, run once with --allow-deletes, or raise deletes.max; if not, check the webhook's rights (b24export check JOB); any other run lists again"
 	case is[*source.ItemsRefusedError](err):

@@ -189,8 +189,9 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 			Source: from,
 			Sink:   to,
 			Table: pipeline.Table[schemas.Payment]{
-				ID:   func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
-				Same: src.Same,
+				ID:     func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
+				Same:   src.Same,
+				ReadAt: func(p *schemas.Payment) time.Time { return p.ExtractedAt.V.Time() },
 			},
 			Options: pipeline.Options{
 				Dataset:         spec.Name,

@@ -21,13 +21,17 @@ type collector[R any] struct {
 	next    int64
 	part    Part[R]
 	now     Checkpoint // what the next commit will say
-	final   bool       // the listing's last chunk is taken
+	hole    bool       // it fills the checkpoint's first hole
+	from    PaymentID  // up to there the part is saved
+	to      PaymentID  // up to there it is taken
+	final   bool       // the part's last chunk is taken
+	changed bool       // now is not what is saved
 	pace    *pacer
 }
 
-// collect takes results until they are closed, and checkpoints on the way. It
-// leaves the run at phase Fetched if the listing's end was among them; else it
-// saves what there is and returns the reason why ctx ended.
+// collect takes results until they are closed, and checkpoints on the way. If
+// the part's end is among them, the hole is filled, or the run is at phase
+// Fetched; else it saves what there is and returns the reason why ctx ended.
 func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) error {
 	c.pending = make(map[int64]result[R])
 	c.now = c.cp
@@ -53,6 +57,11 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 				tick.Reset(c.CheckpointEvery)
 			}
 			if err := c.checkRejects(); err != nil {
+				// What was read is kept: the next run tries the rejects again.
+				c.now.TryRejects, c.changed = true, true
+				if saveErr := c.save(saveCtx); saveErr != nil {
+					return errors.Join(err, fmt.Errorf("save what was read: %w", saveErr))
+				}
 				return err
 			}
 		case <-sample.C:
@@ -86,6 +95,7 @@ func (c *collector[R]) takeReady() {
 }
 
 func (c *collector[R]) take(res result[R]) {
+	res.got.Rows = append(res.got.Rows, res.pooled...)
 	sort.Sort(&rowsByID[R]{res.got.Rows, c.Table.ID})
 	if n := len(c.part.Rows); n+len(res.got.Rows) > cap(c.part.Rows) {
 		// Doubled, since append's own steps leave four times as much behind.
@@ -118,11 +128,32 @@ func (c *collector[R]) take(res result[R]) {
 			l.Kept++
 		}
 	}
-	c.now.Done = res.through
-	c.final = c.final || res.final
+	c.advance(res.through, res.final)
 	c.Progress.Got.Add(int64(len(res.got.Rows)))
 	c.Progress.Vanished.Add(int64(len(res.got.Vanished)))
 	c.Progress.Rejected.Add(int64(len(res.got.Rejects)))
+}
+
+// advance notes that the part is taken up to through, which may be its end.
+func (c *collector[R]) advance(through PaymentID, final bool) {
+	c.changed = true
+	c.to = through
+	c.final = c.final || final
+	switch {
+	case !c.hole:
+		c.now.Done = through
+		if final {
+			c.now.Phase = Fetched
+		}
+	case final:
+		c.now.Holes = c.now.Holes[1:]
+	default:
+		c.now.Holes = slices.Clone(c.now.Holes)
+		c.now.Holes[0].After = through
+	}
+	if c.now.Phase == Fetched && len(c.now.Holes) == 0 {
+		c.now.Pool = nil
+	}
 }
 
 // rowsByID sorts rows without copying each of them for each comparison.
@@ -148,7 +179,6 @@ func (c *collector[R]) checkRejects() error {
 		payments += c.last.Ledger.Rows() // so many may turn out to lie outside
 	}
 	if allowed := c.Rejects.Allowed(payments); l.Rejected > allowed {
-		c.cp.Ledger = l // for the record of the snapshot that is given up
 		return &RejectsError{Rejected: l.Rejected, Payments: payments, Allowed: allowed, First: c.reject}
 	}
 	return nil
@@ -156,7 +186,7 @@ func (c *collector[R]) checkRejects() error {
 
 // save writes the open part as a segment and the checkpoint that names it.
 func (c *collector[R]) save(ctx context.Context) error {
-	if c.now.Done == c.cp.Done && c.now.Phase == c.cp.Phase && c.partEmpty() {
+	if !c.changed {
 		return nil
 	}
 	cp := c.now
@@ -170,12 +200,14 @@ func (c *collector[R]) save(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("write segment %d: %w", c.cp.Number+1, err)
 		}
+		seg.Range = Range{After: c.from, Through: c.to}
+		seg.Ledger = cp.Ledger.Sub(c.cp.Ledger)
 		cp.Segments = append(slices.Clone(cp.Segments), seg)
 	}
 	if err := c.commit(ctx, cp); err != nil {
 		return err
 	}
-	c.now = c.cp
+	c.now, c.from, c.changed = c.cp, c.to, false
 	c.part = Part[R]{Rows: c.part.Rows[:0], Gone: c.part.Gone[:0], Rejects: c.part.Rejects[:0]}
 	c.Progress.Saved.Store(c.cp.Ledger.Listed)
 	c.Log.Debug("checkpoint", "number", c.cp.Number, "done", c.cp.Done, "got", c.cp.Ledger.Got)
@@ -190,7 +222,6 @@ func (c *collector[R]) partEmpty() bool {
 func (c *collector[R]) finish(ctx, saveCtx context.Context) error {
 	c.sample(true)
 	if c.final {
-		c.now.Phase = Fetched
 		return c.save(saveCtx)
 	}
 	cause := context.Cause(ctx)

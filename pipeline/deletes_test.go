@@ -88,13 +88,14 @@ func TestDeletesAboveTheLimitPublishNothing(t *testing.T) {
 					p.rows = all
 				}
 				s := mustRun(t, cfg)
-				if diff := cmp.Diff(p.truth(), m.current, cmp.AllowUnexported(row{})); diff != "" {
+				if diff := cmp.Diff(p.truth(), values(m.current), cmp.AllowUnexported(row{})); diff != "" {
 					t.Errorf("table (-want +got):\n%s", diff)
 				}
 				if *s.Manifest.Deletes != want || first.Manifest.Deletes != nil {
 					t.Errorf("manifest: %+v, want %+v; the first one's: %+v", s.Manifest.Deletes, want, first.Manifest.Deletes)
 				}
-				if n := p.getsSum(); tt.allow == (n > 0) || s.Resumed != tt.allow {
+				// What was fetched serves in any case.
+				if n := p.getsSum(); n != 0 || !s.Resumed {
 					t.Errorf("%d gets, resumed %v", n, s.Resumed)
 				}
 			})

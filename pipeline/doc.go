@@ -54,7 +54,9 @@
 //  1. Take the lease. It is advice, and saves two runners from doing the same
 //     work; step 4 is what keeps them apart.
 //  2. Read the newest checkpoint. The zero checkpoint starts a new snapshot; any
-//     other one goes through the same code.
+//     other one goes through the same code. An unfinished snapshot is resumed if
+//     it was based on the newest published one. Else a new snapshot begins, and
+//     the unfinished one's rows are its pool; see Healing.
 //  3. Write the open part as a segment, under a name that follows from the
 //     number of the checkpoint to come.
 //  4. Write that checkpoint, create-only. Of two runners only one can; the other
@@ -81,15 +83,29 @@
 //	7 manifest             the new table   finds it there, goes on with its checkpoint
 //	8 a part of the sweep  the new table   starts a new snapshot, sweeps the rest at its end
 //
+// # Healing
+//
+// Three things make a run read a part of the listing again: the snapshot that it
+// was based on is no longer the newest one (then all of it), a segment is
+// missing or damaged (then what that segment accounts for), or the rejects of an
+// earlier run are tried again (then what the segments with rejects account for).
+// Such parts are the checkpoint's holes. In all three cases what is listed is
+// compared with the newest snapshot, as always. The rows of segments that no
+// longer count are kept as a pool: a payment that has to be read, and is listed
+// with the values of the pool's row, is taken from there, unless the row is older
+// than the newest snapshot or than that snapshot's row. So nothing is fetched
+// twice that still stands, and everything that is carried, gone or rejected is
+// found out again.
+//
 // A run that is told to stop (its context ends) gives gets under way a moment,
 // then does 3 and 4 once more. A run that fails does the same.
 //
 // # Errors
 //
 // A payment that cannot be read is a Reject: recorded, and the run goes on,
-// unless there are more than Options.Rejects allows (*RejectsError): then the
-// snapshot is given up, and the next run starts anew. All other errors end the
-// run and leave a checkpoint that the next run goes on from. *HeldError and
+// unless there are more than Options.Rejects allows (*RejectsError): then nothing
+// is published, and the next run tries the rejects again and decides again. All
+// other errors end the run and leave a checkpoint that the next run resumes. *HeldError and
 // ErrFenced mean that another runner is at work; *JobChangedError that the
 // unfinished snapshot belongs to a job that meant something else.
 //

@@ -7,20 +7,29 @@ import (
 
 // RejectLimit is how many rejects a snapshot may have and still be published:
 // a share of the payments that it accounts for, listed ones and those outside of
-// the listing, or a count. The zero limit allows none.
+// the listing, or a count. A share allows at least 10. The zero limit allows none.
 type RejectLimit struct {
 	Share float64
 	Count int64
 }
 
-// Allowed is the most rejects that the limit lets pass among so many payments.
+// leastShared is how many rejects a share allows at least. A share of a small
+// portal would allow none.
+const leastShared = 10
+
+// Allowed returns the most rejects that the limit lets pass among so many
+// payments.
 func (l RejectLimit) Allowed(payments int64) int64 {
-	return max(l.Count, int64(math.Floor(l.Share*float64(payments)+1e-9)))
+	if l.Share <= 0 {
+		return l.Count
+	}
+	return max(l.Count, leastShared, int64(math.Floor(l.Share*float64(payments)+1e-9)))
 }
 
-// RejectsError says that too many payments were rejected to publish.
+// RejectsError says that too many payments were rejected to publish. The
+// snapshot stays unfinished, and the next run tries the rejects again.
 type RejectsError struct {
-	// Payments is how many the limit was held against.
+	// Payments is how many payments the limit was compared with.
 	Rejected, Payments, Allowed int64
 	// First is one of them, as an example.
 	First Reject
@@ -33,6 +42,17 @@ func (e *RejectsError) Error() string {
 	}
 	return s
 }
+
+// SegmentsError says that segments which a checkpoint names are missing or
+// damaged. Their payments have to be read again; nothing else is lost.
+type SegmentsError struct {
+	// Numbers are those of the segments, ascending.
+	Numbers []int64
+	Err     error
+}
+
+func (e *SegmentsError) Error() string { return e.Err.Error() }
+func (e *SegmentsError) Unwrap() error { return e.Err }
 
 // JobChangedError says that an unfinished snapshot belongs to a job with
 // another meaning. Options.Restart throws it away.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -15,21 +16,40 @@ type result[R any] struct {
 	got Got[R]
 }
 
-// fetch lists, gets and collects until all payments are in segments, and
-// leaves the run at phase Fetched. On an error, or when ctx ends, what was
-// read is saved first.
+// fetch reads all that is still to be read, and leaves the run at phase Fetched
+// without holes. First come the holes, then what lies behind Done. On an error,
+// or when ctx ends, what was read is saved first.
+func (r *run[R]) fetch(ctx context.Context) error {
+	if r.cp.Phase == Fetched && len(r.cp.Holes) == 0 {
+		return nil
+	}
+	r.Progress.setPhase(PhaseFetching)
+	since, err := r.Source.Begin(ctx, Scope{
+		Mode: r.cp.Mode, Last: r.last, Resumed: r.resumed || r.begun, Begun: r.cp.Since, Gap: r.gap,
+	})
+	if err != nil {
+		return fmt.Errorf("begin to list: %w", err)
+	}
+	r.cp.Since, r.begun = since, true
+	for len(r.cp.Holes) > 0 {
+		if err := r.fetchPart(ctx, r.cp.Holes[0], true); err != nil {
+			return err
+		}
+	}
+	if r.cp.Phase == Fetched {
+		return nil
+	}
+	return r.fetchPart(ctx, Range{After: r.cp.Done, Through: math.MaxInt64}, false)
+}
+
+// fetchPart lists, gets and collects a part of the listing: the checkpoint's
+// first hole, or the rest behind its Done.
 //
 // One goroutine lists and closes chunks; Workers of them get, and the last one
 // to end closes results; one collects and owns the checkpoint. The lister and
 // the wait for new chunks end with the group's context; gets under way have
 // Grace to end by themselves.
-func (r *run[R]) fetch(ctx context.Context) error {
-	r.Progress.setPhase(PhaseFetching)
-	since, err := r.Source.Begin(ctx, Scope{Mode: r.cp.Mode, Last: r.last, Resumed: r.resumed, Begun: r.cp.Since})
-	if err != nil {
-		return fmt.Errorf("begin to list: %w", err)
-	}
-	r.cp.Since = since
+func (r *run[R]) fetchPart(ctx context.Context, part Range, hole bool) error {
 	g, gctx := errgroup.WithContext(ctx)
 	getCtx, stopGets := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopGets()
@@ -49,7 +69,8 @@ func (r *run[R]) fetch(ctx context.Context) error {
 		window  = make(chan struct{}, r.Window)
 	)
 	l := &lister[R]{
-		Config: r.Config, last: r.last, mode: r.cp.Mode, from: r.cp.Done, before: r.listed, out: chunks, window: window,
+		Config: r.Config, last: r.last, mode: r.cp.Mode, part: part, hole: hole, before: r.listed, pool: r.cp.Pool,
+		out: chunks, window: window,
 	}
 	g.Go(func() error { return l.list(gctx) })
 
@@ -67,7 +88,7 @@ func (r *run[R]) fetch(ctx context.Context) error {
 		return nil
 	})
 
-	c := &collector[R]{run: r, window: window}
+	c := &collector[R]{run: r, window: window, hole: hole, from: part.After, to: part.After}
 	var collectErr error
 	g.Go(func() error {
 		collectErr = c.collect(gctx, results)
@@ -76,7 +97,7 @@ func (r *run[R]) fetch(ctx context.Context) error {
 		}
 		return collectErr
 	})
-	err = g.Wait()
+	err := g.Wait()
 	if collectErr != nil {
 		// It has the group's first error as its cause, and what became of the
 		// save besides.

@@ -14,6 +14,7 @@ import (
 type chunk[R any] struct {
 	seq     int64
 	get     []Listed[R]
+	pooled  []R                // rows of earlier work that spare a get
 	known   map[PaymentID]bool // those of get that the last snapshot has
 	rejects []Reject           // the listing's own
 	gone    []PaymentID
@@ -33,19 +34,25 @@ type lister[R any] struct {
 	Config[R]
 	last   *Manifest
 	mode   Mode
-	from   PaymentID // the listing begins behind it
-	before int64     // payments listed up to there
+	part   Range // what is listed
+	hole   bool  // it is a hole, not the rest of the listing
+	before int64 // payments listed up to there
+	pool   []Segment
 	out    chan<- chunk[R]
 	window chan struct{} // one token a chunk that is not collected yet
 	open   chunk[R]
 	next   func() (*R, error)
-	row    *R          // the last snapshot's next row, nil behind its end
-	retry  []PaymentID // the last snapshot's rejects that are still ahead
+	row    *R                          // the last snapshot's next row, nil behind its end
+	reuse  func(PaymentID) (*R, error) // the pool's row of an id, nil if it has none
+	retry  []PaymentID                 // the last snapshot's rejects that are still ahead
 }
 
 // flushListed bounds how much of a listing without changes a kill can undo, and
 // how much of one a chunk holds in memory.
 const flushListed = 50_000
+
+// flushPooled bounds how many rows of earlier work a chunk has.
+const flushPooled = 500
 
 // list sends the chunks of the whole listing and closes out.
 func (l *lister[R]) list(ctx context.Context) (err error) {
@@ -57,18 +64,22 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 		if l.retry, err = l.Sink.Rejected(ctx, l.last); err != nil {
 			return fmt.Errorf("read the rejects of snapshot %s: %w", l.last.Snapshot, err)
 		}
-		l.wasRejected(l.from) // and away with all up to there
+		l.wasRejected(l.part.After) // and away with all up to there
 	}
-	at := l.from
+	reuse, stopPool := l.pooledRows(ctx)
+	defer stopPool()
+	l.reuse = reuse
+	at := l.part.After
 	l.open.through = at
 	if l.row, err = l.next(); err != nil {
 		return err
 	}
+listing:
 	for page, err := range l.Source.List(ctx, at) {
 		if err != nil {
 			return fmt.Errorf("list payments: %w", err)
 		}
-		if total := l.Source.Total(); total > 0 {
+		if total := l.Source.Total(); total > 0 && !l.hole {
 			l.Progress.Total.Store(l.before + total)
 		}
 		for i := range page {
@@ -77,6 +88,9 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 				return fmt.Errorf("list payments after %d: got payment %d; the listing must ascend", at, item.ID)
 			}
 			at = item.ID
+			if at > l.part.Through {
+				break listing
+			}
 			if err := l.pass(ctx, at); err != nil {
 				return err
 			}
@@ -85,7 +99,13 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 			}
 		}
 	}
-	if err := l.pass(ctx, math.MaxInt64); err != nil {
+	if l.hole {
+		err = l.pass(ctx, l.part.Through+1)
+		l.open.through = l.part.Through
+	} else {
+		err = l.pass(ctx, math.MaxInt64)
+	}
+	if err != nil {
 		return err
 	}
 	l.open.final = true
@@ -154,8 +174,15 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 	case item.Unread && rejected:
 		err = l.doubt(ctx, doubtful[R]{id: item.ID, known: true, was: *was, rejected: true})
 	default:
-		l.take(item, was, was != nil && !rejected && (item.Unread || l.mode == Incremental && l.Table.Same(&item.Row, was)))
-		if len(l.open.get)+len(l.open.doubts) >= l.Chunk || l.open.listed >= flushListed {
+		same := was != nil && !rejected && (item.Unread || l.mode == Incremental && l.Table.Same(&item.Row, was))
+		var pooled *R
+		if !same {
+			if pooled, err = l.reuse(item.ID); err != nil {
+				return err
+			}
+		}
+		l.take(item, was, pooled, same)
+		if len(l.open.get)+len(l.open.doubts) >= l.Chunk || len(l.open.pooled) >= flushPooled || l.open.listed >= flushListed {
 			err = l.flush(ctx)
 		}
 	}
@@ -166,8 +193,9 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 }
 
 // take puts a listed payment that exists into the open chunk. same is whether
-// the last snapshot's row of it, was, still stands.
-func (l *lister[R]) take(item *Listed[R], was *R, same bool) {
+// the last snapshot's row of it, was, still stands; pooled is its row of earlier
+// work, nil if there is none.
+func (l *lister[R]) take(item *Listed[R], was, pooled *R, same bool) {
 	c := &l.open
 	c.listed++
 	l.Progress.Listed.Add(1)
@@ -181,6 +209,9 @@ func (l *lister[R]) take(item *Listed[R], was *R, same bool) {
 	case same:
 		c.carried++
 		l.Progress.Carried.Add(1)
+	case pooled != nil && l.stands(pooled, item, was):
+		c.pooled = append(c.pooled, *pooled)
+		l.Progress.ToGet.Add(1)
 	default:
 		if c.get == nil {
 			c.get = make([]Listed[R], 0, l.Chunk)
@@ -194,6 +225,16 @@ func (l *lister[R]) take(item *Listed[R], was *R, same bool) {
 		}
 		l.Progress.ToGet.Add(1)
 	}
+}
+
+// stands reports whether a row of earlier work is as good as one that is read
+// now: the payment is listed with the same values, and nothing has read it later.
+func (l *lister[R]) stands(pooled *R, item *Listed[R], was *R) bool {
+	at := l.Table.ReadAt(pooled)
+	if l.last != nil && at.Before(l.last.StartedAt) || was != nil && l.Table.ReadAt(was).After(at) {
+		return false
+	}
+	return l.Table.Same(&item.Row, pooled)
 }
 
 // dropped notes an id that the last snapshot has and the portal no longer.
@@ -212,10 +253,19 @@ type doubtful[R any] struct {
 	known    bool // the last snapshot has it
 	was      R    // its row there
 	rejected bool // which is older than that snapshot
+	pooled   *R   // its row of earlier work, nil if there is none
 }
 
 // doubt notes a payment that is to be found before the chunk is sent.
 func (l *lister[R]) doubt(ctx context.Context, d doubtful[R]) error {
+	pooled, err := l.reuse(d.id)
+	if err != nil {
+		return err
+	}
+	if pooled != nil {
+		row := *pooled // the next step may reuse it
+		d.pooled = &row
+	}
 	l.open.doubts = append(l.open.doubts, d)
 	l.open.through = d.id
 	if len(l.open.get)+len(l.open.doubts) >= l.Chunk {
@@ -249,9 +299,9 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 		switch {
 		case there && d.known:
 			// Where only the listing's bounds made it doubtful, it is as it was.
-			l.take(&item, &d.was, !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was))
+			l.take(&item, &d.was, d.pooled, !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was))
 		case there:
-			l.take(&item, nil, false)
+			l.take(&item, nil, d.pooled, false)
 		case d.known:
 			l.open.gone = append(l.open.gone, d.id)
 		}
@@ -290,17 +340,46 @@ func (l *lister[R]) flush(ctx context.Context) error {
 	return nil
 }
 
-// lastRows gives the last snapshot's rows behind the checkpoint, one a call,
-// nil at the end. A row is valid until the next call.
+// lastRows returns a function that gives the last snapshot's rows of the part,
+// one a call, nil at the end. A row is valid until the next call.
 func (l *lister[R]) lastRows(ctx context.Context) (next func() (*R, error), stop func()) {
 	if l.last == nil {
 		return func() (*R, error) { return nil, nil }, func() {}
 	}
-	pull, stop := iter.Pull2(l.Sink.Last(ctx, l.last, l.from))
+	return pullRows(l.Sink.Last(ctx, l.last, l.part.After), fmt.Sprintf("snapshot %s", l.last.Snapshot))
+}
+
+// pooledRows returns a function that gives the pool's row of an id. Ids must be
+// asked for in ascending order. A row is valid until the next call.
+func (l *lister[R]) pooledRows(ctx context.Context) (reuse func(PaymentID) (*R, error), stop func()) {
+	if len(l.pool) == 0 {
+		return func(PaymentID) (*R, error) { return nil, nil }, func() {}
+	}
+	next, stop := pullRows(l.Sink.Pool(ctx, l.pool, l.part.After), "segments of earlier work")
+	var row *R
+	begun := false
+	return func(id PaymentID) (*R, error) {
+		var err error
+		for !begun || row != nil && l.Table.ID(row) < id {
+			begun = true
+			if row, err = next(); err != nil {
+				return nil, err
+			}
+		}
+		if row == nil || l.Table.ID(row) > id {
+			return nil, nil
+		}
+		return row, nil
+	}, stop
+}
+
+// pullRows makes a function of a sequence: a row a call, nil at the end.
+func pullRows[R any](rows iter.Seq2[*R, error], what string) (next func() (*R, error), stop func()) {
+	pull, stop := iter.Pull2(rows)
 	return func() (*R, error) {
 		row, err, ok := pull()
 		if err != nil {
-			return nil, fmt.Errorf("read snapshot %s: %w", l.last.Snapshot, err)
+			return nil, fmt.Errorf("read %s: %w", what, err)
 		}
 		if !ok {
 			return nil, nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // row is what these tests export: the value stands for all columns that a
@@ -17,18 +18,29 @@ type row struct {
 	id     PaymentID
 	value  int
 	detail int
+	read   time.Time // when a get returned it
 }
 
 var rowTable = Table[row]{
-	ID:   func(r *row) PaymentID { return r.id },
-	Same: func(a, b *row) bool { return a.value == b.value },
+	ID:     func(r *row) PaymentID { return r.id },
+	Same:   func(a, b *row) bool { return a.value == b.value },
+	ReadAt: func(r *row) time.Time { return r.read },
+}
+
+// values are rows without their times.
+func values(rows []row) []row {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].read = time.Time{}
+	}
+	return rows
 }
 
 // errGone is what a process that died sees of its own further effects.
 var errGone = errors.New("the process is gone")
 
 // memory is a strict sink: it fails the test when an immutable object changes
-// or when a segment is read that no checkpoint names.
+// or when a segment is missing that no test has lost.
 type memory struct {
 	t testing.TB
 	// effect, if set, is asked before each side effect.
@@ -37,6 +49,7 @@ type memory struct {
 	mu          sync.Mutex
 	checkpoints map[int64]Checkpoint
 	segments    map[int64]Part[row]
+	lost        map[int64]bool // segments that a test has lost or damaged
 	history     map[SnapshotID][]row
 	rejects     map[SnapshotID][]PaymentID
 	manifests   map[SnapshotID]Manifest
@@ -60,6 +73,7 @@ func newMemory(t testing.TB) *memory {
 		t:           t,
 		checkpoints: map[int64]Checkpoint{},
 		segments:    map[int64]Part[row]{},
+		lost:        map[int64]bool{},
 		history:     map[SnapshotID][]row{},
 		rejects:     map[SnapshotID][]PaymentID{},
 		manifests:   map[SnapshotID]Manifest{},
@@ -158,7 +172,41 @@ func (m *memory) WriteSegment(_ context.Context, number int64, part Part[row]) (
 		}
 		return nil
 	})
-	return Segment{Number: number, Rows: int64(len(part.Rows))}, err
+	return Segment{
+		Number: number, Rows: int64(len(part.Rows)), Gone: int64(len(part.Gone)), Rejects: int64(len(part.Rejects)),
+	}, err
+}
+
+func (m *memory) Pool(_ context.Context, segments []Segment, after PaymentID) iter.Seq2[*row, error] {
+	return func(yield func(*row, error) bool) {
+		rows := map[PaymentID]row{}
+		m.mu.Lock()
+		for _, seg := range segments { // by their numbers
+			part, ok := m.segments[seg.Number]
+			if !ok && !m.lost[seg.Number] {
+				m.t.Errorf("segment %d is in a pool, and is not there", seg.Number)
+			}
+			for _, r := range part.Rows {
+				rows[r.id] = r
+			}
+		}
+		m.mu.Unlock()
+		var reused row
+		for _, id := range slices.Sorted(maps.Keys(rows)) {
+			if id > after {
+				reused = rows[id]
+				if !yield(&reused, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// lose makes a segment missing.
+func (m *memory) lose(number int64) {
+	m.lost[number] = true
+	delete(m.segments, number)
 }
 
 func (m *memory) Commit(_ context.Context, cp Checkpoint) error {
@@ -184,10 +232,14 @@ func (m *memory) Merge(_ context.Context, cp Checkpoint, last *Manifest) (MergeR
 	}
 	carried := maps.Clone(old)
 	var rejects []PaymentID
+	missing := &SegmentsError{Err: errors.New("segments are missing")}
 	for _, seg := range cp.Segments {
 		part, ok := m.segments[seg.Number]
-		if !ok {
+		if !ok && !m.lost[seg.Number] {
 			m.t.Errorf("checkpoint %d names segment %d, which is not there", cp.Number, seg.Number)
+		}
+		if !ok {
+			missing.Numbers = append(missing.Numbers, seg.Number)
 		}
 		for _, r := range part.Rows {
 			if _, twice := table[r.id]; twice {
@@ -204,6 +256,9 @@ func (m *memory) Merge(_ context.Context, cp Checkpoint, last *Manifest) (MergeR
 		}
 	}
 	m.mu.Unlock()
+	if len(missing.Numbers) > 0 {
+		return MergeResult{}, missing
+	}
 	res := MergeResult{Carried: int64(len(carried))}
 	maps.Copy(table, carried)
 	rows := slices.SortedFunc(maps.Values(table), func(a, b row) int { return int(a.id - b.id) })
@@ -211,7 +266,7 @@ func (m *memory) Merge(_ context.Context, cp Checkpoint, last *Manifest) (MergeR
 	for id, r := range table {
 		if was, ok := old[id]; !ok {
 			res.Changes.Insert++
-		} else if was != r {
+		} else if was.value != r.value || was.detail != r.detail {
 			res.Changes.Update++
 		}
 	}
@@ -257,7 +312,7 @@ func (m *memory) Sweep(_ context.Context, cp Checkpoint) error {
 	return m.do("sweep", func() error {
 		maps.DeleteFunc(m.checkpoints, func(n int64, _ Checkpoint) bool { return n != cp.Number })
 		named := map[int64]bool{}
-		for _, s := range cp.Segments {
+		for _, s := range slices.Concat(cp.Segments, cp.Pool) {
 			named[s.Number] = true
 		}
 		maps.DeleteFunc(m.segments, func(n int64, _ Part[row]) bool { return !named[n] })

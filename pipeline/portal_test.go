@@ -136,6 +136,7 @@ func (p *portal) Get(ctx context.Context, chunk []Listed[row]) (Got[row], error)
 		case !ok, p.vanish[item.ID]:
 			got.Vanished = append(got.Vanished, item.ID)
 		default:
+			r.read = time.Now()
 			got.Rows = append(got.Rows, r)
 		}
 	}

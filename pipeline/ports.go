@@ -43,10 +43,13 @@ type Scope struct {
 	Mode Mode
 	// Last is the newest snapshot's manifest, nil if there is none.
 	Last *Manifest
-	// Resumed is whether a snapshot is taken up again; Begun is what Begin gave
-	// when it was begun, or taken up the last time.
+	// Resumed reports whether earlier work counts: the run resumes a snapshot, or
+	// may use rows of an unfinished one. Begun is what Begin returned for that.
 	Resumed bool
 	Begun   *Since
+	// Gap reports whether a snapshot later than Last was published and has been
+	// deleted since. What its run has noted elsewhere of changes may be gone.
+	Gap bool
 }
 
 // Since says what told a run which payments may have changed.
@@ -80,8 +83,9 @@ type Source[R any] interface {
 	// List yields pages of payments in strictly ascending order of id,
 	// beginning with the first id above after. A payment that exists during
 	// the whole listing must be in it, unless Absent says otherwise. An error
-	// ends the sequence. It is called once a run; the sequence is ranged over
-	// once.
+	// ends the sequence. It is called once for each part of the listing that
+	// the run reads, one after another; each sequence is ranged over once, and
+	// not always to its end.
 	List(ctx context.Context, after PaymentID) iter.Seq2[[]Listed[R], error]
 	// Absent says what it means that List passed a payment over. last is the
 	// last snapshot's row, nil for one that it has as a reject only.
@@ -108,6 +112,8 @@ type Table[R any] struct {
 	// Same reports whether a listing's row has the same values as the last
 	// snapshot's, as far as a listing knows them.
 	Same func(listed, last *R) bool
+	// ReadAt returns when a row's values were read from the portal.
+	ReadAt func(*R) time.Time
 }
 
 // State is what a sink holds of a portal's dataset when a run begins.
@@ -129,9 +135,8 @@ type Part[R any] struct {
 }
 
 // Sink keeps one portal's dataset. Methods are called from one goroutine at a
-// time, but for Last and Rejected, which may run beside WriteSegment and
-// Commit. All but
-// Commit and Begin may be repeated with the same arguments, by this runner or
+// time, but for Last, Rejected and Pool, which may run beside WriteSegment and
+// Commit. All but Commit and Begin may be repeated with the same arguments, by this runner or
 // another one, and then leave the same bytes behind. A method that returns nil
 // has made its effect durable; one that returns an error may or may not have
 // had its effect. Temporary faults of the storage are retried inside.
@@ -149,12 +154,18 @@ type Sink[R any] interface {
 	// WriteSegment stores a part under the name that follows from number, the
 	// number of the checkpoint that will name it. It keeps nothing of part.
 	WriteSegment(ctx context.Context, number int64, part Part[R]) (Segment, error)
+	// Pool yields the rows of segments, in ascending order of id, beginning with
+	// the first id above after. Of rows with one id it yields that of the segment
+	// with the highest number. A segment that is missing or damaged is left out.
+	// The row may be reused by the next step of the sequence.
+	Pool(ctx context.Context, segments []Segment, after PaymentID) iter.Seq2[*R, error]
 	// Commit stores the checkpoint, create-only. ErrFenced if its number, or a
 	// higher one, is there already and not by this very call.
 	Commit(ctx context.Context, cp Checkpoint) error
 	// Merge makes the snapshot's files from cp's segments and, where last is
 	// not nil, from the rows of last that no segment has a row for or calls
-	// gone. It reads back what it wrote.
+	// gone. It reads back what it wrote. A *SegmentsError names segments that are
+	// missing or damaged.
 	Merge(ctx context.Context, cp Checkpoint, last *Manifest) (MergeResult, error)
 	// Publish makes m the newest snapshot: the current table first, then the
 	// manifest. ErrFenced if a later snapshot is there already.

@@ -145,6 +145,9 @@ type run[R any] struct {
 	last    *Manifest
 	before  PortalUse // what earlier runs of this snapshot cost the portal
 	resumed bool
+	begun   bool   // the source has begun in this run
+	gap     bool   // see Scope.Gap
+	again   bool   // what is resumed is not all that was asked for
 	listed  int64  // what earlier runs of this snapshot have listed
 	reject  Reject // the first reject of this run, for the error's text
 }
@@ -152,104 +155,54 @@ type run[R any] struct {
 // complete does the steps that the package comment numbers, from where the
 // stored state stands.
 func (r *run[R]) complete(ctx context.Context, state State) error {
-	if err := r.start(state); err != nil {
-		return err
-	}
-	if r.cp.Phase == Fetching {
-		err := r.fetch(ctx)
-		if rejects, ok := errors.AsType[*RejectsError](err); ok {
-			return r.abandon(ctx, rejects)
+	err := r.start(state)
+	for err == nil {
+		if r.cp.Phase != Merged {
+			if err := r.make(ctx); err != nil {
+				return err
+			}
 		}
-		if err != nil {
+		if err = r.publish(ctx); err != nil || !r.again {
+			return err
+		}
+		// What an earlier run had left is published. Now what this one is for.
+		r.again = false
+		r.last = r.cp.Manifest
+		r.before, r.resumed, r.listed = PortalUse{}, false, 0
+		r.Progress.take(Ledger{})
+		err = r.begin(r.cp)
+	}
+	return err
+}
+
+// mergeTries bounds how often segments may turn out to be damaged in one run.
+const mergeTries = 3
+
+// make fetches and merges. Where a segment turns out to be missing or damaged,
+// what it accounts for is fetched again.
+func (r *run[R]) make(ctx context.Context) error {
+	for try := 1; ; try++ {
+		if err := r.fetch(ctx); err != nil {
+			return err
+		}
+		err := r.merge(ctx)
+		lost, ok := errors.AsType[*SegmentsError](err)
+		if !ok || try == mergeTries {
+			return err
+		}
+		r.Log.Warn("segments are missing or damaged; their payments are read again", "segments", lost.Numbers, "error", lost.Err)
+		if err := r.reopen(lost.Numbers, false); err != nil {
 			return err
 		}
 	}
-	if r.cp.Phase == Fetched {
-		if err := r.merge(ctx); err != nil {
-			return err
-		}
-	}
-	return r.publish(ctx)
-}
-
-// start makes the checkpoint that the run goes on from: the stored one if it
-// is unfinished, else that of a new snapshot. Nothing is written.
-func (r *run[R]) start(state State) error {
-	cp := state.Checkpoint
-	r.last = state.Last
-	unfinished := cp.Phase == Fetching || cp.Phase == Fetched || cp.Phase == Merged
-	if unfinished && cp.DeletesHeld && !r.AllowDeletes && !r.Restart {
-		// It would be held back again. Whether the portal shows its payments by now,
-		// only a new listing tells.
-		r.Log.Info("listing again: the unfinished snapshot would delete too much", "snapshot", cp.Snapshot, "deleted", cp.Ledger.Gone)
-		unfinished = false
-	}
-	if unfinished && cp.Fingerprint != r.Fingerprint && !r.Restart {
-		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got}
-	}
-	if unfinished && cp.Range != r.Range && !r.Restart {
-		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got, Begun: cp.Mode, Range: cp.Range}
-	}
-	if unfinished && !r.Restart {
-		r.cp, r.before, r.resumed = cp, cp.Use, true
-		r.before.Resumed++
-		r.listed = cp.Ledger.Listed
-		r.Progress.take(cp.Ledger)
-		r.Log.Info("resuming", "snapshot", cp.Snapshot, "phase", cp.Phase, "done", cp.Done, "got", cp.Ledger.Got)
-		return nil
-	}
-	now := r.Now().UTC().Truncate(time.Microsecond)
-	newest := cp.Snapshot
-	r.cp = Checkpoint{
-		Number:      cp.Number,
-		Fingerprint: r.Fingerprint,
-		Mode:        r.Mode,
-		Range:       r.Range,
-		Phase:       Fetching,
-		StartedAt:   now,
-	}
-	why := "as the job says"
-	if r.last != nil {
-		r.cp.Previous = r.last.Snapshot
-		newest = max(newest, r.last.Snapshot)
-	}
-	if r.Mode == Backfill && r.last != nil && r.last.Fingerprint != r.Fingerprint {
-		return &OtherTableError{Snapshot: r.last.Snapshot}
-	}
-	if r.Mode == Incremental {
-		r.cp.Mode, why = ResolveIncremental(r.last, r.Fingerprint, r.FullEvery, now)
-	}
-	r.cp.Snapshot = newest.after(now)
-	if r.Range != "" {
-		why = r.Range
-	}
-	r.Log.Info("starting", "snapshot", r.cp.Snapshot, "mode", r.cp.Mode, "why", why, "previous", r.cp.Previous)
-	return nil
-}
-
-// fullSlack is how much earlier than full_every a full run may come, so that a
-// nightly job that starts some minutes earlier than last week's is not put off
-// by a whole night.
-const fullSlack = time.Hour
-
-// ResolveIncremental says whether an incremental job's new snapshot, begun at
-// now, has to be a full one, and why. last is the newest snapshot's manifest,
-// nil if there is none.
-func ResolveIncremental(last *Manifest, fingerprint string, fullEvery time.Duration, now time.Time) (Mode, string) {
-	switch {
-	case last == nil:
-		return Full, "first snapshot"
-	case last.Fingerprint != fingerprint:
-		return Full, "the job has changed since the last snapshot"
-	case fullEvery > 0 && now.Sub(last.FullAt) >= fullEvery-min(fullSlack, fullEvery/10):
-		return Full, "full_every"
-	}
-	return Incremental, "as the job says"
 }
 
 // commit stores cp as the next checkpoint and makes it the run's.
 func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
-	cp.Version = CheckpointVersion
+	cp.Version = 1
+	if len(cp.Holes)+len(cp.Pool) > 0 {
+		cp.Version = CheckpointVersion
+	}
 	cp.Number++
 	cp.Program, cp.Runner = r.Program, r.Runner
 	cp.WrittenAt = r.Now().UTC().Truncate(time.Microsecond)
@@ -264,7 +217,7 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	return nil
 }
 
-// merge makes the snapshot's files and holds them against the ledger.
+// merge makes the snapshot's files and checks them against the ledger.
 func (r *run[R]) merge(ctx context.Context) error {
 	cp := r.cp
 	if err := cp.Ledger.Check(); err != nil {
@@ -272,7 +225,11 @@ func (r *run[R]) merge(ctx context.Context) error {
 	}
 	payments := cp.Ledger.Listed + cp.Ledger.Outside
 	if allowed := r.Rejects.Allowed(payments); cp.Ledger.Rejected > allowed {
-		return r.abandon(ctx, &RejectsError{Rejected: cp.Ledger.Rejected, Payments: payments, Allowed: allowed, First: r.reject})
+		// Died before this commit: the next run decides again, without trying
+		// the rejects again.
+		rejects := &RejectsError{Rejected: cp.Ledger.Rejected, Payments: payments, Allowed: allowed, First: r.reject}
+		cp.TryRejects = true
+		return errors.Join(rejects, r.commit(ctx, cp))
 	}
 	guard, err := r.guardDeletes(ctx)
 	if err != nil {
@@ -293,6 +250,7 @@ func (r *run[R]) merge(ctx context.Context) error {
 	cp.Manifest = r.manifest(made)
 	cp.Manifest.Deletes = guard
 	cp.Pace = nil // the manifest has it now
+	cp.Pool = nil
 	cp.Phase = Merged
 	return r.commit(ctx, cp)
 }
@@ -330,19 +288,6 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 	return m
 }
 
-// abandon gives the snapshot up: were it left unfinished, each later run would
-// take it up only to fail again.
-func (r *run[R]) abandon(ctx context.Context, why *RejectsError) error {
-	cp := r.cp
-	cp.Phase = Abandoned
-	cp.Segments = nil
-	if err := r.commit(ctx, cp); err != nil {
-		return errors.Join(why, err)
-	}
-	r.sweep(ctx)
-	return why
-}
-
 // publish shows the snapshot to readers and cleans up behind it.
 func (r *run[R]) publish(ctx context.Context) error {
 	r.Progress.setPhase(PhasePublishing)
@@ -353,7 +298,7 @@ func (r *run[R]) publish(ctx context.Context) error {
 	}
 	cp := r.cp
 	cp.Phase = Published
-	cp.Segments = nil
+	cp.Segments, cp.Pool = nil, nil
 	if err := r.commit(ctx, cp); err != nil {
 		return err
 	}

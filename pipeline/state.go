@@ -78,7 +78,7 @@ const (
 	// Checkpoint.Manifest is what will be published.
 	Merged Phase = "merged"
 	// Abandoned: the snapshot was given up, since too much of it was rejected.
-	// The next run starts anew.
+	// Older programs wrote it. The next run starts a new snapshot.
 	Abandoned Phase = "abandoned"
 	// Published: the manifest is there. Nothing is left to do; the checkpoint
 	// stays as the fence against a runner that was paused all the while.
@@ -87,7 +87,10 @@ const (
 
 // CheckpointVersion is the newest form of a stored checkpoint that this
 // program writes, and the newest that it reads.
-const CheckpointVersion = 1
+//
+//	1  the first form
+//	2  has Holes or Pool, without which the work would look complete
+const CheckpointVersion = 2
 
 // Checkpoint is all that a run has to know to go on where another one ended,
 // on any machine. It is stored as JSON under its number, create-only: of two
@@ -119,9 +122,19 @@ type Checkpoint struct {
 	// listing goes on behind it.
 	Done     PaymentID `json:"done"`
 	Segments []Segment `json:"segments,omitempty"`
-	Ledger   Ledger    `json:"ledger"`
-	Use      PortalUse `json:"portal_use"`
-	Pace     *Pace     `json:"pace,omitempty"`
+	// Holes are parts of the listing up to Done that have to be read again,
+	// since their segment was lost or its rejects are tried again. They ascend
+	// and do not overlap.
+	Holes []Range `json:"holes,omitempty"`
+	// Pool are segments of earlier work that no longer count. A row of theirs
+	// spares the get of a payment that is listed with the same values.
+	Pool []Segment `json:"pool,omitempty"`
+	// TryRejects: the run ended since too much was rejected. The next one reads
+	// the rejects again before it decides.
+	TryRejects bool      `json:"try_rejects,omitempty"`
+	Ledger     Ledger    `json:"ledger"`
+	Use        PortalUse `json:"portal_use"`
+	Pace       *Pace     `json:"pace,omitempty"`
 	// DeletesHeld: the snapshot is fetched, and was not published because it would
 	// delete too much.
 	DeletesHeld bool `json:"deletes_held,omitempty"`
@@ -141,6 +154,29 @@ type Segment struct {
 	Bytes   int64     `json:"bytes"`
 	MinID   PaymentID `json:"min_id"`
 	MaxID   PaymentID `json:"max_id"`
+	// SHA256 is the checksum of the segment's object, RejectsSHA256 that of the
+	// object with its rejects; "" where there is no such object. Older programs
+	// wrote none.
+	SHA256        string `json:"sha256,omitempty"`
+	RejectsBytes  int64  `json:"rejects_bytes,omitempty"`
+	RejectsSHA256 string `json:"rejects_sha256,omitempty"`
+	// Range is the part of the listing that the segment accounts for, and Ledger
+	// what it adds to the checkpoint's. The zero Range means that an older
+	// program wrote the segment, and that neither is known.
+	Range  Range  `json:"range,omitzero"`
+	Ledger Ledger `json:"ledger,omitzero"`
+}
+
+// Range is a part of a listing: the payments above After, up to Through.
+type Range struct {
+	After   PaymentID `json:"after"`
+	Through PaymentID `json:"through"`
+}
+
+// Unfinished reports whether the checkpoint's snapshot still has to be
+// published.
+func (cp *Checkpoint) Unfinished() bool {
+	return cp.Phase == Fetching || cp.Phase == Fetched || cp.Phase == Merged
 }
 
 // Ledger says what became of each payment. Listed = Got + Carried + Rejected +
@@ -173,6 +209,15 @@ func (l Ledger) Check() error {
 			l.Listed, l.Got, l.Carried, l.Rejected, l.Vanished)
 	}
 	return nil
+}
+
+// Sub returns what l has more than m, count by count.
+func (l Ledger) Sub(m Ledger) Ledger {
+	return Ledger{
+		Listed: l.Listed - m.Listed, Got: l.Got - m.Got, Carried: l.Carried - m.Carried, Rejected: l.Rejected - m.Rejected,
+		Vanished: l.Vanished - m.Vanished, Outside: l.Outside - m.Outside, Kept: l.Kept - m.Kept,
+		Gone: l.Gone - m.Gone,
+	}
 }
 
 // Rows is how many rows the ledger's table has.

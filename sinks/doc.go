@@ -56,8 +56,10 @@
 // successor's gets its name, the checkpoints are looked at once more; so a
 // runner that slept, on whatever machine, replaces nothing that others rely on,
 // but for the time between that look and the renaming of the object. Segments
-// and snapshots that are read are held against what checkpoint and manifest say
-// of them, so even that would be an error and not wrong data.
+// and snapshots that are read are compared with what checkpoint and manifest say
+// of them (of a segment that includes its checksum), so even that would be an
+// error and not wrong data. A segment that is missing or damaged is a
+// *pipeline.SegmentsError: its payments are read again.
 //
 // # Death
 //

@@ -204,7 +204,7 @@ func FuzzSegment(f *testing.F) {
 		d := New(memoryStore(t), &Options{Portal: "acme"})
 		defer d.store.Close()
 		putBytes(t, d.store, d.segment(1), data)
-		s := d.segmentRows(pipeline.Checkpoint{Segments: []pipeline.Segment{{Number: 1, Rows: rows, Gone: gone, MinID: 1, MaxID: 1 << 62, Bytes: int64(len(data))}}})
+		s := d.segmentRows([]pipeline.Segment{{Number: 1, Rows: rows, Gone: gone, MinID: 1, MaxID: 1 << 62, Bytes: int64(len(data))}})
 		defer s.close()
 		last, n := int64(0), int64(0)
 		for {

@@ -28,8 +28,8 @@ const mergeTries = 3
 // both know is written as the segment has it; one that only the last snapshot
 // knows is carried.
 //
-// A runner that slept wakes to segments that its successor has swept. Whatever
-// went wrong, that there is a successor is the better answer.
+// A runner that slept wakes to segments that its successor has swept. If another
+// runner took over, Merge reports ErrFenced, whatever else went wrong.
 func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (pipeline.MergeResult, error) {
 	if err := d.fenced(); err != nil {
 		return pipeline.MergeResult{}, err
@@ -40,7 +40,26 @@ func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 			return pipeline.MergeResult{}, passed
 		}
 	}
+	if lost, ok := errors.AsType[*pipeline.SegmentsError](err); ok {
+		return pipeline.MergeResult{}, d.allLost(ctx, cp, lost)
+	}
 	return res, err
+}
+
+// allLost names all segments that are missing or damaged, once one was found.
+func (d *Dataset) allLost(ctx context.Context, cp pipeline.Checkpoint, first *pipeline.SegmentsError) error {
+	found, err := d.CheckSegments(ctx, pipeline.Checkpoint{Segments: cp.Segments})
+	if err != nil {
+		return err
+	}
+	all := &pipeline.SegmentsError{Numbers: first.Numbers, Err: first.Err}
+	for _, err := range found {
+		if lost, ok := errors.AsType[*pipeline.SegmentsError](err); ok && !slices.Contains(all.Numbers, lost.Numbers[0]) {
+			all.Numbers = append(all.Numbers, lost.Numbers[0])
+		}
+	}
+	slices.Sort(all.Numbers)
+	return all
 }
 
 func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (pipeline.MergeResult, error) {
@@ -137,7 +156,7 @@ func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *
 
 // mergeRows feeds m with all ids in their order.
 func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoint, last *pipeline.Manifest) error {
-	segments := d.segmentRows(cp)
+	segments := d.segmentRows(cp.Segments)
 	defer segments.close()
 	old := &lastRows{}
 	if last != nil {
@@ -235,22 +254,17 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 		if seg.Rejects == 0 {
 			continue
 		}
-		n := int64(0)
-		err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *schemas.Reject) error {
+		err := d.eachSegmentReject(ctx, seg, func(r *schemas.Reject) error {
 			if _, ok := from[r.ID]; ok {
 				again = true
 			} else {
 				ids = append(ids, r.ID)
 			}
 			from[r.ID] = seg.Number
-			n++
 			return nil
 		})
 		if err != nil {
 			return pipeline.File{}, err
-		}
-		if n != seg.Rejects {
-			return pipeline.File{}, fmt.Errorf("segment %d has %d rejects, the checkpoint says %d", seg.Number, n, seg.Rejects)
 		}
 	}
 	key := d.rejects(cp.Snapshot)
@@ -264,7 +278,7 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 			if seg.Rejects == 0 {
 				continue
 			}
-			err := d.eachReject(ctx, d.segmentRejects(seg.Number), func(r *schemas.Reject) error {
+			err := d.eachSegmentReject(ctx, seg, func(r *schemas.Reject) error {
 				switch {
 				case from[r.ID] != seg.Number:
 					return nil
@@ -286,16 +300,4 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 		}
 		return nil
 	}, allowed)
-}
-
-func (d *Dataset) eachReject(ctx context.Context, key string, do func(*schemas.Reject) error) error {
-	for r, err := range readRows(ctx, d.store, key, -1, rejectTable, 0) {
-		if err != nil {
-			return err
-		}
-		if err := do(r); err != nil {
-			return err
-		}
-	}
-	return nil
 }

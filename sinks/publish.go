@@ -1,7 +1,9 @@
 package sinks
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -52,11 +54,28 @@ func (d *Dataset) Publish(ctx context.Context, m *pipeline.Manifest) error {
 	return err
 }
 
+// sameManifest makes sure that a manifest that is there means the same as data.
+// Another version of the program may have written it in other bytes.
 func sameManifest(key string, there, data []byte) error {
-	if string(there) != string(data) {
-		return fmt.Errorf("%s is there already, and says something else; if that snapshot is not wanted, delete it", key)
+	if bytes.Equal(there, data) || meaning(there) != "" && meaning(there) == meaning(data) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s is there already, and says something else; if that snapshot is not wanted, delete it", key)
+}
+
+// meaning is a stored manifest without its form and its checksum, which is that
+// of the form; "" for what is none.
+func meaning(data []byte) string {
+	var m pipeline.Manifest
+	if checkVersion(data, pipeline.ManifestVersion) != nil || json.Unmarshal(data, &m) != nil {
+		return ""
+	}
+	m.Checksum = ""
+	text, err := json.Marshal(&m)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 // makeCurrent replaces the current table by a snapshot's.

@@ -1,10 +1,12 @@
 package sinks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"b24export/pipeline"
 	"b24export/schemas"
@@ -124,6 +126,35 @@ func (d *Dataset) ReadRejects(ctx context.Context, m *pipeline.Manifest) iter.Se
 		return none[pipeline.Reject]
 	}
 	return rejectsOf(readRows(ctx, d.store, f.Path, f.Bytes, rejectTable, 0))
+}
+
+// ReadUnfinishedRejects yields what an unfinished run could not read so far, by
+// the checkpoint that Status returns. The row is valid until the next step of the
+// sequence.
+func (d *Dataset) ReadUnfinishedRejects(ctx context.Context, cp pipeline.Checkpoint) iter.Seq2[*pipeline.Reject, error] {
+	segments := slices.Clone(cp.Segments)
+	slices.SortStableFunc(segments, func(a, b pipeline.Segment) int { return cmp.Compare(a.Range.After, b.Range.After) })
+	return rejectsOf(func(yield func(*schemas.Reject, error) bool) {
+		errEnough := errors.New("enough")
+		for _, seg := range segments {
+			if seg.Rejects == 0 {
+				continue
+			}
+			err := d.eachSegmentReject(ctx, seg, func(r *schemas.Reject) error {
+				if !yield(r, nil) {
+					return errEnough
+				}
+				return nil
+			})
+			if errors.Is(err, errEnough) {
+				return
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	})
 }
 
 func none[T any](func(*T, error) bool) {}

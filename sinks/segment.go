@@ -1,11 +1,15 @@
 package sinks
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 
 	"b24export/pipeline"
@@ -35,10 +39,10 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 		if err != nil {
 			return pipeline.Segment{}, err
 		}
-		seg.Bytes, seg.MinID, seg.MaxID = f.Bytes, f.MinID, f.MaxID
+		seg.Bytes, seg.MinID, seg.MaxID, seg.SHA256 = f.Bytes, f.MinID, f.MaxID, f.SHA256
 	}
 	if seg.Rejects > 0 {
-		_, err := putFile(ctx, d, d.segmentRejects(number), rejectTable, "", func(add func(*schemas.Reject) error) error {
+		f, err := putFile(ctx, d, d.segmentRejects(number), rejectTable, "", func(add func(*schemas.Reject) error) error {
 			for i := range part.Rejects {
 				row := RejectRow(&part.Rejects[i])
 				if err := add(&row); err != nil {
@@ -50,6 +54,7 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 		if err != nil {
 			return pipeline.Segment{}, err
 		}
+		seg.RejectsBytes, seg.RejectsSHA256 = f.Bytes, f.SHA256
 	}
 	return seg, nil
 }
@@ -93,14 +98,17 @@ func putFile[T, C any](ctx context.Context, d *Dataset, key string, t *table[T, 
 	return f, err
 }
 
-// segmentRows yields the rows of a checkpoint's segments by id. Segments
-// normally follow one another, and each is opened only when its turn comes;
-// where they overlap, the later one has the say over an id.
+// segmentRows yields the rows of segments by id. Segments normally follow one
+// another, and each is opened only when its turn comes; where they overlap, the
+// later one has the say over an id.
 type segmentRows struct {
 	d     *Dataset
 	queue []pipeline.Segment // not opened yet, by their first id
 	open  []*openSegment     // more than one only where segments overlap
 	taken []*openSegment     // those that stand at the row given last
+	// skip, if set, is told of segments that are missing or damaged, which are
+	// then left out. Else they are an error.
+	skip func(error)
 }
 
 type openSegment struct {
@@ -111,9 +119,9 @@ type openSegment struct {
 	read pipeline.Segment // what was read so far, for comparison
 }
 
-func (d *Dataset) segmentRows(cp pipeline.Checkpoint) *segmentRows {
+func (d *Dataset) segmentRows(segments []pipeline.Segment) *segmentRows {
 	s := &segmentRows{d: d}
-	for _, seg := range cp.Segments {
+	for _, seg := range segments {
 		if seg.Rows+seg.Gone > 0 {
 			s.queue = append(s.queue, seg)
 		}
@@ -126,7 +134,7 @@ func (d *Dataset) segmentRows(cp pipeline.Checkpoint) *segmentRows {
 // next call.
 func (s *segmentRows) next(ctx context.Context) (*segmentRow, error) {
 	for _, seg := range s.taken {
-		if err := seg.next(ctx); err != nil {
+		if err := s.do(seg, seg.next(ctx)); err != nil {
 			return nil, err
 		}
 	}
@@ -136,9 +144,10 @@ func (s *segmentRows) next(ctx context.Context) (*segmentRow, error) {
 		seg := &openSegment{Segment: s.queue[0]}
 		s.queue = s.queue[1:]
 		s.open = append(s.open, seg) // so that close knows it
-		if err := seg.start(ctx, s.d); err != nil {
+		if err := s.do(seg, seg.start(ctx, s.d)); err != nil {
 			return nil, err
 		}
+		s.open = slices.DeleteFunc(s.open, func(seg *openSegment) bool { return seg.row == nil })
 	}
 	if len(s.open) == 0 {
 		return nil, nil
@@ -157,6 +166,17 @@ func (s *segmentRows) next(ctx context.Context) (*segmentRow, error) {
 	return best.row, nil
 }
 
+// do passes on an error of a segment, unless the segment is to be left out.
+func (s *segmentRows) do(seg *openSegment, err error) error {
+	if _, lost := errors.AsType[*pipeline.SegmentsError](err); err == nil || !lost || s.skip == nil {
+		return err
+	}
+	s.skip(err)
+	seg.close()
+	seg.row = nil
+	return nil
+}
+
 func (s *segmentRows) lowest() int64 {
 	id := s.open[0].row.ID
 	for _, seg := range s.open[1:] {
@@ -172,19 +192,40 @@ func (s *segmentRows) close() {
 	s.open = nil
 }
 
+// Pool implements pipeline.Sink.
+func (d *Dataset) Pool(ctx context.Context, segments []pipeline.Segment, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
+	return func(yield func(*schemas.Payment, error) bool) {
+		s := d.segmentRows(slices.DeleteFunc(slices.Clone(segments), func(s pipeline.Segment) bool { return s.MaxID <= after }))
+		s.skip = func(err error) {
+			d.opts.Log.Warn("a segment of earlier work is missing or damaged; its payments are read again", "error", err)
+		}
+		defer s.close()
+		for {
+			row, err := s.next(ctx)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if row == nil {
+				return
+			}
+			if !row.Gone && row.ID > int64(after) && !yield(&row.Payment, nil) {
+				return
+			}
+		}
+	}
+}
+
 // start opens the segment and reads its first row.
 func (s *openSegment) start(ctx context.Context, d *Dataset) error {
 	key := d.segment(s.Number)
-	obj, err := d.store.Open(ctx, key)
+	obj, err := d.openSegmentFile(ctx, s.Number, key, s.Bytes, s.SHA256)
 	if err != nil {
 		return err
 	}
 	s.obj = obj
-	if obj.Size() != s.Bytes {
-		return s.mismatch(fmt.Errorf("it has %d bytes", obj.Size()))
-	}
 	if s.rows, err = openRows(obj, segmentTable); err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
+		return s.damage(fmt.Errorf("read %s: %w", key, err))
 	}
 	return s.next(ctx)
 }
@@ -193,7 +234,7 @@ func (s *openSegment) start(ctx context.Context, d *Dataset) error {
 func (s *openSegment) next(ctx context.Context) error {
 	row, err := s.rows.next(ctx, 0)
 	if err != nil {
-		return fmt.Errorf("read segment %d: %w", s.Number, err)
+		return s.damage(fmt.Errorf("read segment %d: %w", s.Number, err))
 	}
 	s.row = row
 	if row == nil {
@@ -219,8 +260,17 @@ func (s *openSegment) next(ctx context.Context) error {
 }
 
 func (s *openSegment) mismatch(what error) error {
-	return fmt.Errorf("segment %d is not the one that the checkpoint names, which has %d rows and %d gone in %d bytes, ids %d to %d: %w",
-		s.Number, s.Rows, s.Gone, s.Bytes, s.MinID, s.MaxID, what)
+	return lostSegment(s.Number, fmt.Errorf("segment %d is not the one that the checkpoint names, which has %d rows and %d gone in %d bytes, ids %d to %d: %w",
+		s.Number, s.Rows, s.Gone, s.Bytes, s.MinID, s.MaxID, what))
+}
+
+// damage makes a lost segment of an error of its bytes. Other errors are the
+// storage's, and stay as they are.
+func (s *openSegment) damage(err error) error {
+	if errors.Is(err, errCorrupt) {
+		return lostSegment(s.Number, err)
+	}
+	return err
 }
 
 func (s *openSegment) close() {
@@ -231,4 +281,126 @@ func (s *openSegment) close() {
 		s.obj.Close()
 		s.obj = nil
 	}
+}
+
+func lostSegment(number int64, err error) error {
+	return &pipeline.SegmentsError{Numbers: []int64{number}, Err: damaged{err}}
+}
+
+// wholeSegment is up to which size a segment's object is read at once: one
+// request then, and its checksum is known before its first row is used.
+const wholeSegment = 32 << 20
+
+// openSegmentFile opens one of a segment's objects, and checks it against the
+// size and the checksum in the checkpoint. Older programs wrote no checksum. An
+// object that is missing or damaged is a *pipeline.SegmentsError.
+func (d *Dataset) openSegmentFile(ctx context.Context, number int64, key string, size int64, sum string) (Object, error) {
+	var obj Object
+	if size <= wholeSegment {
+		data, err := d.store.Read(ctx, key)
+		if err != nil {
+			return nil, lostIfAbsent(number, key, err)
+		}
+		obj = &wholeObject{bytes.NewReader(data)}
+	} else {
+		var err error
+		if obj, err = d.store.Open(ctx, key); err != nil {
+			return nil, lostIfAbsent(number, key, err)
+		}
+	}
+	if size > 0 && obj.Size() != size {
+		obj.Close()
+		return nil, lostSegment(number, fmt.Errorf("%s has %d bytes, the checkpoint says %d", key, obj.Size(), size))
+	}
+	if sum == "" {
+		return obj, nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(obj, 0, obj.Size())); err != nil {
+		obj.Close()
+		return nil, err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != sum {
+		obj.Close()
+		return nil, lostSegment(number, fmt.Errorf("%s has the checksum %s, the checkpoint says %s", key, got, sum))
+	}
+	return obj, nil
+}
+
+func lostIfAbsent(number int64, key string, err error) error {
+	if isAbsent(err) {
+		return lostSegment(number, fmt.Errorf("%s is missing: %w", key, err))
+	}
+	return err
+}
+
+// wholeObject is an object in memory.
+type wholeObject struct{ *bytes.Reader }
+
+func (o *wholeObject) Close() error { return nil }
+
+// eachSegmentReject reads the rejects of a segment, by their ids.
+func (d *Dataset) eachSegmentReject(ctx context.Context, seg pipeline.Segment, do func(*schemas.Reject) error) error {
+	key := d.segmentRejects(seg.Number)
+	obj, err := d.openSegmentFile(ctx, seg.Number, key, seg.RejectsBytes, seg.RejectsSHA256)
+	if err != nil {
+		return err
+	}
+	defer obj.Close()
+	bad := func(err error) error {
+		return (&openSegment{Segment: seg}).damage(fmt.Errorf("read %s: %w", key, err))
+	}
+	rows, err := openRows(obj, rejectTable)
+	if err != nil {
+		return bad(err)
+	}
+	n := int64(0)
+	for r, err := range rows.all(ctx, 0) {
+		if err != nil {
+			return bad(err)
+		}
+		n++
+		if err := do(r); err != nil {
+			return err
+		}
+	}
+	if n != seg.Rejects {
+		return lostSegment(seg.Number, fmt.Errorf("segment %d has %d rejects, the checkpoint says %d", seg.Number, n, seg.Rejects))
+	}
+	return nil
+}
+
+// CheckSegments reads the segments of a checkpoint, and those of its pool, and
+// returns what is wrong with each that is missing or damaged. Their payments are
+// read again by the next run. A segment that is not needed any more by then,
+// since a run has gone on meanwhile, is reported as well.
+func (d *Dataset) CheckSegments(ctx context.Context, cp pipeline.Checkpoint) ([]error, error) {
+	var found []error
+	for _, seg := range slices.Concat(cp.Segments, cp.Pool) {
+		err := d.checkSegment(ctx, seg)
+		if _, lost := errors.AsType[*pipeline.SegmentsError](err); lost {
+			found = append(found, err)
+		} else if err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+func (d *Dataset) checkSegment(ctx context.Context, seg pipeline.Segment) error {
+	rows := d.segmentRows([]pipeline.Segment{seg})
+	defer rows.close()
+	for {
+		row, err := rows.next(ctx)
+		if err != nil {
+			return err
+		}
+		if row == nil {
+			break
+		}
+	}
+	if seg.Rejects == 0 {
+		return nil
+	}
+	return d.eachSegmentReject(ctx, seg, func(*schemas.Reject) error { return nil })
 }

@@ -62,18 +62,36 @@ func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
 	default:
 		return pipeline.Checkpoint{}, fmt.Errorf("unknown phase %q", cp.Phase)
 	}
-	for i, s := range cp.Segments {
-		switch {
-		case s.Number < 1 || s.Number > cp.Number || i > 0 && s.Number <= cp.Segments[i-1].Number:
-			return pipeline.Checkpoint{}, fmt.Errorf("segment number %d is out of order", s.Number)
-		case s.Rows < 0 || s.Gone < 0 || s.Rejects < 0 || s.Bytes < 0 || s.MinID < 0 || s.MaxID < s.MinID:
-			return pipeline.Checkpoint{}, fmt.Errorf("segment %d: impossible counts", s.Number)
+	for _, segments := range [][]pipeline.Segment{cp.Segments, cp.Pool} {
+		if err := checkNumbers(cp.Number, segments); err != nil {
+			return pipeline.Checkpoint{}, err
 		}
+	}
+	last := pipeline.PaymentID(-1)
+	for _, hole := range cp.Holes {
+		if hole.After < last || hole.After < 0 || hole.Through < hole.After || hole.Through > cp.Done {
+			return pipeline.Checkpoint{}, fmt.Errorf("hole %d to %d is out of order", hole.After, hole.Through)
+		}
+		last = hole.Through
 	}
 	if l := cp.Ledger; min(l.Listed, l.Got, l.Carried, l.Rejected, l.Vanished, l.Outside, l.Kept, int64(cp.Done)) < 0 {
 		return pipeline.Checkpoint{}, errors.New("impossible counts")
 	}
 	return cp, nil
+}
+
+// checkNumbers makes sure that segments are ones that a checkpoint may name.
+func checkNumbers(checkpoint int64, segments []pipeline.Segment) error {
+	for i, s := range segments {
+		switch {
+		case s.Number < 1 || s.Number > checkpoint || i > 0 && s.Number <= segments[i-1].Number:
+			return fmt.Errorf("segment number %d is out of order", s.Number)
+		case s.Rows < 0 || s.Gone < 0 || s.Rejects < 0 || s.Bytes < 0 || s.MinID < 0 || s.MaxID < s.MinID,
+			s.RejectsBytes < 0 || s.Range.After < 0 || s.Range.Through < s.Range.After:
+			return fmt.Errorf("segment %d: impossible counts", s.Number)
+		}
+	}
+	return nil
 }
 
 // noChecksum stands in a manifest's bytes in the place of its checksum while that

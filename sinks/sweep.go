@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +105,7 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 
 func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, lease int64) ([]string, error) {
 	named := make(map[int64]bool)
-	for _, seg := range cp.Segments {
+	for _, seg := range slices.Concat(cp.Segments, cp.Pool) {
 		named[seg.Number] = true
 	}
 	var segments, checkpoints, rest []string

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"slices"
@@ -258,6 +259,17 @@ func TestPublishTwice(t *testing.T) {
 	if err := m.d.Publish(t.Context(), &other); err == nil || errors.Is(err, pipeline.ErrFenced) {
 		t.Errorf("another manifest of the same snapshot: error %v", err)
 	}
+	// A version of the program that spells it otherwise may have written it.
+	older := *man
+	older.Checksum = ""
+	spelled, err := json.Marshal(&older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	putBytes(t, m.d.store, m.d.ManifestPath(man.Snapshot), spelled)
+	if err := m.d.Publish(t.Context(), man); err != nil {
+		t.Errorf("the same manifest in other bytes: %v", err)
+	}
 	foreign := *man
 	foreign.Portal = "beta"
 	if err := m.d.Publish(t.Context(), &foreign); err == nil {
@@ -272,8 +284,8 @@ func TestStoredStateIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ name, key, data, want string }{
-		{"newer checkpoint", dir + "checkpoint-00000009.json", `{"version":2,"phase":"levitating"}`,
-			dir + "checkpoint-00000009.json cannot be used: it has version 2, this program knows up to 1: use a newer b24export"},
+		{"newer checkpoint", dir + "checkpoint-00000009.json", `{"version":3,"phase":"levitating"}`,
+			dir + "checkpoint-00000009.json cannot be used: it has version 3, this program knows up to 2: use a newer b24export"},
 		{"cut checkpoint", dir + "checkpoint-00000007.json", string(good[:100]), dir + "checkpoint-00000007.json cannot be used: unexpected end of JSON input"},
 		{"empty checkpoint", dir + "checkpoint-00000007.json", "", dir + "checkpoint-00000007.json cannot be used"},
 		{"another number", dir + "checkpoint-00000008.json", string(good), dir + "checkpoint-00000008.json cannot be used: it says that it is number 7"},

@@ -79,7 +79,7 @@ null is compared by = and != alone, and meets no other comparison.`,
 	addOnly(flags, &f.only, "the `portal` to print; required if the job has several")
 	flags.StringVar(&f.snapshot, "snapshot", "", snapshotFlag)
 	flags.BoolVar(&f.changes, "changes", false, "print what the snapshot changed, not its rows")
-	flags.BoolVar(&f.rejects, "rejects", false, "print what the snapshot could not read")
+	flags.BoolVar(&f.rejects, "rejects", false, "print what the snapshot could not read; without --snapshot those of an unfinished snapshot, if it has any")
 	return cmd
 }
 
@@ -144,6 +144,15 @@ func (p *program) openCat(ctx context.Context, f *catFlags, source string) (*cat
 	if err != nil {
 		return nil, err
 	}
+	if f.rejects {
+		src, err := p.unfinishedRejects(ctx, f.snapshot, data)
+		if err != nil {
+			return nil, errors.Join(err, data.close())
+		}
+		if src != nil {
+			return src, nil
+		}
+	}
 	m, err := data.snapshot(ctx, f.snapshot)
 	if err != nil {
 		return nil, errors.Join(err, data.close())
@@ -162,6 +171,32 @@ func (p *program) openCat(ctx context.Context, f *catFlags, source string) (*cat
 	}
 	src.none = fmt.Sprintf("snapshot %s of portal %s has no %s", m.Snapshot, m.Portal, src.table)
 	return src, nil
+}
+
+// unfinishedRejects returns the rejects of an unfinished snapshot, if name is its
+// id, or if name is empty and there are any; else nil.
+func (p *program) unfinishedRejects(ctx context.Context, name string, data *dataset) (*catSource, error) {
+	if name != "" {
+		if _, err := pipeline.ParseSnapshotID(name); err != nil {
+			return nil, nil
+		}
+	}
+	status, err := data.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cp := status.Checkpoint
+	if !cp.Unfinished() || name == "" && cp.Ledger.Rejected == 0 || name != "" && name != string(cp.Snapshot) {
+		return nil, nil
+	}
+	if _, err := fmt.Fprintf(p.stderr, "the rejects of snapshot %s, which is unfinished; --snapshot %s has those of the newest published one\n",
+		cp.Snapshot, snapshotLatest); err != nil {
+		return nil, err
+	}
+	return &catSource{
+		table: rejects, rows: cp.Ledger.Rejected, rejects: data.ReadUnfinishedRejects(ctx, cp), close: data.close,
+		none: fmt.Sprintf("snapshot %s of portal %s, which is unfinished, has no rejects so far", cp.Snapshot, data.portal),
+	}, nil
 }
 
 // openFile makes a source of a path, or of an object's URL.

@@ -66,7 +66,8 @@ var runKeys = []Key{
 	{
 		Path: "rejects.max", Default: "0.1%", Example: "25", Flag: "rejects-max",
 		Text: "How many of them, as a part of the listed payments or as a count, still let a snapshot be published. " +
-			"With more, the run fails and publishes nothing.",
+			"A part allows at least 10. With more, the run fails and publishes nothing; the next run reads these payments again, " +
+			"and then decides again.",
 		reading: limit("0.1%", func(s *Spec, _ int, share float64, count int64) {
 			s.Rejects.Max = pipeline.RejectLimit{Share: share, Count: count}
 		}),

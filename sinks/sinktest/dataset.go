@@ -26,6 +26,7 @@ func RunDataset(t *testing.T, open func(t *testing.T) sinks.Store) {
 		{"a life of five runs", testLife},
 		{"death at each effect", testDeaths},
 		{"a portal without payments", testEmpty},
+		{"segments that are lost or damaged", testLostSegments},
 		{"the lease keeps others out", testLease},
 		{"one of many runners begins", testBeginRace},
 		{"a runner that slept is fenced", testFence},
@@ -45,10 +46,12 @@ type world struct {
 	t     *testing.T
 	store sinks.Store
 	now   time.Time
+	// workers is how many gets are under way at once.
+	workers int
 }
 
 func newWorld(t *testing.T, open func(*testing.T) sinks.Store) *world {
-	return &world{t: t, store: open(t), now: start}
+	return &world{t: t, store: open(t), now: start, workers: 2}
 }
 
 // dataset is the dataset as a process of its own has it.
@@ -72,13 +75,14 @@ func (w *world) run(store sinks.Store, p *portal) (*pipeline.Manifest, error) {
 		Source: p,
 		Sink:   w.dataset(store),
 		Table: pipeline.Table[schemas.Payment]{
-			ID:   func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
-			Same: func(listed, last *schemas.Payment) bool { return schemas.SameListed(listed, last, nil) },
+			ID:     func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
+			Same:   func(listed, last *schemas.Payment) bool { return schemas.SameListed(listed, last, nil) },
+			ReadAt: func(r *schemas.Payment) time.Time { return r.ExtractedAt.V.Time() },
 		},
 		Options: pipeline.Options{
 			Dataset: "payments", Portal: "acme", Program: "b24export test", Runner: fmt.Sprint("runner ", now.Unix()),
 			SchemaVersion: schemas.Version, Fingerprint: "f", Mode: pipeline.Incremental,
-			Chunk: 5, Workers: 2, CheckpointRows: 20, CheckpointEvery: 24 * time.Hour,
+			Chunk: 5, Workers: w.workers, CheckpointRows: 20, CheckpointEvery: 24 * time.Hour,
 			Rejects: pipeline.RejectLimit{Count: 5}, AllowDeletes: true, Now: func() time.Time { return now },
 		},
 	})
@@ -92,9 +96,12 @@ func (w *world) mustRun(p *portal) *pipeline.Manifest {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.now = w.now.Add(2 * time.Hour)
+	w.later()
 	return m
 }
+
+// later lets enough time pass for leases to end.
+func (w *world) later() { w.now = w.now.Add(2 * time.Hour) }
 
 // rows reads a table.
 func (w *world) rows(key string) []schemas.Payment {

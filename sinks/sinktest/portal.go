@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"b24export/pipeline"
@@ -18,6 +19,9 @@ import (
 type portal struct {
 	rows    []schemas.Payment // by id
 	refused map[int64]bool    // listed, but cannot be got
+
+	mu   sync.Mutex
+	gets map[int64]bool // ids that were got, if it is not nil
 }
 
 // newPortal has n payments, with gaps between their ids.
@@ -93,6 +97,11 @@ func (p *portal) List(_ context.Context, after pipeline.PaymentID) iter.Seq2[[]p
 func (p *portal) Get(_ context.Context, chunk []pipeline.Listed[schemas.Payment]) (pipeline.Got[schemas.Payment], error) {
 	var got pipeline.Got[schemas.Payment]
 	for _, item := range chunk {
+		if p.gets != nil {
+			p.mu.Lock()
+			p.gets[int64(item.ID)] = true
+			p.mu.Unlock()
+		}
 		i, ok := slices.BinarySearchFunc(p.rows, int64(item.ID), func(r schemas.Payment, id int64) int { return cmp.Compare(r.ID, id) })
 		switch {
 		case !ok:

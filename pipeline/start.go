@@ -1,0 +1,211 @@
+package pipeline
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// start makes the checkpoint that the run begins with. It resumes the stored one
+// if that is unfinished and still fits; else it begins a new snapshot, which may
+// use the rows of the unfinished one. Nothing is written.
+func (r *run[R]) start(state State) error {
+	cp := state.Checkpoint
+	r.last = state.Last
+	if !cp.Unfinished() || r.Restart {
+		return r.begin(cp)
+	}
+	if cp.DeletesHeld && !r.AllowDeletes && cp.Fingerprint == r.Fingerprint && cp.Range == r.Range {
+		// It would be held back again. Whether the portal shows its payments by now,
+		// only a new listing tells.
+		return r.rebase(cp, cp.Segments, "it would delete too much")
+	}
+	if cp.Fingerprint != r.Fingerprint {
+		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got}
+	}
+	if cp.Range != r.Range {
+		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got, Begun: cp.Mode, Range: cp.Range}
+	}
+	asked := r.Mode != Full || cp.Mode == Full
+	switch {
+	case cp.Phase == Merged && (r.lastID() == cp.Snapshot || r.lastID() == cp.Previous):
+		// Readers may see its table already. It is published before anything else.
+		r.again = !asked
+	case r.lastID() != cp.Previous:
+		return r.rebase(cp, cp.Segments, "the newest snapshot is not the one that it was based on")
+	case !asked:
+		return r.rebase(cp, cp.Segments, "a full run was asked for")
+	}
+	r.resume(cp)
+	if cp.TryRejects {
+		return r.tryRejects()
+	}
+	return nil
+}
+
+// lastID returns the newest snapshot's id, "" if there is none.
+func (r *run[R]) lastID() SnapshotID {
+	if r.last == nil {
+		return ""
+	}
+	return r.last.Snapshot
+}
+
+// resume makes cp the run's checkpoint.
+func (r *run[R]) resume(cp Checkpoint) {
+	r.cp, r.before, r.resumed = cp, cp.Use, true
+	r.before.Resumed++
+	r.listed = cp.Ledger.Listed
+	r.Progress.take(cp.Ledger)
+	r.Log.Info("resuming", "snapshot", cp.Snapshot, "phase", cp.Phase, "done", cp.Done, "got", cp.Ledger.Got)
+}
+
+// begin makes the checkpoint of a new snapshot. old is the stored one, whose
+// number and snapshot it has to pass.
+func (r *run[R]) begin(old Checkpoint) error {
+	now := r.Now().UTC().Truncate(time.Microsecond)
+	r.cp = Checkpoint{
+		Number:      old.Number,
+		Fingerprint: r.Fingerprint,
+		Mode:        r.Mode,
+		Range:       r.Range,
+		Phase:       Fetching,
+		StartedAt:   now,
+	}
+	why := "as the job says"
+	if r.last != nil {
+		r.cp.Previous = r.last.Snapshot
+	}
+	// A snapshot later than the newest one was published, and is gone.
+	r.gap = old.Phase == Published && old.Snapshot > r.lastID() || old.Unfinished() && old.Previous > r.lastID()
+	if r.Mode == Backfill && r.last != nil && r.last.Fingerprint != r.Fingerprint {
+		return &OtherTableError{Snapshot: r.last.Snapshot}
+	}
+	if r.Mode == Incremental {
+		r.cp.Mode, why = ResolveIncremental(r.last, r.Fingerprint, r.FullEvery, now)
+	}
+	r.cp.Snapshot = max(old.Snapshot, r.lastID()).after(now)
+	if r.Range != "" {
+		why = r.Range
+	}
+	r.Log.Info("starting", "snapshot", r.cp.Snapshot, "mode", r.cp.Mode, "why", why, "previous", r.cp.Previous)
+	return nil
+}
+
+// rebase begins a new snapshot on the newest one, in the place of the unfinished
+// one of old. What the portal lists is compared with the newest snapshot again;
+// the rows of usable, which are segments of old, spare the gets of payments that
+// are listed with the same values.
+func (r *run[R]) rebase(old Checkpoint, usable []Segment, why string) error {
+	r.Log.Info("unfinished work does not fit as it is; its rows are used where they are still right",
+		"snapshot", old.Snapshot, "why", why, "rows", old.Ledger.Got)
+	if err := r.begin(old); err != nil {
+		return err
+	}
+	if old.Mode == Full {
+		r.cp.Mode = Full
+	}
+	r.cp.Pool = pooled(usable, old.Pool)
+	// Its oldest rows are from then: the next full run counts from there, and
+	// changes since then are still to be looked for.
+	r.cp.StartedAt, r.cp.Since = old.StartedAt, old.Since
+	r.before, r.resumed = old.Use, true
+	r.before.Resumed++
+	r.listed = 0
+	r.Progress.take(r.cp.Ledger)
+	return nil
+}
+
+// pooled joins segments whose rows may be used again, by their numbers.
+func pooled(segments ...[]Segment) []Segment {
+	pool := slices.Concat(segments...)
+	slices.SortFunc(pool, func(a, b Segment) int { return cmp.Compare(a.Number, b.Number) })
+	pool = slices.CompactFunc(pool, func(a, b Segment) bool { return a.Number == b.Number })
+	return slices.DeleteFunc(pool, func(s Segment) bool { return s.Rows == 0 })
+}
+
+// tryRejects reopens what the segments with rejects account for, so that those
+// payments are read again. The rows of these segments stay usable.
+func (r *run[R]) tryRejects() error {
+	r.Log.Info("trying the rejects again", "snapshot", r.cp.Snapshot, "rejected", r.cp.Ledger.Rejected)
+	r.cp.TryRejects = false
+	var again []int64
+	for _, seg := range r.cp.Segments {
+		if seg.Rejects > 0 {
+			again = append(again, seg.Number)
+		}
+	}
+	return r.reopen(again, true)
+}
+
+// reopen takes segments out of the checkpoint; what they account for is read
+// again. usable reports whether their rows may be used for that.
+//
+// It is not written before the next checkpoint is. Died before that: the next
+// run comes here for the same reason.
+func (r *run[R]) reopen(numbers []int64, usable bool) error {
+	cp := r.cp
+	var out []Segment
+	cp.Segments = slices.DeleteFunc(slices.Clone(cp.Segments), func(s Segment) bool {
+		if !slices.Contains(numbers, s.Number) {
+			return false
+		}
+		out = append(out, s)
+		return true
+	})
+	pool := cp.Segments // what is left
+	if usable {
+		pool = r.cp.Segments
+	}
+	for _, seg := range out {
+		if seg.Range == (Range{}) {
+			return r.rebase(r.cp, pool, "an older program wrote it, and did not note which segment accounts for what")
+		}
+		cp.Ledger = cp.Ledger.Sub(seg.Ledger)
+		cp.Holes = append(slices.Clone(cp.Holes), seg.Range)
+	}
+	cp.Holes = joined(cp.Holes)
+	if usable {
+		cp.Pool = pooled(cp.Pool, out)
+	}
+	r.cp = cp
+	r.Progress.take(cp.Ledger)
+	return nil
+}
+
+// joined sorts ranges and makes one of those that follow each other.
+func joined(ranges []Range) []Range {
+	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.After, b.After) })
+	var all []Range
+	for _, rng := range ranges {
+		if n := len(all); n > 0 && all[n-1].Through == rng.After {
+			all[n-1].Through = rng.Through
+			continue
+		}
+		all = append(all, rng)
+	}
+	return all
+}
+
+// fullSlack is how much earlier than full_every a full run may come, so that a
+// nightly job that starts some minutes earlier than last week's is not put off
+// by a whole night.
+const fullSlack = time.Hour
+
+// ResolveIncremental says whether an incremental job's new snapshot, begun at
+// now, has to be a full one, and why. last is the newest snapshot's manifest,
+// nil if there is none.
+func ResolveIncremental(last *Manifest, fingerprint string, fullEvery time.Duration, now time.Time) (Mode, string) {
+	switch {
+	case last == nil:
+		return Full, "first snapshot"
+	case last.Fingerprint != fingerprint:
+		return Full, "the job has changed since the last snapshot"
+	case fullEvery > 0 && now.Sub(last.FullAt) >= fullEvery-min(fullSlack, fullEvery/10):
+		return Full, "full_every"
+	case fullEvery > 0 && last.FullAt.Sub(now) > fullSlack:
+		// Some run's clock was ahead. To wait for this time could take years.
+		return Full, "the last full run's time is in the future"
+	}
+	return Incremental, "as the job says"
+}
