@@ -236,6 +236,9 @@ func (s *Bucket) Copy(ctx context.Context, dst, src string) error {
 	})
 }
 
+// Link implements Store.
+func (s *Bucket) Link(ctx context.Context, dst, src string) error { return s.Copy(ctx, dst, src) }
+
 // Delete implements Store.
 func (s *Bucket) Delete(ctx context.Context, key string) error {
 	_, err := retry(ctx, s, "delete", key, func(ctx context.Context) (struct{}, error) {

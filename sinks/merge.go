@@ -69,6 +69,40 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	// A runner that slept must not replace files that its successor published.
 	// They have the same bytes, but for a newer program's.
 	allowed := func() error { return d.notBeyond(ctx, cp.Number) }
+	res, err := d.tables(ctx, cp, last, allowed)
+	if err != nil {
+		return pipeline.MergeResult{}, err
+	}
+	if res.Changes.Sum() == 0 {
+		// An earlier attempt at this merge may have left one.
+		if err := d.store.Delete(ctx, d.changes(cp.Snapshot)); err != nil {
+			return pipeline.MergeResult{}, err
+		}
+	}
+	rejects, err := d.mergeRejects(ctx, cp, allowed)
+	if err != nil {
+		return pipeline.MergeResult{}, err
+	}
+	if rejects.Rows > 0 {
+		res.Files = append(res.Files, rejects)
+	}
+	for _, f := range res.Files {
+		if err := d.readBack(ctx, f, res.Totals); err != nil {
+			return pipeline.MergeResult{}, fmt.Errorf("read back %s: %w", f.Path, err)
+		}
+	}
+	return res, nil
+}
+
+// tables makes the snapshot's table and, if something has changed, its change feed.
+func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, allowed func() error) (pipeline.MergeResult, error) {
+	f, kept, err := d.keepTable(ctx, cp, last, allowed)
+	if err != nil {
+		return pipeline.MergeResult{}, err
+	}
+	if kept {
+		return pipeline.MergeResult{Rows: f.Rows, Carried: f.Rows, Totals: last.Totals, Files: []pipeline.File{f}}, nil
+	}
 	m, err := d.mergeTable(ctx, cp, last, allowed)
 	for try := 1; errors.Is(err, errAgain); try++ {
 		if try == mergeTries {
@@ -85,20 +119,6 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	res.Files = []pipeline.File{m.file}
 	if res.Changes.Sum() > 0 {
 		res.Files = append(res.Files, m.feed)
-	} else if err := d.store.Delete(ctx, d.changes(cp.Snapshot)); err != nil {
-		return pipeline.MergeResult{}, err
-	}
-	rejects, err := d.mergeRejects(ctx, cp, allowed)
-	if err != nil {
-		return pipeline.MergeResult{}, err
-	}
-	if rejects.Rows > 0 {
-		res.Files = append(res.Files, rejects)
-	}
-	for _, f := range res.Files {
-		if err := d.readBack(ctx, f, res.Totals); err != nil {
-			return pipeline.MergeResult{}, fmt.Errorf("read back %s: %w", f.Path, err)
-		}
 	}
 	return res, nil
 }

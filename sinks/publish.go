@@ -78,11 +78,15 @@ func meaning(data []byte) string {
 	return string(text)
 }
 
-// makeCurrent replaces the current table by a snapshot's.
+// makeCurrent replaces the current table by a snapshot's. It leaves a current table
+// alone that is that one already, as after a night in which nothing changed.
 func (d *Dataset) makeCurrent(ctx context.Context, m *pipeline.Manifest) error {
 	f, ok := fileOf(m, d.history(m.Snapshot))
 	if !ok {
 		return fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot)
+	}
+	if same, err := d.sameFooter(ctx, d.current(), f.Path); same || err != nil {
+		return err
 	}
 	if err := d.store.Copy(ctx, d.current(), f.Path); err != nil {
 		return err
@@ -121,4 +125,30 @@ func (d *Dataset) notPassed(ctx context.Context, m *pipeline.Manifest) error {
 		}
 	}
 	return passed
+}
+
+// sameFooter reports whether two tables have one size and one footer. A footer
+// names the snapshot that wrote the file, and where each of its pages lies. An
+// absent or damaged table is another one.
+func (d *Dataset) sameFooter(ctx context.Context, a, b string) (bool, error) {
+	var footers [2][]byte
+	for i, key := range []string{a, b} {
+		obj, err := d.store.Open(ctx, key)
+		if isAbsent(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		footers[i], err = readFooter(obj, obj.Size())
+		obj.Close()
+		if errors.Is(err, errCorrupt) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		footers[i] = fmt.Appendf(footers[i], "%d bytes", obj.Size())
+	}
+	return bytes.Equal(footers[0], footers[1]), nil
 }

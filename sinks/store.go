@@ -39,6 +39,9 @@ type Store interface {
 	Create(ctx context.Context, key string, data []byte) error
 	// Copy makes or replaces dst by the bytes of src, on the server if it can.
 	Copy(ctx context.Context, dst, src string) error
+	// Link makes or replaces dst by src, which nobody may ever change: a Folder
+	// gives src's file a second name, a Bucket copies.
+	Link(ctx context.Context, dst, src string) error
 	// Delete removes an object; an absent one is no error.
 	Delete(ctx context.Context, key string) error
 	// List yields the objects whose keys begin with prefix, in the byte order

@@ -18,6 +18,7 @@ const (
 	Put    Kind = "put"
 	Create Kind = "create"
 	Copy   Kind = "copy"
+	Link   Kind = "link"
 	Delete Kind = "delete"
 	Sweep  Kind = "sweep" // of temporary files; Key is the prefix
 )
@@ -83,6 +84,10 @@ func (f *faulty) Create(ctx context.Context, key string, data []byte) error {
 
 func (f *faulty) Copy(ctx context.Context, dst, src string) error {
 	return f.do(Effect{Copy, dst}, func() error { return f.Store.Copy(ctx, dst, src) })
+}
+
+func (f *faulty) Link(ctx context.Context, dst, src string) error {
+	return f.do(Effect{Link, dst}, func() error { return f.Store.Link(ctx, dst, src) })
 }
 
 func (f *faulty) Delete(ctx context.Context, key string) error {

@@ -37,6 +37,7 @@ func RunStore(t *testing.T, open func(t *testing.T) sinks.Store) {
 		{"create is exclusive", testCreate},
 		{"one of many creators wins", testCreateRace},
 		{"copy", testCopy},
+		{"link", testLink},
 		{"list", testList},
 		{"a long list", testLongList},
 		{"keys", testKeys},
@@ -276,6 +277,34 @@ func testCopy(t *testing.T, s sinks.Store) {
 		t.Fatal(err)
 	}
 	want(t, s, "new/deep/c", random(3<<20))
+}
+
+func testLink(t *testing.T, s sinks.Store) {
+	put(t, s, "from/a", random(3<<20))
+	put(t, s, "to/b", []byte("before"))
+	for range 2 { // again, as after a death whose effect took place
+		if err := s.Link(t.Context(), "to/b", "from/a"); err != nil {
+			t.Fatal(err)
+		}
+		want(t, s, "to/b", random(3<<20))
+	}
+	if err := s.Link(t.Context(), "new/deep/c", "from/a"); err != nil {
+		t.Fatal(err)
+	}
+	// Each name is an object of its own: neither a replacement nor a deletion of
+	// one changes another.
+	put(t, s, "from/a", []byte("replaced"))
+	want(t, s, "to/b", random(3<<20))
+	if err := s.Delete(t.Context(), "to/b"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, s, "new/deep/c", random(3<<20))
+	if err := s.Link(t.Context(), "to/d", "no/such"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("link to an absent object: %v", err)
+	}
+	if keys := list(t, s, ""); !slices.Equal(keys, []string{"from/a", "new/deep/c"}) {
+		t.Errorf("objects are left behind: %q", keys)
+	}
 }
 
 // list gives the keys below prefix, and makes sure that they are in order.

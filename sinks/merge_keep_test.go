@@ -1,0 +1,173 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// countingStore notes what is written to it.
+type countingStore struct {
+	Store
+	effects []string
+	// noCopy makes the server answer as if it had copied.
+	noCopy bool
+}
+
+func (s *countingStore) Put(ctx context.Context, key string, write func(io.Writer) error) error {
+	s.effects = append(s.effects, "put "+key)
+	return s.Store.Put(ctx, key, write)
+}
+
+func (s *countingStore) Copy(ctx context.Context, dst, src string) error {
+	s.effects = append(s.effects, "copy "+dst)
+	return s.Store.Copy(ctx, dst, src)
+}
+
+func (s *countingStore) Link(ctx context.Context, dst, src string) error {
+	s.effects = append(s.effects, "link "+dst)
+	if s.noCopy {
+		return nil
+	}
+	return s.Store.Link(ctx, dst, src)
+}
+
+// tables are the effects on Parquet files.
+func (s *countingStore) tables() []string {
+	return slices.DeleteFunc(s.effects, func(e string) bool { return !strings.HasSuffix(e, ".parquet") })
+}
+
+// night publishes snapshot2 on top of last, with the segments written so far.
+func (m *merger) night(last *pipeline.Manifest) *pipeline.Manifest {
+	m.t.Helper()
+	res, _, _ := m.merge(last)
+	manifest := &pipeline.Manifest{
+		Version: 1, Dataset: "payments", Portal: "acme", Snapshot: snapshot2, Previous: last.Snapshot, SchemaVersion: schemas.Version,
+		Ledger:  pipeline.Ledger{Listed: res.Rows, Got: res.Rows - res.Carried, Carried: res.Carried},
+		Changes: res.Changes, Totals: res.Totals, Files: res.Files,
+	}
+	if err := m.d.Publish(m.t.Context(), manifest); err != nil {
+		m.t.Fatal(err)
+	}
+	return manifest
+}
+
+const (
+	history2 = "payments_history/portal=acme/snapshot=20261123T020000Z/payments.parquet"
+	current  = "payments/portal=acme/payments.parquet"
+)
+
+// A night in which nothing changed writes no table: its snapshot is another name of
+// the last one's file, and the current table stays as it is.
+func TestQuietNightWritesNoTable(t *testing.T) {
+	dir := t.TempDir()
+	folder, err := OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { folder.Close() })
+	s := &countingStore{Store: folder}
+	m := newMerger(t, s)
+	last := m.last(generate(1, 1, 20))
+	if err := m.d.Publish(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(filepath.Join(dir, current))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.effects = nil
+	manifest := m.night(last)
+	if want := []string{"link " + history2}; !slices.Equal(s.tables(), want) {
+		t.Errorf("writes %q, want %q", s.tables(), want)
+	}
+	after, err := os.Stat(filepath.Join(dir, current))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(before, after) {
+		t.Error("the current table was replaced")
+	}
+	one, err1 := os.Stat(filepath.Join(dir, last.Files[0].Path))
+	two, err2 := os.Stat(filepath.Join(dir, history2))
+	if err := errors.Join(err1, err2); err != nil || !os.SameFile(one, two) {
+		t.Errorf("the snapshot's table is a file of its own (%v)", err)
+	}
+	if _, found, err := m.d.Verify(t.Context(), manifest.Snapshot); err != nil || len(found) > 0 {
+		t.Errorf("verify: %v %v", found, err)
+	}
+	// Retention deletes one name; the other one stays.
+	if err := s.Delete(t.Context(), last.Files[0].Path); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := m.d.Verify(t.Context(), manifest.Snapshot); err != nil || len(found) > 0 {
+		t.Errorf("verify, without the older snapshot: %v %v", found, err)
+	}
+}
+
+// What this run would write in another way is written again.
+func TestTableIsNotKept(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(m *merger)
+	}{
+		{"compression", func(m *merger) { m.d.opts.Compression = "none" }},
+		{"a row", func(m *merger) { m.segment(1, part{Rows: []schemas.Payment{pay(3, 30)}}) }},
+		{"a row that is gone", func(m *merger) { m.segment(1, part{Gone: []pipeline.PaymentID{3}}) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &countingStore{Store: memStore(t)}
+			m := newMerger(t, s)
+			last := m.last([]schemas.Payment{pay(1, 10), pay(3, 30)})
+			if err := m.d.Publish(t.Context(), last); err != nil {
+				t.Fatal(err)
+			}
+			tt.do(m)
+			s.effects = nil
+			m.night(last)
+			if got := s.tables(); !slices.Contains(got, "put "+history2) || !slices.Contains(got, "copy "+current) {
+				t.Errorf("writes %q", got)
+			}
+		})
+	}
+}
+
+// A copy that the server reports and does not make, and a damaged last table, end
+// the merge.
+func TestKeptTableIsReadBack(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(t *testing.T, s *countingStore, last *pipeline.Manifest)
+		want string
+	}{
+		{"no copy", func(_ *testing.T, s *countingStore, _ *pipeline.Manifest) { s.noCopy = true },
+			"read " + history2 + ": it is missing"},
+		{"damaged", func(t *testing.T, s *countingStore, last *pipeline.Manifest) {
+			data, err := s.Read(t.Context(), last.Files[0].Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data[100] ^= 1
+			putText(t, s, last.Files[0].Path, string(data))
+		}, "read payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet: its SHA-256 is "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &countingStore{Store: memStore(t)}
+			m := newMerger(t, s)
+			last := m.last(generate(1, 1, 20))
+			tt.do(t, s, last)
+			_, err := m.d.Merge(t.Context(), m.cp, last)
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || !errors.Is(err, ErrDamaged) {
+				t.Errorf("merge: %v, want %s…", err, tt.want)
+			}
+		})
+	}
+}
