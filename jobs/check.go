@@ -97,7 +97,7 @@ func Check(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) iter.Seq[C
 			}
 			return ctx.Err() == nil
 		}
-		if !show([]CheckLine{fileLine(spec, len(portals))}) {
+		if !show(append([]CheckLine{fileLine(spec, len(portals))}, nameLines(portals)...)) {
 			return
 		}
 		for _, lines := range found {
@@ -115,6 +115,19 @@ func fileLine(spec *jobfile.Spec, portals int) CheckLine {
 		detail += fmt.Sprintf(", %d of them here", portals)
 	}
 	return CheckLine{Check: "file", State: CheckOK, Detail: detail}
+}
+
+// nameLines warns of portals whose names engines do not read as texts.
+func nameLines(portals []*jobfile.PortalSpec) []CheckLine {
+	r := report{}
+	for _, p := range portals {
+		if jobfile.TypedName(p.Name) {
+			r.portal = p.Name
+			r.warn("name", "give it a name that begins with a letter, or query by the statements of `b24export sql`, which name the type",
+				"query engines take the folder portal=%s for a number, a date or a boolean", p.Name)
+		}
+	}
+	return r.lines
 }
 
 // FileProblems are the failed lines of a job file that Load has refused.

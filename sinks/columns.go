@@ -165,13 +165,13 @@ func addEncodings[T any](columns []schemas.Column[T]) {
 	}
 }
 
-// encoded is a struct's schema with the columns' encodings. A struct tag cannot
+// encoded returns a struct's schema with the encoding that of gives each column. A struct tag cannot
 // carry them: parquet-go refuses delta on pointers. The nodes are otherwise
 // those of the struct, in its order, so that the writer keeps to its fast way.
-func encoded(name string, s *parquet.Schema) *parquet.Schema {
+func encoded(name string, s *parquet.Schema, of func(column string) encoding.Encoding) *parquet.Schema {
 	fields := s.Fields()
 	for i, f := range fields {
-		fields[i] = &encodedField{f, encodingOf(f.Name())}
+		fields[i] = &encodedField{f, of(f.Name())}
 	}
 	return parquet.NewSchema(name, &orderedGroup{Group: parquet.Group{}, fields: fields})
 }

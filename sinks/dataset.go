@@ -32,7 +32,11 @@ type Options struct {
 	// times as often. Default 60 s: what a run waits at most behind one that
 	// was killed.
 	Lease time.Duration
-	// Compression is zstd (default), snappy or none.
+	// Profile is standard (default), or compatible for readers that know only the
+	// oldest form of Parquet files.
+	Profile string
+	// Compression is zstd (default), snappy or none. Of profile compatible it is
+	// snappy (default) or none.
 	Compression string
 	// RowGroupRows is the length of row groups. Default 122,880, which is what
 	// DuckDB works in, and what others split work by.
@@ -85,8 +89,14 @@ func New(store Store, opts *Options) *Dataset {
 	if o.Lease <= 0 {
 		o.Lease = time.Minute
 	}
+	if o.Profile == "" {
+		o.Profile = profileStandard
+	}
 	if o.Compression == "" {
 		o.Compression = "zstd"
+		if o.Profile == profileCompatible {
+			o.Compression = "snappy"
+		}
 	}
 	if o.RowGroupRows == 0 {
 		o.RowGroupRows = 122_880
@@ -102,11 +112,20 @@ func New(store Store, opts *Options) *Dataset {
 	if !validName.MatchString(o.Name) {
 		errs = append(errs, fmt.Errorf("dataset name %q: must be of a-z, 0-9 and _", o.Name))
 	}
-	if !validPortal.MatchString(o.Portal) {
-		errs = append(errs, fmt.Errorf("portal name %q: must be of a-z, 0-9 and -", o.Portal))
+	if !validPortal.MatchString(o.Portal) || o.Portal == "null" {
+		errs = append(errs, fmt.Errorf("portal name %q: must be of a-z, 0-9 and -, and not null", o.Portal))
 	}
 	if codecs[o.Compression] == nil {
 		errs = append(errs, fmt.Errorf("compression %q: must be zstd, snappy or none", o.Compression))
+	}
+	switch o.Profile {
+	case profileStandard:
+	case profileCompatible:
+		if o.Compression == "zstd" {
+			errs = append(errs, errors.New("compression zstd: profile compatible needs snappy or none"))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("profile %q: must be standard or compatible", o.Profile))
 	}
 	if o.RowGroupRows < 1 || o.RowGroupRows > 10_000_000 {
 		errs = append(errs, fmt.Errorf("row_group_rows %d: must be 1 to 10000000", o.RowGroupRows))
@@ -137,18 +156,24 @@ func (d *Dataset) ManifestPath(id pipeline.SnapshotID) string { return d.manifes
 // CheckConditional.
 func (d *Dataset) StatePath() string { return d.state() }
 
+// fileOptions are those of a file of a snapshot; of a segment, which only this
+// program reads, if id is "".
 func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
-	codec := codecs[d.opts.Compression]
-	if id == "" && d.opts.Compression == "zstd" {
-		codec = segmentZstd
-	}
-	return fileOptions{
-		codec:        codec,
+	opts := fileOptions{
+		codec:        codecs[d.opts.Compression],
+		profile:      d.opts.Profile,
 		rowGroupRows: int64(d.opts.RowGroupRows),
 		program:      d.opts.Program,
 		build:        d.opts.Build,
 		snapshot:     id,
 	}
+	if id == "" {
+		opts.profile = profileStandard
+		if d.opts.Compression == "zstd" {
+			opts.codec = segmentZstd
+		}
+	}
+	return opts
 }
 
 // Begin implements pipeline.Sink: it proves once that conditional writes work,

@@ -184,6 +184,9 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 		if old, err = d.openLast(ctx, last); err != nil {
 			return err
 		}
+		if why := whyRewrite(old.rows.file, d.fileOptions(cp.Snapshot)); why != "" {
+			d.opts.Log.Info("every row of the table is written again", "reason", why)
+		}
 	}
 	defer old.close()
 	row, err := segments.next(ctx)

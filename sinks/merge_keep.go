@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
-
 	"b24export/pipeline"
 )
 
@@ -39,7 +36,7 @@ func (d *Dataset) keepTable(ctx context.Context, cp pipeline.Checkpoint, last *p
 	if err != nil {
 		return pipeline.File{}, false, fmt.Errorf("read %s: %w", f.Path, err)
 	}
-	if !d.writtenAlike(file) {
+	if whyRewrite(file, d.fileOptions(cp.Snapshot)) != "" {
 		return pipeline.File{}, false, nil
 	}
 	if err := allowed(); err != nil {
@@ -59,28 +56,6 @@ func (d *Dataset) keepTable(ctx context.Context, cp pipeline.Checkpoint, last *p
 		return pipeline.File{}, false, err
 	}
 	return kept, true, nil
-}
-
-// writtenAlike reports whether this run would write a table's file in the same
-// way: the same columns, page indexes and compression.
-func (d *Dataset) writtenAlike(file *parquet.File) bool {
-	layout, _ := file.Lookup(metaLayout)
-	if layout != fileLayout || len(file.Root().Columns()) != len(paymentTable.columns) {
-		return false
-	}
-	for _, group := range file.Metadata().RowGroups {
-		for _, c := range group.Columns {
-			if c.MetaData.Codec != codecNumbers[d.opts.Compression] {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// codecNumbers are how footers spell the compressions of Options.
-var codecNumbers = map[string]format.CompressionCodec{
-	"zstd": format.Zstd, "snappy": format.Snappy, "none": format.Uncompressed,
 }
 
 // sameSum compares an object's size and checksum with a manifest's.

@@ -385,7 +385,7 @@ func TestReadingWithoutTheNewestColumns(t *testing.T) {
 	t1 := &table[schemas.Payment, old]{
 		name:    "payments",
 		version: 1,
-		schema:  encoded("payments", parquet.SchemaOf(old{})),
+		schema:  encoded("payments", parquet.SchemaOf(old{}), encodingOf),
 		id:      paymentTable.id,
 		point:   func(c *old, p *schemas.Payment) { c.ID, c.AccountNumber = &p.ID, ptr(&p.AccountNumber) },
 	}

@@ -130,7 +130,7 @@ func checkPages(data []byte, m *format.ColumnMetaData, rows int64) (pages []page
 	}
 	whole := len(data)
 	want := encodingOf(m.PathInSchema[0]).Encoding()
-	values := int64(0)
+	values, dictionary := int64(0), false
 	for page := 0; len(data) > 0; page++ {
 		h, n, err := pageHeader(data)
 		if err != nil {
@@ -163,7 +163,11 @@ func checkPages(data []byte, m *format.ColumnMetaData, rows int64) (pages []page
 			if page != 0 || h.values > h.uncompressed || want != format.RLEDictionary || format.Encoding(h.encoding) != format.Plain {
 				return nil, fmt.Errorf("%w: page %d: a dictionary of %d values", errCorrupt, page, h.values)
 			}
+			dictionary = true
 		case format.DataPage:
+			if want == format.RLEDictionary && !dictionary {
+				want = format.Plain // as in files of the profile compatible
+			}
 			if !fits(format.Encoding(h.encoding), want, m.Type) || format.Encoding(h.levels) != format.RLE {
 				return nil, fmt.Errorf("%w: page %d: encoding %s", errCorrupt, page, format.Encoding(h.encoding))
 			}

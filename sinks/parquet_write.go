@@ -37,6 +37,13 @@ const (
 	metaSnapshot = "b24export.snapshot"
 	metaTable    = "b24export.table"
 	metaLayout   = "b24export.layout"
+	metaProfile  = "b24export.profile"
+)
+
+// What a file's profile can be.
+const (
+	profileStandard   = "standard"
+	profileCompatible = "compatible"
 )
 
 // fileLayout is how files are laid out: 2 since the page indexes of long texts have
@@ -46,6 +53,7 @@ const fileLayout = "2"
 // fileOptions are how a file is written.
 type fileOptions struct {
 	codec        compress.Codec
+	profile      string // default profileStandard
 	rowGroupRows int64
 	program      string              // name and version, such as b24export/1.2.3
 	build        string              // the program's commit, "" if not known
@@ -71,9 +79,14 @@ type rowWriter[T, C any] struct {
 
 func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowWriter[T, C] {
 	hashing := &hashingWriter{w: bufio.NewWriterSize(w, 64<<10), hash: sha256.New()}
-	out := &parquetOut{pages: newHeaderFilter(hashing), out: hashing}
+	out := &parquetOut{pages: newHeaderFilter(hashing), out: hashing, version: 2}
+	schema := t.schema
+	if opts.profile == profileCompatible {
+		schema = t.plain
+		out.version = 1
+	}
 	options := []parquet.WriterOption{
-		t.schema,
+		schema,
 		parquet.Compression(opts.codec),
 		parquet.MaxRowsPerRowGroup(opts.rowGroupRows),
 		// Every engine reads data pages of version 1.
@@ -90,6 +103,9 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		createdBy(opts.program, opts.build),
 		// parquetOut has a buffer, and must know where the pages end.
 		parquet.WriteBufferSize(0),
+	}
+	if opts.profile == profileCompatible {
+		options = append(options, parquet.KeyValueMetadata(metaProfile, opts.profile))
 	}
 	if opts.snapshot != "" {
 		options = append(options, parquet.KeyValueMetadata(metaSnapshot, string(opts.snapshot)))
@@ -199,6 +215,9 @@ type parquetOut struct {
 	pages *headerFilter
 	tail  *bytes.Buffer // nil until the last page is written
 	out   *hashingWriter
+	// version is the footer's. Readers that know only 1 read the files of profile
+	// compatible, since nothing in those is newer.
+	version int32
 }
 
 func (w *parquetOut) Write(p []byte) (int, error) {
@@ -213,7 +232,7 @@ func (w *parquetOut) finish() error {
 	if len(w.pages.pending) > 0 {
 		return errors.New("the last page is cut off")
 	}
-	tail, err := finishFooter(w.tail.Bytes(), 2)
+	tail, err := finishFooter(w.tail.Bytes(), w.version)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/encoding"
 
 	"b24export/pipeline"
 	"b24export/schemas"
@@ -44,6 +45,7 @@ type table[T, C any] struct {
 	name    string
 	version int // of the columns
 	schema  *parquet.Schema
+	plain   *parquet.Schema // for the profile compatible
 	id      func(*T) int64
 	// point sets the pointers of a row.
 	point func(*C, *T)
@@ -59,7 +61,8 @@ func newTable[T, C any](name string, columns []schemas.Column[T], id func(*T) in
 	return &table[T, C]{
 		name:    name,
 		version: columns[len(columns)-1].Since,
-		schema:  encoded(name, parquet.SchemaOf(*new(C))),
+		schema:  encoded(name, parquet.SchemaOf(*new(C)), encodingOf),
+		plain:   encoded(name, parquet.SchemaOf(*new(C)), func(string) encoding.Encoding { return &parquet.Plain }),
 		id:      id,
 		point:   point,
 		columns: columnReaders(columns),

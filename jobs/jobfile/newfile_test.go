@@ -23,7 +23,7 @@ func TestNewFileMeansWhatWasAsked(t *testing.T) {
 		return []byte(hook + "\n"), nil
 	}
 	names := []string{"payments", "p", "1", "007", "0x10", "1e3", "1_000", "true", "no", "y", "null", "on", "a_b"}
-	portals := []string{"acme", "1", "12-13", "2026-11-23", "no", "true", "null", "a-b", "1e3", "0x1f"}
+	portals := []string{"acme", "1", "12-13", "2026-11-23", "no", "true", "nan", "a-b", "1e3", "0x1f"}
 	sinks := []string{
 		"data", "./a b/c", "/srv/x: y", "a #b", "${HOME}/x", "$${x", "ünïcode/данные", `quo"te\d`, "'single'", "- x", "{a: b}", "*a", "&a", "!x",
 		"s3://warehouse/bitrix24?region=eu-central-1&use_path_style=true", "gs://b/p", "azblob://c/p", "file:///srv/data", "~", "yes", "1",

@@ -162,6 +162,9 @@ type SinkSpec struct {
 	// is relative to the working directory.
 	URL         string
 	Compression Compression
+	// Profile is Compatible for readers that know only the oldest form of the
+	// files. Compression is then Snappy or Uncompressed.
+	Profile Profile
 	// RowGroupRows is how many rows a row group of the tables has.
 	RowGroupRows int
 	// History is how many snapshots are kept besides the current one.
@@ -242,6 +245,15 @@ const (
 	Zstd         Compression = "zstd"
 	Snappy       Compression = "snappy"
 	Uncompressed Compression = "none"
+)
+
+// Profile says which readers the Parquet files are for.
+type Profile string
+
+// The profiles.
+const (
+	Standard   Profile = "standard"
+	Compatible Profile = "compatible"
 )
 
 // Event is an end of a run that somebody may be told of.

@@ -22,7 +22,7 @@ var sinkKeys = []Key{
 	},
 	{
 		Path: "sink.compression", Default: "zstd", Example: "snappy", Flag: "compression",
-		Text:    "Of the Parquet files.",
+		Text:    "Of the Parquet files. With `profile: compatible` the default is `snappy`.",
 		reading: oneOf(func(s *Spec, _ int, v Compression) { s.Sink.Compression = v }, Zstd, Snappy, Uncompressed),
 	},
 	{
@@ -40,6 +40,12 @@ var sinkKeys = []Key{
 		Text: "Accept a store without conditional writes. Then nothing but you keeps two runs of one portal apart: " +
 			"together they can lose data.",
 		reading: truth(func(s *Spec, _ int, v bool) { s.Sink.UnsafeNoFencing = v }),
+	},
+	{
+		Path: "sink.profile", Default: "standard", Example: "compatible", Flag: "profile",
+		Text: "`compatible` is for readers without zstd, delta encodings or version 2 of the footer: all values are stored " +
+			"plainly. Files are larger; docs/speed.md has the price.",
+		reading: oneOf(func(s *Spec, _ int, v Profile) { s.Sink.Profile = v }, Standard, Compatible),
 	},
 }
 

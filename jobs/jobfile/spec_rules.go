@@ -18,7 +18,35 @@ func (d *draft) rules() {
 		d.access(i)
 		d.limits(i)
 	}
+	d.portalNames()
 	d.distinct()
+	d.profile()
+}
+
+// portalNames refuses the one name that engines read as no name: the folder
+// portal=null is NULL for DuckDB, and ClickHouse then reads NULL for all portals.
+func (d *draft) portalNames() {
+	for i := range d.spec.Portals {
+		if path := fmt.Sprintf("portals[%d].name", i); d.spec.Portals[i].Name == "null" && !d.bad[path] {
+			rule := "must not be null"
+			if !d.gives(path) {
+				rule = "is missing, and the one from the address would be null"
+			}
+			d.fault(path, fault{rule: rule, hint: "query engines read the folder portal=null as no value"})
+		}
+	}
+}
+
+// profile chooses the compression that a profile allows.
+func (d *draft) profile() {
+	sink := &d.spec.Sink
+	switch {
+	case sink.Profile != Compatible || d.bad["sink.compression"]:
+	case !d.has("sink.compression"):
+		sink.Compression = Snappy
+	default:
+		d.together("sink.compression", sink.Compression == Zstd, "sink.profile", string(Compatible), "it needs snappy or none")
+	}
 }
 
 // names refuses a dataset whose folder is another dataset's.
