@@ -191,6 +191,7 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 			Table: pipeline.Table[schemas.Payment]{
 				ID:     func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
 				Same:   src.Same,
+				Fill:   src.Fill,
 				ReadAt: func(p *schemas.Payment) time.Time { return p.ExtractedAt.V.Time() },
 			},
 			Options: pipeline.Options{

@@ -95,7 +95,8 @@ func (c *collector[R]) takeReady() {
 }
 
 func (c *collector[R]) take(res result[R]) {
-	res.got.Rows = append(res.got.Rows, res.pooled...)
+	got := int64(len(res.got.Rows) + len(res.pooled))
+	res.got.Rows = append(append(res.got.Rows, res.pooled...), res.filled...)
 	sort.Sort(&rowsByID[R]{res.got.Rows, c.Table.ID})
 	if n := len(c.part.Rows); n+len(res.got.Rows) > cap(c.part.Rows) {
 		// Doubled, since append's own steps leave four times as much behind.
@@ -118,7 +119,8 @@ func (c *collector[R]) take(res result[R]) {
 
 	l.Listed += res.listed
 	l.Carried += res.carried
-	l.Got += int64(len(res.got.Rows))
+	l.Filled += int64(len(res.filled))
+	l.Got += got
 	l.Vanished += int64(len(res.got.Vanished))
 	l.Rejected += int64(len(res.rejects) + len(res.got.Rejects))
 	l.Kept += res.kept
@@ -129,7 +131,7 @@ func (c *collector[R]) take(res result[R]) {
 		}
 	}
 	c.advance(res.through, res.final)
-	c.Progress.Got.Add(int64(len(res.got.Rows)))
+	c.Progress.Got.Add(got)
 	c.Progress.Vanished.Add(int64(len(res.got.Vanished)))
 	c.Progress.Rejected.Add(int64(len(res.got.Rejects)))
 }

@@ -15,6 +15,7 @@ type chunk[R any] struct {
 	seq     int64
 	get     []Listed[R]
 	pooled  []R                // rows of earlier work that spare a get
+	filled  []R                // rows that need no get; see Table.Fill
 	known   map[PaymentID]bool // those of get that the last snapshot has
 	rejects []Reject           // the listing's own
 	gone    []PaymentID
@@ -51,7 +52,8 @@ type lister[R any] struct {
 // how much of one a chunk holds in memory.
 const flushListed = 50_000
 
-// flushPooled bounds how many rows of earlier work a chunk has.
+// flushPooled bounds how many rows of earlier work a chunk has, and how many
+// filled ones.
 const flushPooled = 500
 
 // list sends the chunks of the whole listing and closes out.
@@ -175,6 +177,9 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 		err = l.doubt(ctx, doubtful[R]{id: item.ID, known: true, was: *was, rejected: true})
 	default:
 		same := was != nil && !rejected && (item.Unread || l.mode == Incremental && l.Table.Same(&item.Row, was))
+		if !same && was != nil && !rejected && l.fill(item, was) {
+			break
+		}
 		var pooled *R
 		if !same {
 			if pooled, err = l.reuse(item.ID); err != nil {
@@ -182,14 +187,32 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 			}
 		}
 		l.take(item, was, pooled, same)
-		if len(l.open.get)+len(l.open.doubts) >= l.Chunk || len(l.open.pooled) >= flushPooled || l.open.listed >= flushListed {
-			err = l.flush(ctx)
-		}
+	}
+	if err == nil && (len(l.open.get)+len(l.open.doubts) >= l.Chunk || len(l.open.pooled)+len(l.open.filled) >= flushPooled || l.open.listed >= flushListed) {
+		err = l.flush(ctx)
 	}
 	if err == nil && was != nil {
 		l.row, err = l.next()
 	}
 	return err
+}
+
+// fill takes what only the listing has into the last snapshot's row, and reports
+// whether that makes a get needless.
+func (l *lister[R]) fill(item *Listed[R], was *R) bool {
+	if l.mode != Incremental || l.Table.Fill == nil || item.Reject != nil || item.Unread {
+		return false
+	}
+	row, ok := l.Table.Fill(&item.Row, was)
+	if !ok {
+		return false
+	}
+	l.open.filled = append(l.open.filled, row)
+	l.open.listed++
+	l.open.carried++
+	l.Progress.Listed.Add(1)
+	l.Progress.Carried.Add(1)
+	return true
 }
 
 // take puts a listed payment that exists into the open chunk. same is whether
@@ -299,7 +322,10 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 		switch {
 		case there && d.known:
 			// Where only the listing's bounds made it doubtful, it is as it was.
-			l.take(&item, &d.was, d.pooled, !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was))
+			same := !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was)
+			if same || d.rejected || !l.fill(&item, &d.was) {
+				l.take(&item, &d.was, d.pooled, same)
+			}
 		case there:
 			l.take(&item, nil, d.pooled, false)
 		case d.known:

@@ -112,6 +112,10 @@ type Table[R any] struct {
 	// Same reports whether a listing's row has the same values as the last
 	// snapshot's, as far as a listing knows them.
 	Same func(listed, last *R) bool
+	// Fill returns the last snapshot's row with what only a listing has, and true,
+	// where the listing's row differs from it in nothing else. Such a row is
+	// written without a get. It is asked only where Same says no; nil: never.
+	Fill func(listed, last *R) (R, bool)
 	// ReadAt returns when a row's values were read from the portal.
 	ReadAt func(*R) time.Time
 }

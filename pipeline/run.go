@@ -243,9 +243,10 @@ func (r *run[R]) merge(ctx context.Context) error {
 		return fmt.Errorf("merge snapshot %s: %w", cp.Snapshot, err)
 	}
 	l := cp.Ledger
-	if made.Rows != l.Rows() || made.Carried != l.Carried+l.Kept+l.Outside {
+	carried := l.Carried - l.Filled + l.Kept + l.Outside // filled rows are in segments
+	if made.Rows != l.Rows() || made.Carried != carried {
 		return fmt.Errorf("merge snapshot %s: table has %d rows, %d of them carried; the ledger wants %d and %d",
-			cp.Snapshot, made.Rows, made.Carried, l.Rows(), l.Carried+l.Kept+l.Outside)
+			cp.Snapshot, made.Rows, made.Carried, l.Rows(), carried)
 	}
 	cp.Manifest = r.manifest(made)
 	cp.Manifest.Deletes = guard

@@ -189,6 +189,10 @@ type Ledger struct {
 	Got int64 `json:"got"`
 	// Carried counts those that are as the last snapshot has them.
 	Carried int64 `json:"carried"`
+	// Filled counts those of Carried that took values from the listing which a get
+	// does not have, such as those of a column that the last snapshot's program did
+	// not know. They are updates in the change feed.
+	Filled int64 `json:"filled,omitempty"`
 	// Rejected counts those that could not be read; see Reject.
 	Rejected int64 `json:"rejected"`
 	// Vanished counts those that were deleted between the listing and the get.

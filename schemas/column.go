@@ -20,6 +20,9 @@ type Column[R any] struct {
 	// called there.
 	From  Origin
 	Field string
+	// Words has what the portal's codes are called here, for a text that is one of
+	// a few: "" means null, and any other code is an error.
+	Words map[string]string
 	// Encoding is how values are stored in Parquet.
 	Encoding Encoding
 	// Large marks texts of any length. They count against the memory of a row

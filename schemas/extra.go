@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,6 +41,32 @@ func (p *Payment) addExtra(members []byte) error {
 	}
 	p.Extra = Some(string(canonical))
 	return nil
+}
+
+// fillExtra makes the members of p.Extra that fields names those of listed.
+func (p *Payment) fillExtra(listed Null[string], fields []string) error {
+	if sameMembers(listed, p.Extra, fields) {
+		return nil
+	}
+	var object []byte
+	add := func(extra Null[string], wanted bool) error {
+		if !extra.Valid {
+			return nil
+		}
+		return eachMember([]byte(extra.V), func(name, raw []byte) {
+			if slices.Contains(fields, string(name)) == wanted {
+				object = appendMember(object, name, raw)
+			}
+		})
+	}
+	if err := errors.Join(add(p.Extra, false), add(listed, true)); err != nil {
+		return err
+	}
+	p.Extra = Null[string]{}
+	if len(object) == 0 {
+		return nil
+	}
+	return p.addExtra(object)
 }
 
 // mergeExtra adds to the object old those members of more that it has not.

@@ -41,7 +41,7 @@ func readingCode() string {
 func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, rule string) {
 	switch string(name) {
 `)
-	var clear strings.Builder
+	var clear, list strings.Builder
 	for i := range PaymentTable.Columns {
 		c := &PaymentTable.Columns[i]
 		path, field := pathOf(c)
@@ -56,15 +56,23 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 		if read == "str(nil)" && c.Encoding == Dictionary {
 			read = "str(pool)"
 		}
+		if c.Words != nil {
+			read = fmt.Sprintf("code(PaymentTable.Columns[%d].Words)", i)
+		}
+		if c.From == FromList {
+			fmt.Fprintf(&list, "p.%[1]s = listed.%[1]s\n", path)
+		}
 		if c.Listed() {
 			fmt.Fprintf(&b, "case %q:\n p.%s, rule = v.%s\n", c.Field, path, read)
 		} else {
-			fmt.Fprintf(&clear, "p.%s = %s{}\n", path, strings.ReplaceAll(field.String(), "schemas.", ""))
+			fmt.Fprintf(&clear, "p.%s = %s{}\n", path, strings.NewReplacer("b24export/schemas.", "", "schemas.", "").Replace(field.String()))
 		}
 	}
 	b.WriteString("default:\n return false, \"\"\n}\nreturn true, rule\n}\n\n")
 	b.WriteString("// clearUnlisted makes the columns null that no listing has a field for.\nfunc (p *Payment) clearUnlisted() {\n" +
-		strings.ReplaceAll(clear.String(), "b24export/", "") + "}\n")
+		clear.String() + "}\n\n" +
+		"// takeListed takes the columns over that listings have and a get has not.\nfunc (p *Payment) takeListed(listed *Payment) {\n" +
+		list.String() + "}\n")
 	return b.String()
 }
 

@@ -41,3 +41,9 @@ func (p *Payment) clearUnlisted() {
 	p.Extra = Null[string]{}
 	p.ExtractedAt = Null[Instant]{}
 }
+
+// takeListed takes the columns over that listings have and a get has not.
+func (p *Payment) takeListed(listed *Payment) {
+	p.OrderID = listed.OrderID
+	p.DateBill = listed.DateBill
+}

@@ -22,20 +22,30 @@ func ListFields(fields []string) []string {
 	return list
 }
 
+// HadColumn reports whether a field of sale.payment.list has had a column from the
+// first version of the table on. One that got it later can stand in job files as
+// a field to be kept in Extra.
+func HadColumn(field string) bool {
+	return slices.ContainsFunc(PaymentTable.Columns, func(c Column[Payment]) bool {
+		return c.Listed() && c.Field == field && c.Since == 1
+	})
+}
+
 // ReadListed makes p what raw says, which is an element of sale.payment.list or
 // of crm.item.payment.list. The given fields that have no column are kept in
 // Extra, in the spelling that the portal sent but for white space and escapes;
-// other such fields are passed over. Any other column that raw does not have is
-// null, ExtractedAt too.
+// other such fields are passed over. One that does have a column is kept there as
+// well: it had none when the job file was written. Any other column that raw does
+// not have is null, ExtractedAt too.
 //
 // An error is a *FieldError, and p is as it was. raw is neither kept nor
 // changed.
 func (p *Payment) ReadListed(raw []byte, fields []string) error {
 	var listed Payment
-	keep := func(name []byte) bool {
+	keep := func(name []byte, known bool) bool {
 		for _, f := range fields {
 			if f == string(name) {
-				return true
+				return !known || !HadColumn(f)
 			}
 		}
 		return false
@@ -56,7 +66,7 @@ func (p *Payment) ReadListed(raw []byte, fields []string) error {
 // changed.
 func (p *Payment) ReadGot(raw []byte) error {
 	got := *p
-	if err := got.read(raw, func([]byte) bool { return true }); err != nil {
+	if err := got.read(raw, func(_ []byte, known bool) bool { return !known }); err != nil {
 		return err
 	}
 	if p.ID != 0 && got.ID != p.ID {
@@ -66,9 +76,9 @@ func (p *Payment) ReadGot(raw []byte) error {
 	return nil
 }
 
-// read lays raw over p. Of the fields without a column, Extra gets those that
-// keep reports. On an error p is half read.
-func (p *Payment) read(raw []byte, keep func(name []byte) bool) error {
+// read lays raw over p. Extra gets the fields that keep reports; known says
+// whether a field has a column. On an error p is half read.
+func (p *Payment) read(raw []byte, keep func(name []byte, known bool) bool) error {
 	r := newReader()
 	defer r.release()
 	if err := r.begin(raw); err != nil {
@@ -87,7 +97,7 @@ func (p *Payment) read(raw []byte, keep func(name []byte) bool) error {
 		if rule != "" {
 			return fieldError(string(r.name), rule, r.value.raw)
 		}
-		if !known && keep(r.name) {
+		if keep(r.name, known) {
 			r.extra = appendMember(r.extra, r.name, r.value.raw)
 		}
 	}

@@ -77,7 +77,7 @@ func Within[O, R any](columns []Column[R], at func(*O) *R) []Column[O] {
 	for i, c := range columns {
 		inner := c.At
 		outer[i] = Column[O]{
-			Name: c.Name, Since: c.Since, From: c.From, Field: c.Field, Encoding: c.Encoding,
+			Name: c.Name, Since: c.Since, From: c.From, Field: c.Field, Words: c.Words, Encoding: c.Encoding,
 			Large: c.Large, Untracked: c.Untracked, Source: c.Source, Unit: c.Unit, Null: c.Null,
 			Example: c.Example, Changes: c.Changes, Description: c.Description,
 			At: func(row *O) any { return inner(at(row)) },

@@ -2,7 +2,10 @@ package schemas
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -139,4 +142,31 @@ func (v *value) str(pool *interner) (Null[string], string) {
 		return Some(pool.str(v.text)), ""
 	}
 	return Some(string(v.text)), ""
+}
+
+// code reads one of a few codes, which words gives names to. The code of yes and
+// no may come as a boolean or a number, as flags do.
+func (v *value) code(words map[string]string) (Null[string], string) {
+	if v.absent() {
+		return Null[string]{}, ""
+	}
+	word, known := "", false
+	switch {
+	case v.kind == jsontext.KindTrue:
+		word, known = words["Y"], true
+	case !v.scalar():
+	case string(v.text) == "1":
+		word, known = words["Y"], true
+	case string(v.text) == "0":
+		known = true
+	default:
+		word, known = words[string(bytes.ToUpper(v.text))]
+	}
+	switch {
+	case !known:
+		return Null[string]{}, "must be one of " + strings.Join(slices.Sorted(maps.Keys(words)), ", ")
+	case word == "":
+		return Null[string]{}, ""
+	}
+	return Some(word), ""
 }

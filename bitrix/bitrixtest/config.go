@@ -66,6 +66,7 @@ func (o *Options) Validate() error {
 	o.Values.validate(bad)
 	share("CostJitter", o.CostJitter)
 	share("Poison", o.Poison)
+	share("Returns", o.Returns)
 	share("Refuse", o.Refuse)
 	share("Rights.Deny", o.Rights.Deny)
 	bad(o.User >= 0, "User: %d: must not be negative", o.User)

@@ -25,6 +25,8 @@ type base struct {
 	groups   dice // which payments share an order
 	accounts dice // how an order is numbered
 	owners   dice // which item owns an order
+	returned dice // which payments were returned
+	returns  float64
 }
 
 // row is a payment with typed values. It holds no text, so that millions can
@@ -40,6 +42,7 @@ type row struct {
 	bill     int64 // Unix seconds
 	datePaid int64 // Unix seconds; 0: none
 	paid     bool
+	back     returned
 }
 
 // paySystem is a way to pay, named as people name them: with quotes, slashes
@@ -112,6 +115,7 @@ func newBase(seed uint64, payments, first, gap, until int64) *base {
 		groups:   newDice(seed, saltGroup),
 		accounts: newDice(seed, saltOrder),
 		owners:   newDice(seed, saltOwners),
+		returned: newDice(seed, saltReturns),
 	}
 	for t := range itemTypes {
 		b.items[t] = idMap{newDice(seed, saltItemID+uint64(t)<<8), 1, 1}
@@ -152,6 +156,9 @@ func (b *base) row(k int64) row {
 	}
 	b.values(&r, b.rows.roll(uint64(k)<<1))
 	r.datePaid = min(r.datePaid, b.until)
+	if r.paid && b.returned.hit(uint64(k), b.returns) {
+		r.giveBack(returnedInner + returned(b.returned.roll(uint64(k)^1<<63)&1))
+	}
 	return r
 }
 

@@ -213,9 +213,13 @@ func (w *writer) field(r *row, f int) {
 	case saleDateBill, saleDateResponsible:
 		w.date(name, r.bill)
 	case saleEmpResponsible, saleResponsible:
-		w.id(name, 1+r.order%7)
+		w.optional(name, r.responsible())
 	case saleIsReturn:
-		w.flag(name, r.sum < 0)
+		if r.back == returnedThroughSystem {
+			w.fixed(name, `"P"`)
+			return
+		}
+		w.flag(name, r.back == returnedInner)
 	case saleExternal, saleMarked, saleUpdated1C:
 		w.flag(name, false)
 	case saleSystemIsCash:

@@ -40,6 +40,7 @@ const (
 	saltSecret
 	saltToken
 	saltWrong
+	saltReturns
 )
 
 func newDice(seed uint64, salt uint64) dice {

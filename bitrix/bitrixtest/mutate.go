@@ -16,6 +16,7 @@ const (
 	OpDelete  Op = "delete"  // it was deleted
 	OpAdd     Op = "add"     // it is new
 	OpTouch   Op = "touch"   // its order was saved, nothing of it changed
+	OpReturn  Op = "return"  // its money was given back
 )
 
 // Mutation is one change of the portal's data. For OpTouch, Payment is 0.
@@ -291,7 +292,7 @@ func (p *Portal) pay(r *row, now int64) bool {
 	if r.paid {
 		return false
 	}
-	r.paid, r.datePaid, r.emp = true, now, int64(p.config().User)
+	r.paid, r.datePaid, r.emp, r.back = true, now, int64(p.config().User), returnedNot
 	return true
 }
 

@@ -19,6 +19,9 @@ type Options struct {
 	// back. Default: 1 November 2026, or, where the clock stands before that as
 	// in a synctest bubble, 1 December 1999.
 	Until time.Time
+	// Returns is the share of the paid payments whose money was given back; see
+	// Portal.Return. Default: 0.
+	Returns float64
 	// Offset is the portal's time zone, east of Greenwich. Default: 3 h.
 	// Negative ones are west; for Greenwich itself say 1 ns.
 	Offset time.Duration

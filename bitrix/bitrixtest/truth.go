@@ -22,6 +22,8 @@ type Payment struct {
 	OwnerTypeID   int64 // of the CRM item that the order belongs to
 	OwnerID       int64
 	DateBill      time.Time // UTC, whole seconds
+	IsReturn      string    // N, Y or P
+	ResponsibleID int64
 
 	// Refused says that lists show it and a get refuses it.
 	Refused bool
@@ -47,6 +49,8 @@ func (p *Portal) truth(c *config, r *row) Payment {
 		OwnerTypeID:   own.kind,
 		OwnerID:       own.id,
 		DateBill:      instant(r.bill),
+		IsReturn:      string("NYP"[r.back]),
+		ResponsibleID: r.responsible(),
 		Refused:       c.refusal(r.id, r.order) != nil,
 		Poisoned:      poisoned,
 	}

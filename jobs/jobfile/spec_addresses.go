@@ -122,7 +122,7 @@ func field(p put[string]) reading {
 		if !fieldName.MatchString(text) {
 			return &fault{rule: "must be " + rule}
 		}
-		if slices.Contains(schemas.ListFields(nil), text) {
+		if schemas.HadColumn(text) {
 			return &fault{rule: "has a column of its own: leave it out"}
 		}
 		p(s, at, text)

@@ -283,7 +283,10 @@ func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, fr
 		for _, row := range page {
 			old, ok := was[row.ID]
 			seen++
-			if !ok || !schemas.SameListed(&row, &old, p.spec.Source.Fields) {
+			if ok && schemas.SameListed(&row, &old, p.spec.Source.Fields) {
+				continue
+			}
+			if _, filled := schemas.Fill(&row, &old, p.spec.Source.Fields); !ok || !filled {
 				differ++
 			}
 		}

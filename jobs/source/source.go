@@ -70,7 +70,17 @@ func (s *Source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Sin
 	if s.since == nil {
 		return keepMark(scope), nil
 	}
+	older := scope.Last != nil && scope.Last.SchemaVersion < schemas.Version
+	if older {
+		// Its rows lack columns, which only a listing of all payments fills.
+		last := *scope.Last
+		last.Since = nil
+		scope.Last = &last
+	}
 	find, since, err := s.since.begin(ctx, scope)
+	if older && since != nil && since.By == string(jobfile.SinceList) && scope.Mode == pipeline.Incremental {
+		since.Why = "the table has new columns, whose values the listing has"
+	}
 	if find != nil {
 		s.find = find
 	}
@@ -203,6 +213,14 @@ func (s *Source) getListed(ctx context.Context, chunk []listed, orders *owners) 
 
 // Same is pipeline.Table's Same.
 func (s *Source) Same(listed, last *schemas.Payment) bool { return s.find.same(listed, last) }
+
+// Fill is pipeline.Table's Fill. Only sale.payment.list has what a get has not.
+func (s *Source) Fill(listed, last *schemas.Payment) (schemas.Payment, bool) {
+	if s.find.method() != MethodList {
+		return schemas.Payment{}, false
+	}
+	return schemas.Fill(listed, last, s.Fields)
+}
 
 // Use implements pipeline.Source.
 func (s *Source) Use() pipeline.PortalUse { return UseOf(s.client) }
