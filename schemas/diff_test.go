@@ -128,11 +128,11 @@ func TestSameListedAfterGet(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := last.ReadGot([]byte(`{"id":1,"sum":1.50,"companyId":5,"isReturn":"N"}`)); err != nil {
+	if err := last.ReadGot([]byte(`{"id":1,"sum":1.50,"companyId":5,"marked":"N"}`)); err != nil {
 		t.Fatal(err)
 	}
 	last.EntityID = Some(int64(8))
-	if want := Some(`{"comments":null,"companyId":"5","isReturn":"N"}`); last.Extra != want {
+	if want := Some(`{"comments":null,"companyId":"5","marked":"N"}`); last.Extra != want {
 		t.Errorf("extra %v, want %v", last.Extra, want)
 	}
 	if !SameListed(&listed, &last, fields) {

@@ -19,6 +19,9 @@ type Payment struct {
 	// Extra is a compact JSON object with sorted names, never an empty one.
 	Extra       Null[string]
 	ExtractedAt Null[Instant]
+	// Returned is inner or pay_system; null: not returned.
+	Returned      Null[string]
+	ResponsibleID Null[int64]
 }
 
 // PaymentTable is the table of payments, one Payment a row. Its columns are
@@ -110,7 +113,7 @@ var PaymentTable = NewTable("payments", "The payments of one portal, sorted by i
 	{
 		Name: "extra", Since: 1, Large: true, Unit: "JSON object",
 		Source: "fields without a column, and source.fields",
-		Null:   "there are none", Example: `{"comments":"by phone","isReturn":"N"}`, Changes: "any of the fields in it",
+		Null:   "there are none", Example: `{"comments":"by phone","companyId":12}`, Changes: "any of the fields in it",
 		Description: "Fields that the portal sent and this table has no column for, in its spelling, names sorted.",
 		At:          func(p *Payment) any { return &p.Extra },
 	},
@@ -120,5 +123,20 @@ var PaymentTable = NewTable("payments", "The payments of one portal, sorted by i
 		Null:   never, Example: "2026-11-22T02:00:09.120000Z", Changes: "each time that the payment is got; rows that are carried over keep theirs",
 		Description: "When these values were read from the portal.",
 		At:          func(p *Payment) any { return &p.ExtractedAt },
+	},
+	{
+		Name: "returned", Since: 2, From: FromList, Field: "isReturn", Encoding: Dictionary,
+		Words:  map[string]string{"N": "", "Y": "inner", "P": "pay_system"},
+		Source: "isReturn of sale.payment.list",
+		Null:   "not returned, or not known", Example: "pay_system", Changes: "the money is given back, or the payment is paid again",
+		Description: "How the money was given back: inner, to the customer's inner account; pay_system, through the payment system. Such a payment is not paid, and keeps its sum and date_paid.",
+		At:          func(p *Payment) any { return &p.Returned },
+	},
+	{
+		Name: "responsible_id", Since: 2, From: FromList, Field: "responsibleId", Encoding: Dictionary,
+		Source: "responsibleId of sale.payment.list",
+		Null:   "nobody, 0, or not known", Example: "7", Changes: "an edit of the payment",
+		Description: "The portal's user who answers for the payment.",
+		At:          func(p *Payment) any { return &p.ResponsibleID },
 	},
 })

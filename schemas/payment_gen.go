@@ -28,6 +28,10 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 		p.OrderID, rule = v.ref()
 	case "dateBill":
 		p.DateBill, rule = v.instant()
+	case "isReturn":
+		p.Returned, rule = v.code(PaymentTable.Columns[15].Words)
+	case "responsibleId":
+		p.ResponsibleID, rule = v.ref()
 	default:
 		return false, ""
 	}
@@ -46,4 +50,6 @@ func (p *Payment) clearUnlisted() {
 func (p *Payment) takeListed(listed *Payment) {
 	p.OrderID = listed.OrderID
 	p.DateBill = listed.DateBill
+	p.Returned = listed.Returned
+	p.ResponsibleID = listed.ResponsibleID
 }

@@ -27,7 +27,7 @@ func at(t *testing.T, text string) Null[Instant] {
 func TestReadListed(t *testing.T) {
 	raw := `{"id":"1036","accountNumber":"3653\/1","paid":"N","datePaid":"","empPaidId":"0","paySystemId":"6",` +
 		`"sum":"1250.5000","currency":"RUB","paySystemName":"\u041d\u0430\u043b\u0438\u0447\u043d\u044b\u0435",` +
-		`"orderId":77,"dateBill":"2024-05-19T01:00:00+03:00","companyId":null,"comments":"a \u003c b","psSum":0.10,"isReturn":"N"}`
+		`"orderId":77,"dateBill":"2024-05-19T01:00:00+03:00","companyId":null,"comments":"a \u003c b","psSum":0.10,"marked":"N"}`
 	p := Payment{ID: 5, EntityID: Some(int64(9)), ExtractedAt: Some(Instant(1)), Extra: Some(`{"old":1}`)}
 	if err := p.ReadListed([]byte(raw), []string{"psSum", "comments", "companyId", "absent", "sum"}); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,8 @@ type paymentColumns struct {
 	DateBill      *int64  `parquet:"date_bill,optional,timestamp(microsecond:utc)"`
 	Extra         *string `parquet:"extra,optional"`
 	ExtractedAt   *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+	Returned      *string `parquet:"returned,optional"`
+	ResponsibleID *int64  `parquet:"responsible_id,optional"`
 }
 
 func (c *paymentColumns) point(row *schemas.Payment) {
@@ -39,6 +41,8 @@ func (c *paymentColumns) point(row *schemas.Payment) {
 	c.DateBill = (*int64)(ptr(&row.DateBill))
 	c.Extra = ptr(&row.Extra)
 	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+	c.Returned = ptr(&row.Returned)
+	c.ResponsibleID = ptr(&row.ResponsibleID)
 }
 
 // changeColumns are the columns of a row of payments_changes.
@@ -60,6 +64,8 @@ type changeColumns struct {
 	DateBill      *int64  `parquet:"date_bill,optional,timestamp(microsecond:utc)"`
 	Extra         *string `parquet:"extra,optional"`
 	ExtractedAt   *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+	Returned      *string `parquet:"returned,optional"`
+	ResponsibleID *int64  `parquet:"responsible_id,optional"`
 }
 
 func (c *changeColumns) point(row *schemas.Change) {
@@ -80,6 +86,8 @@ func (c *changeColumns) point(row *schemas.Change) {
 	c.DateBill = (*int64)(ptr(&row.Payment.DateBill))
 	c.Extra = ptr(&row.Payment.Extra)
 	c.ExtractedAt = (*int64)(ptr(&row.Payment.ExtractedAt))
+	c.Returned = ptr(&row.Payment.Returned)
+	c.ResponsibleID = ptr(&row.Payment.ResponsibleID)
 }
 
 // rejectColumns are the columns of a row of payments_rejects.

@@ -48,7 +48,7 @@ func oddPayments(t *testing.T) []schemas.Payment {
 			EntityTypeID:  schemas.Some[int64](2),
 			EntityID:      schemas.Some[int64](99),
 			DateBill:      instant(t, "2024-05-01T00:00:00Z"),
-			Extra:         schemas.Some(`{"comments":"a\nb","isReturn":"N"}`),
+			Extra:         schemas.Some(`{"comments":"a\nb","marked":"N"}`),
 			ExtractedAt:   instant(t, "2026-11-22T02:00:00.000001Z"),
 		},
 		{
@@ -105,7 +105,7 @@ func TestRowForms(t *testing.T) {
 		{"csv", 0, []string{"currency"}, "currency\r\nUSD\r\n\"\"\r\n"},
 		{
 			"jsonl", 0, nil,
-			`{"id":1036,"account_number":"3653/1","paid":true,"date_paid":"2024-05-20T10:32:02.500000Z","emp_paid_id":1,"pay_system_id":6,"sum":12345.0001,"currency":"USD","pay_system_name":"Visa, \"Master\"","order_id":77,"entity_type_id":2,"entity_id":99,"date_bill":"2024-05-01T00:00:00.000000Z","extra":{"comments":"a\nb","isReturn":"N"},"extracted_at":"2026-11-22T02:00:00.000001Z"}` + "\n" +
+			`{"id":1036,"account_number":"3653/1","paid":true,"date_paid":"2024-05-20T10:32:02.500000Z","emp_paid_id":1,"pay_system_id":6,"sum":12345.0001,"currency":"USD","pay_system_name":"Visa, \"Master\"","order_id":77,"entity_type_id":2,"entity_id":99,"date_bill":"2024-05-01T00:00:00.000000Z","extra":{"comments":"a\nb","marked":"N"},"extracted_at":"2026-11-22T02:00:00.000001Z"}` + "\n" +
 				`{"id":1037,"account_number":null,"paid":false,"date_paid":null,"emp_paid_id":null,"pay_system_id":null,"sum":-0.0001,"currency":null,"pay_system_name":"現金\n\u001b[31mred 💶","order_id":null,"entity_type_id":null,"entity_id":null,"date_bill":null,"extra":null,"extracted_at":"2026-11-22T02:00:01.000000Z"}` + "\n",
 		},
 		{

@@ -13,7 +13,9 @@ CREATE TABLE "payments" (
   "entity_id" BIGINT,
   "date_bill" TIMESTAMP WITH TIME ZONE,
   "extra" VARCHAR,
-  "extracted_at" TIMESTAMP WITH TIME ZONE
+  "extracted_at" TIMESTAMP WITH TIME ZONE,
+  "returned" VARCHAR,
+  "responsible_id" BIGINT
 );
 COMMENT ON TABLE "payments" IS 'The payments of one portal, sorted by id, each once.';
 COMMENT ON COLUMN "payments"."id" IS 'The payment''s number on its portal.';
@@ -31,3 +33,5 @@ COMMENT ON COLUMN "payments"."entity_id" IS 'The CRM item that the order belongs
 COMMENT ON COLUMN "payments"."date_bill" IS 'When the payment was billed.';
 COMMENT ON COLUMN "payments"."extra" IS 'Fields that the portal sent and this table has no column for, in its spelling, names sorted.';
 COMMENT ON COLUMN "payments"."extracted_at" IS 'When these values were read from the portal.';
+COMMENT ON COLUMN "payments"."returned" IS 'How the money was given back: inner, to the customer''s inner account; pay_system, through the payment system. Such a payment is not paid, and keeps its sum and date_paid.';
+COMMENT ON COLUMN "payments"."responsible_id" IS 'The portal''s user who answers for the payment.';

@@ -15,7 +15,9 @@ CREATE TABLE "payments_changes" (
   "entity_id" BIGINT,
   "date_bill" TIMESTAMP WITH TIME ZONE,
   "extra" VARCHAR,
-  "extracted_at" TIMESTAMP WITH TIME ZONE
+  "extracted_at" TIMESTAMP WITH TIME ZONE,
+  "returned" VARCHAR,
+  "responsible_id" BIGINT
 );
 COMMENT ON TABLE "payments_changes" IS 'What changed against the snapshot before, sorted by id.';
 COMMENT ON COLUMN "payments_changes"."op" IS 'What happened: insert, update or delete.';
@@ -35,3 +37,5 @@ COMMENT ON COLUMN "payments_changes"."entity_id" IS 'The CRM item that the order
 COMMENT ON COLUMN "payments_changes"."date_bill" IS 'When the payment was billed.';
 COMMENT ON COLUMN "payments_changes"."extra" IS 'Fields that the portal sent and this table has no column for, in its spelling, names sorted.';
 COMMENT ON COLUMN "payments_changes"."extracted_at" IS 'When these values were read from the portal.';
+COMMENT ON COLUMN "payments_changes"."returned" IS 'How the money was given back: inner, to the customer''s inner account; pay_system, through the payment system. Such a payment is not paid, and keeps its sum and date_paid.';
+COMMENT ON COLUMN "payments_changes"."responsible_id" IS 'The portal''s user who answers for the payment.';
