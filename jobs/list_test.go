@@ -24,6 +24,7 @@ import (
 // unseen takes what a listing by CRM items cannot know from a row.
 func unseen(row schemas.Payment, severalOrders bool) schemas.Payment {
 	row.DateBill = schemas.Null[schemas.Instant]{}
+	row.Returned, row.ResponsibleID = schemas.Null[string]{}, schemas.Null[int64]{}
 	if severalOrders {
 		row.OrderID = schemas.Null[int64]{}
 	}

@@ -97,6 +97,7 @@ func wantRow(t *testing.T, p bitrixtest.Payment) schemas.Payment {
 		EmpPaidID: number(p.EmpPaidID), PaySystemID: number(p.PaySystemID), Sum: schemas.Some(sum),
 		Currency: text(p.Currency), PaySystemName: text(p.PaySystemName), OrderID: number(p.OrderID),
 		EntityTypeID: number(p.OwnerTypeID), EntityID: number(p.OwnerID), DateBill: instant(p.DateBill),
+		Returned: text(map[string]string{"Y": "inner", "P": "pay_system"}[p.IsReturn]), ResponsibleID: number(p.ResponsibleID),
 	}
 }
 
@@ -104,13 +105,17 @@ func wantRow(t *testing.T, p bitrixtest.Payment) schemas.Payment {
 // are left out, and looks at every row's stamp.
 func (e *runJob) wantTable(t *testing.T, portal *bitrixtest.Portal, without func(bitrixtest.Payment) bool) {
 	t.Helper()
+	e.wantPortal(t, portal, e.rows(t), without)
+}
+
+func (e *runJob) wantPortal(t *testing.T, portal *bitrixtest.Portal, got []schemas.Payment, without func(bitrixtest.Payment) bool) {
+	t.Helper()
 	var want []schemas.Payment
 	for p := range portal.All() {
 		if !without(p) {
 			want = append(want, wantRow(t, p))
 		}
 	}
-	got := e.rows(t)
 	for i := range got {
 		if !got[i].ExtractedAt.Valid {
 			t.Errorf("payment %d has no extracted_at", got[i].ID)
