@@ -77,6 +77,7 @@ signal, and then prints what it was asked for.`,
 	flags.Float64Var(&o.Speed, "speed", 1, "how much faster clocks, limits and latencies run: 60 makes an hour a minute")
 	flags.DurationVar(&o.Latency, "latency", 0, "how long an answer is under way")
 	flags.DurationVar(&o.Jitter, "jitter", 0, "what may come on top of the latency")
+	flags.Float64Var(&o.Returns, "returns", 0, "share, 0 to 1, of the paid payments whose money was given back")
 	flags.BoolVar(&o.Odd, "odd", false, "spell values in all the ways that portals do")
 	flags.BoolVar(&o.Unknown, "unknown", false, "add fields that no documentation names")
 	flags.Float64Var(&o.Refuse, "refuse", 0, "share, 0 to 1, of payments that lists show and a get refuses")

@@ -68,6 +68,7 @@ func truth(portal *bitrixtest.Portal) []table.Row {
 		rows = append(rows, table.Row{
 			id(p.ID), p.AccountNumber, strconv.FormatBool(p.Paid), instant(p.DatePaid), id(p.EmpPaidID), id(p.PaySystemID),
 			p.Sum, p.Currency, p.PaySystemName, id(p.OrderID), id(p.OwnerTypeID), id(p.OwnerID), instant(p.DateBill), table.Null,
+			map[string]string{"N": table.Null, "Y": "inner", "P": "pay_system"}[p.IsReturn], id(p.ResponsibleID),
 		})
 	}
 	return rows

@@ -11,14 +11,17 @@ import (
 // extracted_at, in the file's order.
 var Columns = [...]string{
 	"id", "account_number", "paid", "date_paid", "emp_paid_id", "pay_system_id", "sum", "currency",
-	"pay_system_name", "order_id", "entity_type_id", "entity_id", "date_bill", "extra",
+	"pay_system_name", "order_id", "entity_type_id", "entity_id", "date_bill", "extra", "returned", "responsible_id",
 }
 
 // Types are the columns' types as DuckDB names them.
 var Types = [...]string{
 	"BIGINT", "VARCHAR", "BOOLEAN", "TIMESTAMP WITH TIME ZONE", "BIGINT", "BIGINT", "DECIMAL(18,4)", "VARCHAR",
-	"VARCHAR", "BIGINT", "BIGINT", "BIGINT", "TIMESTAMP WITH TIME ZONE", "VARCHAR",
+	"VARCHAR", "BIGINT", "BIGINT", "BIGINT", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "VARCHAR", "BIGINT",
 }
+
+// extractedAt is the place of the column extracted_at in the file.
+const extractedAt = 14
 
 // Null is a value that is none.
 const Null = "∅"
