@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 )
 
@@ -128,8 +130,9 @@ type screen struct {
 	mu   sync.Mutex
 	w    io.Writer
 	file *os.File // nil if it is none
-	// above, if set, prints whole lines above the progress bars.
-	above func(lines string)
+	// bottom are lines that stay below everything else: progress bars. The cursor
+	// stands behind the last one.
+	bottom []string
 }
 
 func newScreen(w io.Writer) *screen {
@@ -137,31 +140,58 @@ func newScreen(w io.Writer) *screen {
 	return &screen{w: w, file: file}
 }
 
-// Write writes whole lines. While there are progress bars, they go above them.
+// Write writes whole lines, above the lines at the bottom.
 func (s *screen) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.above != nil {
-		s.above(string(b))
-		return len(b), nil
+	if len(s.bottom) == 0 {
+		return s.w.Write(b)
 	}
-	return s.w.Write(b)
+	_, err := io.WriteString(s.w, s.erase()+string(b)+strings.Join(s.bottom, "\n"))
+	return len(b), err
 }
 
-// setAbove makes lines go above progress bars.
-func (s *screen) setAbove(above func(string)) {
+// setBottom writes whole lines and replaces those at the bottom. What is wrong with
+// standard error shows to nobody.
+func (s *screen) setBottom(above string, lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.above = above
+	erase := s.erase()
+	s.bottom = lines
+	if frame := erase + above + strings.Join(lines, "\n"); frame != "" {
+		_, _ = io.WriteString(s.w, frame)
+	}
 }
 
-// giveBack ends the drawing of progress bars, with all lines that were to go
-// above them. Lines that come meanwhile wait, and follow.
-func (s *screen) giveBack(end func()) {
+// endBottom leaves the lines at the bottom where they are; what follows comes below
+// them.
+func (s *screen) endBottom() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	end()
-	s.above = nil
+	if len(s.bottom) > 0 {
+		_, _ = io.WriteString(s.w, "\n")
+	}
+	s.bottom = nil
+}
+
+// erase returns what takes the lines at the bottom off the terminal. It counts the
+// rows that they fill now: a terminal that has become narrower has wrapped them.
+func (s *screen) erase() string {
+	if len(s.bottom) == 0 {
+		return ""
+	}
+	width, rows := s.width(), 0
+	for _, line := range s.bottom {
+		rows++
+		if n := text.StringWidthWithoutEscSequences(line); width > 0 && n > width {
+			rows += (n - 1) / width
+		}
+	}
+	up := ""
+	if rows > 1 {
+		up = fmt.Sprintf("\x1b[%dA", rows-1)
+	}
+	return "\r" + up + "\x1b[J"
 }
 
 func (s *screen) isTerminal() bool { return isTerminal(s.file) }

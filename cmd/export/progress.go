@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"b24export/bitrix"
 	"b24export/jobs"
 	"b24export/pipeline"
@@ -126,6 +128,24 @@ func (v *view) text() string {
 	return s + v.limits()
 }
 
+// shortText is the view for a narrow terminal: what matters most comes first.
+func (v *view) shortText() string {
+	const most = 12 // of a portal's name
+	portal := text.Trim(v.Portal, most)
+	switch {
+	case v.failed():
+		return fmt.Sprintf("%s exit code %d", portal, *v.exit)
+	case v.Phase != pipeline.PhaseFetching.String() || v.over():
+		return portal + " " + v.Phase + ", " + grouped(v.Done)
+	case v.ETA >= 0:
+		portal += " " + shortTime(seconds(v.ETA)) + " left,"
+	}
+	if v.Total > 0 {
+		return portal + " " + grouped(v.Done) + " of " + grouped(v.Total)
+	}
+	return portal + " " + grouped(v.Done)
+}
+
 // limits tells in a few words how the portal's limits are used.
 func (v *view) limits() string {
 	mark := func(limit string) string {
@@ -224,7 +244,7 @@ func (p *program) startMonitor(ctx context.Context) *monitor {
 	m := &monitor{p: p, stop: func() { unsaid(); cancel() }}
 	kind := p.progressKind()
 	if kind == "bar" {
-		m.bars = startBars(p.stderr, p.noColor())
+		m.bars = newBars(p.stderr, p.noColor())
 		m.every(ctx, barEvery, m.draw)
 	}
 	if kind == "log" {
@@ -264,12 +284,7 @@ func (m *monitor) draw(views []view) {
 	m.mu.Lock()
 	total := m.total.together(views)
 	m.mu.Unlock()
-	if total.Portals > 1 {
-		m.bars.updateTotal(total)
-	}
-	for _, v := range views {
-		m.bars.update(v)
-	}
+	m.bars.draw(total, views)
 }
 
 func eachView(show func(view)) func([]view) {

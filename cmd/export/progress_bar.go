@@ -1,159 +1,104 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// barEvery is how often bars are brought up to date: often enough to look
-// alive.
+// barEvery is how often bars are drawn: often enough to look alive.
 const barEvery = 200 * time.Millisecond
 
-// bars are progress bars on standard error, one for each portal under way, so
-// that their number stays that of the portals done at a time. update and close
-// belong to one goroutine at a time.
+// bars makes the lines of progress bars: one for all portals together, if there are
+// several, and one for each portal under way. The line of a portal whose run has
+// ended stays on the screen once, above the bars. Not for concurrent use.
 type bars struct {
-	screen   *screen
-	writer   progress.Writer
-	rendered chan struct{}     // closed when Render has returned
-	total    *progress.Tracker // of all portals; nil until there are several
-	length   int               // of what is drawn before a bar's text
-	all      []*bar
-	// of has each portal's bar; nil once it has become another portal's.
-	of map[string]*bar
+	screen *screen
+	plain  bool            // no colours
+	ended  map[string]bool // portals whose last line has been written
 }
 
-// bar is one line.
-type bar struct {
-	*progress.Tracker
-	portal string
-	text   string
-	done   bool
+func newBars(s *screen, plain bool) *bars {
+	return &bars{screen: s, plain: plain, ended: make(map[string]bool)}
 }
 
-// startBars begins to draw. From the first update until close, what is written
-// to the screen goes above the bars.
-func startBars(s *screen, plain bool) *bars {
-	b := &bars{
-		screen:   s,
-		writer:   progress.NewWriter(),
-		rendered: make(chan struct{}),
-		of:       make(map[string]*bar),
+// draw replaces the bars on the screen.
+func (b *bars) draw(f fleet, views []view) {
+	width := b.screen.width()
+	var above strings.Builder
+	var lines []string
+	if f.Portals > 1 {
+		lines = append(lines, b.line(width, f.share(), f.text(), f.text()))
 	}
-	// A narrow terminal is for the text.
-	length := 24
-	if width := s.width(); width > 0 && width < 100 {
-		length = 12
+	for i := range views {
+		v := &views[i]
+		line := b.line(width, v.share(), v.Portal+"  "+v.text(), v.shortText())
+		switch {
+		case !v.over():
+			lines = append(lines, line)
+		case !b.ended[v.Portal]:
+			b.ended[v.Portal] = true
+			above.WriteString(line + "\n")
+		}
 	}
-	b.length = len("100% ") + length + len(separator)
-	style := progress.StyleBlocks
-	style.Options.PercentFormat = "%3.0f%%"
-	style.Options.PercentIndeterminate = "    "
-	style.Options.Separator = separator
-	style.Visibility = progress.StyleVisibility{Percentage: true, Tracker: true}
-	if !plain {
-		style.Colors.Tracker = text.Colors{text.FgCyan}
-	}
-	w := b.writer
-	w.SetStyle(style)
-	w.SetOutputWriter(s.w)
-	w.SetTrackerLength(length)
-	w.SetUpdateFrequency(barEvery)
-	// It draws, and ends with close.
-	go func() {
-		defer close(b.rendered)
-		w.Render()
-	}()
-	return b
+	b.screen.setBottom(above.String(), lines)
 }
 
-// separator stands between a bar and its text.
-const separator = "  "
+// close leaves the bars as they are, and the cursor below them.
+func (b *bars) close() { b.screen.endBottom() }
 
-// fit cuts a bar's text to what the terminal has room for now: a line that wraps
-// would be drawn over again in the wrong place.
-func (b *bars) fit(line string) string {
-	if width := b.screen.width(); width > 0 {
-		return text.Trim(line, max(1, width-b.length-1))
+// A terminal of narrowBar columns has room for the text alone, one of wideBar for a
+// long bar.
+const (
+	narrowBar = 60
+	wideBar   = 100
+)
+
+// line makes one bar: percent, bar and text, cut to a terminal's width, which is 0
+// for any width. share is from 0 to 1, negative if it is not known. A narrow
+// terminal gets no bar, and the short text.
+func (b *bars) line(width int, share float64, long, short string) string {
+	percent := "    "
+	if share >= 0 {
+		percent = fmt.Sprintf("%3.0f%%", 100*min(1, share))
 	}
-	return line
+	if width > 0 && width < narrowBar {
+		return cutTo(percent+" "+short, width)
+	}
+	cells := 24
+	if width > 0 && width < wideBar {
+		cells = 12
+	}
+	full := int(max(0, min(1, share)) * float64(cells))
+	bar := strings.Repeat("█", full) + strings.Repeat("░", cells-full)
+	rest := cutTo(percent+" ║"+bar+"║  "+long, width)
+	if b.plain {
+		return rest
+	}
+	return strings.Replace(rest, bar, text.FgCyan.Sprint(bar), 1)
 }
 
-// updateTotal shows all portals together, above their bars.
-func (b *bars) updateTotal(f fleet) {
-	if b.total == nil {
-		b.total = &progress.Tracker{AutoStopDisabled: true}
-		b.writer.AppendTracker(b.total)
-		b.screen.setAbove(b.above)
+// cutTo cuts a line to less than a terminal's width: in the last column, some
+// terminals begin a new line and others do not.
+func cutTo(line string, width int) string {
+	if width <= 0 {
+		return line
 	}
-	const parts = 1000 // of a portal
-	b.total.UpdateMessage(b.fit(f.text()))
-	b.total.UpdateTotal(int64(f.Portals) * parts)
-	b.total.SetValue(int64(f.Done * parts))
+	return text.Trim(line, max(1, width-1))
 }
 
-// above prints lines above the bars at their next drawing. There must be a bar.
-func (b *bars) above(lines string) {
-	for line := range strings.Lines(lines) {
-		b.writer.Log("%s", strings.TrimRight(line, "\n"))
-	}
-}
-
-// update shows a view.
-func (b *bars) update(v view) {
-	line, seen := b.of[v.Portal]
+// share is how much of the work is done, 0 to 1; negative if it is not known.
+func (v *view) share() float64 {
 	switch {
-	case !seen:
-		line = b.take()
-		line.portal = v.Portal
-		b.of[v.Portal] = line
-	case line == nil:
-		return
+	case v.over() && !v.failed():
+		return 1
+	case v.Total <= 0:
+		return -1
 	}
-	line.text = v.Portal + "  " + v.text()
-	line.done = v.over()
-	line.UpdateMessage(b.fit(line.text))
-	total := v.Total
-	if v.over() {
-		total = max(total, 1) // one of unknown length would go on moving
-	}
-	line.UpdateTotal(total)
-	line.SetValue(min(v.Done, total))
+	return float64(v.Done) / float64(v.Total)
 }
 
-// take gives the bar of a portal that is done, which then scrolls away above the
-// bars, or else a new one. A tracker is never marked as done: the library would
-// stop to draw it, and might lose a line that is to go above it.
-func (b *bars) take() *bar {
-	for _, line := range b.all {
-		if line.done {
-			b.writer.Log("%s", line.text)
-			b.of[line.portal] = nil
-			return line
-		}
-	}
-	line := &bar{Tracker: &progress.Tracker{AutoStopDisabled: true}}
-	b.all = append(b.all, line)
-	b.writer.AppendTracker(line.Tracker)
-	b.screen.setAbove(b.above)
-	return line
-}
-
-// close draws once more and gives the screen back.
-func (b *bars) close() {
-	b.screen.giveBack(func() {
-		retry := time.NewTicker(barEvery / 10)
-		defer retry.Stop()
-		for {
-			b.writer.Stop() // does nothing until Render has begun
-			select {
-			case <-b.rendered:
-				return
-			case <-retry.C:
-			}
-		}
-	})
-}
+// share is how much of the work is done, 0 to 1.
+func (f *fleet) share() float64 { return f.Done / float64(max(1, f.Portals)) }

@@ -209,30 +209,62 @@ func TestBars(t *testing.T) {
 	})
 }
 
-// The bars are as many as portals are done at a time, however many a job has.
-func TestBarsAreTakenOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var stderr lockedBuffer
-		b := startBars(newScreen(&stderr), true)
-		for _, portal := range []string{"one", "two", "three"} {
-			b.update(view{Portal: "beside", Phase: "fetching", Done: 1, Total: 8})
-			for _, phase := range []string{"fetching", "done", "done"} {
-				b.update(view{Portal: portal, Phase: phase, Done: 5, Total: 5})
-				b.update(view{Portal: "one", Phase: "done", Done: 5, Total: 5})
-				<-time.After(time.Second)
+// The bars are as many as portals are under way, however many a job has; the last
+// line of each that has ended stays.
+func TestEndedPortalsStayOnce(t *testing.T) {
+	var stderr bytes.Buffer
+	b := newBars(newScreen(&stderr), true)
+	over := []view{}
+	for _, portal := range []string{"one", "two", "three"} {
+		for _, phase := range []string{"fetching", "done", "done"} {
+			views := append([]view{{Portal: "beside", Phase: "fetching", Done: 1, Total: 8}, {Portal: portal, Phase: phase, Done: 5, Total: 5}}, over...)
+			b.draw(fleet{Portals: 1}, views)
+			if want := map[string]int{"fetching": 2, "done": 1}[phase]; len(b.screen.bottom) != want {
+				t.Errorf("%s %s: %d bars, want %d", portal, phase, len(b.screen.bottom), want)
 			}
 		}
-		if len(b.all) != 2 {
-			t.Errorf("%d bars, want 2", len(b.all))
+		over = append(over, view{Portal: portal, Phase: "done", Done: 5, Total: 5})
+	}
+	b.close()
+	for _, portal := range []string{"one", "two", "three"} {
+		if n := strings.Count(stderr.String(), portal+"  done: 5\n"); n != 1 {
+			t.Errorf("portal %s has ended %d times:\n%q", portal, n, stderr.String())
 		}
-		b.close()
-		for _, portal := range []string{"one", "two"} {
-			// Once as a line that scrolls away, behind the drawings as a bar.
-			if n := strings.Count(stderr.String(), "\x1b[K"+portal+"  done: 5\n"); n != 1 {
-				t.Errorf("portal %s is told to be done %d times:\n%q", portal, n, stderr.String())
+	}
+}
+
+// A line never fills a terminal's width, and what matters most is in the part that a
+// narrow one has room for.
+func TestBarsFit(t *testing.T) {
+	four := 4
+	views := map[string]view{
+		"fetching": {Portal: "acme", Phase: "fetching", Done: 4321, Total: 20_000, ETA: 80, Tokens: 31, Burst: 50, Binding: bitrix.BindingRate},
+		"long":     {Portal: strings.Repeat("portal-", 9), Phase: "fetching", Done: 4321, Total: 20_000_000, ETA: 80_000, Tokens: 31, Burst: 50},
+		"unknown":  {Portal: "acme", Phase: "starting", ETA: -1},
+		"failed":   {Portal: "acme", Phase: "fetching", Done: 10, Total: 20, exit: &four},
+	}
+	b := &bars{plain: true}
+	for name, v := range views {
+		for _, width := range []int{1, 10, 36, 80, 200} {
+			line := b.line(width, v.share(), v.Portal+"  "+v.text(), v.shortText())
+			if n := len([]rune(line)); n >= width && width > 1 || n > width {
+				t.Errorf("%s, %d wide: a line of %d: %s", name, width, n, line)
 			}
 		}
-	})
+	}
+	v := views["fetching"]
+	for _, tt := range []struct {
+		width int
+		want  string
+	}{
+		{36, " 22% acme 1m20s left, 4,321 of 20,0"},
+		{80, " 22% ║██░░░░░░░░░░║  acme  fetching: 4,321 of 20,000, 1m20s left, rate 31 of 50"},
+		{200, " 22% ║█████░░░░░░░░░░░░░░░░░░░║  acme  fetching: 4,321 of 20,000, 1m20s left, rate 31 of 50 free (limiting)"},
+	} {
+		if got := b.line(tt.width, v.share(), v.Portal+"  "+v.text(), v.shortText()); got != tt.want {
+			t.Errorf("%d wide: got\n%q, want\n%q", tt.width, got, tt.want)
+		}
+	}
 }
 
 // Several portals have a bar together; one that failed neither moves nor counts
@@ -286,16 +318,15 @@ func TestFleetTakesAsLongAsItsSlowest(t *testing.T) {
 	}
 }
 
-// A run that ends before anything was drawn must not hang.
+// A run that ends before anything was drawn draws nothing.
 func TestBarsOfNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var stderr lockedBuffer
-		b := startBars(newScreen(&stderr), false)
-		b.close()
-		if stderr.String() != "" {
-			t.Errorf("drawn: %q", stderr.String())
-		}
-	})
+	var stderr bytes.Buffer
+	b := newBars(newScreen(&stderr), false)
+	b.draw(fleet{}, nil)
+	b.close()
+	if stderr.String() != "" {
+		t.Errorf("drawn: %q", stderr.String())
+	}
 }
 
 func TestLogForms(t *testing.T) {
