@@ -83,9 +83,11 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 		"bar, log (a line every 30 s), none; auto: bar on a terminal, none with --json, else log")
 	for _, cmd := range p.commands() {
 		cmd.Flags().SortFlags = false
+		p.addCompletions(cmd)
 		root.AddCommand(cmd)
 	}
 	addCompletion(root)
+	p.addCompletions(root)
 	return root
 }
 

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"b24export/jobs/jobfile"
+)
+
+// completeLimit is how long a shell waits for names that are read from a sink.
+const completeLimit = 3 * time.Second
+
+// addCompletions adds what a shell offers for arguments and flags: job files, and
+// the words, portals, snapshots and columns that a flag takes. What cannot be read
+// is not offered; a completion prints no error.
+func (p *program) addCompletions(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	completes := func(name string, offer cobra.CompletionFunc) {
+		if cmd.Flag(name) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(name, offer) // fails for an unknown flag alone
+		}
+	}
+	words := func(f *pflag.Flag) {
+		if c, ok := f.Value.(*choice); ok {
+			completes(f.Name, cobra.FixedCompletions(c.words, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	flags.VisitAll(words)
+	cmd.PersistentFlags().VisitAll(words)
+	for _, key := range jobfile.Keys() {
+		if key.Type == "word" && key.Flag != "" && flags.Lookup(key.Flag) != nil && flags.Lookup(key.Flag).Annotations[keyAnnotation] != nil {
+			completes(key.Flag, cobra.FixedCompletions(wordsOf(key.Rule), cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	completes("only", p.completeList(p.portalsOf))
+	completes("columns", p.completeList(columnsOf))
+	completes("snapshot", func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return p.snapshotsOf(cmd, args), cobra.ShellCompDirectiveNoFileComp
+	})
+	if cmd.ValidArgsFunction == nil && strings.Contains(cmd.Use, "JOB") {
+		cmd.ValidArgsFunction = p.completeArgs
+	}
+}
+
+// wordsOf returns the words of a rule such as "full, incremental or backfill".
+func wordsOf(rule string) []string {
+	return strings.Fields(strings.NewReplacer(",", " ", " or ", " ").Replace(rule))
+}
+
+// completeArgs offers job files, for cat Parquet files too, and after diff's job
+// file snapshots.
+func (p *program) completeArgs(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	extensions := []string{"yaml", "yml"}
+	switch {
+	case cmd.Name() == "diff" && len(args) > 0:
+		if len(args) > 2 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return p.snapshotsOf(cmd, args), cobra.ShellCompDirectiveNoFileComp
+	case cmd.Name() == "cat":
+		extensions = append(extensions, "parquet")
+	}
+	if len(args) > 0 && !strings.Contains(cmd.Use, "JOB…") {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return extensions, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// completeList offers names for a flag that takes several between commas, without
+// those that are given already.
+func (p *program) completeList(names func(*cobra.Command, []string) []string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+		given, prefix := []string(nil), ""
+		if at := strings.LastIndexByte(text, ','); at >= 0 {
+			given, prefix = strings.Split(text[:at], ","), text[:at+1]
+		}
+		var offered []string
+		for _, name := range names(cmd, args) {
+			if !slices.Contains(given, name) {
+				offered = append(offered, prefix+name)
+			}
+		}
+		return offered, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+}
+
+// portalsOf returns the portals of the job on the command line.
+func (p *program) portalsOf(_ *cobra.Command, args []string) []string {
+	var names []string
+	for _, file := range args {
+		if spec, err := jobfile.Load(file, p.lookup); err == nil {
+			names = slices.AppendSeq(names, portalNames(spec, nil))
+		}
+	}
+	return names
+}
+
+// columnsOf returns the columns of the table that cat or diff prints.
+func columnsOf(cmd *cobra.Command, _ []string) []string {
+	is := func(flag string) bool { return cmd.Flags().Changed(flag) }
+	table := payments
+	switch {
+	case is("changes"), cmd.Name() == "diff":
+		table = changes
+	case is("rejects"):
+		table = rejects
+	}
+	var names []string
+	for _, f := range table.schema().Fields() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// snapshotsOf returns the snapshots of the portal on the command line, newest
+// first, after the words for two of them.
+func (p *program) snapshotsOf(cmd *cobra.Command, args []string) []string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), completeLimit)
+	defer cancel()
+	names := []string{snapshotLatest, snapshotPrevious}
+	if len(args) == 0 {
+		return names
+	}
+	spec, err := jobfile.Load(args[0], p.lookup)
+	if err != nil {
+		return names
+	}
+	only, _ := cmd.Flags().GetStringSlice("only") // none if the command lacks the flag
+	for portal := range portalNames(spec, only) {
+		data, err := p.openData(ctx, spec, portal)
+		if err != nil {
+			return names
+		}
+		ids, err := data.SnapshotIDs(ctx)
+		if err == nil {
+			for _, id := range slices.Backward(ids) {
+				if !slices.Contains(names, string(id)) {
+					names = append(names, string(id))
+				}
+			}
+		}
+		if err := data.close(); err != nil || ctx.Err() != nil {
+			return names
+		}
+	}
+	return names
+}
