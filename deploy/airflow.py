@@ -1,7 +1,9 @@
-"""Nightly export of Bitrix24 payments, for Apache Airflow.
+"""Nightly export of Bitrix24 payments, for Apache Airflow 3.
 
-A task that exits with 3 has published, with rejects; one that exits with 5, 75 or
-130 is tried again and goes on where it ended; 1, 2 and 4 need a person.
+A wrong job file (2) and missing rights (4) need a person and fail the task at
+once. Every other failure (1, 5, 75, 130) is tried again and resumes. --rejects-ok
+makes refused payments a success; notify in the job file and the alerts report
+them. --if-older makes a further try do only the portals that are missing.
 """
 
 from __future__ import annotations
@@ -9,11 +11,10 @@ from __future__ import annotations
 import subprocess
 from datetime import datetime, timedelta
 
-from airflow.decorators import dag, task
 from airflow.exceptions import AirflowException, AirflowFailException
+from airflow.sdk import dag, task
 
-PUBLISHED = {0, 3}
-AGAIN = {5, 75, 130}
+NEEDS_A_PERSON = {2, 4}
 
 
 @dag(
@@ -25,16 +26,14 @@ AGAIN = {5, 75, 130}
 )
 def b24export():
     @task
-    def export(job: str) -> int:
+    def export(job: str) -> None:
         # B24_WEBHOOK comes from the worker's environment, not from the command.
-        code = subprocess.run(
-            ["b24export", "run", job, "--log-format", "json", "--progress", "log"], check=False
-        ).returncode
-        if code in PUBLISHED:
-            return code
-        if code in AGAIN:
-            raise AirflowException(f"b24export exits with {code}: to be tried again")
-        raise AirflowFailException(f"b24export exits with {code}: its log says what to do")
+        command = ["b24export", "run", job, "--rejects-ok", "--if-older", "12h"]
+        code = subprocess.run([*command, "--log-format", "json", "--progress", "log"], check=False).returncode
+        if code in NEEDS_A_PERSON:
+            raise AirflowFailException(f"b24export exits with {code}: its log says what to do")
+        if code != 0:
+            raise AirflowException(f"b24export exits with {code}: the next try resumes")
 
     export("/etc/b24export/nightly.yaml")
 

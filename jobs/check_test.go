@@ -40,7 +40,7 @@ func exitOf(lines []jobs.CheckLine) int {
 	for _, line := range lines {
 		outcomes = append(outcomes, jobs.Outcome{Exit: line.Exit})
 	}
-	return jobs.Gravest(outcomes)
+	return jobs.ExitOfAll(outcomes)
 }
 
 func TestCheckOfAGoodJob(t *testing.T) {

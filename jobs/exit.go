@@ -59,15 +59,16 @@ func is[E error](err error) bool {
 	return ok
 }
 
-// gravity lists the exit codes from the gravest down: what a job of several
-// portals exits with is the first one that any of them has.
-var gravity = []int{
-	ExitUsage, ExitRefused, ExitFailed, ExitTemporary, ExitHeld, ExitInterrupted, ExitRejects, ExitComplete,
+// helped lists the exit codes by how much another run helps: a scheduler that looks
+// at one code must not give up on portals that only need another try.
+var helped = []int{
+	ExitInterrupted, ExitTemporary, ExitFailed, ExitHeld, ExitUsage, ExitRefused, ExitRejects, ExitComplete,
 }
 
-// Gravest is the exit code of a job with these outcomes; that of none is 0.
-func Gravest(outcomes []Outcome) int {
-	for _, code := range gravity {
+// ExitOfAll is the exit code of a job with these outcomes: that of the portal whom
+// another run helps most. It is 0 for no outcomes.
+func ExitOfAll(outcomes []Outcome) int {
+	for _, code := range helped {
 		if slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Exit == code }) {
 			return code
 		}

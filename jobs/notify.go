@@ -32,16 +32,18 @@ const (
 // signed, and the HMAC-SHA256 of "UNIX." and the body under notify.secret.
 const SignatureHeader = "X-B24export-Signature"
 
-// WantsNotice reports whether a job with n sends a notice of these outcomes.
+// WantsNotice reports whether a job with n sends a notice of these outcomes. Rejects
+// that the snapshot before had as well are no news.
 func WantsNotice(n *jobfile.NotifySpec, outcomes []Outcome) bool {
+	on := func(event jobfile.Event) bool { return slices.Contains(n.On, event) }
 	return n.URL != "" && slices.ContainsFunc(outcomes, func(o Outcome) bool {
-		switch o.Exit {
-		case ExitComplete:
-			return slices.Contains(n.On, jobfile.OnSuccess)
-		case ExitRejects:
-			return slices.Contains(n.On, jobfile.OnRejects) || slices.Contains(n.On, jobfile.OnSuccess)
+		switch {
+		case o.Exit != ExitComplete && o.Exit != ExitRejects:
+			return on(jobfile.OnFailure)
+		case o.NewRejects > 0 && on(jobfile.OnRejects):
+			return true
 		}
-		return slices.Contains(n.On, jobfile.OnFailure)
+		return o.Skipped == nil && on(jobfile.OnSuccess)
 	})
 }
 
@@ -50,6 +52,7 @@ func WantsNotice(n *jobfile.NotifySpec, outcomes []Outcome) bool {
 // too. Errors name the receiver's host and nothing else of its address. A nil
 // transport is the network.
 func Notify(ctx context.Context, n *jobfile.NotifySpec, body []byte, agent string, transport http.RoundTripper) error {
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyLimit)
 	defer cancel()
 	if transport == nil {
@@ -61,12 +64,23 @@ func Notify(ctx context.Context, n *jobfile.NotifySpec, body []byte, agent strin
 		// What was meant for this address is for no other one.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, send(ctx, client, n, body, agent) },
-		backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(notifyLimit))
-	if err != nil {
-		return fmt.Errorf("notify %s: %w", receiverHost(n.URL), err)
+	tries, last := 0, error(nil)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		tries++
+		err := send(ctx, client, n, body, agent)
+		// A try that the end of all time cut off says nothing of the receiver.
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewExponentialBackOff()), backoff.WithMaxElapsedTime(notifyLimit))
+	if err == nil {
+		return nil
 	}
-	return nil
+	if tries == 1 {
+		return fmt.Errorf("notify %s: %w", receiverHost(n.URL), last)
+	}
+	return fmt.Errorf("notify %s: %w; %d tries in %.0f s", receiverHost(n.URL), last, tries, time.Since(start).Seconds())
 }
 
 func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body []byte, agent string) error {
@@ -82,8 +96,12 @@ func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body 
 	resp, err := client.Do(req)
 	if err != nil {
 		// The error's text has the address in it, and the address may be a secret.
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err
+		u, ok := errors.AsType[*url.Error](err)
+		switch {
+		case ok && u.Timeout():
+			return fmt.Errorf("no answer within %s", notifyTry)
+		case ok:
+			return u.Err
 		}
 		return err
 	}

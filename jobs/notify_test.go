@@ -16,6 +16,7 @@ import (
 
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
+	"b24export/pipeline"
 )
 
 // notifySecret stands wherever a secret may stand. No error may show it.
@@ -67,8 +68,8 @@ func TestNotify(t *testing.T) {
 		{"after a time-out", []int{0}, 2, ""},
 		{"wrong address", []int{404}, 1, "notify hooks.example.org: it answers 404: look at notify.url"},
 		{"sent elsewhere", []int{302}, 1, "notify hooks.example.org: it answers 302: look at notify.url"},
-		{"down", busy, 0, "notify hooks.example.org: it answers 503"},
-		{"endless", endless, 0, "notify hooks.example.org: "},
+		{"down", busy, 0, "notify hooks.example.org: it answers 503; "},
+		{"endless", endless, 0, "notify hooks.example.org: no answer within 10s; "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -83,6 +84,9 @@ func TestNotify(t *testing.T) {
 				}
 				if text := fmt.Sprint(err); err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.HasPrefix(text, tt.want) || strings.Contains(text, notifySecret)) {
 					t.Errorf("error %v, want %q", err, tt.want)
+				}
+				if text := fmt.Sprint(err); err != nil && len(r.got) > 1 && !strings.Contains(text, fmt.Sprintf("; %d tries in ", len(r.got))) {
+					t.Errorf("error %v after %d tries", err, len(r.got))
 				}
 				if tt.tries > 0 && len(r.got) != tt.tries || tt.tries == 0 && len(r.got) < 2 {
 					t.Errorf("%d attempts, want %d", len(r.got), tt.tries)
@@ -115,32 +119,35 @@ func checkSignature(header, body string) error {
 }
 
 func TestNotifyWants(t *testing.T) {
-	outcomes := func(codes ...int) (list []Outcome) {
-		for _, code := range codes {
-			list = append(list, Outcome{Exit: code})
-		}
-		return list
-	}
+	good, failed, skipped := Outcome{}, Outcome{Exit: ExitTemporary}, Outcome{Skipped: new(pipeline.Manifest)}
+	interrupted, refused := Outcome{Exit: ExitInterrupted}, Outcome{Exit: ExitRefused}
+	oldRejects, newRejects := Outcome{Exit: ExitRejects}, Outcome{Exit: ExitRejects, NewRejects: 2}
+	allowed := Outcome{NewRejects: 2} // with RejectsOK
 	for _, tt := range []struct {
-		on    []jobfile.Event
-		codes []int
-		want  bool
+		name     string
+		on       []jobfile.Event
+		outcomes []Outcome
+		want     bool
 	}{
-		{[]jobfile.Event{jobfile.OnFailure}, []int{0, 3}, false},
-		{[]jobfile.Event{jobfile.OnFailure}, []int{0, 75}, true},
-		{[]jobfile.Event{jobfile.OnFailure}, []int{130}, true},
-		{[]jobfile.Event{jobfile.OnRejects}, []int{0, 3}, true},
-		{[]jobfile.Event{jobfile.OnRejects}, []int{0, 1}, false},
-		{[]jobfile.Event{jobfile.OnSuccess}, []int{0}, true},
-		{[]jobfile.Event{jobfile.OnSuccess}, []int{4}, false},
-		{nil, []int{0, 1, 3}, false},
+		{"rejects are no failure", []jobfile.Event{jobfile.OnFailure}, []Outcome{good, newRejects}, false},
+		{"failure", []jobfile.Event{jobfile.OnFailure}, []Outcome{good, failed}, true},
+		{"interruption", []jobfile.Event{jobfile.OnFailure}, []Outcome{interrupted}, true},
+		{"new rejects", []jobfile.Event{jobfile.OnRejects}, []Outcome{good, newRejects}, true},
+		{"new rejects that are no failure", []jobfile.Event{jobfile.OnRejects}, []Outcome{good, allowed}, true},
+		{"rejects of the night before", []jobfile.Event{jobfile.OnRejects}, []Outcome{good, oldRejects}, false},
+		{"no rejects", []jobfile.Event{jobfile.OnRejects}, []Outcome{good, failed}, false},
+		{"success", []jobfile.Event{jobfile.OnSuccess}, []Outcome{good}, true},
+		{"success with rejects", []jobfile.Event{jobfile.OnSuccess}, []Outcome{oldRejects}, true},
+		{"no success", []jobfile.Event{jobfile.OnSuccess}, []Outcome{refused}, false},
+		{"nothing was run", []jobfile.Event{jobfile.OnSuccess}, []Outcome{skipped}, false},
+		{"nobody asks", nil, []Outcome{good, failed, newRejects}, false},
 	} {
 		n := jobfile.NotifySpec{URL: "https://hooks.example.org/", On: tt.on}
-		if got := WantsNotice(&n, outcomes(tt.codes...)); got != tt.want {
-			t.Errorf("on %v, exits %v: %t, want %t", tt.on, tt.codes, got, tt.want)
+		if got := WantsNotice(&n, tt.outcomes); got != tt.want {
+			t.Errorf("%s: %t, want %t", tt.name, got, tt.want)
 		}
 	}
-	if WantsNotice(&jobfile.NotifySpec{On: []jobfile.Event{jobfile.OnSuccess}}, outcomes(0)) {
-		t.Error("nobody is named, and somebody is told")
+	if WantsNotice(&jobfile.NotifySpec{On: []jobfile.Event{jobfile.OnSuccess}}, []Outcome{good}) {
+		t.Error("nobody is named, and a notice is sent")
 	}
 }

@@ -39,6 +39,11 @@ type RunOptions struct {
 	Restart bool
 	// AllowDeletes lets the run delete more than the job's deletes.max.
 	AllowDeletes bool
+	// RejectsOK makes rejects no failure: ExitComplete in the place of ExitRejects.
+	RejectsOK bool
+	// IfOlder, if not 0, leaves portals alone whose newest snapshot of the job's kind
+	// was finished less than IfOlder ago.
+	IfOlder time.Duration
 	// Log gets one line for each thing that matters. Default: none.
 	Log *slog.Logger
 	// Transport carries the requests to the portals. Default: the network.
@@ -89,6 +94,11 @@ type Watch struct {
 type Outcome struct {
 	Portal  string
 	Summary pipeline.Summary
+	// NewRejects counts the snapshot's rejects that the one before did not have.
+	NewRejects int64
+	// Skipped is the snapshot that was young enough for RunOptions.IfOlder, so that
+	// nothing was run; else nil.
+	Skipped *pipeline.Manifest
 	Err     error
 	// Exit is the exit code for this portal alone.
 	Exit    int
@@ -112,12 +122,13 @@ func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 		g.Go(func() error {
 			start := time.Now()
 			below := traced.below(ctx, "portal", attrPortal.String(portal.Name), attrDataset.String(spec.Name))
-			s, err := runPortal(ctx, spec, portal, &o, len(portals), below)
-			outcomes[i] = Outcome{
-				Portal: portal.Name, Summary: s, Err: err,
-				Exit: ExitCode(err, s), Seconds: time.Since(start).Seconds(),
+			out := runPortal(ctx, spec, portal, &o, len(portals), below)
+			out.Portal, out.Exit, out.Seconds = portal.Name, ExitCode(out.Err, out.Summary), time.Since(start).Seconds()
+			if out.Exit == ExitRejects && o.RejectsOK {
+				out.Exit = ExitComplete
 			}
-			below.end(err, outcomeAttrs(&outcomes[i])...)
+			outcomes[i] = out
+			below.end(out.Err, outcomeAttrs(&outcomes[i])...)
 			if o.Ended != nil {
 				o.Ended(&outcomes[i])
 			}
@@ -125,7 +136,7 @@ func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 		})
 	}
 	_ = g.Wait() // no goroutine returns an error
-	traced.end(nil, attrExit.Int(Gravest(outcomes)))
+	traced.end(nil, attrExit.Int(ExitOfAll(outcomes)))
 	return outcomes
 }
 
@@ -150,10 +161,65 @@ func (o *RunOptions) portals(spec *jobfile.Spec) ([]*jobfile.PortalSpec, error) 
 	return portals, nil
 }
 
-// runPortal wires the pipeline of one of so many portals and runs it. traced is
-// nil without a tracer.
-func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, of int, traced *spans) (s pipeline.Summary, err error) {
+// runPortal does one of so many portals, unless its newest snapshot is young enough.
+// traced is nil without a tracer. The caller completes the outcome.
+func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, of int, traced *spans) (out Outcome) {
 	log := o.Log.With("dataset", spec.Name, "portal", portal.Name)
+	runner := rand.Text()
+	data, closeData, err := openDataset(ctx, spec, portal.Name, runner, o, log)
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	defer func() { out.Err = errors.Join(out.Err, closeData()) }()
+	if o.IfOlder > 0 {
+		if out.Skipped, out.Err = youngSnapshot(ctx, spec, data, o); out.Err != nil {
+			return out
+		}
+		if m := out.Skipped; m != nil {
+			log.Info("skipped, the newest snapshot is young enough", "snapshot", m.Snapshot, "finished_at", m.FinishedAt, "if_older", o.IfOlder)
+			return out
+		}
+	}
+	out.Summary, out.Err = runPipeline(ctx, spec, portal, data, runner, o, of, traced, log)
+	if m := out.Summary.Manifest; m != nil && out.Err == nil {
+		if out.NewRejects, err = data.NewRejects(ctx, m); err != nil {
+			log.Warn("the rejects cannot be compared with those of the snapshot before: all count as new", "error", err)
+			out.NewRejects = m.Ledger.Rejected
+		}
+	}
+	return out
+}
+
+// youngSnapshot returns the manifest of the newest snapshot of the job's kind that
+// was finished less than IfOlder ago, nil if there is none. Backfills and nights are
+// two kinds: neither does the other's work. Nor does a backfill of another range.
+func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset, o *RunOptions) (*pipeline.Manifest, error) {
+	now := time.Now
+	if o.Now != nil {
+		now = o.Now
+	}
+	span, err := source.SpanOf(spec)
+	if err != nil {
+		return nil, err
+	}
+	manifests, err := data.Snapshots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	backfill := spec.Mode == pipeline.Backfill
+	for _, m := range manifests {
+		if now().Sub(m.FinishedAt) >= o.IfOlder {
+			break
+		}
+		if (m.Mode == pipeline.Backfill) == backfill && (!backfill || m.Range == span) {
+			return m, nil
+		}
+	}
+	return nil, nil
+}
+
+// runPipeline wires the pipeline of a portal and runs it.
+func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, data *sinks.Dataset, runner string, o *RunOptions, of int, traced *spans, log *slog.Logger) (s pipeline.Summary, err error) {
 	client, err := newClient(ctx, spec, portal, o, log)
 	if err != nil {
 		return s, err
@@ -164,13 +230,6 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 	if err != nil {
 		return s, err
 	}
-
-	runner := rand.Text()
-	data, closeData, err := openDataset(ctx, spec, portal.Name, runner, o, log)
-	if err != nil {
-		return s, err
-	}
-	defer func() { err = errors.Join(err, closeData()) }()
 
 	progress := new(pipeline.Progress)
 	if o.Watch != nil {

@@ -133,7 +133,7 @@ func (c *checker) finish() error {
 			return err
 		}
 	}
-	if code := jobs.Gravest(c.outcomes); code != jobs.ExitComplete {
+	if code := jobs.ExitOfAll(c.outcomes); code != jobs.ExitComplete {
 		return exitCode(code)
 	}
 	return nil

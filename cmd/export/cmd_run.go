@@ -13,6 +13,7 @@ import (
 
 	"b24export/jobs"
 	"b24export/jobs/jobfile"
+	"b24export/pipeline"
 )
 
 // webhookVariable is where run without a job file finds the webhook: a flag
@@ -48,12 +49,20 @@ more than the file.`,
 			if opts.Parallel < 1 {
 				return usagef(cmd, "--parallel %d: must be at least 1", opts.Parallel)
 			}
+			if opts.IfOlder < 0 {
+				return usagef(cmd, "--if-older %s: must not be negative", opts.IfOlder)
+			}
 			var err error
 			if opts.Shard, err = jobs.ShardFrom(shard, p.lookup); err != nil {
 				return usagef(cmd, "%w", err)
 			}
+			shown.instance = strings.Join(args, " ")
+			if opts.Shard != (jobs.Shard{}) {
+				shown.instance += " " + opts.Shard.String()
+			}
 			loaded, err := p.load(cmd, args)
 			if err != nil {
+				p.notStarted(shown, args)
 				return err
 			}
 			return p.runJobs(cmd.Context(), loaded, opts, shown)
@@ -65,8 +74,11 @@ more than the file.`,
 	flags.StringVar(&shard, "shard", "", "do the portals that fall to part `I/N`, such as 0/4; by default what an array job's variables say")
 	flags.BoolVar(&opts.Restart, "restart", false, "throw an unfinished snapshot away instead of going on with it")
 	flags.BoolVar(&opts.AllowDeletes, "allow-deletes", false, "let this run delete more rows than deletes.max allows")
+	flags.BoolVar(&opts.RejectsOK, "rejects-ok", false, "exit with 0 instead of 3 when payments below rejects.max were rejected")
+	flags.DurationVar(&opts.IfOlder, "if-older", 0, "skip portals whose newest snapshot is younger than this `duration`, such as 12h")
 	flags.StringVar(&shown.file, "metrics-file", "", "write metrics for Prometheus to this `file`, every 15 s and at the end; for node_exporter's textfile collector")
 	flags.StringVar(&shown.address, "metrics-addr", "", "serve metrics at this `address` while the run lasts, such as 127.0.0.1:9424; without a host only this machine reaches it")
+	flags.StringVar(&shown.push, "metrics-push", "", "push metrics to the Pushgateway at this `address`, every 15 s and at the end; its group has the label instance: job file and shard, or what ?instance= says")
 	addKeyFlags(flags)
 	return cmd
 }
@@ -176,11 +188,12 @@ func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.Run
 	for _, job := range loaded {
 		outcomes := p.runJob(ctx, job, opts, seen)
 		p.noteEnds(ctx, seen, job, outcomes)
+		seen.jobEnded(job.file, jobs.ExitOfAll(outcomes))
 		unshown = errors.Join(unshown, p.show(job, outcomes))
 		p.notify(ctx, job, outcomes)
 		all = append(all, outcomes...)
 	}
-	if code := jobs.Gravest(all); code != jobs.ExitComplete {
+	if code := jobs.ExitOfAll(all); code != jobs.ExitComplete {
 		return exitCode(code)
 	}
 	return unshown
@@ -235,6 +248,10 @@ func (p *program) show(job loadedJob, outcomes []jobs.Outcome) error {
 			return err
 		}
 	case !published:
+		if m := skippedOf(outcomes); m != nil {
+			_, err := fmt.Fprintf(p.stdout, "%s: skipped, snapshot %s is %s old\n", m.Portal, m.Snapshot, shortTime(time.Since(m.FinishedAt)))
+			return err
+		}
 		return nil
 	default:
 		if err := writeSummary(p.stdout, job.spec.Sink.URL, &outcomes[0]); err != nil {
@@ -242,6 +259,15 @@ func (p *program) show(job loadedJob, outcomes []jobs.Outcome) error {
 		}
 	}
 	return writeNextSteps(p.stdout, job, outcomes)
+}
+
+// skippedOf returns the snapshot for which the only portal was skipped; nil if it
+// was not.
+func skippedOf(outcomes []jobs.Outcome) *pipeline.Manifest {
+	if len(outcomes) != 1 {
+		return nil
+	}
+	return outcomes[0].Skipped
 }
 
 // protocolVersion is that of the JSON lines. It rises if what is there changes

@@ -41,8 +41,9 @@
 //	     job's patience); running again resumes
 //	130  interrupted by a signal, checkpoint saved; running again resumes
 //
-// With several portals it is the gravest of theirs (4, then 1, 75, 5, 130, 3, 0);
-// the others are finished all the same.
+// With several portals it is that of one whom another run helps (130, then 75, 1, 5,
+// and only then 2, 4, 3, 0); the others are finished all the same. Run --rejects-ok
+// ends with 0 in the place of 3.
 //
 // The first SIGINT or SIGTERM lets requests under way end, for ten seconds at
 // most, and saves a checkpoint. The second one ends the program at once, with
@@ -84,9 +85,9 @@
 //	{"progress":{"dataset":"payments","portal":"acme","phase":"fetching","done":5000,"total":12000,…}}
 //
 // and end with a line for each portal, also when it failed: the manifest's fields
-// if a snapshot was published, and portal, snapshot, job, resumed, exit, error
-// (null if there was none), hint, seconds; unfinished has the counts of a run
-// that published nothing. To pick them out:
+// if a snapshot was published, and portal, snapshot, job, resumed, skipped (if
+// --if-older left it out), new_rejects, exit, error (null if there was none), hint,
+// seconds; unfinished has the counts of a run that published nothing. To pick them out:
 //
 //	jq -c 'select(.exit != null)'
 //

@@ -1,18 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"b24export/jobs"
 	"b24export/pipeline"
@@ -24,6 +16,7 @@ import (
 type metrics struct {
 	mu      sync.Mutex
 	portals []*portalMetrics
+	jobs    map[string]int // exit codes by job file, of jobs that have ended
 }
 
 // portalMetrics is one portal of one job.
@@ -65,6 +58,7 @@ var (
 	metricOperating = newMetric("operating_used_seconds", prometheus.GaugeValue, "Operating time spent of a method's budget.", "method")
 	metricBudget    = newMetric("operating_budget_seconds", prometheus.GaugeValue, "A method's operating budget.", "method")
 
+	metricJobExit  = prometheus.NewDesc("b24export_job_exit_code", "Exit code of a job file's last run; 2: it was wrong, and nothing was started.", []string{"file"}, nil)
 	metricExit     = newMetric("run_exit_code", prometheus.GaugeValue, "Exit code of the portal's last run: 0 complete, 3 with rejects, others failed.")
 	metricHeld     = newMetric("run_deletes_held", prometheus.GaugeValue, "Rows that the portal's last run would have deleted, more than deletes.max allows; 0 if it was not held back.")
 	metricDuration = newMetric("run_duration_seconds", prometheus.GaugeValue, "How long the portal's last run took.")
@@ -72,6 +66,7 @@ var (
 	metricRows     = newMetric("snapshot_rows", prometheus.GaugeValue, "Rows of the newest snapshot's table.")
 	metricBytes    = newMetric("snapshot_bytes", prometheus.GaugeValue, "Bytes of the newest snapshot's files.")
 	metricRejects  = newMetric("snapshot_rejects", prometheus.GaugeValue, "Payments that the newest snapshot could not read.")
+	metricNew      = newMetric("snapshot_new_rejects", prometheus.GaugeValue, "Rejects of the newest snapshot that the one before did not have.")
 	metricChanges  = newMetric("snapshot_changes", prometheus.GaugeValue, "Rows that the newest snapshot changed.", "op")
 )
 
@@ -79,11 +74,12 @@ var (
 var metricList = []metric{
 	metricRunning, metricStarted, metricTotal, metricPayments, metricSaved, metricRequests, metricCommands, metricRetries,
 	metricRefused, metricReceived, metricWaits, metricTokens, metricBurst, metricOperating, metricBudget,
-	metricExit, metricHeld, metricDuration, metricSuccess, metricRows, metricBytes, metricRejects, metricChanges,
+	metricExit, metricHeld, metricDuration, metricSuccess, metricRows, metricBytes, metricRejects, metricNew, metricChanges,
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
+	to <- metricJobExit
 	for _, s := range metricList {
 		to <- s.desc
 	}
@@ -95,6 +91,9 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	portals := make([]portalMetrics, len(m.portals))
 	for i, p := range m.portals {
 		portals[i] = *p
+	}
+	for file, code := range m.jobs {
+		to <- prometheus.MustNewConstMetric(metricJobExit, prometheus.GaugeValue, float64(code), file)
 	}
 	m.mu.Unlock()
 	for i := range portals {
@@ -146,6 +145,7 @@ func (p *portalMetrics) collect(put func(s metric, value float64, labels ...stri
 		}
 		put(metricHeld, float64(held.Deleted))
 		put(metricDuration, o.Seconds)
+		put(metricNew, float64(o.NewRejects))
 	}
 	if n := p.newest; n != nil {
 		put(metricSuccess, float64(n.FinishedAt.UnixMilli())/1e3)
@@ -178,6 +178,19 @@ func (m *metrics) ended(dataset string, o *jobs.Outcome, newest *pipeline.Manife
 	p.outcome, p.newest = o, newest
 }
 
+// jobEnded records the exit code of a job file's run.
+func (m *metrics) jobEnded(file string, code int) {
+	if file == "" {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.jobs == nil {
+		m.jobs = make(map[string]int)
+	}
+	m.jobs[file] = code
+}
+
 // of gives the entry of a portal. It wants the lock.
 func (m *metrics) of(dataset, portal string) *portalMetrics {
 	for _, p := range m.portals {
@@ -188,123 +201,4 @@ func (m *metrics) of(dataset, portal string) *portalMetrics {
 	p := &portalMetrics{dataset: dataset, portal: portal}
 	m.portals = append(m.portals, p)
 	return p
-}
-
-// metricsEvery is how often the metrics file is written during a run: as often
-// as Prometheus scrapes by default.
-const metricsEvery = 15 * time.Second
-
-// metricsFlags say where metrics go; both may be empty.
-type metricsFlags struct{ file, address string }
-
-// exporter writes metrics to a file and serves them, until it is closed.
-type exporter struct {
-	metrics
-	registry *prometheus.Registry
-	file     string
-	log      *slog.Logger
-	server   *http.Server
-	stop     context.CancelFunc
-	done     sync.WaitGroup
-}
-
-// startMetrics begins to show metrics. The caller closes what it gives. An
-// address that cannot be listened at, or a file that cannot be written, is told
-// before a run begins.
-func startMetrics(ctx context.Context, f metricsFlags, log *slog.Logger) (*exporter, error) {
-	e := &exporter{registry: prometheus.NewRegistry(), file: f.file, log: log}
-	if err := e.registry.Register(&e.metrics); err != nil {
-		return nil, err
-	}
-	if err := e.write(); err != nil {
-		return nil, &startError{fmt.Errorf("--metrics-file: %w", err)}
-	}
-	ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
-	if f.address != "" {
-		if strings.HasPrefix(f.address, ":") {
-			f.address = "127.0.0.1" + f.address // nobody else's business, unless a host says so
-		}
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.address)
-		if err != nil {
-			e.stop()
-			return nil, &startError{fmt.Errorf("--metrics-addr: %w", err)}
-		}
-		mux := http.NewServeMux()
-		mux.Handle("/metrics", promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{}))
-		e.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
-		e.done.Go(func() { _ = e.server.Serve(listener) }) // it ends by Close, which is no error
-		log.Info("metrics are served", "address", "http://"+listener.Addr().String()+"/metrics")
-	}
-	if f.file != "" {
-		e.done.Go(func() {
-			tick := time.NewTicker(metricsEvery)
-			defer tick.Stop()
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-tick.C:
-					e.warn(e.write())
-				}
-			}
-		})
-	}
-	return e, nil
-}
-
-// write replaces the file, so that a scrape never meets half of one.
-func (e *exporter) write() error {
-	if e.file == "" {
-		return nil
-	}
-	return prometheus.WriteToTextfile(e.file, e.registry)
-}
-
-func (e *exporter) warn(err error) {
-	if err != nil {
-		e.log.Warn("metrics not written", "error", err)
-	}
-}
-
-// close writes the file a last time and stops serving.
-func (e *exporter) close() {
-	e.stop()
-	if e.server != nil {
-		_ = e.server.Close() // nothing is lost with a scrape that is cut off
-	}
-	e.done.Wait()
-	e.warn(e.write())
-}
-
-// newestLimit bounds the look for the newest snapshot after a run that failed:
-// its storage may be why.
-const newestLimit = 10 * time.Second
-
-// noteEnds tells the exporter how a job's runs ended.
-func (p *program) noteEnds(ctx context.Context, e *exporter, job loadedJob, outcomes []jobs.Outcome) {
-	for i := range outcomes {
-		o := &outcomes[i]
-		if o.Portal == "" {
-			continue
-		}
-		newest := o.Summary.Manifest
-		if newest == nil {
-			var err error
-			if newest, err = p.newest(ctx, job, o.Portal); err != nil {
-				e.log.Debug("the newest snapshot is not known", "portal", o.Portal, "error", err)
-			}
-		}
-		e.ended(job.spec.Name, o, newest)
-	}
-}
-
-func (p *program) newest(ctx context.Context, job loadedJob, portal string) (_ *pipeline.Manifest, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), newestLimit)
-	defer cancel()
-	data, err := p.openData(ctx, job.spec, portal)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, data.close()) }()
-	return data.Newest(ctx)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"io"
 	"log/slog"
 	"net/http"
@@ -170,7 +171,7 @@ func parseMetrics(t *testing.T, text []byte) map[string]*dto.MetricFamily {
 // TestDeployedMetricsExist holds the dashboard, the alerts and the manual to the
 // names that there are.
 func TestDeployedMetricsExist(t *testing.T) {
-	known := map[string]bool{}
+	known := map[string]bool{metricName.FindString(metricJobExit.String()): true}
 	for _, s := range metricList {
 		known[metricName.FindString(s.desc.String())] = true
 	}
@@ -192,3 +193,93 @@ func TestDeployedMetricsExist(t *testing.T) {
 }
 
 var metricName = regexp.MustCompile(`\bb24export_[a-z_]+`)
+
+// A job file that no longer parses shows at once, and the age of the last snapshot
+// stays known.
+func TestMetricsOfAWrongJobFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "b24export.prom")
+	job := filepath.Join(dir, "nightly.yaml")
+	if err := os.WriteFile(job, []byte("version: 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := `# HELP b24export_job_exit_code Exit code of a job file's last run; 2: it was wrong, and nothing was started.
+# TYPE b24export_job_exit_code gauge
+b24export_job_exit_code{file="` + job + `"} 0
+# HELP b24export_last_success_timestamp_seconds When the newest snapshot was finished; its age is time() less this.
+# TYPE b24export_last_success_timestamp_seconds gauge
+b24export_last_success_timestamp_seconds{dataset="payments",portal="acme"} 1.7e+09
+`
+	for _, before := range []string{before, "", "half a fi"} {
+		if err := os.WriteFile(file, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, _ := runProgram(t, "run", job, "--metrics-file", file)
+		if code != jobs.ExitUsage {
+			t.Fatalf("exit code %d", code)
+		}
+		got := scrape(t, file)
+		if got["b24export_job_exit_code "+job] != 2 {
+			t.Errorf("got %v", got)
+		}
+		if success := got["b24export_last_success_timestamp_seconds acme"]; success != 1.7e9 && len(before) > 20 {
+			t.Errorf("the last success is %g", success)
+		}
+	}
+}
+
+// Where nothing can scrape a run, it pushes: everything at its end, and after a job
+// file that is wrong only that, so that the rest stays.
+func TestMetricsArePushed(t *testing.T) {
+	type pushed struct{ method, path, text string }
+	var got []pushed
+	gateway := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var text strings.Builder
+		decoder := expfmt.NewDecoder(r.Body, expfmt.ResponseFormat(r.Header))
+		for {
+			var family dto.MetricFamily
+			if err := decoder.Decode(&family); err != nil {
+				break
+			}
+			expfmt.MetricFamilyToText(&text, &family)
+		}
+		got = append(got, pushed{r.Method, r.URL.EscapedPath(), text.String()})
+	}))
+	defer gateway.Close()
+	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 50, Strict: t})
+	server := httptest.NewServer(portal)
+	defer server.Close()
+	job := filepath.Join(t.TempDir(), "nightly.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(job, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("version: 1\nname: payments\nportals:\n  - {name: acme, webhook: '" + portal.Webhook(server.URL) + "', plan: unlimited}\nsink: {url: data}\n")
+	t.Chdir(filepath.Dir(job))
+	if code, _, stderr := runProgram(t, "run", job, "--metrics-push", gateway.URL+"?instance=nightly"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	write("version: 2\n")
+	if code, _, stderr := runProgram(t, "run", job, "--shard", "0/2", "--metrics-push", gateway.URL); code != jobs.ExitUsage {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	if len(got) != 2 {
+		t.Fatalf("%d pushes: %v", len(got), got)
+	}
+	if first := got[0]; first.method != http.MethodPut || first.path != "/metrics/job/b24export/instance/nightly" ||
+		!strings.Contains(first.text, `b24export_snapshot_rows{dataset="payments",portal="acme"} 50`) ||
+		!strings.Contains(first.text, `b24export_job_exit_code{file="`+job+`"} 0`) {
+		t.Errorf("got %v", first)
+	}
+	group, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(got[1].path, "/metrics/job/b24export/instance@base64/"))
+	if second := got[1]; err != nil || second.method != http.MethodPost || string(group) != job+" 0/2" ||
+		strings.Count(second.text, "\nb24export_") != 1 || !strings.Contains(second.text, `b24export_job_exit_code{file="`+job+`"} 2`) {
+		t.Errorf("got %v, group %s", second, group)
+	}
+
+	if code, _, stderr := runProgram(t, "run", job, "--metrics-push", "http://me:secret@gateway"); code != jobs.ExitUsage || strings.Contains(stderr, "secret") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}

@@ -23,7 +23,7 @@ func (p *program) notify(ctx context.Context, job loadedJob, outcomes []jobs.Out
 	if !jobs.WantsNotice(&job.spec.Notify, outcomes) {
 		return
 	}
-	n := notice{Program: programName(), Dataset: job.spec.Name, Job: job.file, Exit: jobs.Gravest(outcomes)}
+	n := notice{Program: programName(), Dataset: job.spec.Name, Job: job.file, Exit: jobs.ExitOfAll(outcomes)}
 	for i := range outcomes {
 		n.Portals = append(n.Portals, lineOf(job, &outcomes[i]))
 	}

@@ -23,6 +23,10 @@ type outcomeLine struct {
 	Snapshot pipeline.SnapshotID `json:"snapshot,omitempty"`
 	Job      string              `json:"job,omitempty"`
 	Resumed  bool                `json:"resumed"`
+	// Skipped says that the snapshot is an earlier run's, young enough for --if-older.
+	Skipped bool `json:"skipped,omitempty"`
+	// NewRejects counts the rejects that the snapshot before did not have.
+	NewRejects int64 `json:"new_rejects"`
 	// Unfinished has the counts of a run that published nothing.
 	Unfinished *pipeline.Ledger `json:"unfinished,omitempty"`
 	Exit       int              `json:"exit"`
@@ -33,13 +37,17 @@ type outcomeLine struct {
 
 func lineOf(job loadedJob, o *jobs.Outcome) outcomeLine {
 	line := outcomeLine{
-		Manifest: o.Summary.Manifest,
-		Portal:   o.Portal,
-		Snapshot: o.Summary.Snapshot,
-		Job:      job.file,
-		Resumed:  o.Summary.Resumed,
-		Exit:     o.Exit,
-		Seconds:  o.Seconds,
+		Manifest:   o.Summary.Manifest,
+		Portal:     o.Portal,
+		Snapshot:   o.Summary.Snapshot,
+		Job:        job.file,
+		Resumed:    o.Summary.Resumed,
+		NewRejects: o.NewRejects,
+		Exit:       o.Exit,
+		Seconds:    o.Seconds,
+	}
+	if o.Skipped != nil {
+		line.Skipped, line.Snapshot = true, o.Skipped.Snapshot
 	}
 	if o.Summary.Manifest == nil && o.Summary.Snapshot != "" {
 		line.Unfinished = &o.Summary.Ledger
@@ -76,7 +84,11 @@ func rejectsText(o *jobs.Outcome) string {
 	if o.Err != nil || m == nil || m.Ledger.Rejected == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s of %s rejected; the rest is published", grouped(m.Ledger.Rejected), plural(m.Ledger.Listed, "payment"))
+	news := ""
+	if o.NewRejects < m.Ledger.Rejected {
+		news = fmt.Sprintf(", %s of them new", grouped(o.NewRejects))
+	}
+	return fmt.Sprintf("%s of %s rejected%s; the rest is published", grouped(m.Ledger.Rejected), plural(m.Ledger.Listed, "payment"), news)
 }
 
 // unpublishedText names the portals of several that have published nothing; ""
@@ -113,6 +125,9 @@ func writeOutcomes(w io.Writer, outcomes []jobs.Outcome, width int) error {
 	for i := range outcomes {
 		o := &outcomes[i]
 		row := table.Row{o.Portal, "not published", "", "", "", "", grouped(o.Summary.Ledger.Rejected)}
+		if o.Skipped != nil {
+			row = table.Row{o.Portal, "skipped", grouped(o.Skipped.Ledger.Rows()), "", "", "", grouped(o.Skipped.Ledger.Rejected)}
+		}
 		if m := o.Summary.Manifest; m != nil {
 			row = table.Row{
 				o.Portal, m.Snapshot, grouped(m.Ledger.Rows()), grouped(m.Changes.Insert),

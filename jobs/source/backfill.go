@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"b24export/bitrix"
@@ -9,6 +10,22 @@ import (
 	"b24export/pipeline"
 	"b24export/schemas"
 )
+
+// SpanOf returns the part of the past that a backfill gets, in words, as the manifest
+// has it. It is empty for other modes. A file of ids that cannot be read is an error.
+func SpanOf(spec *jobfile.Spec) (string, error) {
+	switch {
+	case spec.Mode != pipeline.Backfill:
+		return "", nil
+	case spec.Source.List == jobfile.ListIDs:
+		ids := &givenIDs{IDsSpec: spec.Source.IDs, log: slog.New(slog.DiscardHandler)}
+		if err := ids.check(); err != nil {
+			return "", err
+		}
+		return ids.String(), nil
+	}
+	return spec.Backfill.String(), nil
+}
 
 // within makes the listing one of the backfill's days, in the time zone that the
 // portal has now.

@@ -51,9 +51,13 @@ func (f *Found) Done(ctx context.Context) error {
 // with. For ids, the portal is asked whether this user may list payments.
 func FindBy(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, how RowMaker, log *slog.Logger) (Found, error) {
 	source := &spec.Source
+	span, err := SpanOf(spec)
+	if err != nil {
+		return Found{}, err
+	}
 	sale := &listSale{client: client, RowMaker: how}
 	byItem := &listItems{client: client, RowMaker: how, log: log, ordersToo: true}
-	asked := Found{List: source.List, Why: "as the job says", since: sinceBy(spec, client, sale, log)}
+	asked := Found{List: source.List, Why: "as the job says", Span: span, since: sinceBy(spec, client, sale, log)}
 	rest := pipeline.Gone
 	if spec.Mode == pipeline.Backfill {
 		rest = pipeline.Outside
@@ -61,7 +65,6 @@ func FindBy(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, how 
 			if err := sale.within(ctx, &spec.Backfill); err != nil {
 				return Found{}, err
 			}
-			asked.Span = spec.Backfill.String()
 		}
 	}
 	switch source.List {
@@ -90,9 +93,6 @@ func FindBy(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, how 
 		refusal, err := probe(ctx, client, MethodList, "id")
 		if err != nil {
 			return Found{}, err
-		}
-		if spec.Mode == pipeline.Backfill {
-			asked.Span = ids.String()
 		}
 		asked.finder = &listIDs{listSale: sale, ids: ids, rest: rest}
 		if refusal != nil {
