@@ -12,7 +12,6 @@ import (
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
 	"b24export/jobs/source"
-	"b24export/pipeline"
 )
 
 // neededScopes are those of the methods that a run calls.
@@ -62,24 +61,52 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	}
 	profile, profileErr := c.call(ctx, "profile", nil)
 	rows, listErr := c.list(ctx)
-	c.instead = c.otherWay(listErr)
+	orders, owned, ownersErr := c.countOwners(ctx, rows)
+	way, wayErr := c.choose(listErr, ownersErr)
+	if listErr != nil && wayErr == nil {
+		c.instead = way.Lacks
+	}
 	c.scopes(scopes)
 	c.administrator(profile.Value, profileErr, listErr)
 	switch {
 	case listErr == nil:
 		c.ok(source.MethodList, "%d payments on the first page", len(rows))
-	case c.instead != "":
+	case wayErr == nil:
 		c.warn(source.MethodList, c.instead, "%v", listErr)
 	default:
 		c.fail(source.MethodList, listErr)
 	}
 	c.fields(rows)
 	c.gets(ctx, rows)
-	c.owners(ctx, rows)
+	switch {
+	case ownersErr != nil && wayErr == nil && way.List == jobfile.ListItems:
+		c.warn(source.MethodOwners, way.Lacks, "%v", ownersErr)
+	case ownersErr != nil:
+		c.fail(source.MethodOwners, ownersErr)
+	case orders == 0:
+		c.ok(source.MethodOwners, "may be called")
+	default:
+		c.ok(source.MethodOwners, "%d of %d orders belong to a CRM item", owned, orders)
+	}
 	c.changes(ctx)
 	c.counters()
 	c.clock(ctx)
 	return c.lines
+}
+
+// choose says how a run will find payments, by what the two list methods answered.
+// An error says why it will not.
+func (c *portalCheck) choose(listErr, ownersErr error) (source.Way, error) {
+	var refused source.Refusals
+	if e, ok := source.RefusalOf(listErr); ok {
+		refused.Payments = e
+	} else if listErr != nil {
+		return source.Way{}, listErr
+	}
+	if e, ok := source.RefusalOf(ownersErr); ok {
+		refused.Owners = e
+	}
+	return source.Choose(c.spec, refused)
 }
 
 // tokens looks at an application's tokens, and whether new ones could be stored.
@@ -207,27 +234,6 @@ func textsOf(value []byte) ([]string, error) {
 		}
 	}
 	return texts, nil
-}
-
-// otherWay says how a run will find payments where sale.payment.list fails as it
-// did; "" if it cannot. It follows FindBy and FindAuto.
-func (c *portalCheck) otherWay(listErr error) string {
-	e, ok := errors.AsType[*bitrix.Error](listErr)
-	if !ok || errors.Is(listErr, bitrix.ErrPatience) || !source.IsRefusal(e) {
-		return ""
-	}
-	source := &c.spec.Source
-	switch source.List {
-	case jobfile.ListBindings, jobfile.ListItems:
-		return "payments are found by CRM items, as the job says"
-	case jobfile.ListIDs:
-		return "the given payments are got without being listed: order, owner and date_bill stay empty"
-	case jobfile.ListAuto:
-		if len(source.Fields) == 0 && c.spec.Mode != pipeline.Backfill && (c.spec.Mode != pipeline.Incremental || source.Since == jobfile.SinceList) {
-			return "payments will be found by CRM items: those of orders without one are out of sight, and date_bill stays empty"
-		}
-	}
-	return ""
 }
 
 // letAdministrator is what to do where an administrator is needed.

@@ -107,33 +107,21 @@ func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) {
 	}
 }
 
-// owners asks for the owners of the orders listed.
-func (c *portalCheck) owners(ctx context.Context, rows []schemas.Payment) {
+// countOwners asks for the owners of the orders listed.
+func (c *portalCheck) countOwners(ctx context.Context, rows []schemas.Payment) (orders, owned int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(source.MethodOwners))
 	defer cancel()
-	switch orders, owned, err := source.CountOwners(ctx, c.client, rows); {
-	case err != nil:
-		c.fail(source.MethodOwners, err)
-	case orders == 0:
-		c.ok(source.MethodOwners, "may be called")
-	default:
-		c.ok(source.MethodOwners, "%d of %d orders belong to a CRM item", owned, orders)
-	}
+	return source.CountOwners(ctx, c.client, rows)
 }
 
 // changes asks for what tells an incremental job's changes, where that is not the
 // listing.
 func (c *portalCheck) changes(ctx context.Context) {
-	if c.spec.Mode != pipeline.Incremental || c.spec.Source.Since == jobfile.SinceList {
+	method, params := source.SinceProbe(c.spec)
+	if method == "" {
 		return
 	}
 	since := "since: " + string(c.spec.Source.Since)
-	method, params := source.MethodOrders, bitrix.Params{
-		"select": []string{"id"}, "order": bitrix.Params{"id": "asc"}, "filter": bitrix.Params{"=id": 1}, "start": -1,
-	}
-	if c.spec.Source.Since == jobfile.SinceEvents {
-		method, params = source.MethodBound, nil
-	}
 	_, err := c.call(ctx, method, params)
 	switch e, refused := source.RefusalOf(err); {
 	case refused:

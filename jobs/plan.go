@@ -32,9 +32,6 @@ func MakePlan(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunO
 	if i < 0 {
 		return PortalPlan{}, &UsageError{Text: fmt.Sprintf("the job has no portal %q", portal)}
 	}
-	if err := source.Predictable(spec); err != nil {
-		return PortalPlan{}, err
-	}
 	data, closeData, err := openDataset(ctx, spec, portal, "", &o, o.Log)
 	if err != nil {
 		return PortalPlan{}, err
@@ -62,7 +59,7 @@ func MakePlan(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunO
 	if plan.Mode != pipeline.Incremental {
 		last = nil
 	}
-	plan.Estimate, err = source.MakeEstimate(ctx, spec, client, spec.Portals[i].EffectiveLimits(), plan.Mode, last, data.ReadPayments)
+	plan.Estimate, err = source.MakeEstimate(ctx, spec, client, spec.Portals[i].EffectiveLimits(), last, data.ReadPayments)
 	if err != nil {
 		return PortalPlan{}, err
 	}

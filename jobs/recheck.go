@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -108,7 +107,7 @@ func judgeByOrders(ctx context.Context, client *bitrix.Client, list []Rechecked,
 	slices.Sort(orders)
 	for part := range slices.Chunk(orders, bitrix.PageSize) {
 		saved, err := ordersSaved(ctx, client, part)
-		if e, ok := errors.AsType[*bitrix.Error](err); ok && source.IsRefusal(e) {
+		if e, refused := source.RefusalOf(err); refused {
 			for _, id := range part {
 				for _, i := range doubtful[id] {
 					list[i].Detail = source.Reason(e) + ": whether it was changed since is not known"

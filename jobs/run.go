@@ -225,8 +225,7 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 		return s, err
 	}
 	defer client.Close()
-	how := source.RowMaker{Fields: spec.Source.Fields, Now: o.Now}
-	by, err := source.FindBy(ctx, spec, client, how, log)
+	way, err := source.Find(ctx, spec, client, o.Now, log)
 	if err != nil {
 		return s, err
 	}
@@ -238,8 +237,8 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 			Gauge: client.Gauge, Use: func() pipeline.PortalUse { return source.UseOf(client) }, Started: time.Now(),
 		})
 	}
-	run := func(by source.Found) (pipeline.Summary, error) {
-		src := source.New(client, &by, spec.Source.Enrich, how)
+	run := func(way *source.Found) (pipeline.Summary, error) {
+		src := way.Source()
 		from, to := pipeline.Source[schemas.Payment](src), pipeline.Sink[schemas.Payment](data)
 		if traced != nil {
 			from, to = &tracedSource{from, traced}, &tracedSink{to, traced}
@@ -259,11 +258,11 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 				Program:         o.Program,
 				Runner:          runner,
 				SchemaVersion:   schemas.Version,
-				Fingerprint:     spec.FingerprintBy(portal.Name, by.List),
-				SourceName:      by.Name(),
-				SourceWhy:       by.Why,
+				Fingerprint:     spec.FingerprintBy(portal.Name, way.Meaning()),
+				SourceName:      string(way.List),
+				SourceWhy:       way.Why,
 				Mode:            spec.Mode,
-				Range:           by.Span,
+				Range:           way.Span,
 				FullEvery:       spec.FullEvery,
 				Restart:         o.Restart,
 				Chunk:           src.Chunk(),
@@ -280,27 +279,24 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 			},
 		})
 		if err == nil {
-			if err := by.Done(ctx); err != nil {
+			if err := way.Done(ctx); err != nil {
 				log.Warn("the snapshot is published; the next run reads the same changes again", "error", err)
 			}
 		}
 		return s, err
 	}
-	s, err = run(by)
-	if spec.Source.List != jobfile.ListAuto || !source.MayBeRights(err) {
-		return s, err
+	s, err = run(way)
+	if err == nil {
+		return s, nil
 	}
-	// A run that finds the whole portal's list refused at once has changed
-	// nothing. One that finds an unfinished snapshot in its way may have begun
-	// it with other rights.
-	other, otherErr := source.FindAuto(ctx, spec, client, how, log)
-	if otherErr != nil {
-		return s, otherErr
+	other, elseErr := way.Else(ctx, err)
+	switch {
+	case elseErr != nil:
+		return s, elseErr
+	case other != nil:
+		return run(other)
 	}
-	if other.List == by.List {
-		return s, err
-	}
-	return run(other)
+	return s, err
 }
 
 // OpenDataset opens what the job has made, or will make, of a portal. The

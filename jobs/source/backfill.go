@@ -14,17 +14,21 @@ import (
 // SpanOf returns the part of the past that a backfill gets, in words, as the manifest
 // has it. It is empty for other modes. A file of ids that cannot be read is an error.
 func SpanOf(spec *jobfile.Spec) (string, error) {
+	ids, err := idsOf(spec, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", err
+	}
+	return spanOf(spec, ids), nil
+}
+
+func spanOf(spec *jobfile.Spec, ids *givenIDs) string {
 	switch {
 	case spec.Mode != pipeline.Backfill:
-		return "", nil
-	case spec.Source.List == jobfile.ListIDs:
-		ids := &givenIDs{IDsSpec: spec.Source.IDs, log: slog.New(slog.DiscardHandler)}
-		if err := ids.check(); err != nil {
-			return "", err
-		}
-		return ids.String(), nil
+		return ""
+	case ids != nil:
+		return ids.String()
 	}
-	return spec.Backfill.String(), nil
+	return spec.Backfill.String()
 }
 
 // within makes the listing one of the backfill's days, in the time zone that the

@@ -2,9 +2,9 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"math"
 	"strconv"
@@ -60,35 +60,32 @@ func (e *UnpredictableError) Error() string {
 	return fmt.Sprintf("plan cannot predict source.list: %s; docs/sources.md has what such a listing costs", e.List)
 }
 
-// Predictable returns an *UnpredictableError if MakeEstimate cannot predict the job
-// whatever the portal says. It sends no request.
-func Predictable(spec *jobfile.Spec) error {
-	if list := spec.Source.List; list == jobfile.ListBindings || list == jobfile.ListItems {
-		return &UnpredictableError{List: string(list)}
-	}
-	return nil
-}
-
 // RowReader yields the payments of a snapshot with ids above after, in ascending
 // order of id. A row is valid until the next one.
 type RowReader func(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error]
 
-// MakeEstimate predicts a run of spec over client's portal with mode, after the
-// snapshot last, which is nil for a run that gets every payment. It sends three
-// requests, or four for a backfill. limits are the portal's.
-func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, limits bitrix.Limits, mode pipeline.Mode, last *pipeline.Manifest, read RowReader) (est Estimate, err error) {
-	p := planner{spec: spec, client: client, read: read, limits: limits, given: -1}
-	if est.Range, err = p.narrow(ctx); err != nil {
+// MakeEstimate predicts a run of spec over client's portal, after the snapshot last,
+// which is nil for a run that gets every payment. It sends three requests, or four
+// for a backfill. limits are the portal's.
+func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, limits bitrix.Limits, last *pipeline.Manifest, read RowReader) (est Estimate, err error) {
+	if err := predictable(spec, Refusals{}); err != nil {
 		return Estimate{}, err
 	}
+	j := job{spec: spec, client: client, rowMaker: rowMaker{fields: spec.Source.Fields}, log: slog.New(slog.DiscardHandler)}
+	part, err := partOf(ctx, &j)
+	if err != nil {
+		return Estimate{}, err
+	}
+	est.Range = part.span
+	p := planner{spec: spec, client: client, read: read, limits: limits, filter: part.sale.filter, given: -1}
+	if part.ids != nil && part.ids.File != "" {
+		p.given = part.ids.counted.Load()
+	} else if part.ids != nil {
+		p.filter = bitrix.Params{">=id": part.ids.From, "<=id": part.ids.To}
+	}
 	if err := p.probe(ctx, last); err != nil {
-		if e, ok := errors.AsType[*bitrix.Error](err); ok && e.Method == MethodList && IsRefusal(e) {
-			switch {
-			case spec.Source.List == jobfile.ListIDs:
-				err = fmt.Errorf("%w: %w", &UnpredictableError{"ids, where payments may not be listed"}, err)
-			case spec.Source.List == jobfile.ListAuto && mode != pipeline.Backfill:
-				err = fmt.Errorf("%w: %w", &UnpredictableError{string(jobfile.ListBindings)}, err)
-			}
+		if e, refused := RefusalOf(err); refused && e.Method == MethodList {
+			err = predictable(spec, Refusals{Payments: e})
 		}
 		return Estimate{}, err
 	}
@@ -105,32 +102,23 @@ func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client
 	return est, nil
 }
 
-// narrow keeps the plan to the job's ids or to its backfill's days, and gives the
-// backfill's range in words.
-func (p *planner) narrow(ctx context.Context) (string, error) {
-	backfill := p.spec.Mode == pipeline.Backfill
-	if p.spec.Source.List == jobfile.ListIDs {
-		ids := &givenIDs{IDsSpec: p.spec.Source.IDs}
-		if err := ids.check(); err != nil {
-			return "", err
-		}
-		if ids.File != "" {
-			p.given = ids.counted.Load()
-		} else {
-			p.filter = bitrix.Params{">=id": ids.From, "<=id": ids.To}
-		}
-		if backfill {
-			return ids.String(), nil
-		}
-		return "", nil
+// predictable returns an error if a run finds payments otherwise than by the list
+// that the planner asks for, or not at all.
+func predictable(spec *jobfile.Spec, refused Refusals) error {
+	way, err := Choose(spec, refused)
+	if err != nil {
+		return err
 	}
-	if !backfill {
-		return "", nil
+	switch {
+	case way.List == jobfile.ListBindings || way.List == jobfile.ListItems:
+		err = &UnpredictableError{List: string(way.List)}
+	case way.Bare:
+		err = &UnpredictableError{List: "ids, where payments may not be listed"}
 	}
-	days := listSale{client: p.client}
-	err := days.within(ctx, &p.spec.Backfill)
-	p.filter = days.filter
-	return p.spec.Backfill.String(), err
+	if err != nil && refused.Payments != nil {
+		return fmt.Errorf("%w: %w", err, refused.Payments)
+	}
+	return err
 }
 
 // planner is what the probing calls have told.

@@ -12,49 +12,55 @@ import (
 // listed is a payment as a finder shows it.
 type listed = pipeline.Listed[schemas.Payment]
 
-// finder is a way to find a portal's payments, one for each value of
-// source.list. Its methods may be called concurrently, list once.
-type finder interface {
+// finder is a way to find a portal's payments. Choose says which one a run uses. Its
+// functions may be called concurrently, list once.
+type finder struct {
 	// list yields pages of payments in strictly ascending order of id, from the
 	// first one above after. What exists all the while is in it. An error ends
 	// the sequence.
-	list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error]
+	list func(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error]
 	// again lists some of the payments that list gave, at most a page of them,
 	// as they are now. Those that are no longer there are missing. Where a get
 	// was refused, the item's Reject has what the portal said.
-	again(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error)
+	again func(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error)
 	// total is what pipeline.Source's Total is.
-	total() int64
+	total func() int64
 	// absent is what pipeline.Source's Absent is.
-	absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
-	// method is the one that shows the payments' values; "" if none does.
-	method() string
-	// owned is whether the rows have their owners already. If so, an owner that
-	// is null is none.
-	owned() bool
+	absent func(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
 	// same is pipeline.Table's Same: whether a row is as the last snapshot has
 	// it, as far as this listing knows.
-	same(listed, last *schemas.Payment) bool
+	same func(listed, last *schemas.Payment) bool
+	// method is the one that shows the payments' values; "" if none does.
+	method string
+	// owned is whether the rows have their owners already. If so, an owner that
+	// is null is none.
+	owned bool
 }
 
-// RowMaker is how rows are made of what the portal sends.
-type RowMaker struct {
-	Fields []string
-	Now    func() time.Time // nil: the instants at which answers came
+// always is a finder's absent for a way where the answer never depends on the
+// payment.
+func always(a pipeline.Absence) func(pipeline.PaymentID, *schemas.Payment) pipeline.Absence {
+	return func(pipeline.PaymentID, *schemas.Payment) pipeline.Absence { return a }
 }
 
-func (r *RowMaker) stamp(at time.Time) time.Time {
-	if r.Now != nil {
-		return r.Now()
+// rowMaker is how rows are made of what the portal sends.
+type rowMaker struct {
+	fields []string
+	now    func() time.Time // nil: the instants at which answers came
+}
+
+func (r *rowMaker) stamp(at time.Time) time.Time {
+	if r.now != nil {
+		return r.now()
 	}
 	return at
 }
 
 // listed reads an element of a listing of payments.
-func (r *RowMaker) listed(raw []byte, id pipeline.PaymentID, at time.Time) listed {
+func (r *rowMaker) listed(raw []byte, id pipeline.PaymentID, at time.Time) listed {
 	at = r.stamp(at)
 	item := listed{ID: id}
-	if err := item.Row.ReadListed(raw, r.Fields); err != nil {
+	if err := item.Row.ReadListed(raw, r.fields); err != nil {
 		item.Reject = badValue(id, "list", err, 1, at)
 	}
 	item.Row.ExtractedAt = schemas.Some(schemas.InstantOf(at))

@@ -192,7 +192,14 @@ type listIDs struct {
 	rest pipeline.Absence
 }
 
-var _ finder = (*listIDs)(nil)
+func (l *listIDs) finder() finder {
+	f := l.listSale.finder()
+	f.list, f.absent = l.list, l.absent
+	if l.ids.File != "" {
+		f.total = func() int64 { return 0 } // how many of the ids exist, nobody has counted
+	}
+	return f
+}
 
 func (l *listIDs) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	if l.ids.File == "" {
@@ -229,13 +236,6 @@ func (l *listIDs) absent(id pipeline.PaymentID, _ *schemas.Payment) pipeline.Abs
 	return l.rest
 }
 
-func (l *listIDs) total() int64 {
-	if l.ids.File == "" {
-		return l.listSale.total()
-	}
-	return 0 // how many of the ids exist, nobody has counted
-}
-
 // listBare lists ids as they are given, for a user who may not list payments:
 // all is left to the gets, and whether a payment exists turns out there.
 type listBare struct {
@@ -248,7 +248,13 @@ type listBare struct {
 	err     error
 }
 
-var _ finder = (*listBare)(nil)
+func (l *listBare) finder() finder {
+	return finder{
+		list: l.list, again: l.again, total: l.ids.counted.Load,
+		absent: always(l.rest), // of the ids, each is listed
+		same:   func(_, _ *schemas.Payment) bool { return false },
+	}
+}
 
 func (l *listBare) list(_ context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
@@ -300,13 +306,3 @@ func (l *listBare) again(ctx context.Context, items []listed) (map[pipeline.Paym
 	}
 	return rows, nil
 }
-
-func (l *listBare) total() int64   { return l.ids.counted.Load() }
-func (l *listBare) method() string { return "" }
-func (l *listBare) owned() bool    { return false }
-
-// absent has no more to say: of the ids, each is listed.
-func (l *listBare) absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence { return l.rest }
-
-// same is never so: nothing is listed but the ids.
-func (l *listBare) same(_, _ *schemas.Payment) bool { return false }

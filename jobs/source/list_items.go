@@ -48,7 +48,7 @@ const (
 // folder, and begins anew, as a whole, when a run is taken up again.
 type listItems struct {
 	client *bitrix.Client
-	RowMaker
+	rowMaker
 	log *slog.Logger
 	// items yields the items, those of one type side by side. An item may come
 	// twice.
@@ -62,7 +62,13 @@ type listItems struct {
 	refused ItemsRefusedError
 }
 
-var _ finder = (*listItems)(nil)
+func (l *listItems) finder() finder {
+	return finder{
+		list: l.list, again: l.again, total: l.counted.Load,
+		absent: always(pipeline.Gone), // all items are asked
+		same:   l.same, method: methodItemPayments, owned: true,
+	}
+}
 
 // ItemsRefusedError says that a listing by CRM items could not read the payments
 // of some. Nobody can say which payments those are, so the run fails: a table
@@ -423,7 +429,7 @@ func (l *listItems) again(ctx context.Context, asked []listed) (map[pipeline.Pay
 		for n < len(items) && n < itemsARequest && items[n].typeID == items[0].typeID {
 			n++
 		}
-		one := listItems{client: l.client, RowMaker: l.RowMaker, log: l.log}
+		one := listItems{client: l.client, rowMaker: l.rowMaker, log: l.log}
 		found, _, err := one.payments(ctx, items[:n])
 		if err != nil {
 			return nil, err
@@ -447,15 +453,6 @@ func (l *listItems) again(ctx context.Context, asked []listed) (map[pipeline.Pay
 	}
 	return rows, nil
 }
-
-// absent is never in doubt: all items are asked.
-func (l *listItems) absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence {
-	return pipeline.Gone
-}
-
-func (l *listItems) total() int64   { return l.counted.Load() }
-func (l *listItems) method() string { return methodItemPayments }
-func (l *listItems) owned() bool    { return true }
 
 func (l *listItems) same(listed, last *schemas.Payment) bool {
 	return schemas.SameListed(listed, last, nil) && listed.EntityTypeID == last.EntityTypeID && listed.EntityID == last.EntityID

@@ -17,7 +17,7 @@ import (
 // order and date of bill besides the values.
 type listSale struct {
 	client *bitrix.Client
-	RowMaker
+	rowMaker
 	// filter is what else the payments have to match; nil: nothing. absence is
 	// then what it means that a payment is not listed; nil: that it is gone.
 	filter  bitrix.Params
@@ -25,10 +25,15 @@ type listSale struct {
 	counted atomic.Int64
 }
 
-var _ finder = (*listSale)(nil)
+func (l *listSale) finder() finder {
+	return finder{
+		list: l.list, again: l.again, total: l.counted.Load, absent: l.absent, same: l.same,
+		method: MethodList,
+	}
+}
 
 func (l *listSale) listing(filter bitrix.Params) bitrix.Listing {
-	return bitrix.Listing{Method: MethodList, Items: "payments", IDField: "id", Select: schemas.ListFields(l.Fields), Filter: filter}
+	return bitrix.Listing{Method: MethodList, Items: "payments", IDField: "id", Select: schemas.ListFields(l.fields), Filter: filter}
 }
 
 func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
@@ -79,7 +84,7 @@ func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
 	for part := range slices.Chunk(ids, bitrix.PageSize) {
 		asked = append(asked, part)
 		commands = append(commands, bitrix.Command{Key: fmt.Sprintf("i%d", part[0]), Method: MethodList, Params: bitrix.Params{
-			"select": schemas.ListFields(l.Fields),
+			"select": schemas.ListFields(l.fields),
 			"filter": bitrix.Params{"@id": part},
 			"order":  bitrix.Params{"id": "asc"},
 			"start":  -1,
@@ -153,10 +158,6 @@ func (l *listSale) absent(id pipeline.PaymentID, last *schemas.Payment) pipeline
 	return l.absence(id, last)
 }
 
-func (l *listSale) total() int64   { return l.counted.Load() }
-func (l *listSale) method() string { return MethodList }
-func (l *listSale) owned() bool    { return false }
-
 func (l *listSale) same(listed, last *schemas.Payment) bool {
-	return schemas.SameListed(listed, last, l.Fields)
+	return schemas.SameListed(listed, last, l.fields)
 }

@@ -46,7 +46,7 @@ func newOwners(chunk []listed) *owners {
 
 // ownersOf has nothing to ask for where the listing has told the owners.
 func (s *Source) ownersOf(chunk []listed) *owners {
-	if s.find.owned() {
+	if s.find.owned {
 		return &owners{told: true}
 	}
 	return newOwners(chunk)

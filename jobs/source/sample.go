@@ -59,7 +59,7 @@ func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix
 		if err := got.ReadGot(results[i].Value); err != nil {
 			return fmt.Errorf("payment %d: %w", item.ID, err)
 		}
-		if !schemas.SameListed(&item.Row, &got, s.Fields) {
+		if !schemas.SameListed(&item.Row, &got, s.fields) {
 			differs[item.ID] = got
 		}
 	}
@@ -75,8 +75,8 @@ func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix
 		for _, item := range part {
 			got := differs[item.ID]
 			now, there := again[item.ID]
-			if there && !schemas.SameListed(&now, &got, s.Fields) {
-				return &SampleError{ID: item.ID, Method: s.find.method(), Columns: schemas.Changed(&now, &got)}
+			if there && !schemas.SameListed(&now, &got, s.fields) {
+				return &SampleError{ID: item.ID, Method: s.find.method, Columns: schemas.Changed(&now, &got)}
 			}
 		}
 	}

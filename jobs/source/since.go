@@ -3,9 +3,7 @@ package source
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -19,24 +17,45 @@ import (
 type changes interface {
 	// begin is what pipeline.Source's Begin is. find is how payments are to be
 	// listed; nil: all of them, as without it.
-	begin(ctx context.Context, scope pipeline.Scope) (find finder, since *pipeline.Since, err error)
+	begin(ctx context.Context, scope pipeline.Scope) (find *finder, since *pipeline.Since, err error)
 	// done is called when the snapshot that begin was called for is published.
 	// An error costs the next run some work, and nothing else.
 	done(ctx context.Context) error
 }
 
-// sinceBy makes what source.since asks for; nil for list.
-func sinceBy(spec *jobfile.Spec, client *bitrix.Client, sale *listSale, log *slog.Logger) changes {
+// changes makes what source.since asks for; nil for list, and for a run that gets
+// every payment.
+func (j *job) changes(sale *listSale) (changes, error) {
+	if j.spec.Mode != pipeline.Incremental {
+		return nil, nil
+	}
+	switch j.spec.Source.Since {
+	case jobfile.SinceList:
+		return nil, nil
+	case jobfile.SinceOrders:
+		return &sinceOrders{client: j.client, sale: sale, log: j.log}, nil
+	case jobfile.SinceEvents:
+		return &sinceEvents{client: j.client, sale: sale, log: j.log}, nil
+	}
+	return nil, fmt.Errorf("source.since: %s: nothing tells changes so", j.spec.Source.Since)
+}
+
+// SinceProbe is a call that tells whether a portal lets a job learn its changes as
+// source.since says. method is "" if the job needs nothing but the listing.
+func SinceProbe(spec *jobfile.Spec) (method string, params bitrix.Params) {
 	if spec.Mode != pipeline.Incremental {
-		return nil
+		return "", nil
 	}
 	switch spec.Source.Since {
+	case jobfile.SinceList:
 	case jobfile.SinceOrders:
-		return &sinceOrders{client: client, sale: sale, log: log}
+		return MethodOrders, bitrix.Params{
+			"select": []string{"id"}, "order": bitrix.Params{"id": "asc"}, "filter": bitrix.Params{"=id": 1}, "start": -1,
+		}
 	case jobfile.SinceEvents:
-		return &sinceEvents{client: client, sale: sale, log: log}
+		return methodBound, nil
 	}
-	return nil
+	return "", nil
 }
 
 // Watermarks are kept in manifests, as KIND:TEXT.
@@ -110,12 +129,6 @@ func ReadTime(value []byte) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%s: %q: must be a time with its offset", MethodTime, text)
 	}
 	return at, nil
-}
-
-// RefusalOf returns the portal's error if it says that a method is not for this user.
-func RefusalOf(err error) (*bitrix.Error, bool) {
-	e, ok := errors.AsType[*bitrix.Error](err)
-	return e, ok && !errors.Is(err, bitrix.ErrPatience) && IsRefusal(e)
 }
 
 // sinceOf is what a manifest, if any, says of its changes.

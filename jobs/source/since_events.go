@@ -15,13 +15,12 @@ import (
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
 	"b24export/pipeline"
-	"b24export/schemas"
 )
 
 // The methods of an application's queue of events.
 const (
 	methodBind         = "event.bind"
-	MethodBound        = "event.get"
+	methodBound        = "event.get"
 	methodQueue        = "event.offline.list"
 	methodQueueReserve = "event.offline.get"
 	methodQueueClear   = "event.offline.clear"
@@ -57,7 +56,7 @@ type sinceEvents struct {
 
 var _ changes = (*sinceEvents)(nil)
 
-func (e *sinceEvents) begin(ctx context.Context, scope pipeline.Scope) (finder, *pipeline.Since, error) {
+func (e *sinceEvents) begin(ctx context.Context, scope pipeline.Scope) (*finder, *pipeline.Since, error) {
 	now, err := portalTime(ctx, e.client)
 	if err != nil {
 		return nil, nil, err
@@ -100,7 +99,8 @@ func (e *sinceEvents) begin(ctx context.Context, scope pipeline.Scope) (finder, 
 	case readErr != nil:
 		why = readErr.Error()
 	default:
-		return &listEvents{listSale: e.sale, ids: ids}, settle(scope, jobfile.SinceEvents, "", next), nil
+		list := listEvents{listSale: e.sale, ids: ids}
+		return list.finder(), settle(scope, jobfile.SinceEvents, "", next), nil
 	}
 	e.log.Info("everything is listed", "why", why)
 	return nil, settle(scope, jobfile.SinceList, why, next), nil
@@ -109,13 +109,13 @@ func (e *sinceEvents) begin(ctx context.Context, scope pipeline.Scope) (finder, 
 // bind makes sure that the portal queues the events of payments, and reports
 // whether it did so before.
 func (e *sinceEvents) bind(ctx context.Context) (bound bool, err error) {
-	res, err := e.client.Call(ctx, MethodBound, nil)
+	res, err := e.client.Call(ctx, methodBound, nil)
 	if err != nil {
 		return false, fmt.Errorf("look which events are bound: %w", err)
 	}
 	raws, err := bitrix.Items(res.Value, "")
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", MethodBound, err)
+		return false, fmt.Errorf("%s: %w", methodBound, err)
 	}
 	missing := slices.Clone(paymentEvents)
 	for _, raw := range raws {
@@ -124,7 +124,7 @@ func (e *sinceEvents) bind(ctx context.Context) (bound bool, err error) {
 			Offline json.RawMessage `json:"offline"`
 		}
 		if err := json.Unmarshal(raw, &handler); err != nil {
-			return false, fmt.Errorf("%s: %w", MethodBound, err)
+			return false, fmt.Errorf("%s: %w", methodBound, err)
 		}
 		if offline := strings.Trim(string(handler.Offline), `"`); offline != "1" && offline != "true" && offline != "Y" {
 			continue
@@ -255,7 +255,12 @@ type listEvents struct {
 	ids []int64 // ascending
 }
 
-var _ finder = (*listEvents)(nil)
+func (l *listEvents) finder() *finder {
+	f := l.listSale.finder()
+	f.list, f.absent = l.list, always(pipeline.Outside)
+	f.total = func() int64 { return int64(len(l.ids)) }
+	return &f
+}
 
 func (l *listEvents) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
@@ -270,9 +275,3 @@ func (l *listEvents) list(ctx context.Context, after pipeline.PaymentID) iter.Se
 		}
 	}
 }
-
-func (l *listEvents) absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence {
-	return pipeline.Outside
-}
-
-func (l *listEvents) total() int64 { return int64(len(l.ids)) }

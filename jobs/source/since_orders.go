@@ -31,7 +31,7 @@ var _ changes = (*sinceOrders)(nil)
 // what is saved in a long transaction is dated before it can be seen.
 const ordersOverlap = 10 * time.Minute
 
-func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (finder, *pipeline.Since, error) {
+func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (*finder, *pipeline.Since, error) {
 	// Asked before anything is listed: whatever is saved from here on, the next
 	// run sees.
 	now, err := portalTime(ctx, o.client)
@@ -53,7 +53,8 @@ func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (finder, 
 	if refusal != nil {
 		return nil, settle(scope, jobfile.SinceList, Reason(refusal), next), nil
 	}
-	return &listOrders{listSale: o.sale, log: o.log, since: from.Add(-ordersOverlap)}, settle(scope, jobfile.SinceOrders, "", next), nil
+	list := listOrders{listSale: o.sale, log: o.log, since: from.Add(-ordersOverlap)}
+	return list.finder(), settle(scope, jobfile.SinceOrders, "", next), nil
 }
 
 func (o *sinceOrders) done(context.Context) error { return nil }
@@ -66,7 +67,11 @@ type listOrders struct {
 	since time.Time
 }
 
-var _ finder = (*listOrders)(nil)
+func (l *listOrders) finder() *finder {
+	f := l.listSale.finder()
+	f.list = l.list
+	return &f
+}
 
 func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {

@@ -37,7 +37,7 @@ type Source struct {
 	find   finder
 	since  changes // nil: the listing itself tells what has changed
 	enrich jobfile.Enrich
-	RowMaker
+	rowMaker
 	sample sampler
 	// commands are of earlier gets, *[]bitrix.Command, to be used again.
 	commands sync.Pool
@@ -45,10 +45,9 @@ type Source struct {
 
 var _ pipeline.Source[schemas.Payment] = (*Source)(nil)
 
-// New makes the source of a run that finds payments by how they were found to
-// be listed. The caller closes client.
-func New(client *bitrix.Client, by *Found, enrich jobfile.Enrich, how RowMaker) *Source {
-	return &Source{client: client, find: by.finder, since: by.since, enrich: enrich, RowMaker: how}
+// Source makes the source of a run that finds payments so.
+func (f *Found) Source() *Source {
+	return &Source{client: f.job.client, find: f.finder, since: f.since, enrich: f.job.spec.Source.Enrich, rowMaker: f.job.rowMaker}
 }
 
 // listedChunk is how many payments share a request for their owners where the
@@ -82,7 +81,7 @@ func (s *Source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Sin
 		since.Why = "the table has new columns, whose values the listing has"
 	}
 	if find != nil {
-		s.find = find
+		s.find = *find
 	}
 	return since, err
 }
@@ -94,7 +93,7 @@ func (s *Source) Absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.A
 
 // Find implements pipeline.Source.
 func (s *Source) Find(ctx context.Context, ids []pipeline.PaymentID) ([]listed, error) {
-	sale := listSale{client: s.client, RowMaker: s.RowMaker}
+	sale := listSale{client: s.client, rowMaker: s.rowMaker}
 	numbers := make([]int64, len(ids))
 	for i, id := range ids {
 		numbers[i] = int64(id)
@@ -216,10 +215,10 @@ func (s *Source) Same(listed, last *schemas.Payment) bool { return s.find.same(l
 
 // Fill is pipeline.Table's Fill. Only sale.payment.list has what a get has not.
 func (s *Source) Fill(listed, last *schemas.Payment) (schemas.Payment, bool) {
-	if s.find.method() != MethodList {
+	if s.find.method != MethodList {
 		return schemas.Payment{}, false
 	}
-	return schemas.Fill(listed, last, s.Fields)
+	return schemas.Fill(listed, last, s.fields)
 }
 
 // Use implements pipeline.Source.

@@ -1,0 +1,99 @@
+package source
+
+import (
+	"fmt"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/pipeline"
+)
+
+// Way is how a run finds payments.
+type Way struct {
+	// List is the value of source.list that the run obeys. It is never auto.
+	List jobfile.List
+	// Bare is true if the given ids are read without a list of payments, because
+	// the portal refuses one.
+	Bare bool
+	// Why is what the manifest says of the choice.
+	Why string
+	// Lacks says in one sentence what the table lacks when payments are found so;
+	// "" if nothing.
+	Lacks string
+
+	ordersToo bool // of items: the portal tells which orders they have
+}
+
+// Refusals are what a portal says of the list methods; nil: it allows the method,
+// or nobody has asked it.
+type Refusals struct {
+	Payments *bitrix.Error // of MethodList
+	Owners   *bitrix.Error // of MethodOwners
+}
+
+// Choose decides how a run of a job finds payments on a portal that refuses these
+// methods. Run, check and plan all obey it. An error says why there is no way; it
+// wraps the refusals.
+func Choose(spec *jobfile.Spec, refused Refusals) (Way, error) {
+	way := Way{List: spec.Source.List, Why: "as the job says", ordersToo: refused.Owners == nil}
+	switch spec.Source.List {
+	case jobfile.ListSale:
+		if refused.Payments != nil {
+			return Way{}, refused.Payments
+		}
+		return way, nil
+	case jobfile.ListBindings:
+		if refused.Owners != nil {
+			return Way{}, refused.Owners
+		}
+		way.Lacks = lacksBound
+		return way, nil
+	case jobfile.ListItems:
+		way.Lacks = "payments are found by CRM items: date_bill stays empty"
+		if !way.ordersToo {
+			way.Lacks += ", and order_id too, because " + Reason(refused.Owners)
+		}
+		return way, nil
+	case jobfile.ListIDs:
+		if refused.Payments != nil {
+			way.Bare = true
+			way.Why += "; the payments are got, not listed: " + Reason(refused.Payments)
+			way.Lacks = "the given payments are got without being listed: order_id, entity_type_id, entity_id and date_bill stay empty"
+		}
+		return way, nil
+	case jobfile.ListAuto:
+		return way.auto(spec, refused)
+	}
+	return Way{}, fmt.Errorf("source.list: %s: no way to find payments has this name", spec.Source.List)
+}
+
+const lacksBound = "payments are found by CRM items: those of orders without one are out of sight, and date_bill stays empty"
+
+// auto chooses the cheapest listing that is complete and allowed.
+func (way Way) auto(spec *jobfile.Spec, refused Refusals) (Way, error) {
+	refusal := refused.Payments
+	switch {
+	case refusal == nil:
+		way.List, way.Why = jobfile.ListSale, "auto: one listing shows the whole portal"
+		return way, nil
+	case spec.Mode == pipeline.Backfill:
+		return Way{}, fmt.Errorf("a backfill of what was billed or paid needs %s: %w", MethodList, refusal)
+	case len(spec.Source.Fields) > 0:
+		return Way{}, fmt.Errorf("source.fields needs %s: %w", MethodList, refusal)
+	case spec.Mode == pipeline.Incremental && spec.Source.Since != jobfile.SinceList:
+		return Way{}, fmt.Errorf("source.since: %s needs %s: %w", spec.Source.Since, MethodList, refusal)
+	case refused.Owners != nil:
+		return Way{}, fmt.Errorf("find a way to list payments: %w; nor is there another way: %w", refusal, refused.Owners)
+	}
+	way.List, way.Why, way.Lacks = jobfile.ListBindings, "auto: "+Reason(refusal), lacksBound
+	return way, nil
+}
+
+// Meaning is what the way means for the job's fingerprint: a value of source.list,
+// or, for a Way that is Bare, one that no job file has.
+func (way *Way) Meaning() jobfile.List {
+	if way.Bare {
+		return "ids, not listed"
+	}
+	return way.List
+}
