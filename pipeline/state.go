@@ -220,7 +220,7 @@ func (l Ledger) Sub(m Ledger) Ledger {
 	return Ledger{
 		Listed: l.Listed - m.Listed, Got: l.Got - m.Got, Carried: l.Carried - m.Carried, Rejected: l.Rejected - m.Rejected,
 		Vanished: l.Vanished - m.Vanished, Outside: l.Outside - m.Outside, Kept: l.Kept - m.Kept,
-		Gone: l.Gone - m.Gone,
+		Gone: l.Gone - m.Gone, Filled: l.Filled - m.Filled,
 	}
 }
 

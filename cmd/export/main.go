@@ -18,11 +18,6 @@ func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	// It owns the signals, and ends with the process.
-	go func() {
-		<-signals
-		cancel(errInterrupted)
-		<-signals // it is meant: what was read since the last checkpoint is lost
-		os.Exit(jobs.ExitInterrupted)
-	}()
+	go obeySignals(signals, func() { cancel(errInterrupted) }, func() { os.Exit(jobs.ExitInterrupted) })
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
 }

@@ -1,9 +1,12 @@
 package jobfile
 
 import (
+	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -23,7 +26,7 @@ const fingerprintForm = "1"
 //
 // In it are: the portal's host (other payments), and source.list,
 // source.entity_types, source.ids and source.enrich (which payments, and where
-// their values come from), and source.fields in any order (what is in extra).
+// their values come from; of a file of ids its ids, whatever its path), and source.fields in any order (what is in extra).
 //
 // Not in it are:
 //   - secrets, client ids, a webhook's user: a new webhook sees the same
@@ -65,11 +68,41 @@ func (s *Spec) FingerprintBy(portal string, list List) string {
 	for _, t := range slices.Sorted(slices.Values(s.Source.EntityTypes)) {
 		line("entity_type", t)
 	}
-	line("ids", fmt.Sprintf("%d-%d %s", ids.From, ids.To, ids.File))
+	line("ids", fmt.Sprintf("%d-%d %s", ids.From, ids.To, contentOf(ids.File)))
 	line("enrich", s.Source.Enrich)
 	for _, f := range slices.Sorted(slices.Values(s.Source.Fields)) {
 		line("field", f)
 	}
 	sum := sha256.Sum256([]byte(b.String()))
 	return hex.EncodeToString(sum[:16])
+}
+
+// contentOf stands for what a file of ids says, whatever its path, its comments
+// and its white space; "" for no file. A file that cannot be read is told by who
+// lists its ids.
+func contentOf(path string) string {
+	if path == "" {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "unreadable"
+	}
+	defer f.Close()
+	h := sha256.New()
+	lines := bufio.NewScanner(f)
+	for first := true; lines.Scan(); first = false {
+		line := lines.Bytes()
+		if first {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		text, _, _ := bytes.Cut(line, []byte("#"))
+		if text = bytes.TrimSpace(text); len(text) > 0 {
+			fmt.Fprintf(h, "%s\n", text)
+		}
+	}
+	if lines.Err() != nil {
+		return "unreadable"
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

@@ -1,6 +1,8 @@
 package jobfile
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -68,5 +70,48 @@ func TestFingerprint(t *testing.T) {
 	}
 	if got := s.Fingerprint("none"); got != "" {
 		t.Errorf("fingerprint %q of a portal that is not there", got)
+	}
+}
+
+// A file of ids counts by its content, however its path is spelled.
+func TestFingerprintOfAFileOfIDs(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	of := func(path string) string {
+		s := minimalSpec()
+		s.Source.List, s.Source.IDs = ListIDs, IDsSpec{File: path}
+		return s.Fingerprint("acme")
+	}
+	want := of(file("ids.txt", "1\n2\n30\n"))
+	for _, tt := range []struct {
+		name, path string
+		same       bool
+	}{
+		{"another spelling", dir + "/./ids.txt", true},
+		{"another name", file("copy.txt", "1\n2\n30\n"), true},
+		{"comments, spaces and line ends", file("odd.txt", "\ufeff1\r\n  2 # two\n\n# more\n30"), true},
+		{"another id", file("other.txt", "1\n2\n31\n"), false},
+		{"one id less", file("less.txt", "1\n2\n"), false},
+		{"none", file("empty.txt", ""), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := of(tt.path); (got == want) != tt.same {
+				t.Errorf("fingerprint %s, want the same as %s: %v", got, want, tt.same)
+			}
+		})
+	}
+	t.Chdir(dir)
+	if got := of("ids.txt"); got != want {
+		t.Errorf("a relative path: fingerprint %s, want %s", got, want)
+	}
+	file("ids.txt", "1\n2\n30\n31\n")
+	if got := of("ids.txt"); got == want {
+		t.Error("the file has changed, and the fingerprint has not")
 	}
 }
