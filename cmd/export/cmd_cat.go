@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 	"b24export/schemas"
 	"b24export/sinks"
@@ -25,7 +24,7 @@ type catFlags struct {
 	limit            int64
 	columns, where   []string
 	expand           bool
-	only             []string
+	reading          reading
 	snapshot         string
 	changes, rejects bool
 }
@@ -58,12 +57,12 @@ arrow  an Arrow IPC stream, with the schema's descriptions
 --where compares columns with values by = != < <= > >=, joined by and. Texts with
 spaces stand between single quotes; days and times without an offset are in UTC;
 null is compared by = and != alone, and meets no other comparison.`,
-		Args: exactly(1, "a job file or a Parquet file"),
+		Args: f.reading.args(1, 1, "a job file, a Parquet file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.check(cmd, p.json, args[0]); err != nil {
+			if err := f.check(cmd, p.json, args); err != nil {
 				return err
 			}
-			out, err := p.openCat(cmd.Context(), &f, args[0])
+			out, err := p.openCat(cmd.Context(), &f, args)
 			if err != nil {
 				return err
 			}
@@ -76,14 +75,15 @@ null is compared by = and != alone, and meets no other comparison.`,
 	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
 	flags.StringArrayVar(&f.where, "where", nil, "print rows that meet this `condition`, such as sum>=100; each of several must be met")
 	flags.BoolVar(&f.expand, "expand", false, "a table with a line for each column, nothing cut")
-	addOnly(flags, &f.only, "the `portal` to print; required if the job has several")
+	f.reading.addFlags(flags, "the `portal` to print; required if the job has several")
 	flags.StringVar(&f.snapshot, "snapshot", "", snapshotFlag)
 	flags.BoolVar(&f.changes, "changes", false, "print what the snapshot changed, not its rows")
 	flags.BoolVar(&f.rejects, "rejects", false, "print what the snapshot could not read; without --snapshot those of an unfinished snapshot, if it has any")
 	return cmd
 }
 
-func (f *catFlags) check(cmd *cobra.Command, machine bool, source string) error {
+func (f *catFlags) check(cmd *cobra.Command, machine bool, args []string) error {
+	source := strings.Join(args[:min(1, len(args))], "")
 	changed := cmd.Flags().Changed
 	switch {
 	case machine && changed("format") && f.form != "jsonl":
@@ -94,7 +94,7 @@ func (f *catFlags) check(cmd *cobra.Command, machine bool, source string) error 
 		return usagef(cmd, "--changes and --rejects exclude each other")
 	case f.limit < 0:
 		return usagef(cmd, "--limit %d: must not be negative", f.limit)
-	case isParquet(source) && (len(f.only) > 0 || f.snapshot != "" || f.changes || f.rejects):
+	case isParquet(source) && (len(f.reading.only) > 0 || f.snapshot != "" || f.changes || f.rejects):
 		return usagef(cmd, "--only, --snapshot, --changes and --rejects are for a job; %s is a file, and says itself what it holds", shownArg(source))
 	}
 	if err := checkSnapshotName(f.snapshot); err != nil {
@@ -128,15 +128,16 @@ type catSource struct {
 }
 
 // openCat finds the rows that were asked for. The caller closes the source.
-func (p *program) openCat(ctx context.Context, f *catFlags, source string) (*catSource, error) {
-	if isParquet(source) {
-		return openFile(ctx, source)
+func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*catSource, error) {
+	if f.reading.from == "" && isParquet(args[0]) {
+		return openFile(ctx, args[0])
 	}
-	spec, err := jobfile.Load(source, p.lookup)
+	job, _, err := f.reading.loadOne(ctx, p, args)
 	if err != nil {
-		return nil, &startError{err}
+		return nil, err
 	}
-	portal, err := onePortal(spec, f.only)
+	spec := job.spec
+	portal, err := onePortal(spec, f.reading.only)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"b24export/jobs/jobfile"
 	"b24export/schemas"
 	"b24export/sinks"
 )
@@ -28,35 +27,40 @@ the row as B has it, or for a delete as A had it.
 
 A and B are ids, the start of one, days, latest or previous. Without B it is the
 latest snapshot, without A as well the previous one.`,
-		Args: between(1, 3, "a job file"),
+		Args: f.reading.args(1, 3, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.check(cmd, p.json, args[0]); err != nil {
+			if err := f.check(cmd, p.json, nil); err != nil {
 				return err
 			}
 			names := [2]string{snapshotPrevious, snapshotLatest}
-			for i, name := range args[1:] {
+			given := args
+			if f.reading.from == "" {
+				given = args[1:]
+			}
+			for i, name := range given {
 				if err := checkSnapshotName(name); err != nil {
 					return usagef(cmd, "%w", err)
 				}
 				names[i] = name
 			}
-			return p.diff(cmd.Context(), &f, args[0], names)
+			return p.diff(cmd.Context(), &f, args, names)
 		},
 	}
 	flags := cmd.Flags()
 	flags.Var(oneOf(&f.form, rowForms...), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
 	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
 	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
-	addOnly(flags, &f.only, "the `portal` to compare; required if the job has several")
+	f.reading.addFlags(flags, "the `portal` to compare; required if the job has several")
 	return cmd
 }
 
-func (p *program) diff(ctx context.Context, f *catFlags, file string, between [2]string) (err error) {
-	spec, err := jobfile.Load(file, p.lookup)
+func (p *program) diff(ctx context.Context, f *catFlags, args []string, between [2]string) (err error) {
+	job, _, err := f.reading.loadOne(ctx, p, args)
 	if err != nil {
-		return &startError{err}
+		return err
 	}
-	portal, err := onePortal(spec, f.only)
+	spec := job.spec
+	portal, err := onePortal(spec, f.reading.only)
 	if err != nil {
 		return err
 	}

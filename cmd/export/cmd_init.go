@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 
 func (p *program) initCommand() *cobra.Command {
 	n := newJob{p: p, flags: map[string]string{}}
-	var name, portal, to, mode, plan string
+	var name, portal, to, mode, plan, enrich string
 	cmd := &cobra.Command{
 		Use: "init",
 		Example: `b24export init
@@ -38,7 +39,7 @@ that nobody else can read (mode 0600; --webhook-file names it), which the job
 refers to. A file that is there already is taken as it is.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for flag, value := range map[string]string{"name": name, "portal": portal, "to": to, "mode": mode, "plan": plan} {
+			for flag, value := range map[string]string{"name": name, "portal": portal, "to": to, "mode": mode, "plan": plan, "enrich": enrich} {
 				if cmd.Flags().Changed(flag) {
 					n.flags[flag] = value
 				}
@@ -55,8 +56,10 @@ refers to. A file that is there already is taken as it is.`,
 	flags.StringVar(&to, "to", "", "sink's `address`: s3://…, gs://…, azblob://…, file:///… or a path")
 	flags.StringVar(&name, "name", "payments", "the dataset's `name`, its folder")
 	flags.StringVar(&portal, "portal", "", "the portal's `name`; by default made of its host")
-	flags.StringVar(&mode, "mode", "incremental", "incremental or full: the `word` for what a run gets")
-	flags.StringVar(&plan, "plan", "", "the portal's plan, a `word`: standard, enterprise or unlimited")
+	flags.StringVar(&mode, "mode", "incremental", "incremental or full: the `name` for what a run gets")
+	flags.StringVar(&plan, "plan", "", "the portal's plan, a `name`: standard, enterprise or unlimited")
+	flags.StringVar(&enrich, "enrich", "get", "get or list: the `name` for where values come from")
+	flags.StringVar(&n.systemd, "systemd", "", "write a systemd service and timer for the nightly run into this `folder`, such as ~/.config/systemd/user")
 	flags.StringVar(&n.secretFile, "webhook-file", "", "`file` to keep the webhook in, or that has it already; by default beside the job file")
 	flags.StringVar(&n.at, "at", "", "`hour` of a nightly run, such as 02:00, for a crontab line in the file; none: no such line")
 	flags.BoolVar(&n.yes, "yes", false, "ask nothing: take defaults for what flags do not say")
@@ -76,8 +79,8 @@ type newJob struct {
 	asker *asker
 	flags map[string]string // of the job's keys, given or answered
 
-	file, secretFile, at string
-	yes, noCheck, force  bool
+	file, secretFile, at, systemd string
+	yes, noCheck, force           bool
 
 	webhook   string // the secret itself
 	reference string // what the job file says instead
@@ -89,9 +92,10 @@ type initLine struct {
 	File    string `json:"file"`
 	Webhook string `json:"webhook"`
 	// WebhookFile was written too; "" if it was not.
-	WebhookFile string `json:"webhook_file"`
-	Portal      string `json:"portal"`
-	Exit        int    `json:"exit"`
+	WebhookFile string   `json:"webhook_file"`
+	Units       []string `json:"units,omitempty"`
+	Portal      string   `json:"portal"`
+	Exit        int      `json:"exit"`
 }
 
 // make asks, tries, and writes.
@@ -111,10 +115,23 @@ func (n *newJob) make(cmd *cobra.Command) error {
 		return &startError{err}
 	}
 	portal := asked.Portals[0].Name
-	text := jobfile.NewFile{
-		Name: asked.Name, Mode: string(asked.Mode), Plan: n.flags["plan"], Portal: portal, To: n.flags["to"],
-		Webhook: n.reference, Path: n.file, At: strings.TrimSuffix(n.at, noHour),
-	}.Bytes()
+	costs := n.costs(ctx, asked)
+	if err := n.askEnrich(ctx, costs); err != nil {
+		return err
+	}
+	to, err := n.sinkInFile()
+	if err != nil {
+		return err
+	}
+	command := n.command()
+	file := jobfile.NewFile{
+		Name: asked.Name, Mode: string(asked.Mode), Plan: n.flags["plan"], Portal: portal, To: to,
+		Webhook: n.reference, Enrich: cmp.Or(n.flags["enrich"], "get"), Command: command, At: strings.TrimSuffix(n.at, noHour),
+	}
+	if costs != nil {
+		file.Payments, file.Get, file.List = costs.ToList, costs.Job.Requests, costs.List.Requests
+	}
+	text := file.Bytes()
 	spec, err := jobfile.Parse(n.file, text, n.p.lookup, n.readFile)
 	if err != nil {
 		return &startError{err}
@@ -134,10 +151,63 @@ func (n *newJob) make(cmd *cobra.Command) error {
 	if err := writeNew(n.file, text, 0o644, n.force); err != nil {
 		return err
 	}
-	if n.p.json {
-		return n.p.stdout.line(initLine{File: n.file, Webhook: n.reference, WebhookFile: written, Portal: portal})
+	units, err := n.writeUnits(asked.Name)
+	if err != nil {
+		return err
 	}
-	return n.tell(written)
+	if n.p.json {
+		return n.p.stdout.line(initLine{File: n.file, Webhook: n.reference, WebhookFile: written, Units: units, Portal: portal})
+	}
+	return n.tell(written, command, units)
+}
+
+// sinkInFile is the sink as the job file names it: a relative path begins at the
+// file's folder there.
+func (n *newJob) sinkInFile() (string, error) {
+	to := n.flags["to"]
+	if strings.Contains(to, "://") || filepath.Dir(n.file) == "." {
+		return to, nil
+	}
+	return relativeTo(n.file, to)
+}
+
+// costs predicts a first run with get and with list; nil if the portal is not to be
+// asked, or does not let itself be predicted.
+func (n *newJob) costs(ctx context.Context, asked *jobfile.Spec) *jobs.PortalPlan {
+	if n.noCheck {
+		return nil
+	}
+	plan, err := jobs.MakePlan(ctx, asked, asked.Portals[0].Name, &jobs.RunOptions{Program: programName(), Log: n.p.log})
+	if err != nil {
+		n.p.log.Debug("no prediction", "error", err) // the checks say what is wrong
+		return nil
+	}
+	return &plan
+}
+
+// askEnrich asks where values come from, with what that costs.
+func (n *newJob) askEnrich(ctx context.Context, costs *jobs.PortalPlan) error {
+	if _, given := n.flags["enrich"]; given || n.yes {
+		return nil
+	}
+	if costs != nil {
+		n.asker.say(fmt.Sprintf("A run of %s takes %s if it gets each one, %s if it takes what the listing shows\n"+
+			"(which may show dates otherwise on some servers, and payments that this user may not read).\n",
+			plural(costs.ToList, "payment"), plural(costs.Job.Requests, "request"), grouped(costs.List.Requests)))
+	}
+	return n.asker.until(ctx, "Where values come from: get or list", "get", false, func(answer string) error {
+		n.flags["enrich"] = answer
+		return n.probe("enrich", answer)
+	})
+}
+
+// command is what runs the job from anywhere: with whole paths, for cron and systemd.
+func (n *newJob) command() string {
+	program, err := os.Executable()
+	if err != nil {
+		program = "b24export"
+	}
+	return shellWord(program) + " run " + shellWord(absolute(n.file)) + " --rejects-ok --if-older 12h"
 }
 
 // free makes sure that a file can be made before anything is asked.
@@ -275,7 +345,7 @@ func (n *newJob) try(ctx context.Context, spec *jobfile.Spec) error {
 }
 
 // tell says what was made, and what comes next.
-func (n *newJob) tell(secretFile string) error {
+func (n *newJob) tell(secretFile, command string, units []string) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "\nwrote %s\n", printable(n.file))
 	if secretFile != "" {
@@ -285,7 +355,14 @@ func (n *newJob) tell(secretFile string) error {
 	} else {
 		fmt.Fprintf(&b, "the webhook stays in the variable %s, which each run needs\n", webhookVariable)
 	}
-	fmt.Fprintf(&b, "\nb24export run %s   # the first export\n", printable(n.file))
+	fmt.Fprintf(&b, "\nthe first export:\n  b24export run %s\n", printable(n.file))
+	if len(units) > 0 {
+		fmt.Fprintf(&b, "every night, by systemd (wrote %s):\n  systemctl --user daemon-reload && systemctl --user enable --now %s\n",
+			printable(strings.Join(units, ", ")), filepath.Base(units[len(units)-1]))
+	} else if hour, minute, ok := strings.Cut(n.at, ":"); ok {
+		fmt.Fprintf(&b, "every night, by crontab -e:\n  %s %s * * * %s\n", minute, hour, printable(strings.ReplaceAll(command, "%", `\%`)))
+		fmt.Fprintf(&b, "or by systemd, whose units init --systemd ~/.config/systemd/user writes\n")
+	}
 	_, err := io.Copy(untilGone{n.p.stdout}, &b)
 	return err
 }

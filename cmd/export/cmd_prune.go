@@ -8,7 +8,7 @@ import (
 
 func (p *program) pruneCommand() *cobra.Command {
 	var (
-		only   []string
+		r      reading
 		dryRun bool
 	)
 	cmd := &cobra.Command{
@@ -18,14 +18,14 @@ b24export prune job.yaml`,
 		Short: "Delete what is past retention, and what no manifest names.",
 		Long: `Deletes snapshots beyond sink.history, and files that no manifest names, as the end
 of a run does by itself. An unfinished run's work stays. It prints the paths.`,
-		Args: atLeastOne("a job file"),
+		Args: r.args(1, -1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := p.load(cmd, args)
+			loaded, err := r.load(cmd.Context(), p, args)
 			if err != nil {
 				return err
 			}
 			total := 0
-			err = p.eachPortal(cmd.Context(), loaded, only, func(job loadedJob, data *dataset) error {
+			err = p.eachPortal(cmd.Context(), loaded, r.only, func(job loadedJob, data *dataset) error {
 				paths, err := data.Prune(cmd.Context(), dryRun)
 				if err != nil {
 					return err
@@ -58,7 +58,7 @@ of a run does by itself. An unfinished run's work stays. It prints the paths.`,
 			return err
 		},
 	}
-	addOnly(cmd.Flags(), &only, "these `portals` only; names between commas")
+	r.addFlags(cmd.Flags(), "these `portals` only; names between commas")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be deleted")
 	return cmd
 }

@@ -13,13 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
 func (p *program) reportCommand() *cobra.Command {
 	var (
-		only          []string
+		r             reading
 		snapshot, out string
 	)
 	cmd := &cobra.Command{
@@ -31,16 +30,16 @@ b24export report job.yaml --only acme --snapshot 20261122T020000Z --out report.h
 status; the ledger; rejects; what it cost the portal, and how fast it went against
 both of the portal's limits; and the snapshots before it. The page needs nothing else: no script, no
 font, no network.`,
-		Args: exactly(1, "a job file"),
+		Args: r.args(1, 1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
 			}
-			return p.report(cmd.Context(), args[0], only, snapshot, out)
+			return p.report(cmd.Context(), &r, args, snapshot, out)
 		},
 	}
 	flags := cmd.Flags()
-	addOnly(flags, &only, "the `portal` to report on; required if the job has several")
+	r.addFlags(flags, "the `portal` to report on; required if the job has several")
 	flags.StringVar(&snapshot, "snapshot", "", snapshotFlag)
 	flags.StringVar(&out, "out", "", "write the page to this `file` instead of standard output")
 	return cmd
@@ -56,12 +55,13 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 	"took": func(m *pipeline.Manifest) string { return shortTime(m.FinishedAt.Sub(m.StartedAt)) },
 }).Parse(reportText))
 
-func (p *program) report(ctx context.Context, file string, only []string, snapshot, out string) (err error) {
-	spec, err := jobfile.Load(file, p.lookup)
+func (p *program) report(ctx context.Context, from *reading, args []string, snapshot, out string) (err error) {
+	job, _, err := from.loadOne(ctx, p, args)
 	if err != nil {
-		return &startError{err}
+		return err
 	}
-	portal, err := onePortal(spec, only)
+	spec := job.spec
+	portal, err := onePortal(spec, from.only)
 	if err != nil {
 		return err
 	}

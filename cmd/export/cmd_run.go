@@ -20,9 +20,11 @@ import (
 // would show the secret to everybody on the machine.
 const webhookVariable = "B24_WEBHOOK"
 
-// loadedJob is a job and the file that it came from, "" if it came from flags.
+// loadedJob is a job and the file that it came from, "" if it came from flags. Then
+// from has the flags that name its dataset, if there are any.
 type loadedJob struct {
 	file string
+	from string
 	spec *jobfile.Spec
 }
 
@@ -150,15 +152,18 @@ func (p *program) load(cmd *cobra.Command, files []string) ([]loadedJob, error) 
 	var loaded []loadedJob
 	var errs []error
 	for _, file := range files {
-		if strings.Contains(file, "://") {
+		if !isJobFile(file) {
 			return nil, usagef(cmd, "%s is no job file; a webhook's address goes into the variable %s", shownArg(file), webhookVariable)
 		}
 		spec, err := jobfile.LoadWith(file, p.lookup, given)
+		if err == nil {
+			err = checkFormerSink(spec)
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		loaded = append(loaded, loadedJob{file, spec})
+		loaded = append(loaded, loadedJob{file: file, spec: spec})
 	}
 	if len(errs) > 0 {
 		return nil, &startError{errors.Join(errs...)}

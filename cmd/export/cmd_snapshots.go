@@ -27,7 +27,7 @@ type snapshotLine struct {
 }
 
 func (p *program) snapshotsCommand() *cobra.Command {
-	var only []string
+	var r reading
 	cmd := &cobra.Command{
 		Use: "snapshots JOB…",
 		Example: `b24export snapshots job.yaml
@@ -36,13 +36,13 @@ b24export snapshots job.yaml --json | jq -r .snapshot`,
 		Long: `Lists each portal's snapshots, newest first, with their rows and changes. Wherever a
 command names a snapshot, it takes an id from this list, the start of one, a day
 (the newest snapshot of that day, UTC), latest or previous.`,
-		Args: atLeastOne("a job file"),
+		Args: r.args(1, -1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := p.load(cmd, args)
+			loaded, err := r.load(cmd.Context(), p, args)
 			if err != nil {
 				return err
 			}
-			return p.eachPortal(cmd.Context(), loaded, only, func(job loadedJob, data *dataset) error {
+			return p.eachPortal(cmd.Context(), loaded, r.only, func(job loadedJob, data *dataset) error {
 				manifests, err := data.Snapshots(cmd.Context())
 				if err != nil {
 					return err
@@ -64,7 +64,7 @@ command names a snapshot, it takes an id from this list, the start of one, a day
 			})
 		},
 	}
-	addOnly(cmd.Flags(), &only, "list these `portals` only; names between commas")
+	r.addFlags(cmd.Flags(), "list these `portals` only; names between commas")
 	return cmd
 }
 

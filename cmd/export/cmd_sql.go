@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
 
@@ -17,7 +16,7 @@ import (
 type sqlFlags struct {
 	engine   string
 	snapshot string
-	only     []string
+	reading  reading
 	dataset  string
 }
 
@@ -39,7 +38,7 @@ bigquery  a partitioned and clustered table, a load job into it, external tables
 The views name the files of published snapshots, which never change: no run
 disturbs a query. They show newer snapshots once the statements are printed and
 executed again. Keys and passwords are never printed.`,
-		Args: exactly(1, "a job file"),
+		Args: f.reading.args(1, 1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(f.snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
@@ -47,13 +46,13 @@ executed again. Keys and passwords are never printed.`,
 			if !sqlName.MatchString(f.dataset) {
 				return usagef(cmd, "--dataset %s: must be of letters, digits, _ and -, with or without the project and a dot before it", shownArg(f.dataset))
 			}
-			return p.sql(cmd.Context(), &f, args[0])
+			return p.sql(cmd.Context(), &f, args)
 		},
 	}
 	flags := cmd.Flags()
 	flags.Var(oneOf(&f.engine, "duckdb", "bigquery"), "engine", "whose SQL: duckdb, bigquery")
 	flags.StringVar(&f.snapshot, "snapshot", "", "each portal as of this `snapshot`: an id such as 20261122T020000Z, the start of one, a day such as 2026-11-22, or previous")
-	addOnly(flags, &f.only, "these `portals` only; names between commas")
+	f.reading.addFlags(flags, "these `portals` only; names between commas")
 	flags.StringVar(&f.dataset, "dataset", "bitrix24", "BigQuery's dataset, or PROJECT.DATASET; a `name`")
 	return cmd
 }
@@ -73,13 +72,14 @@ type sqlFiles struct {
 	shown []string
 }
 
-func (p *program) sql(ctx context.Context, f *sqlFlags, file string) error {
-	spec, err := jobfile.Load(file, p.lookup)
+func (p *program) sql(ctx context.Context, f *sqlFlags, args []string) error {
+	job, _, err := f.reading.loadOne(ctx, p, args)
 	if err != nil {
-		return &startError{err}
+		return err
 	}
+	spec := job.spec
 	files := &sqlFiles{name: spec.Name}
-	err = p.eachPortal(ctx, []loadedJob{{file: file, spec: spec}}, f.only, func(_ loadedJob, data *dataset) error {
+	err = p.eachPortal(ctx, []loadedJob{job}, f.reading.only, func(_ loadedJob, data *dataset) error {
 		asOf, err := data.asOf(ctx, f.snapshot)
 		if err != nil {
 			return err

@@ -44,20 +44,21 @@ type leaseLine struct {
 }
 
 func (p *program) statusCommand() *cobra.Command {
-	var only []string
+	var r reading
 	cmd := &cobra.Command{
-		Use:     "status JOB…",
-		Example: "b24export status job.yaml",
-		Short:   "Tell how each portal's dataset stands.",
+		Use: "status JOB…",
+		Example: `b24export status job.yaml
+b24export status --from s3://warehouse/bitrix24 --only acme`,
+		Short: "Tell how each portal's dataset stands.",
 		Long: `Tells, for each portal, its newest snapshot, how far an unfinished one has come,
 and who is working on it now. It reads the sink only, and changes nothing.`,
-		Args: atLeastOne("a job file"),
+		Args: r.args(1, -1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := p.load(cmd, args)
+			loaded, err := r.load(cmd.Context(), p, args)
 			if err != nil {
 				return err
 			}
-			return p.eachPortal(cmd.Context(), loaded, only, func(job loadedJob, data *dataset) error {
+			return p.eachPortal(cmd.Context(), loaded, r.only, func(job loadedJob, data *dataset) error {
 				s, err := data.Status(cmd.Context())
 				if err != nil {
 					return err
@@ -70,7 +71,7 @@ and who is working on it now. It reads the sink only, and changes nothing.`,
 			})
 		},
 	}
-	addOnly(cmd.Flags(), &only, "show these `portals` only; names between commas")
+	r.addFlags(cmd.Flags(), "show these `portals` only; names between commas")
 	return cmd
 }
 

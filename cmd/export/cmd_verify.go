@@ -20,7 +20,7 @@ import (
 
 func (p *program) verifyCommand() *cobra.Command {
 	var (
-		only     []string
+		r        reading
 		snapshot string
 		sample   int
 		all      bool
@@ -45,7 +45,7 @@ With --sample, so many payments of the newest snapshot read, drawn by lot, are g
 from the portal anew and compared with their rows. One whose order was saved after
 the row was read counts as changed since; one that cannot be got any more, as
 refused; any other difference is exit code 1.`,
-		Args: atLeastOne("a job file"),
+		Args: r.args(1, -1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
@@ -56,12 +56,19 @@ refused; any other difference is exit code 1.`,
 			if sample < 0 || sample > maxSample {
 				return usagef(cmd, "--sample %d: must be from 0 to %d", sample, maxSample)
 			}
-			loaded, err := p.load(cmd, args)
+			load := func() ([]loadedJob, error) { return r.load(cmd.Context(), p, args) }
+			if sample > 0 {
+				if r.from != "" {
+					return usagef(cmd, "--sample needs a job file: it asks the portal")
+				}
+				load = func() ([]loadedJob, error) { return p.load(cmd, args) }
+			}
+			loaded, err := load()
 			if err != nil {
 				return err
 			}
 			failed := false
-			err = p.eachPortal(cmd.Context(), loaded, only, func(job loadedJob, data *dataset) error {
+			err = p.eachPortal(cmd.Context(), loaded, r.only, func(job loadedJob, data *dataset) error {
 				ids, err := data.published(cmd.Context())
 				switch {
 				case err != nil:
@@ -105,7 +112,7 @@ refused; any other difference is exit code 1.`,
 			return err
 		},
 	}
-	addOnly(cmd.Flags(), &only, "verify these `portals` only; names between commas")
+	r.addFlags(cmd.Flags(), "verify these `portals` only; names between commas")
 	cmd.Flags().BoolVar(&all, "all", false, "every snapshot that is kept, not only the newest")
 	cmd.Flags().IntVar(&sample, "sample", 0, "also get so many payments anew from the portal and compare")
 	cmd.Flags().StringVar(&snapshot, "snapshot", "", snapshotFlag)

@@ -89,13 +89,26 @@ func (p *program) completeList(names func(*cobra.Command, []string) []string) co
 	}
 }
 
+// jobsOf returns the jobs that a command line names, by files or by --from.
+func (p *program) jobsOf(cmd *cobra.Command, files []string) []loadedJob {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), completeLimit)
+	defer cancel()
+	var r reading
+	if from := cmd.Flag("from"); from != nil && from.Changed {
+		r.from, r.name = from.Value.String(), cmd.Flag("name").Value.String()
+	}
+	loaded, err := r.load(ctx, p, files)
+	if err != nil {
+		return nil
+	}
+	return loaded
+}
+
 // portalsOf returns the portals of the job on the command line.
-func (p *program) portalsOf(_ *cobra.Command, args []string) []string {
+func (p *program) portalsOf(cmd *cobra.Command, args []string) []string {
 	var names []string
-	for _, file := range args {
-		if spec, err := jobfile.Load(file, p.lookup); err == nil {
-			names = slices.AppendSeq(names, portalNames(spec, nil))
-		}
+	for _, job := range p.jobsOf(cmd, args) {
+		names = slices.AppendSeq(names, portalNames(job.spec, nil))
 	}
 	return names
 }
@@ -123,13 +136,11 @@ func (p *program) snapshotsOf(cmd *cobra.Command, args []string) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), completeLimit)
 	defer cancel()
 	names := []string{snapshotLatest, snapshotPrevious}
-	if len(args) == 0 {
+	found := p.jobsOf(cmd, args[:min(1, len(args))])
+	if len(found) != 1 {
 		return names
 	}
-	spec, err := jobfile.Load(args[0], p.lookup)
-	if err != nil {
-		return names
-	}
+	spec := found[0].spec
 	only, _ := cmd.Flags().GetStringSlice("only") // none if the command lacks the flag
 	for portal := range portalNames(spec, only) {
 		data, err := p.openData(ctx, spec, portal)

@@ -99,7 +99,8 @@
 //
 // # Limitations
 //
-// Cat, diff, status and verify take a job file, and so need the variables that
-// it names, although they never call the portal; cat takes a Parquet file too.
+// Commands that read the dataset (status, snapshots, cat, diff, verify, sql, report,
+// prune) need no secret, and take --from URL --name DATASET in the place of a job file.
+// A portal that takes its name from its address needs the address, though.
 // Tables show times to the second, in UTC.
 package main

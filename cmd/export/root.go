@@ -126,18 +126,16 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "unknown command %s%s", shownArg(args[0]), near)
 }
 
-// noArgs, exactly, between and atLeastOne are rules for a command's arguments.
+// noArgs, exactly and atLeastOne are rules for a command's arguments.
 func noArgs(cmd *cobra.Command, args []string) error { return exactly(0, "")(cmd, args) }
 
-func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
-
-func between(least, most int, what string) cobra.PositionalArgs {
+func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
-		case len(args) < least:
+		case len(args) < n:
 			return usagef(cmd, "%s is missing", what)
-		case len(args) > most:
-			return usagef(cmd, "one argument too many: %s", shownArg(args[most]))
+		case len(args) > n:
+			return usagef(cmd, "one argument too many: %s", shownArg(args[n]))
 		}
 		return nil
 	}

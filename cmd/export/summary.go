@@ -67,14 +67,14 @@ func hintFor(job loadedJob, o *jobs.Outcome) string {
 		return jobs.Hint(o.Err)
 	case rejectsText(o) == "":
 		return ""
-	case job.file == "":
+	case job.source() == "":
 		return "the rejects' file says which and why; the next run tries them again"
 	}
 	portal := ""
 	if len(job.spec.Portals) > 1 {
 		portal = " --only " + o.Portal
 	}
-	return fmt.Sprintf("b24export cat %s%s --rejects says which and why; the next run tries them again", shellWord(job.file), portal)
+	return fmt.Sprintf("b24export cat %s%s --rejects says which and why; the next run tries them again", job.source(), portal)
 }
 
 // rejectsText tells of payments that a published snapshot lacks; "" if there are

@@ -36,6 +36,50 @@ func LoadWith(path string, lookup func(string) (string, bool), flags map[string]
 	return parse(path, data, lookup, readReference, flags)
 }
 
+// LoadReading reads the job file at path for a command that only reads the dataset.
+// It needs no secret: what portals are reached by, and whom to notify, may refer to
+// variables and files that are not there, and stays empty then. A portal that takes
+// its name from its address needs one of the two.
+func LoadReading(path string, lookup func(string) (string, bool)) (*Spec, error) {
+	data, err := readUpTo(path, maxFile)
+	if errors.Is(err, errTooLong) {
+		return nil, tooLarge(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read job file: %w", err)
+	}
+	return parseReading(path, data, lookup, readReference)
+}
+
+func parseReading(name string, data []byte, lookup func(string) (string, bool), readFile func(string) ([]byte, error)) (*Spec, error) {
+	root, syntax := readYAML(data)
+	if len(syntax) > 0 {
+		return nil, (&Problems{File: name, Items: syntax}).asError()
+	}
+	d := newDraft(name, expander{lookup: lookup, readFile: readFile, folder: filepath.Dir(name)})
+	d.withheld = make(map[string]bool)
+	d.file(root)
+	return d.finish()
+}
+
+// Reading makes a job for a command that only reads the dataset called name at url,
+// with portals of these names. Problems name the flags.
+func Reading(url, name string, portals []string) (*Spec, error) {
+	d := newDraft("", expander{})
+	d.withheld = make(map[string]bool)
+	d.spec.Version = 1
+	d.value("sink.url", "sink.url", 0, url, place{label: "--from", shown: shown(url)})
+	d.value("name", "name", 0, name, place{label: "--name", shown: shown(name)})
+	for _, portal := range portals {
+		at := d.addPortal()
+		d.spec.Portals[at].Name = portal
+	}
+	if err := (&Problems{Items: d.problems}).asError(); err != nil {
+		return nil, err
+	}
+	return d.spec, nil
+}
+
 // Parse reads a job file's content. name stands in the problems, and relative
 // paths begin at its folder. readFile is where ${file:PATH} and included files
 // come from.

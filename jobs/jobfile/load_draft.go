@@ -21,6 +21,9 @@ type draft struct {
 	order    []string // the paths of given, as they came
 	problems []Problem
 	bad      map[string]bool // paths with a problem
+	// withheld are paths of secrets that are not there and are not needed, because
+	// the job is only read; nil if every secret is needed.
+	withheld map[string]bool
 }
 
 // place is where a value came from.
@@ -163,7 +166,13 @@ func (d *draft) where(path string) place {
 // has reports whether the key was given, and nothing is wrong with it so far.
 func (d *draft) has(path string) bool {
 	_, ok := d.given[path]
-	return ok && !d.bad[path]
+	return ok && !d.bad[path] && !d.withheld[path]
+}
+
+// mayWithhold reports whether the job is only read, and key is one of those that
+// tell how to reach a portal or whom to notify.
+func (d *draft) mayWithhold(key *Key) bool {
+	return d.withheld != nil && !key.reading.list && (key.Secret || strings.HasPrefix(key.Path, "portals[].oauth.") || strings.HasPrefix(key.Path, "notify."))
 }
 
 // call is what the user calls the key: its path, or the flag if there is no
@@ -188,6 +197,10 @@ func (d *draft) finish() (*Spec, error) {
 		return nil, err
 	}
 	d.locate("source.ids.file", &d.spec.Source.IDs.File)
+	before := d.spec.Sink.URL
+	if d.locate("sink.url", &d.spec.Sink.URL); d.spec.Sink.URL != filepath.Clean(before) && d.spec.Sink.URL != before {
+		d.spec.Sink.Former = before
+	}
 	for i := range d.spec.Portals {
 		if o := d.spec.Portals[i].OAuth; o != nil {
 			tokens := o.Tokens.Reveal()

@@ -160,6 +160,11 @@ func (d *draft) scalar(n *node, path string, key *Key, at int) {
 	if key.Secret && !e.whole {
 		where.shown = hidden
 	}
+	if d.mayWithhold(key) && (len(faults) > 0 || key.reading.read(d.spec, at, e.text) != nil) {
+		d.give(path, where)
+		d.withheld[path] = true
+		return
+	}
 	if len(faults) == 0 {
 		d.value(path, key.Path, at, e.text, where)
 		return

@@ -204,7 +204,7 @@ func TestParseEverything(t *testing.T) {
 		}},
 		Source:     SourceSpec{List: ListSale, Enrich: EnrichList, Batch: BatchNever, Fields: []string{"companyId", "comments"}, Since: SinceList},
 		Backfill:   BackfillSpec{Billed: DateRange{From: Date{2019, 1, 1}, To: Date{2024, 2, 29}}},
-		Sink:       SinkSpec{URL: "out/data", Compression: Uncompressed, Profile: Standard, RowGroupRows: 1000, UnsafeNoFencing: true},
+		Sink:       SinkSpec{URL: "conf/out/data", Former: "out/data", Compression: Uncompressed, Profile: Standard, RowGroupRows: 1000, UnsafeNoFencing: true},
 		Checkpoint: CheckpointSpec{Every: 90 * time.Second, Rows: 10},
 		Rejects:    RejectsSpec{Max: pipeline.RejectLimit{Count: 3}},
 		Deletes:    DeletesSpec{Max: pipeline.DeleteLimit{Count: 7}},
@@ -306,7 +306,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "https://acme.bitrix24.com/rest/1/" + marked + "/"; s.Portals[0].Webhook.Reveal() != want || s.Sink.URL != "data" {
+	if want := "https://acme.bitrix24.com/rest/1/" + marked + "/"; s.Portals[0].Webhook.Reveal() != want || s.Sink.URL != filepath.Join(folder, "data") {
 		t.Errorf("webhook %q, sink %q", s.Portals[0].Webhook.Reveal(), s.Sink.URL)
 	}
 
@@ -334,8 +334,82 @@ func TestResolvedPaths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := filepath.ToSlash(s.Source.IDs.File); got != want || s.Sink.URL != "data" {
-			t.Errorf("file %s: %s, sink %s; want %s, data", in, got, s.Sink.URL, want)
+		if got := filepath.ToSlash(s.Source.IDs.File); got != want || s.Sink.URL != filepath.Join("conf", "data") {
+			t.Errorf("file %s: %s, sink %s; want %s, conf/data", in, got, s.Sink.URL, want)
 		}
+	}
+}
+
+// A sink's path begins at the job file's folder, unless it is whole, an address or a
+// flag's. Where it led in version 0.1.0 is known.
+func TestSinkPaths(t *testing.T) {
+	base := "version: 1\nname: payments\nportals:\n  - webhook: ${B24_WEBHOOK}\nsink:\n  url: %s\n"
+	for _, tt := range []struct{ file, url, flag, want, former string }{
+		{"conf/job.yaml", "data", "", "conf/data", "data"},
+		{"conf/job.yaml", "./data/", "", "conf/data", "./data/"},
+		{"conf/job.yaml", "../data", "", "data", "../data"},
+		{"conf/job.yaml", "/srv/data", "", "/srv/data", ""},
+		{"conf/job.yaml", "s3://bucket/data", "", "s3://bucket/data", ""},
+		{"conf/job.yaml", "file:///srv/data", "", "file:///srv/data", ""},
+		{"conf/job.yaml", "data", "other", "other", ""},
+		{"job.yaml", "data", "", "data", ""},
+		{"./job.yaml", "./data", "", "data", ""},
+	} {
+		flags := map[string]string{}
+		if tt.flag != "" {
+			flags["to"] = tt.flag
+		}
+		s, err := parse(tt.file, fmt.Appendf(nil, base, tt.url), environment, nil, flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.ToSlash(s.Sink.URL) != tt.want || s.Sink.Former != tt.former {
+			t.Errorf("%s in %s: %s, formerly %q; want %s, %q", tt.url, tt.file, s.Sink.URL, s.Sink.Former, tt.want, tt.former)
+		}
+	}
+}
+
+// A command that only reads needs no secret. It needs to know what a portal is
+// called.
+func TestLoadReading(t *testing.T) {
+	nothing := func(string) (string, bool) { return "", false }
+	noFile := func(string) ([]byte, error) { return nil, fs.ErrNotExist }
+	read := func(text string) (*Spec, error) { return parseReading("job.yaml", []byte(text), nothing, noFile) }
+	for _, access := range []string{
+		"webhook: ${B24_WEBHOOK}", "webhook: ${file:hook.txt}", "webhook: https://${HOST}/rest/1/${SECRET}/", "webhook: no address",
+		"oauth: {portal: https://acme.bitrix24.com, client_id: \"${ID}\", client_secret: \"${SECRET}\", tokens: \"${TOKENS}\"}",
+	} {
+		s, err := read("version: 1\nname: payments\nportals:\n  - name: acme\n    " + access +
+			"\n  - name: beta\n    " + access + "\nsink: {url: data}\nnotify: {url: \"${HOOK}\", secret: \"${HOOK_SECRET}\", on: [failure]}\n")
+		if err != nil {
+			t.Errorf("%s: %v", access, err)
+			continue
+		}
+		if len(s.Portals) != 2 || s.Portals[0].Name != "acme" || s.Portals[1].Name != "beta" || s.Sink.URL != "data" {
+			t.Errorf("%s: %+v", access, s)
+		}
+	}
+	for _, tt := range []struct{ text, want string }{
+		{"version: 1\nname: payments\nportals:\n  - webhook: ${B24_WEBHOOK}\nsink: {url: data}\n", "portals[0].name: is missing, and the portal's address"},
+		{"version: 1\nname: payments\nportals:\n  - {name: acme, webhook: x}\nsink: {url: \"${BUCKET}\"}\n", "environment variable BUCKET is not set"},
+		{"version: 1\nname: payments\nportals:\n  - {name: acme}\nsink: {url: data}\n", "portals[0].webhook: is missing"},
+		{"version: 1\nname: payments\nportals:\n  - {name: acme, webhook: x, wubhook: y}\nsink: {url: data}\n", "unknown key `wubhook`"},
+	} {
+		if _, err := read(tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %s", tt.text, err, tt.want)
+		}
+	}
+	// With its address it has a name.
+	s, err := parseReading("job.yaml", []byte("version: 1\nname: payments\nportals:\n  - webhook: ${B24_WEBHOOK}\nsink: {url: data}\n"), environment, noFile)
+	if err != nil || s.Portals[0].Name != "acme" {
+		t.Errorf("%v, %v", s, err)
+	}
+
+	s, err = Reading("s3://bucket/data", "payments", []string{"acme", "beta"})
+	if err != nil || s.Name != "payments" || s.Sink.URL != "s3://bucket/data" || len(s.Portals) != 2 || s.Patience == 0 || s.Sink.History == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := Reading("ftp://x", "Payments", nil); err == nil || !strings.Contains(err.Error(), "--from") || !strings.Contains(err.Error(), "--name") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -15,9 +15,14 @@ type NewFile struct {
 	// Webhook is where the webhook is kept: ${NAME} or ${file:PATH}. It is
 	// written as it is, and so must not be the webhook itself.
 	Webhook string
-	// Path is what the file will be called; its comments name it. At is the hour
-	// of a nightly run, such as 02:00; "" if there is none.
-	Path, At string
+	// Enrich is the key source.enrich. Get and List are the requests that a run takes
+	// with each of its values, of so many Payments; all 0 if that is not known.
+	Enrich              string
+	Payments, Get, List int64
+	// Command is what crontab runs, with whole paths: cron has neither the folder nor
+	// the PATH of a shell. At is the hour of a nightly run, such as 02:00; "" if there
+	// is none.
+	Command, At string
 }
 
 // Bytes gives the file's text, with a comment on each key. References in any
@@ -29,8 +34,8 @@ func (f NewFile) Bytes() []byte {
 	line("# can say: docs/job-file.md.")
 	if hour, minute, ok := strings.Cut(f.At, ":"); ok {
 		line("#")
-		line("# For crontab, each night; a run that was cut off is gone on with by the next:")
-		line("# %s %s * * * b24export run %s", minute, hour, comment(f.Path))
+		line("# For crontab, each night. A run resumes what an earlier one left unfinished:")
+		line("# %s %s * * * %s", minute, hour, comment(strings.ReplaceAll(f.Command, "%", `\%`)))
 	}
 	line("version: 1")
 	line("")
@@ -56,9 +61,20 @@ func (f NewFile) Bytes() []byte {
 		line("    plan: %s", plainly(f.Plan))
 	}
 	line("")
+	line("source:")
+	line("  # get: each new or changed payment by itself. list: what the listing shows, and a")
+	line("  # sample of payments to compare it with. get also finds what a listing shows")
+	line("  # otherwise: dates on some servers, and payments that this user may not read.")
+	if f.Payments > 0 {
+		line("  # %d payments take %d requests with get, %d with list.", f.Payments, f.Get, f.List)
+	} else {
+		line("  # b24export plan tells how many requests each of them takes.")
+	}
+	line("  enrich: %s", plainly(f.Enrich))
+	line("")
 	line("sink:")
 	line("  # s3://BUCKET/FOLDER, gs://…, azblob://…, file:///FOLDER, or a path, which is")
-	line("  # relative to the folder that b24export is started in.")
+	line("  # relative to this file.")
 	line("  url: %s", plainly(f.To))
 	return []byte(b.String())
 }

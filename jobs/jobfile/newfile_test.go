@@ -2,6 +2,7 @@ package jobfile_test
 
 import (
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestNewFileMeansWhatWasAsked(t *testing.T) {
 	const hook = "https://acme.bitrix24.com/rest/1/abcdef/"
 	lookup := func(name string) (string, bool) { return hook, name == "B24_WEBHOOK" }
 	readFile := func(path string) ([]byte, error) {
-		if path != "folder/the webhook.txt" {
+		if path != "the webhook.txt" {
 			return nil, fs.ErrNotExist
 		}
 		return []byte(hook + "\n"), nil
@@ -34,9 +35,9 @@ func TestNewFileMeansWhatWasAsked(t *testing.T) {
 				for i := range max(len(names), len(portals), len(sinks)) {
 					f := jobfile.NewFile{
 						Name: names[i%len(names)], Portal: portals[i%len(portals)], To: sinks[i%len(sinks)],
-						Mode: mode, Plan: plan, Webhook: webhook, Path: "folder/a\n- b.yaml", At: "02:30",
+						Mode: mode, Plan: plan, Webhook: webhook, Enrich: []string{"get", "list"}[i%2], Command: "/bin/b24export run '/folder/a\n- 100%.yaml'", At: "02:30",
 					}
-					flags := map[string]string{"name": f.Name, "portal": f.Portal, "to": f.To, "mode": mode}
+					flags := map[string]string{"name": f.Name, "portal": f.Portal, "to": f.To, "mode": mode, "enrich": f.Enrich}
 					if plan != "" {
 						flags["plan"] = plan
 					}
@@ -45,18 +46,27 @@ func TestNewFileMeansWhatWasAsked(t *testing.T) {
 						t.Fatalf("%q: %v", flags, err)
 					}
 					text := f.Bytes()
-					got, err := jobfile.Parse("folder/job.yaml", text, lookup, readFile)
+					got, err := jobfile.Parse("job.yaml", text, lookup, readFile)
 					if err != nil {
 						t.Fatalf("%q: %v\n%s", flags, err, text)
 					}
+					want.Sink.URL = localPath(want.Sink.URL)
 					if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b bitrix.Secret) bool { return a == b })); diff != "" {
 						t.Fatalf("%q (-asked for +written):\n%s\n%s", flags, diff, text)
 					}
-					if strings.Contains(string(text), "abcdef") || !strings.Contains(string(text), "30 02 * * * b24export run folder/a - b.yaml\n") {
+					if strings.Contains(string(text), "abcdef") || !strings.Contains(string(text), "30 02 * * * /bin/b24export run '/folder/a - 100\\%.yaml'\n") {
 						t.Fatalf("written:\n%s", text)
 					}
 				}
 			}
 		}
 	}
+}
+
+// localPath is a path as a job file beside it means it.
+func localPath(url string) string {
+	if strings.Contains(url, "://") || strings.HasPrefix(url, "/") {
+		return url
+	}
+	return filepath.Clean(url)
 }

@@ -158,9 +158,12 @@ func (d Date) In(zone *time.Location) time.Time {
 
 // SinkSpec is where the dataset goes, and in what form.
 type SinkSpec struct {
-	// URL is s3://…, gs://…, azblob://…, file:///… or a path. A relative path
-	// is relative to the working directory.
-	URL         string
+	// URL is s3://…, gs://…, azblob://…, file:///… or a path. A relative path of a
+	// job file has been made relative to the working directory.
+	URL string
+	// Former is what version 0.1.0 took for URL: a relative path began at the working
+	// directory. It is empty where that is the same place.
+	Former      string
 	Compression Compression
 	// Profile is Compatible for readers that know only the oldest form of the
 	// files. Compression is then Snappy or Uncompressed.

@@ -17,7 +17,7 @@ var sinkKeys = []Key{
 	{
 		Path: "sink.url", Required: true, Example: "s3://warehouse/bitrix24?region=eu-central-1", Flag: "to",
 		Text: "`s3://BUCKET/FOLDER`, `gs://…`, `azblob://…`, `file:///FOLDER`, or a plain path, which is relative to the " +
-			"working directory.",
+			"job file.",
 		reading: destination(func(s *Spec, _ int, v string) { s.Sink.URL = v }),
 	},
 	{

@@ -231,6 +231,13 @@ func (d *draft) access(i int) {
 	if p.Name != "" || d.gives(path+".name") || d.bad[hook] || d.bad[oauth] || d.bad[oauth+".portal"] {
 		return
 	}
+	if d.withheld[hook] || d.withheld[oauth+".portal"] {
+		d.fault(path+".name", fault{
+			rule: "is missing, and the portal's address, which it would come from, is not set here",
+			hint: "give the portal a name, or set what the address refers to",
+		})
+		return
+	}
 	p.Name = portalNameOf(p.Address())
 	if !portalName.MatchString(p.Name) {
 		d.fault(path+".name", fault{rule: "is missing, and no name can be made of the address"})

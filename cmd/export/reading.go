@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"b24export/jobs/jobfile"
+	"b24export/sinks"
+)
+
+// reading says which datasets a command reads: those of job files, or with --from
+// the one at a URL; and which of their portals. Such a command needs no secret.
+type reading struct {
+	from, name string
+	only       []string
+}
+
+// addFlags adds --from, --name and --only. what is the usage of --only.
+func (r *reading) addFlags(flags *pflag.FlagSet, what string) {
+	flags.StringVar(&r.from, "from", "", "read the dataset at this `URL` or path, in the place of a job's")
+	flags.StringVar(&r.name, "name", "payments", "with --from: the dataset's `name`")
+	addOnly(flags, &r.only, what)
+}
+
+// args is a rule for a command's arguments: least to most of them (-1: any number)
+// of which the first is what, a job file. With --from there is one less.
+func (r *reading) args(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		less := 0
+		switch {
+		case r.from != "":
+			less = 1
+		case cmd.Flags().Changed("name"):
+			return usagef(cmd, "--name is for --from; a job file has its own")
+		}
+		switch {
+		case len(args) < least-less:
+			return usagef(cmd, "%s or --from is missing", what)
+		case r.from != "" && most < 0 && len(args) > 0:
+			return usagef(cmd, "--from and a job file exclude each other: %s", shownArg(args[0]))
+		case most >= 0 && len(args) > most-less:
+			return usagef(cmd, "one argument too many: %s", shownArg(args[most-less]))
+		}
+		return nil
+	}
+}
+
+// load reads the job files, or makes a job of --from.
+func (r *reading) load(ctx context.Context, p *program, files []string) ([]loadedJob, error) {
+	if r.from != "" {
+		job, err := r.loadFrom(ctx)
+		return []loadedJob{job}, err
+	}
+	var loaded []loadedJob
+	var errs []error
+	for _, file := range files {
+		spec, err := jobfile.LoadReading(file, p.lookup)
+		if err == nil {
+			err = checkFormerSink(spec)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		loaded = append(loaded, loadedJob{file: file, spec: spec})
+	}
+	if len(errs) > 0 {
+		return nil, &startError{errors.Join(errs...)}
+	}
+	return loaded, nil
+}
+
+// loadOne is load for a command about one job, the first of args. It also returns
+// the other arguments.
+func (r *reading) loadOne(ctx context.Context, p *program, args []string) (loadedJob, []string, error) {
+	if r.from != "" {
+		job, err := r.loadFrom(ctx)
+		return job, args, err
+	}
+	jobs, err := r.load(ctx, p, args[:1])
+	if err != nil {
+		return loadedJob{}, nil, err
+	}
+	return jobs[0], args[1:], nil
+}
+
+// loadFrom makes a job of the dataset at --from, with the portals that are there.
+func (r *reading) loadFrom(ctx context.Context) (_ loadedJob, err error) {
+	if _, err := jobfile.Reading(r.from, r.name, nil); err != nil {
+		return loadedJob{}, &startError{err}
+	}
+	store, err := sinks.OpenStore(ctx, r.from, nil)
+	if err != nil {
+		return loadedJob{}, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	portals, err := sinks.Portals(ctx, store, r.name)
+	if err != nil {
+		return loadedJob{}, err
+	}
+	if len(portals) == 0 {
+		return loadedJob{}, &startError{fmt.Errorf("--from %s: there is no dataset %s", shownArg(r.from), r.name)}
+	}
+	spec, err := jobfile.Reading(r.from, r.name, portals)
+	if err != nil {
+		return loadedJob{}, &startError{err}
+	}
+	from := "--from " + shellWord(r.from)
+	if r.name != "payments" {
+		from += " --name " + shellWord(r.name)
+	}
+	return loadedJob{from: from, spec: spec}, nil
+}
+
+// checkFormerSink returns an error where a relative sink.url of version 0.1.0 led to
+// a dataset that the path does not lead to any more. A run would begin another one.
+func checkFormerSink(spec *jobfile.Spec) error {
+	if spec.Sink.Former == "" {
+		return nil
+	}
+	has := func(folder string) bool {
+		for _, place := range []string{"_runs", "_state"} {
+			if _, err := os.Stat(filepath.Join(folder, place, spec.Name)); err == nil {
+				return true
+			}
+		}
+		return false
+	}
+	if !has(spec.Sink.Former) || has(spec.Sink.URL) {
+		return nil
+	}
+	return fmt.Errorf("sink.url: %s is relative to the job file and means %s, where there is no dataset; version 0.1.0 exported to %s: move that folder, or write its whole path into the job file",
+		spec.Sink.Former, spec.Sink.URL, absolute(spec.Sink.Former))
+}
+
+// absolute is a path from the root, if that can be known.
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
+	}
+	return path
+}
+
+// source is what names a job on a command line: its file, or --from.
+func (j *loadedJob) source() string {
+	if j.file == "" {
+		return j.from
+	}
+	return shellWord(j.file)
+}
+
+// isJobFile reports whether an argument can name a job file.
+func isJobFile(arg string) bool { return !strings.Contains(arg, "://") }
