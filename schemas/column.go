@@ -23,6 +23,9 @@ type Column[R any] struct {
 	// Words has what the portal's codes are called here, for a text that is one of
 	// a few: "" means null, and any other code is an error.
 	Words map[string]string
+	// Zero says that 0 is a value of a whole number, not the portal's way to write
+	// that there is none.
+	Zero bool
 	// Encoding is how values are stored in Parquet.
 	Encoding Encoding
 	// Large marks texts of any length. They count against the memory of a row
@@ -96,6 +99,37 @@ func (c *Column[R]) source() string {
 		return c.Source
 	}
 	return c.Field
+}
+
+// set reads a field of the portal into row. It returns the rule that v breaks,
+// "" if none. Payments are read by generated code in its place.
+func (c *Column[R]) set(row *R, v *value, pool *interner) (rule string) {
+	switch at := c.At(row).(type) {
+	case *int64:
+		*at, rule = v.id()
+	case *Null[int64]:
+		if c.Zero {
+			*at, rule = v.whole()
+		} else {
+			*at, rule = v.ref()
+		}
+	case *Null[string]:
+		switch {
+		case c.Words != nil:
+			*at, rule = v.code(c.Words)
+		case c.Encoding == Dictionary:
+			*at, rule = v.str(pool)
+		default:
+			*at, rule = v.str(nil)
+		}
+	case *Null[bool]:
+		*at, rule = v.flag()
+	case *Null[Instant]:
+		*at, rule = v.instant()
+	case *Null[Decimal]:
+		*at, rule = v.decimal()
+	}
+	return rule
 }
 
 // Listed reports whether listings of payments have a field for the column.

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow"
 )
 
 //go:generate go test . -run "^(TestGenerated|TestColumns|TestFormat|TestDocuments)$" -update
@@ -84,7 +86,14 @@ import "b24export/schemas"
 
 ` + pointers(t, "payment", "schemas.Payment", PaymentTable) +
 		pointers(t, "change", "schemas.Change", ChangeTable) +
-		pointers(t, "reject", "schemas.Reject", RejectTable)
+		pointers(t, "reject", "schemas.Reject", RejectTable) +
+		pointers(t, "order", "schemas.Order", OrderTable) +
+		pointers(t, "owner", "schemas.Owner", OwnerTable) +
+		pointers(t, "stage", "schemas.Stage", StageTable) +
+		pointers(t, "company", "schemas.Company", CompanyTable) +
+		pointers(t, "contact", "schemas.Contact", ContactTable) +
+		pointers(t, "user", "schemas.User", UserTable) +
+		pointers(t, "paySystem", "schemas.PaySystem", PaySystemTable)
 }
 
 // pointers is a struct of pointers into a row, and the method that sets them.
@@ -163,16 +172,10 @@ func TestDocuments(t *testing.T) {
 		}
 		goldenBlock(t, "../docs/dataset.md", "## "+name+"\n", "\n| column | type | what |", columns.String())
 	}
-	var short strings.Builder
-	short.WriteString("| column | type | what |\n|---|---|---|\n")
-	columns, err := describe(Payments())
-	if err != nil {
-		t.Fatal(err)
+	for _, table := range Related {
+		goldenBlock(t, "../docs/dataset.md", "### "+table.Name+"\n", "\n| column | type | what |", shortTable(t, table.Schema))
 	}
-	for _, c := range columns {
-		fmt.Fprintf(&short, "| %s | %s | %s |\n", c.name, c.parquet, strings.TrimSuffix(c.description, "."))
-	}
-	goldenBlock(t, "../README.md", "The columns.", "\n| column | type | what |", short.String())
+	goldenBlock(t, "../README.md", "The columns.", "\n| column | type | what |", shortTable(t, Payments()))
 
 	answers := []struct {
 		from Origin
@@ -193,6 +196,21 @@ func TestDocuments(t *testing.T) {
 		fmt.Fprintf(&sources, "    %-22s %s\n", answer.name, line)
 	}
 	goldenBlock(t, "../docs/dataset.md", "## Where a value comes from\n", "\n    crm.item.payment.get", sources.String())
+}
+
+// shortTable is a table's columns for people: name, type, and what it is.
+func shortTable(t *testing.T, schema *arrow.Schema) string {
+	t.Helper()
+	columns, err := describe(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("| column | type | what |\n|---|---|---|\n")
+	for _, c := range columns {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", c.name, c.parquet, strings.TrimSuffix(c.description, "."))
+	}
+	return b.String()
 }
 
 // goldenBlock holds a stretch of lines in a document against want, or writes it

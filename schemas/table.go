@@ -31,12 +31,14 @@ const (
 type Table[R any] struct {
 	Name, Description string
 	Columns           []Column[R]
-	schema            *arrow.Schema
+	// Keys are the columns that rows are sorted by, each combination once.
+	Keys   []string
+	schema *arrow.Schema
 }
 
 // NewTable returns a table of columns, which it keeps.
 func NewTable[R any](name, description string, columns []Column[R]) *Table[R] {
-	t := &Table[R]{Name: name, Description: description, Columns: columns}
+	t := &Table[R]{Name: name, Description: description, Columns: columns, Keys: []string{"id"}}
 	fields := make([]arrow.Field, len(columns))
 	for i := range columns {
 		c := &columns[i]
@@ -56,6 +58,11 @@ func NewTable[R any](name, description string, columns []Column[R]) *Table[R] {
 	return t
 }
 
+func (t *Table[R]) sortedBy(keys ...string) *Table[R] {
+	t.Keys = keys
+	return t
+}
+
 // Version returns the version of the table's columns. It rises when columns are
 // added.
 func (t *Table[R]) Version() int { return t.Columns[len(t.Columns)-1].Since }
@@ -71,13 +78,54 @@ func (t *Table[R]) Append(b *array.RecordBuilder, row *R) {
 	}
 }
 
+// Fields returns the portal's fields that the table's columns are read from.
+func (t *Table[R]) Fields() []string {
+	var fields []string
+	for i := range t.Columns {
+		if f := t.Columns[i].Field; f != "" {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// Read sets row to what raw says, which is an element of the portal's list. Fields
+// without a column are passed over, and columns without a field become null.
+//
+// An error is a *FieldError, and row is half read. raw is neither kept nor
+// changed.
+func (t *Table[R]) Read(raw []byte, row *R) error {
+	r := newReader()
+	defer r.release()
+	*row = *new(R)
+	if err := r.begin(raw); err != nil {
+		return err
+	}
+	for {
+		more, err := r.next()
+		if err != nil || !more {
+			return err
+		}
+		for i := range t.Columns {
+			c := &t.Columns[i]
+			if c.Field == "" || c.Field != string(r.name) {
+				continue
+			}
+			if rule := c.set(row, &r.value, r.strings); rule != "" {
+				return fieldError(c.Field, rule, r.value.raw)
+			}
+			break
+		}
+	}
+}
+
 // Within returns columns as they are in rows of type O that contain an R.
 func Within[O, R any](columns []Column[R], at func(*O) *R) []Column[O] {
 	outer := make([]Column[O], len(columns))
 	for i, c := range columns {
 		inner := c.At
 		outer[i] = Column[O]{
-			Name: c.Name, Since: c.Since, From: c.From, Field: c.Field, Words: c.Words, Encoding: c.Encoding,
+			Name: c.Name, Since: c.Since, From: c.From, Field: c.Field, Words: c.Words, Zero: c.Zero, Encoding: c.Encoding,
 			Large: c.Large, Untracked: c.Untracked, Source: c.Source, Unit: c.Unit, Null: c.Null,
 			Example: c.Example, Changes: c.Changes, Description: c.Description,
 			At: func(row *O) any { return inner(at(row)) },

@@ -72,6 +72,14 @@ func (v *value) ref() (Null[int64], string) {
 	return Some(n), ""
 }
 
+// whole reads a whole number of which 0 is one like any other.
+func (v *value) whole() (Null[int64], string) {
+	if v.kind == jsontext.KindNumber && string(v.raw) == "0" || v.kind == jsontext.KindString && string(v.text) == "0" {
+		return Some(int64(0)), ""
+	}
+	return v.ref()
+}
+
 // owner reads an id that is 0 where there is none.
 func (v *value) owner() (int64, string) {
 	n, rule := v.ref()
@@ -147,18 +155,19 @@ func (v *value) str(pool *interner) (Null[string], string) {
 // code reads one of a few codes, which words gives names to. The code of yes and
 // no may come as a boolean or a number, as flags do.
 func (v *value) code(words map[string]string) (Null[string], string) {
-	if v.absent() {
-		return Null[string]{}, ""
-	}
 	word, known := "", false
 	switch {
+	case v.kind == jsontext.KindFalse:
+		word, known = words["N"], true
+	case v.absent():
+		known = true
 	case v.kind == jsontext.KindTrue:
 		word, known = words["Y"], true
 	case !v.scalar():
 	case string(v.text) == "1":
 		word, known = words["Y"], true
 	case string(v.text) == "0":
-		known = true
+		word, known = words["N"], true
 	default:
 		word, known = words[string(bytes.ToUpper(v.text))]
 	}

@@ -75,6 +75,7 @@ type rowWriter[T, C any] struct {
 	written int64
 	first   int64
 	last    int64
+	before  T // the row before, where the key is no id
 }
 
 func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowWriter[T, C] {
@@ -95,7 +96,7 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		// short. headerFilter does the rest.
 		parquet.DataPageStatistics(false),
 		parquet.ColumnIndexSizeLimit(func([]string) int { return 0 }), // no limit: see boundedText
-		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("id"))),
+		parquet.SortingWriterConfig(parquet.SortingColumns(sortedBy(t.keys)...)),
 		parquet.KeyValueMetadata(metaProgram, opts.program),
 		parquet.KeyValueMetadata(metaSchema, strconv.Itoa(t.version)),
 		parquet.KeyValueMetadata(metaTable, t.name),
@@ -122,8 +123,26 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 	}
 }
 
-// add takes a copy of row. Ids must ascend.
+func sortedBy(keys []string) []parquet.SortingColumn {
+	if keys == nil {
+		keys = []string{"id"}
+	}
+	columns := make([]parquet.SortingColumn, len(keys))
+	for i, key := range keys {
+		columns[i] = parquet.Ascending(key)
+	}
+	return columns
+}
+
+// add takes a copy of row. Rows must come in the table's order, each key once.
 func (w *rowWriter[T, C]) add(row *T) error {
+	if w.table.before != nil {
+		if w.written+int64(len(w.rows)) > 0 && !w.table.before(&w.before, row) {
+			return fmt.Errorf("write row %d: its key must come after that of the row before", w.written+int64(len(w.rows)))
+		}
+		w.before = *row
+		return w.take(row)
+	}
 	id := w.table.id(row)
 	if id <= w.last {
 		return fmt.Errorf("write row %d: payment %d after payment %d; ids must ascend from 1", w.written+int64(len(w.rows)), id, w.last)
@@ -132,6 +151,10 @@ func (w *rowWriter[T, C]) add(row *T) error {
 		w.first = id
 	}
 	w.last = id
+	return w.take(row)
+}
+
+func (w *rowWriter[T, C]) take(row *T) error {
 	w.rows = append(w.rows, *row)
 	w.text += w.table.text(row)
 	if len(w.rows) == batchRows || w.text >= w.limit/groupPart {

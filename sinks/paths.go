@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"b24export/pipeline"
+	"b24export/schemas"
 )
 
 // layout knows where a portal's objects are. Paths are relative to the store.
@@ -57,6 +58,26 @@ func (l layout) manifestOf(key string) pipeline.SnapshotID {
 	return id
 }
 
+// related is the file of a related table, relatedManifest what describes it, and
+// relatedStage where the file is made.
+func (l layout) related(table string) string {
+	return path.Join(l.name+"_"+table, l.part(), table+".parquet")
+}
+
+func (l layout) relatedManifest(table string) string {
+	return l.runs() + "related/" + table + ".json"
+}
+
+func (l layout) relatedStage(table string) string {
+	return l.state() + relatedStart + table + ".parquet"
+}
+
+func (l layout) relatedPending(table string) string {
+	return l.state() + relatedStart + table + ".json"
+}
+
+const relatedStart = "related-"
+
 // state is where what only this program reads is.
 func (l layout) state() string { return path.Join("_state", l.name, l.part()) + "/" }
 
@@ -67,7 +88,7 @@ func (l layout) segmentRejects(n int64) string { return l.numbered(segmentReject
 
 // prefixes are all places where this portal's objects are.
 func (l layout) prefixes() []string {
-	return []string{
+	all := []string{
 		path.Join(l.name, l.part()) + "/",
 		path.Join(l.name+"_history", l.part()) + "/",
 		path.Join(l.name+"_changes", l.part()) + "/",
@@ -75,6 +96,10 @@ func (l layout) prefixes() []string {
 		l.runs(),
 		l.state(),
 	}
+	for _, t := range schemas.Related {
+		all = append(all, path.Join(l.name+"_"+t.Name, l.part())+"/")
+	}
+	return all
 }
 
 // kind is a kind of numbered object, by how its name begins and ends.

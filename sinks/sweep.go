@@ -132,7 +132,7 @@ func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, le
 			if number < lease {
 				rest = append(rest, e.Key)
 			}
-		case strings.HasPrefix(e.Key, d.state()+probeStart):
+		case strings.HasPrefix(e.Key, d.state()+probeStart), strings.HasPrefix(e.Key, d.state()+relatedStart):
 			if d.opts.Now().Sub(e.ModTime) > tempAge {
 				rest = append(rest, e.Key)
 			}

@@ -47,6 +47,10 @@ type table[T, C any] struct {
 	schema  *parquet.Schema
 	plain   *parquet.Schema // for the profile compatible
 	id      func(*T) int64
+	// keys are the columns by which rows are sorted; before says so of two rows. Both
+	// are nil where that is the id.
+	keys   []string
+	before func(a, b *T) bool
 	// point sets the pointers of a row.
 	point func(*C, *T)
 	// columns read the rows back, in the schema's order.

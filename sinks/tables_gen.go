@@ -110,3 +110,158 @@ func (c *rejectColumns) point(row *schemas.Reject) {
 	c.Raw = ptr(&row.Raw)
 	c.SeenAt = (*int64)(ptr(&row.SeenAt))
 }
+
+// orderColumns are the columns of a row of payments_orders.
+type orderColumns struct {
+	ID            *int64  `parquet:"id,optional"`
+	AccountNumber *string `parquet:"account_number,optional"`
+	StatusID      *string `parquet:"status_id,optional"`
+	Price         *int64  `parquet:"price,optional,decimal(4:18)"`
+	Currency      *string `parquet:"currency,optional"`
+	Paid          *bool   `parquet:"paid,optional"`
+	Canceled      *bool   `parquet:"canceled,optional"`
+	CreatedAt     *int64  `parquet:"created_at,optional,timestamp(microsecond:utc)"`
+	UpdatedAt     *int64  `parquet:"updated_at,optional,timestamp(microsecond:utc)"`
+	ResponsibleID *int64  `parquet:"responsible_id,optional"`
+	PersonTypeID  *int64  `parquet:"person_type_id,optional"`
+	ExtractedAt   *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+}
+
+func (c *orderColumns) point(row *schemas.Order) {
+	c.ID = &row.ID
+	c.AccountNumber = ptr(&row.AccountNumber)
+	c.StatusID = ptr(&row.StatusID)
+	c.Price = (*int64)(ptr(&row.Price))
+	c.Currency = ptr(&row.Currency)
+	c.Paid = ptr(&row.Paid)
+	c.Canceled = ptr(&row.Canceled)
+	c.CreatedAt = (*int64)(ptr(&row.CreatedAt))
+	c.UpdatedAt = (*int64)(ptr(&row.UpdatedAt))
+	c.ResponsibleID = ptr(&row.ResponsibleID)
+	c.PersonTypeID = ptr(&row.PersonTypeID)
+	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+}
+
+// ownerColumns are the columns of a row of payments_owners.
+type ownerColumns struct {
+	EntityTypeID *int64  `parquet:"entity_type_id,optional"`
+	EntityID     *int64  `parquet:"entity_id,optional"`
+	Title        *string `parquet:"title,optional"`
+	CategoryID   *int64  `parquet:"category_id,optional"`
+	StageID      *string `parquet:"stage_id,optional"`
+	Amount       *int64  `parquet:"amount,optional,decimal(4:18)"`
+	Currency     *string `parquet:"currency,optional"`
+	CompanyID    *int64  `parquet:"company_id,optional"`
+	ContactID    *int64  `parquet:"contact_id,optional"`
+	AssignedByID *int64  `parquet:"assigned_by_id,optional"`
+	CreatedAt    *int64  `parquet:"created_at,optional,timestamp(microsecond:utc)"`
+	UpdatedAt    *int64  `parquet:"updated_at,optional,timestamp(microsecond:utc)"`
+	ClosedOn     *int64  `parquet:"closed_on,optional,timestamp(microsecond:utc)"`
+	Closed       *bool   `parquet:"closed,optional"`
+	ExtractedAt  *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+}
+
+func (c *ownerColumns) point(row *schemas.Owner) {
+	c.EntityTypeID = &row.EntityTypeID
+	c.EntityID = &row.EntityID
+	c.Title = ptr(&row.Title)
+	c.CategoryID = ptr(&row.CategoryID)
+	c.StageID = ptr(&row.StageID)
+	c.Amount = (*int64)(ptr(&row.Amount))
+	c.Currency = ptr(&row.Currency)
+	c.CompanyID = ptr(&row.CompanyID)
+	c.ContactID = ptr(&row.ContactID)
+	c.AssignedByID = ptr(&row.AssignedByID)
+	c.CreatedAt = (*int64)(ptr(&row.CreatedAt))
+	c.UpdatedAt = (*int64)(ptr(&row.UpdatedAt))
+	c.ClosedOn = (*int64)(ptr(&row.ClosedOn))
+	c.Closed = ptr(&row.Closed)
+	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+}
+
+// stageColumns are the columns of a row of payments_stages.
+type stageColumns struct {
+	EntityTypeID *int64  `parquet:"entity_type_id,optional"`
+	CategoryID   *int64  `parquet:"category_id,optional"`
+	StageID      *string `parquet:"stage_id,optional"`
+	Stage        *string `parquet:"stage,optional"`
+	Category     *string `parquet:"category,optional"`
+	Sort         *int64  `parquet:"sort,optional"`
+	Outcome      *string `parquet:"outcome,optional"`
+	ExtractedAt  *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+}
+
+func (c *stageColumns) point(row *schemas.Stage) {
+	c.EntityTypeID = &row.EntityTypeID
+	c.CategoryID = ptr(&row.CategoryID)
+	c.StageID = ptr(&row.StageID)
+	c.Stage = ptr(&row.Stage)
+	c.Category = ptr(&row.Category)
+	c.Sort = ptr(&row.Sort)
+	c.Outcome = ptr(&row.Outcome)
+	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+}
+
+// companyColumns are the columns of a row of payments_companies.
+type companyColumns struct {
+	ID          *int64  `parquet:"id,optional"`
+	Name        *string `parquet:"name,optional"`
+	ExtractedAt *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+}
+
+func (c *companyColumns) point(row *schemas.Company) {
+	c.ID = &row.ID
+	c.Name = ptr(&row.Name)
+	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+}
+
+// contactColumns are the columns of a row of payments_contacts.
+type contactColumns struct {
+	ID          *int64  `parquet:"id,optional"`
+	Name        *string `parquet:"name,optional"`
+	LastName    *string `parquet:"last_name,optional"`
+	ExtractedAt *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+}
+
+func (c *contactColumns) point(row *schemas.Contact) {
+	c.ID = &row.ID
+	c.Name = ptr(&row.Name)
+	c.LastName = ptr(&row.LastName)
+	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+}
+
+// userColumns are the columns of a row of payments_users.
+type userColumns struct {
+	ID          *int64  `parquet:"id,optional"`
+	Name        *string `parquet:"name,optional"`
+	LastName    *string `parquet:"last_name,optional"`
+	Active      *bool   `parquet:"active,optional"`
+	UserType    *string `parquet:"user_type,optional"`
+	ExtractedAt *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+}
+
+func (c *userColumns) point(row *schemas.User) {
+	c.ID = &row.ID
+	c.Name = ptr(&row.Name)
+	c.LastName = ptr(&row.LastName)
+	c.Active = ptr(&row.Active)
+	c.UserType = ptr(&row.UserType)
+	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+}
+
+// paySystemColumns are the columns of a row of payments_pay_systems.
+type paySystemColumns struct {
+	ID          *int64  `parquet:"id,optional"`
+	Name        *string `parquet:"name,optional"`
+	Active      *bool   `parquet:"active,optional"`
+	Settlement  *string `parquet:"settlement,optional"`
+	ExtractedAt *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
+}
+
+func (c *paySystemColumns) point(row *schemas.PaySystem) {
+	c.ID = &row.ID
+	c.Name = ptr(&row.Name)
+	c.Active = ptr(&row.Active)
+	c.Settlement = ptr(&row.Settlement)
+	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+}

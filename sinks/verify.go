@@ -187,15 +187,23 @@ func (v *verifier) sum(key string, obj Object, f pipeline.File) (bool, error) {
 	if obj.Size() != f.Bytes {
 		v.add(key, "it has %d bytes, the manifest says %d", obj.Size(), f.Bytes)
 	}
-	h := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(obj, 0, obj.Size()), make([]byte, 1<<20)); err != nil {
+	sum, err := sumOf(obj)
+	if err != nil {
 		return false, err
 	}
-	if sum := hex.EncodeToString(h.Sum(nil)); sum != f.SHA256 {
+	if sum != f.SHA256 {
 		v.add(key, "its SHA-256 is %s, the manifest says %s", sum, f.SHA256)
 		return false, nil
 	}
 	return obj.Size() == f.Bytes, nil
+}
+
+func sumOf(obj Object) (string, error) {
+	h := sha256.New()
+	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(obj, 0, obj.Size()), make([]byte, 1<<20)); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func (v *verifier) file(ctx context.Context, f pipeline.File) error {

@@ -29,9 +29,15 @@ type counter struct {
 	outside   int64
 	ops       map[string]int64
 	totals    schemas.Totals
+	keys      keyChecker
 }
 
 func (c *counter) record(rec arrow.Record) {
+	if c.k.id < 0 {
+		c.rows += rec.NumRows()
+		c.disordered += c.keys.check(rec, c.k.keys)
+		return
+	}
 	ids := columnOf[*array.Int64](rec, "id")
 	for i := range ids.Len() {
 		for c.left == 0 && c.group+1 < c.r.NumRowGroups() {
@@ -98,7 +104,7 @@ func (c *counter) finish(f pipeline.File) {
 	if c.rows != f.Rows {
 		c.v.add(c.file, "it has %d rows, the manifest says %d", c.rows, f.Rows)
 	}
-	if c.disordered > 1 {
+	if c.disordered > 1 || c.disordered > 0 && c.k.id < 0 {
 		c.v.add(c.file, "%d rows are out of order or there twice", c.disordered)
 	}
 	m := c.v.m

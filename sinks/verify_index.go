@@ -62,7 +62,7 @@ func (c *indexChecker) footer(columns int) {
 		g := &c.index.groups[i]
 		where := fmt.Sprintf("row group %d", i)
 		rows += g.rows
-		if len(g.sorting) > 1 || len(g.sorting) == 1 && g.sorting[0] != (sortingColumn{column: int64(c.id)}) {
+		if c.id >= 0 && (len(g.sorting) > 1 || len(g.sorting) == 1 && g.sorting[0] != (sortingColumn{column: int64(c.id)})) {
 			c.fault("", where, "the row groups name another order than that of ids")
 		}
 		compressed, offset := int64(0), int64(0)

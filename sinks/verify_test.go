@@ -376,7 +376,7 @@ func TestTables(t *testing.T) {
 }
 
 func TestColumnsAreOnlyAdded(t *testing.T) {
-	k := fileKind{paymentTable.name, schemas.Payments(), 0}
+	k := fileKind{table: paymentTable.name, schema: schemas.Payments()}
 	if n := len(k.columns(3).schema.Fields()); n != 3 {
 		t.Errorf("%d columns of an older version, want 3", n)
 	}

@@ -32,6 +32,7 @@ func RunDataset(t *testing.T, open func(t *testing.T) sinks.Store) {
 		{"a runner that slept is fenced", testFence},
 		{"a runner that slept cannot publish", testLatePublish},
 		{"prune", testPrune},
+		{"death while a related table is replaced", testRelatedDeaths},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, open) })
 	}

@@ -1,0 +1,295 @@
+package sinks
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// RelatedVersion is that of a Related's form.
+const RelatedVersion = 1
+
+// Related describes a related table of a portal. It is stored beside the manifests,
+// but is no part of any snapshot: its file is replaced, and says nothing of older
+// snapshots.
+type Related struct {
+	Version       int    `json:"version"`
+	Dataset       string `json:"dataset"`
+	Portal        string `json:"portal"`
+	Table         string `json:"table"`
+	Program       string `json:"program"`
+	SchemaVersion int    `json:"schema_version"`
+	// Snapshot is the one whose payments the table was read for, ReadAt when that
+	// was done.
+	Snapshot pipeline.SnapshotID `json:"snapshot,omitempty"`
+	ReadAt   time.Time           `json:"read_at,omitzero"`
+	// Rows may be 0: then there is no file, and Path is "".
+	Rows   int64  `json:"rows"`
+	Path   string `json:"path,omitempty"`
+	Bytes  int64  `json:"bytes,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+	// Unreadable counts rows that the portal sent with values that cannot be read
+	// as their columns' types; they are left out.
+	Unreadable int64 `json:"unreadable,omitempty"`
+	// Requests is what the table cost.
+	Requests int64 `json:"requests,omitempty"`
+	// Missing is why the table could not be read the last time, at MissingAt. What
+	// the other fields say is of the time before; without ReadAt there is no table.
+	Missing   string    `json:"missing,omitempty"`
+	MissingAt time.Time `json:"missing_at,omitzero"`
+	Checksum  string    `json:"checksum"`
+}
+
+// storedTable is a table without the type of its pointers.
+type storedTable[R any] interface {
+	put(ctx context.Context, d *Dataset, key string, snapshot pipeline.SnapshotID, produce func(add func(*R) error) error) (pipeline.File, error)
+}
+
+func (t *table[T, C]) put(ctx context.Context, d *Dataset, key string, snapshot pipeline.SnapshotID, produce func(add func(*T) error) error) (pipeline.File, error) {
+	return putFile(ctx, d, key, t, snapshot, produce, d.fenced)
+}
+
+// relatedTables are how the related tables are stored, by their names.
+var relatedTables = map[string]any{
+	"orders": newTable("orders", schemas.OrderTable.Columns, func(r *schemas.Order) int64 { return r.ID }, (*orderColumns).point),
+	"owners": newTable("owners", schemas.OwnerTable.Columns, nil, (*ownerColumns).point).sortedBy(schemas.OwnerTable.Keys, func(a, b *schemas.Owner) bool {
+		return cmp.Or(cmp.Compare(a.EntityTypeID, b.EntityTypeID), cmp.Compare(a.EntityID, b.EntityID)) < 0
+	}),
+	"stages": newTable("stages", schemas.StageTable.Columns, nil, (*stageColumns).point).sortedBy(schemas.StageTable.Keys, func(a, b *schemas.Stage) bool {
+		return cmp.Or(cmp.Compare(a.EntityTypeID, b.EntityTypeID), cmp.Compare(a.CategoryID.V, b.CategoryID.V), cmp.Compare(a.StageID.V, b.StageID.V)) < 0
+	}),
+	"companies":   newTable("companies", schemas.CompanyTable.Columns, func(r *schemas.Company) int64 { return r.ID }, (*companyColumns).point),
+	"contacts":    newTable("contacts", schemas.ContactTable.Columns, func(r *schemas.Contact) int64 { return r.ID }, (*contactColumns).point),
+	"users":       newTable("users", schemas.UserTable.Columns, func(r *schemas.User) int64 { return r.ID }, (*userColumns).point),
+	"pay_systems": newTable("pay_systems", schemas.PaySystemTable.Columns, func(r *schemas.PaySystem) int64 { return r.ID }, (*paySystemColumns).point),
+}
+
+func (t *table[T, C]) sortedBy(keys []string, before func(a, b *T) bool) *table[T, C] {
+	t.keys, t.before = keys, before
+	return t
+}
+
+// PutRelated replaces a related table by what produce adds, in the order of the
+// table's keys, and describes it by m, of which Snapshot, ReadAt, Unreadable and
+// Requests are the caller's. produce may be called several times, and must then add
+// the same rows. It returns what was stored. The lease must be held.
+//
+// Steps, and what is left if the program dies in them:
+//
+//  1. The file is made among the private objects and read back, and its description
+//     is put beside it. Died: both are made again, or swept.
+//  2. The file is copied to its place. Died: readers see the new table; the
+//     description in its place is that of the old one, and Verify goes by the private
+//     one. The next PutRelated begins by taking step 3 for it.
+//  3. The description is put in its place. Died: what is private is swept.
+//  4. What is private is deleted.
+//
+// Without rows there is no file: the description goes first, then the old file.
+func PutRelated[R any](ctx context.Context, d *Dataset, t *schemas.Table[R], m Related, produce func(add func(*R) error) error) (Related, error) {
+	name := t.Short()
+	stored, ok := relatedTables[name].(storedTable[R])
+	if !ok {
+		return Related{}, fmt.Errorf("%s is no related table", name)
+	}
+	if err := d.finishRelated(ctx, name); err != nil {
+		return Related{}, err
+	}
+	stage := d.relatedStage(name)
+	f, err := stored.put(ctx, d, stage, m.Snapshot, produce)
+	if err != nil {
+		return Related{}, fmt.Errorf("write %s: %w", stage, err)
+	}
+	m.Table, m.SchemaVersion = name, t.Version()
+	m.Rows, m.Path, m.Bytes, m.SHA256 = f.Rows, "", 0, ""
+	m.Missing, m.MissingAt = "", time.Time{}
+	if f.Rows == 0 {
+		if err := d.putRelatedManifest(ctx, d.relatedManifest(name), &m); err != nil {
+			return Related{}, err
+		}
+		return m, d.deleteAll(ctx, []string{d.related(name), stage})
+	}
+	m.Path, m.Bytes, m.SHA256 = d.related(name), f.Bytes, f.SHA256
+	if found, err := d.relatedContent(ctx, stage, &m); err != nil || len(found) > 0 {
+		return Related{}, errors.Join(err, differences(found))
+	}
+	if err := d.putRelatedManifest(ctx, d.relatedPending(name), &m); err != nil {
+		return Related{}, err
+	}
+	if err := d.fencedThen(func() error { return d.store.Copy(ctx, d.related(name), stage) }); err != nil {
+		return Related{}, err
+	}
+	if err := d.putRelatedManifest(ctx, d.relatedManifest(name), &m); err != nil {
+		return Related{}, err
+	}
+	return m, d.deleteAll(ctx, []string{stage, d.relatedPending(name)})
+}
+
+// finishRelated puts a description in its place whose file is in its place, which a
+// run that died did not.
+func (d *Dataset) finishRelated(ctx context.Context, table string) error {
+	if err := d.fenced(); err != nil {
+		return err
+	}
+	pending, err := d.readRelated(ctx, d.relatedPending(table), table)
+	if err != nil {
+		if isAbsent(err) || errors.Is(err, ErrDamaged) {
+			return nil
+		}
+		return err
+	}
+	v := &verifier{d: d}
+	if err := v.bytes(ctx, pending.Path, pending.file()); err != nil || len(v.found) > 0 {
+		return err // the file did not get there
+	}
+	return d.putRelatedManifest(ctx, d.relatedManifest(table), pending)
+}
+
+func (m *Related) file() pipeline.File {
+	return pipeline.File{Path: m.Path, Rows: m.Rows, Bytes: m.Bytes, SHA256: m.SHA256}
+}
+
+func (d *Dataset) fencedThen(do func() error) error {
+	if err := d.fenced(); err != nil {
+		return err
+	}
+	return do()
+}
+
+// differences makes an error of what was found; nil if that is nothing.
+func differences(found []Difference) error {
+	if len(found) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", errCorrupt, found[0])
+}
+
+// MissRelated notes that a related table could not be read, and why. A table of an
+// earlier time stays. The lease must be held.
+func (d *Dataset) MissRelated(ctx context.Context, table, why string, at time.Time) error {
+	if err := d.fenced(); err != nil {
+		return err
+	}
+	m, err := d.Related(ctx, table)
+	if err != nil && !isAbsent(err) && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if m == nil {
+		t, _ := schemas.RelatedNamed(table)
+		m = &Related{Table: table, SchemaVersion: t.Version}
+	}
+	m.Missing, m.MissingAt = why, at.UTC().Truncate(time.Microsecond)
+	return d.putRelatedManifest(ctx, d.relatedManifest(table), m)
+}
+
+// DropRelated deletes related tables that are not wanted any more: the description
+// first, so that none names a file that is not there. It returns their names. The
+// lease must be held.
+func (d *Dataset) DropRelated(ctx context.Context, wanted func(table string) bool) ([]string, error) {
+	var dropped []string
+	for _, t := range schemas.Related {
+		if wanted(t.Name) {
+			continue
+		}
+		_, err := d.store.Read(ctx, d.relatedManifest(t.Name))
+		if isAbsent(err) {
+			continue
+		}
+		if err != nil {
+			return dropped, err
+		}
+		keys := []string{d.relatedManifest(t.Name), d.related(t.Name), d.relatedStage(t.Name), d.relatedPending(t.Name)}
+		if err := d.deleteAll(ctx, keys); err != nil {
+			return dropped, err
+		}
+		dropped = append(dropped, t.Name)
+	}
+	return dropped, nil
+}
+
+func (d *Dataset) putRelatedManifest(ctx context.Context, key string, m *Related) error {
+	m.Version, m.Dataset, m.Portal, m.Program = RelatedVersion, d.name, d.portal, d.opts.Program
+	m.Checksum = noChecksum
+	data, err := encodeJSON(m)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	m.Checksum = hex.EncodeToString(sum[:])
+	data = bytes.Replace(data, []byte(noChecksum), []byte(m.Checksum), 1)
+	return d.fencedThen(func() error {
+		return d.store.Put(ctx, key, func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
+	})
+}
+
+// Related returns what describes a related table; fs.ErrNotExist if it was never
+// read.
+func (d *Dataset) Related(ctx context.Context, table string) (*Related, error) {
+	if d.bad != nil {
+		return nil, d.bad
+	}
+	return d.readRelated(ctx, d.relatedManifest(table), table)
+}
+
+func (d *Dataset) readRelated(ctx context.Context, key, table string) (*Related, error) {
+	data, err := d.store.Read(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.decodeRelated(data, table)
+	if err != nil {
+		return nil, corrupt(key, err)
+	}
+	return m, nil
+}
+
+func (d *Dataset) decodeRelated(data []byte, table string) (*Related, error) {
+	if err := checkVersion(data, RelatedVersion); err != nil {
+		return nil, err
+	}
+	m := new(Related)
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, err
+	}
+	if err := checkSum(data, m.Checksum); err != nil {
+		return nil, err
+	}
+	switch {
+	case m.Dataset != d.name || m.Portal != d.portal || m.Table != table:
+		return nil, fmt.Errorf("it says that it is of dataset %s, portal %s, table %s", m.Dataset, m.Portal, m.Table)
+	case m.Path != "" && m.Path != d.related(table):
+		return nil, fmt.Errorf("it names the file %s", m.Path)
+	case m.Rows < 0 || m.Bytes < 0 || m.Rows > 0 && m.Path == "":
+		return nil, errors.New("impossible counts")
+	}
+	return m, nil
+}
+
+// RelatedTables returns what describes each related table that was ever read, in
+// the order of schemas.Related.
+func (d *Dataset) RelatedTables(ctx context.Context) ([]*Related, error) {
+	var all []*Related
+	for _, t := range schemas.Related {
+		m, err := d.Related(ctx, t.Name)
+		if isAbsent(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
