@@ -63,6 +63,14 @@ type RunOptions struct {
 	Tracer trace.Tracer
 }
 
+// clock is the clock of all stamps.
+func (o *RunOptions) clock() func() time.Time {
+	if o.Now != nil {
+		return o.Now
+	}
+	return func() time.Time { return time.Now().UTC() }
+}
+
 func (o *RunOptions) withDefaults() RunOptions {
 	opts := *o
 	if opts.Parallel <= 0 {
@@ -123,10 +131,7 @@ func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 			start := time.Now()
 			below := traced.below(ctx, "portal", attrPortal.String(portal.Name), attrDataset.String(spec.Name))
 			out := runPortal(ctx, spec, portal, &o, len(portals), below)
-			out.Portal, out.Exit, out.Seconds = portal.Name, ExitCode(out.Err, out.Summary), time.Since(start).Seconds()
-			if out.Exit == ExitRejects && o.RejectsOK {
-				out.Exit = ExitComplete
-			}
+			out.Seconds = time.Since(start).Seconds()
 			outcomes[i] = out
 			below.end(out.Err, outcomeAttrs(&outcomes[i])...)
 			if o.Ended != nil {
@@ -165,14 +170,32 @@ func (o *RunOptions) portals(spec *jobfile.Spec) ([]*jobfile.PortalSpec, error) 
 // traced is nil without a tracer. The caller completes the outcome.
 func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, of int, traced *spans) (out Outcome) {
 	log := o.Log.With("dataset", spec.Name, "portal", portal.Name)
+	now := o.clock()
+	started := now()
+	out.Portal = portal.Name
+	finish := func() {
+		out.Exit = ExitCode(out.Err, out.Summary)
+		if out.Exit == ExitRejects && o.RejectsOK {
+			out.Exit = ExitComplete
+		}
+	}
 	runner := rand.Text()
 	data, closeData, err := openDataset(ctx, spec, portal.Name, runner, o, log)
 	if err != nil {
-		return Outcome{Err: err}
+		out.Err = err
+		finish()
+		return out
 	}
-	defer func() { out.Err = errors.Join(out.Err, closeData()) }()
+	defer func() {
+		finish()
+		if out.Skipped == nil {
+			record(ctx, data, &out, started, now(), log)
+		}
+		out.Err = errors.Join(out.Err, closeData())
+		finish()
+	}()
 	if o.IfOlder > 0 {
-		if out.Skipped, out.Err = youngSnapshot(ctx, spec, data, o); out.Err != nil {
+		if out.Skipped, out.Err = youngSnapshot(ctx, spec, data, o.IfOlder, now()); out.Err != nil {
 			return out
 		}
 		if m := out.Skipped; m != nil {
@@ -190,14 +213,26 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 	return out
 }
 
-// youngSnapshot returns the manifest of the newest snapshot of the job's kind that
-// was finished less than IfOlder ago, nil if there is none. Backfills and nights are
-// two kinds: neither does the other's work. Nor does a backfill of another range.
-func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset, o *RunOptions) (*pipeline.Manifest, error) {
-	now := time.Now
-	if o.Now != nil {
-		now = o.Now
+// recordLimit bounds the record of an attempt: the storage may be why it failed.
+const recordLimit = 10 * time.Second
+
+// record stores how a run ended, for status. What it cannot store is no failure.
+func record(ctx context.Context, data *sinks.Dataset, out *Outcome, started, finished time.Time, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
+	defer cancel()
+	a := sinks.Attempt{StartedAt: started, FinishedAt: finished, Exit: out.Exit}
+	if out.Err != nil {
+		a.Error, a.Hint = out.Err.Error(), Hint(out.Err)
 	}
+	if err := data.RecordAttempt(ctx, a); err != nil {
+		log.Debug("the end of the run is not recorded", "error", err)
+	}
+}
+
+// youngSnapshot returns the manifest of the newest snapshot of the job's kind that
+// was finished less than ifOlder before now, nil if there is none. Backfills and nights are
+// two kinds: neither does the other's work. Nor does a backfill of another range.
+func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset, ifOlder time.Duration, now time.Time) (*pipeline.Manifest, error) {
 	span, err := source.SpanOf(spec)
 	if err != nil {
 		return nil, err
@@ -208,7 +243,7 @@ func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset,
 	}
 	backfill := spec.Mode == pipeline.Backfill
 	for _, m := range manifests {
-		if now().Sub(m.FinishedAt) >= o.IfOlder {
+		if now.Sub(m.FinishedAt) >= ifOlder {
 			break
 		}
 		if (m.Mode == pipeline.Backfill) == backfill && (!backfill || m.Range == span) {

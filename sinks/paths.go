@@ -81,6 +81,9 @@ const relatedStart = "related-"
 // state is where what only this program reads is.
 func (l layout) state() string { return path.Join("_state", l.name, l.part()) + "/" }
 
+// attempt is the record of the last run, also of one that published nothing.
+func (l layout) attempt() string { return l.state() + "attempt.json" }
+
 func (l layout) checkpoint(n int64) string     { return l.numbered(checkpointKind, n) }
 func (l layout) lease(n int64) string          { return l.numbered(leaseKind, n) }
 func (l layout) segment(n int64) string        { return l.numbered(segmentKind, n) }

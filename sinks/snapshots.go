@@ -99,6 +99,8 @@ type Status struct {
 	Checkpoint pipeline.Checkpoint
 	// Lease is the newest one, nil if there is none.
 	Lease *Lease
+	// Attempt is how the last run ended, nil if that is not known.
+	Attempt *Attempt
 }
 
 // Lease is who works on a dataset.
@@ -120,6 +122,9 @@ func (d *Dataset) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{Newest: state.Last, Checkpoint: state.Checkpoint}
+	if s.Attempt, err = d.lastAttempt(ctx); err != nil {
+		return Status{}, err
+	}
 	n, err := d.highest(ctx, leaseKind)
 	if err != nil || n == 0 {
 		return s, err

@@ -21,8 +21,10 @@ type statusLine struct {
 	FinishedAt *time.Time          `json:"finished_at,omitempty"`
 	Rows       int64               `json:"rows"`
 	Ledger     *pipeline.Ledger    `json:"ledger,omitempty"`
-	Unfinished *unfinishedRun      `json:"unfinished,omitempty"`
-	Lease      *leaseLine          `json:"lease,omitempty"`
+	// Attempt is how the last run ended, also one that published nothing.
+	Attempt    *sinks.Attempt `json:"attempt,omitempty"`
+	Unfinished *unfinishedRun `json:"unfinished,omitempty"`
+	Lease      *leaseLine     `json:"lease,omitempty"`
 }
 
 // unfinishedRun is a snapshot in the making.
@@ -49,9 +51,9 @@ func (p *program) statusCommand() *cobra.Command {
 		Use: "status JOB…",
 		Example: `b24export status job.yaml
 b24export status --from s3://warehouse/bitrix24 --only acme`,
-		Short: "Tell how each portal's dataset stands.",
-		Long: `Tells, for each portal, its newest snapshot, how far an unfinished one has come,
-and who is working on it now. It reads the sink only, and changes nothing.`,
+		Short: "Show each portal's newest snapshot, last run and unfinished work.",
+		Long: `Shows each portal's newest snapshot, how its last run ended, how far unfinished work
+has come, and which run holds the lease. It reads the sink only, and changes nothing.`,
 		Args: r.args(1, -1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := r.load(cmd.Context(), p, args)
@@ -80,6 +82,7 @@ func statusOf(job, portal string, s *sinks.Status) statusLine {
 	if m := s.Newest; m != nil {
 		line.Snapshot, line.FinishedAt, line.Rows, line.Ledger = m.Snapshot, &m.FinishedAt, m.Ledger.Rows(), &m.Ledger
 	}
+	line.Attempt = s.Attempt
 	switch cp := &s.Checkpoint; cp.Phase {
 	case pipeline.Fetching, pipeline.Fetched, pipeline.Merged:
 		line.Unfinished = &unfinishedRun{cp.Snapshot, cp.Mode, cp.Range, cp.Phase, cp.Done, cp.Ledger, cp.WrittenAt}
@@ -101,6 +104,17 @@ func writeStatus(w io.Writer, s *statusLine, now time.Time) error {
 			fmt.Fprintf(&b, ", %s", plural(s.Ledger.Rejected, "reject"))
 		}
 		b.WriteString("\n")
+	}
+	if a := s.Attempt; a != nil {
+		fmt.Fprintf(&b, "  last run    %s ago, exit code %d", shortTime(now.Sub(a.FinishedAt)), a.Exit)
+		if a.Error != "" {
+			first, _, _ := strings.Cut(a.Error, "\n")
+			fmt.Fprintf(&b, ": %s", printable(first))
+		}
+		b.WriteString("\n")
+		if a.Hint != "" {
+			fmt.Fprintf(&b, "              hint: %s\n", printable(a.Hint))
+		}
 	}
 	if u := s.Unfinished; u != nil {
 		what := string(u.Mode)
