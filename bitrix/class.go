@@ -27,8 +27,7 @@ const (
 	Refresh
 	// Reject: this one cannot be had, others can.
 	Reject
-	// Stop: nothing can be had until a person has mended something; see
-	// Error.Hint.
+	// Stop: nothing can be had until a person has fixed something.
 	Stop
 )
 
@@ -134,84 +133,58 @@ type rule struct {
 	status int // 0: whatever the HTTP status is; it is not always telling
 	class  Class
 	why    string
-	hint   string // for a Stop: what the user can do; %s is the scope
 }
 
 // rules is the class table. The first row that fits counts; codes that are not
 // in it are repeated up to unknownAttempts times and then count as Reject. The
 // package comment shows the table; a test holds it against this one.
 var rules = []rule{
-	{CodeInvalidGrant, atServer, 0, Stop, "the refresh token is void",
-		"get new tokens: b24export auth JOB (a refresh token is good once, for 180 days, and until the application is installed anew)"},
-	{CodeInvalidClient, atServer, 0, Stop, "wrong client id or secret",
-		"check client_id and client_secret (Bitrix24: Developer resources, Integrations, the application), then run again"},
-	{CodePaymentRequired, atServer, 0, Stop, "a subscription has ended",
-		"the subscription of the portal or of the application has ended: renew it, then run again; if that is refused, b24export auth JOB"},
-	{CodeInsufficientScope, atServer, 0, Stop, "scope missing",
-		"give the application the scopes crm and sale (Bitrix24: Developer resources, Integrations, the application), then b24export auth JOB"},
-	{CodeInvalidRequest, atServer, 0, Stop, "not understood",
-		"check oauth.server and oauth.client_id in the job, then get new tokens: b24export auth JOB"},
-	{CodeForeignRedirect, atServer, 0, Stop, "the client secret must not go there",
-		"check oauth.server in the job: it must be the authorization server's own address"},
-	{CodeNoTokens, atServer, 0, Stop, "none yet", "get the first tokens: b24export auth JOB"},
-	{CodeBadTokens, atServer, 0, Stop, "not what it should be",
-		"mend that, or make new ones in its place: b24export auth JOB"},
-	{CodeBadCode, atServer, 0, Stop, "wrong, late, or used before",
-		"a code lives for 30 seconds and is good once: open the address again and paste the new one at once"},
-	{CodeTokensLost, atServer, 0, Stop, "the store failed",
-		"make room, or mend the place, then get new tokens: b24export auth JOB"},
-	{CodeTokenRefused, atServer, 0, Stop, "every new token",
-		"see whether the application is still installed and open to its user (Bitrix24: Developer resources, Integrations), then b24export auth JOB"},
-	{CodeInternal, anywhere, 0, Retry, "the portal stumbled", ""},
-	{CodeUnexpectedAnswer, anywhere, 0, Retry, "the portal stumbled", ""},
-	{CodeNoAnswer, anywhere, 0, Retry, "refused, reset, cut short", ""},
-	{CodeBadAnswer, anywhere, 0, Retry, "HTML, broken JSON, another shape", ""},
-	{CodeNoResult, anywhere, 0, Retry, "neither result nor error for a command", ""},
-	{CodeNoList, anywhere, 0, Retry, "no list where a list belongs", ""},
-	{CodeTimeout, inBatch, 0, SmallerBatch, "a request may run 60 s", ""},
-	{CodeTimeout, anywhere, 0, Retry, "a request may run 60 s", ""},
-	{CodeTooLarge, inBatch, 0, SmallerBatch, "more than 64 MiB", ""},
-	{CodeTooLarge, anywhere, 0, Stop, "more than 64 MiB",
-		"ask the portal for less at a time: fewer fields, a narrower filter"},
-	{CodeQueryLimit, anywhere, 0, SlowDown, "the rate limit", ""},
-	{CodeOperatingLimit, anywhere, 0, WaitBudget, "the operating budget of a method", ""},
-	{CodeMethodNotAllowed, anywhere, 0, CallSingly, "this method cannot be batched", ""},
-	{CodeBatchLength, anywhere, 0, SmallerBatch, "too many commands", ""},
-	{CodeExpiredToken, anywhere, 0, Refresh, "the access token has expired",
-		"get a new access token; a webhook never needs one, so check its address"},
-	{CodeNoAuth, anywhere, 0, Stop, "wrong webhook code or token",
-		"check the webhook's address: it was mistyped, or the webhook was deleted (Bitrix24: Developer resources, Integrations)"},
-	{CodeInvalidToken, anywhere, 0, Stop, "wrong webhook code or token",
-		"check the webhook's address or the token: the portal does not know it"},
-	{CodeInvalidRequest, anywhere, 0, Stop, "HTTPS required", "write the portal's address with https"},
-	{CodeOverload, anywhere, 0, Stop, "blocked by the vendor",
-		"the vendor has blocked REST on this portal for overload: ask Bitrix24's support to lift the block"},
-	{CodeAccessDenied, inRequest, 403, Stop, "REST needs a commercial plan",
-		"REST is part of Bitrix24's commercial plans: check the portal's subscription"},
-	{CodeAccessDenied, ofOne, 0, Reject, "this user may not see this one", ""},
-	{CodeInvalidCreds, anywhere, 0, Stop, "rights missing",
-		"the webhook's user has too few rights: let an administrator make the webhook"},
-	{CodeInsufficientScope, anywhere, 0, Stop, "scope missing",
-		"give the webhook the scope %q (Bitrix24: Developer resources, Integrations, the webhook, Access permissions)"},
-	{CodeUserAccess, anywhere, 0, Stop, "rights missing",
-		"the webhook's user has no access to the application: let an administrator make the webhook"},
-	{CodeSaleAdminOnly, anywhere, 0, Stop, "for administrators only",
-		"the methods of scope %q need an administrator: let one make the webhook, or choose another way to list"},
-	{CodeMethodNotFound, anywhere, 0, Stop, "no such method",
-		"the portal does not have this method: check that it is up to date and that the webhook has the scope %q"},
-	{CodeManifest, anywhere, 0, Stop, "no such method",
-		"the portal does not have this method: check that it is up to date and that the webhook has the scope %q"},
-	{CodePortalDeleted, anywhere, 0, Stop, "the portal is closed",
-		"the portal was deleted or closed: take it out of the job"},
-	{CodeForeignRedirect, anywhere, 0, Stop, "the secret must not go there",
-		"the portal's address leads elsewhere: check the host in the webhook's address"},
-	{CodeMissingParameter, anywhere, 0, Stop, "a parameter is missing: our fault",
-		"this is a fault of the program, not of the portal: report it with this message"},
-	{CodeZero, ofOne, 0, Reject, "not found, or not for this user", ""},
-	{CodeEmpty, ofOne, 0, Reject, "no code", ""},
-	{CodeCore, ofOne, 0, Reject, "not found, or not for this user", ""},
-	{CodeNotFound, ofOne, 0, Reject, "not found", ""},
-	{CodeErrorNotFound, ofOne, 0, Reject, "not found", ""},
+	{CodeInvalidGrant, atServer, 0, Stop, "the refresh token is void"},
+	{CodeInvalidClient, atServer, 0, Stop, "wrong client id or secret"},
+	{CodePaymentRequired, atServer, 0, Stop, "a subscription has ended"},
+	{CodeInsufficientScope, atServer, 0, Stop, "scope missing"},
+	{CodeInvalidRequest, atServer, 0, Stop, "not understood"},
+	{CodeForeignRedirect, atServer, 0, Stop, "the client secret must not go there"},
+	{CodeNoTokens, atServer, 0, Stop, "none yet"},
+	{CodeBadTokens, atServer, 0, Stop, "not what it should be"},
+	{CodeBadCode, atServer, 0, Stop, "wrong, late, or used before"},
+	{CodeTokensLost, atServer, 0, Stop, "the store failed"},
+	{CodeTokenRefused, atServer, 0, Stop, "every new token"},
+	{CodeInternal, anywhere, 0, Retry, "the portal stumbled"},
+	{CodeUnexpectedAnswer, anywhere, 0, Retry, "the portal stumbled"},
+	{CodeNoAnswer, anywhere, 0, Retry, "refused, reset, cut short"},
+	{CodeBadAnswer, anywhere, 0, Retry, "HTML, broken JSON, another shape"},
+	{CodeNoResult, anywhere, 0, Retry, "neither result nor error for a command"},
+	{CodeNoList, anywhere, 0, Retry, "no list where a list belongs"},
+	{CodeTimeout, inBatch, 0, SmallerBatch, "a request may run 60 s"},
+	{CodeTimeout, anywhere, 0, Retry, "a request may run 60 s"},
+	{CodeTooLarge, inBatch, 0, SmallerBatch, "more than 64 MiB"},
+	{CodeTooLarge, anywhere, 0, Stop, "more than 64 MiB"},
+	{CodeQueryLimit, anywhere, 0, SlowDown, "the rate limit"},
+	{CodeOperatingLimit, anywhere, 0, WaitBudget, "the operating budget of a method"},
+	{CodeMethodNotAllowed, anywhere, 0, CallSingly, "this method cannot be batched"},
+	{CodeBatchLength, anywhere, 0, SmallerBatch, "too many commands"},
+	{CodeExpiredToken, anywhere, 0, Refresh, "the access token has expired"},
+	{CodeNoAuth, anywhere, 0, Stop, "wrong webhook code or token"},
+	{CodeInvalidToken, anywhere, 0, Stop, "wrong webhook code or token"},
+	{CodeInvalidRequest, anywhere, 0, Stop, "HTTPS required"},
+	{CodeOverload, anywhere, 0, Stop, "blocked by the vendor"},
+	{CodeAccessDenied, inRequest, 403, Stop, "REST needs a commercial plan"},
+	{CodeAccessDenied, ofOne, 0, Reject, "this user may not see this one"},
+	{CodeInvalidCreds, anywhere, 0, Stop, "rights missing"},
+	{CodeInsufficientScope, anywhere, 0, Stop, "scope missing"},
+	{CodeUserAccess, anywhere, 0, Stop, "rights missing"},
+	{CodeSaleAdminOnly, anywhere, 0, Stop, "for administrators only"},
+	{CodeMethodNotFound, anywhere, 0, Stop, "no such method"},
+	{CodeManifest, anywhere, 0, Stop, "no such method"},
+	{CodePortalDeleted, anywhere, 0, Stop, "the portal is closed"},
+	{CodeForeignRedirect, anywhere, 0, Stop, "the secret must not go there"},
+	{CodeMissingParameter, anywhere, 0, Stop, "a parameter is missing: our fault"},
+	{CodeZero, ofOne, 0, Reject, "not found, or not for this user"},
+	{CodeEmpty, ofOne, 0, Reject, "no code"},
+	{CodeCore, ofOne, 0, Reject, "not found, or not for this user"},
+	{CodeNotFound, ofOne, 0, Reject, "not found"},
+	{CodeErrorNotFound, ofOne, 0, Reject, "not found"},
 }
 
 // unknownAttempts is how often a call is made whose error code is not in the
@@ -232,30 +205,22 @@ func ruleFor(code string, where place, status int) (r rule, known bool) {
 		}
 	}
 	if where == atServer {
-		return rule{code: code, place: where, class: Stop, hint: "get new tokens: b24export auth JOB; if that is refused too, see what the error says"}, false
+		return rule{code: code, place: where, class: Stop}, false
 	}
 	return rule{code: code, place: where, class: Reject}, false
 }
 
-// applicationHints are the hints for applications, where they differ from those
-// for webhooks.
-var applicationHints = map[string]string{
-	CodeExpiredToken: "get new tokens: b24export auth JOB",
-	CodeNoAuth:       "the portal does not know the tokens: was the application deleted? Get new ones: b24export auth JOB",
-	CodeInvalidToken: "the portal does not know the tokens: was the application deleted, or are they another portal's? Get new ones: b24export auth JOB",
-	CodeInvalidCreds: "the application's user has too few rights: let an administrator get the tokens: b24export auth JOB",
-	CodeInsufficientScope: "give the application the scope %q (Bitrix24: Developer resources, Integrations, the application), " +
-		"then b24export auth JOB",
-	CodeUserAccess: "the user has no access to the application: give it (Bitrix24: Developer resources, Integrations, the application), " +
-		"or let an administrator get the tokens: b24export auth JOB",
-	CodeSaleAdminOnly:   "the methods of scope %q need an administrator: let one get the tokens (b24export auth JOB), or choose another way to list",
-	CodeMethodNotFound:  "the portal does not have this method: check that it is up to date and that the application has the scope %q",
-	CodeManifest:        "the portal does not have this method: check that it is up to date and that the application has the scope %q",
-	CodeForeignRedirect: "the portal's address leads elsewhere: check oauth.portal in the job",
-}
-
-// scopeOf is the webhook scope that a method belongs to.
-func scopeOf(method string) string {
-	scope, _, _ := strings.Cut(method, ".")
-	return scope
+// Stopping returns an Error for each row of the class table that needs a person:
+// those of class Stop or Refresh, and one of an unknown code of the authorization
+// server. Whoever prints what to do about them can test that none is left out.
+// application is whether the caller is an application; else it has a webhook.
+func Stopping(application bool) []*Error {
+	errs := []*Error{{Code: "SOMETHING_NEW", where: atServer, app: application}}
+	for _, r := range rules {
+		if r.class == Stop || r.class == Refresh {
+			// One of the row's places stands for all of them.
+			errs = append(errs, &Error{Code: r.code, Status: r.status, where: r.place & -r.place, app: application})
+		}
+	}
+	return errs
 }

@@ -58,9 +58,6 @@ func TestClasses(t *testing.T) {
 				if got := e.Class(); got != want {
 					t.Errorf("in a %s: %v, want %v", where, got, want)
 				}
-				if needs := want == Stop || want == Refresh; (e.Hint() != "") != needs {
-					t.Errorf("in a %s: hint %q of class %v", where, e.Hint(), want)
-				}
 			}
 		})
 	}
@@ -87,15 +84,21 @@ func TestUnknownCodes(t *testing.T) {
 	}
 }
 
-func TestHintsNameTheScope(t *testing.T) {
-	for _, tt := range []struct{ method, scope string }{
-		{"sale.payment.list", `"sale"`},
-		{"crm.item.payment.get", `"crm"`},
-	} {
-		for _, code := range []string{CodeInsufficientScope, CodeMethodNotFound} {
-			if hint := (&Error{Code: code, Method: tt.method, where: inCommand}).Hint(); !strings.Contains(hint, tt.scope) {
-				t.Errorf("%s of %s: hint %q does not name the scope %s", code, tt.method, hint, tt.scope)
-			}
+// What Stopping returns needs a person, with each row of the table among it.
+func TestStopping(t *testing.T) {
+	rows := 0
+	for _, r := range rules {
+		if r.class == Stop || r.class == Refresh {
+			rows++
+		}
+	}
+	errs := Stopping(true)
+	if len(errs) != rows+1 {
+		t.Errorf("%d errors for %d rows and an unknown code", len(errs), rows)
+	}
+	for _, e := range errs {
+		if c := e.Class(); c != Stop && c != Refresh || !e.Application() {
+			t.Errorf("%s in %s: class %v, application %t", e.Code, e.where, c, e.Application())
 		}
 	}
 }

@@ -45,8 +45,9 @@
 // An error of the portal is an *Error; its class decides what happens. Retry,
 // SlowDown, WaitBudget, CallSingly and SmallerBatch are dealt with here, and for
 // applications Refresh. Callers see Reject (of one command: Result.Err), Stop and,
-// of a webhook, Refresh (with a Hint for the user), and ErrPatience, which wraps the last cause. The same code may mean
-// another thing for a call than for a batch as a whole or for a command in it:
+// of a webhook, Refresh, for which a person has to do something, and ErrPatience,
+// which wraps the last cause. The same code may mean another thing for a call than
+// for a batch as a whole or for a command in it:
 //
 //	code                             in             class         what it is
 //	invalid_grant                    tokens         Stop          the refresh token is void

@@ -72,18 +72,18 @@ func (e *Error) attempts() int {
 	return unknownAttempts
 }
 
-// Hint tells the user what to do about an error of class Stop or Refresh. It
-// is "" for the others.
-func (e *Error) Hint() string {
-	r, _ := ruleFor(e.Code, e.where, e.Status)
-	hint := r.hint
-	if other, ok := applicationHints[r.code]; ok && e.app && e.where != atServer {
-		hint = other
-	}
-	if strings.Contains(hint, "%q") {
-		return fmt.Sprintf(hint, scopeOf(e.Method))
-	}
-	return hint
+// AtServer reports whether the error is about tokens: the authorization server
+// returned it, or the store of tokens failed.
+func (e *Error) AtServer() bool { return e.where == atServer }
+
+// Application reports whether the caller was an application. If not, it had a
+// webhook.
+func (e *Error) Application() bool { return e.app }
+
+// Scope returns the scope that the method belongs to, such as sale.
+func (e *Error) Scope() string {
+	scope, _, _ := strings.Cut(e.Method, ".")
+	return scope
 }
 
 // Error gives method, code, text and status on one line.

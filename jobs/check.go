@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"b24export/bitrix"
 	"b24export/jobs/jobfile"
 	"b24export/pipeline"
 )
@@ -33,9 +32,9 @@ type CheckLine struct {
 	// sink.delete, sink.lease, deletes.max, sink.unfinished.
 	Check string     `json:"check"`
 	State CheckState `json:"state"`
-	// Detail is what was found, Mend what to do about it; "" if nothing.
+	// Detail is what was found, Hint what to do about it; "" if nothing.
 	Detail string `json:"detail"`
-	Mend   string `json:"mend"`
+	Hint   string `json:"hint"`
 	// Exit is the exit code that a run would have for this; 0 unless failed.
 	Exit int `json:"-"`
 }
@@ -140,10 +139,10 @@ func FileProblems(err error) []CheckLine {
 	}
 	var lines []CheckLine
 	for _, item := range problems.Items {
-		mend := item.Hint
+		hint := item.Hint
 		item.Hint = ""
 		one := &jobfile.Problems{File: problems.File, Items: []jobfile.Problem{item}}
-		lines = append(lines, CheckLine{Check: "file", State: CheckFailed, Detail: one.Error(), Mend: mend, Exit: ExitUsage})
+		lines = append(lines, CheckLine{Check: "file", State: CheckFailed, Detail: one.Error(), Hint: hint, Exit: ExitUsage})
 	}
 	return lines
 }
@@ -158,12 +157,12 @@ func (r *report) ok(check, format string, args ...any) {
 	r.lines = append(r.lines, CheckLine{Portal: r.portal, Check: check, State: CheckOK, Detail: fmt.Sprintf(format, args...)})
 }
 
-func (r *report) warn(check, mend, format string, args ...any) {
-	r.lines = append(r.lines, CheckLine{Portal: r.portal, Check: check, State: CheckWarning, Detail: fmt.Sprintf(format, args...), Mend: mend})
+func (r *report) warn(check, hint, format string, args ...any) {
+	r.lines = append(r.lines, CheckLine{Portal: r.portal, Check: check, State: CheckWarning, Detail: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-func (r *report) refuse(check string, exit int, mend, format string, args ...any) {
-	r.lines = append(r.lines, CheckLine{Portal: r.portal, Check: check, State: CheckFailed, Detail: fmt.Sprintf(format, args...), Mend: mend, Exit: exit})
+func (r *report) refuse(check string, exit int, hint, format string, args ...any) {
+	r.lines = append(r.lines, CheckLine{Portal: r.portal, Check: check, State: CheckFailed, Detail: fmt.Sprintf(format, args...), Hint: hint, Exit: exit})
 }
 
 // fail notes an error. That limits are used up is a warning: a run waits.
@@ -177,18 +176,7 @@ func (r *report) fail(check string, err error) {
 
 func failedLine(portal, check string, err error) CheckLine {
 	return CheckLine{
-		Portal: portal, Check: check, State: CheckFailed, Detail: err.Error(), Mend: mendOf(err),
+		Portal: portal, Check: check, State: CheckFailed, Detail: err.Error(), Hint: hintAt(atCheck, err),
 		Exit: ExitCode(err, pipeline.Summary{}),
 	}
-}
-
-// mendOf is Hint where nothing has been read yet that could be saved.
-func mendOf(err error) string {
-	if e, ok := errors.AsType[*bitrix.Error](err); ok && e.Hint() != "" {
-		return e.Hint()
-	}
-	if errors.Is(err, bitrix.ErrPatience) {
-		return "check the host in the webhook's address, and that this machine can reach it (DNS, proxy, firewall)"
-	}
-	return Hint(err)
 }

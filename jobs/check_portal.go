@@ -38,11 +38,11 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	log := o.Log.With("portal", portal.Name)
 	access, err := accessOf(ctx, spec, portal, log)
 	if err != nil {
-		mend := "copy the webhook's address from Bitrix24 as a whole"
+		hint := "copy the webhook's address from Bitrix24 as a whole"
 		if portal.OAuth != nil {
-			mend = "see the keys of oauth in the job"
+			hint = "see the keys of oauth in the job"
 		}
-		c.refuse("secrets", ExitUsage, mend, "%v", err)
+		c.refuse("secrets", ExitUsage, hint, "%v", err)
 		return c.lines
 	}
 	c.ok("secrets", "%s", access)

@@ -88,16 +88,7 @@ func (r *report) store(ctx context.Context, store sinks.Store, prefix string, un
 // failSink notes an error of the storage.
 func (r *report) failSink(check string, err error) {
 	line := failedLine(r.portal, check, err)
-	switch {
-	case errors.Is(err, sinks.ErrUnavailable):
-		line.Mend = "check sink.url, and that this machine can reach it (endpoint, DNS, proxy, firewall)"
-	case errors.Is(err, fs.ErrPermission):
-		line.Mend = "grant read, write, delete and list on what is below sink.url"
-	case errors.Is(err, fs.ErrNotExist):
-		line.Mend = "make the bucket or the folder first, or check its name and whose credentials the environment gives"
-	case line.Mend == "":
-		line.Mend = "check sink.url: the folder, or the bucket and its parameters (docs/storage.md)"
-	}
+	line.Hint = hintAt(atSink, err)
 	r.lines = append(r.lines, line)
 }
 

@@ -83,7 +83,7 @@ func TestCheckOfStores(t *testing.T) {
 			var got []string
 			for _, line := range r.lines {
 				got = append(got, strings.TrimPrefix(line.Check, "sink.")+" "+string(line.State))
-				if (line.State == CheckFailed) != (line.Exit == ExitFailed) || (line.State == CheckOK) != (line.Mend == "") {
+				if (line.State == CheckFailed) != (line.Exit == ExitFailed) || (line.State == CheckOK) != (line.Hint == "") {
 					t.Errorf("%+v", line)
 				}
 			}
@@ -109,13 +109,13 @@ func TestCheckOfADatasetsState(t *testing.T) {
 		lease       CheckState
 		unfinished  CheckState
 		exit        int
-		mend        string
+		hint        string
 	}{
 		{name: "nothing", end: true, lease: CheckOK, unfinished: CheckOK},
 		{name: "at work", fingerprint: spec.Fingerprint("acme"), phase: pipeline.Fetching, lease: CheckWarning, unfinished: CheckOK},
 		{name: "to go on with", fingerprint: spec.Fingerprint("acme"), phase: pipeline.Fetching, end: true, lease: CheckOK, unfinished: CheckOK},
 		{name: "given up", fingerprint: "another", phase: pipeline.Abandoned, end: true, lease: CheckOK, unfinished: CheckOK},
-		{name: "of another job", fingerprint: "another", phase: pipeline.Fetching, end: true, lease: CheckOK, unfinished: CheckFailed, exit: ExitUsage, mend: "--restart"},
+		{name: "of another job", fingerprint: "another", phase: pipeline.Fetching, end: true, lease: CheckOK, unfinished: CheckFailed, exit: ExitUsage, hint: "--restart"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			store := memory(t)
@@ -142,7 +142,7 @@ func TestCheckOfADatasetsState(t *testing.T) {
 			r := report{portal: "acme"}
 			r.state(t.Context(), spec, sinks.New(store, datasetOptions(spec, &spec.Portals[0], &RunOptions{})))
 			if len(r.lines) != 2 || r.lines[0].State != tt.lease || r.lines[1].State != tt.unfinished ||
-				r.lines[1].Exit != tt.exit || !strings.Contains(r.lines[1].Mend, tt.mend) {
+				r.lines[1].Exit != tt.exit || !strings.Contains(r.lines[1].Hint, tt.hint) {
 				t.Errorf("%+v", r.lines)
 			}
 		})
@@ -155,7 +155,7 @@ func TestCheckOfAStoreThatIsAway(t *testing.T) {
 	if r.store(t.Context(), away{memory(t)}, "_state/payments/portal=acme/", false) {
 		t.Error("its state is to be looked at")
 	}
-	if len(r.lines) != 1 || r.lines[0].Exit != ExitTemporary || r.lines[0].Mend == "" {
+	if len(r.lines) != 1 || r.lines[0].Exit != ExitTemporary || r.lines[0].Hint == "" {
 		t.Errorf("%+v", r.lines)
 	}
 }
@@ -192,7 +192,7 @@ func TestCheckLeavesNoFolders(t *testing.T) {
 		t.Errorf("a folder that was there is gone: %v", err)
 	}
 	spec.Sink.URL = "s3://bucket?nonsense=1"
-	if lines := checkSink(t.Context(), spec, nil, &o); len(lines) != 1 || lines[0].Mend == "" || lines[0].Check != "sink.open" || lines[0].Exit == 0 {
+	if lines := checkSink(t.Context(), spec, nil, &o); len(lines) != 1 || lines[0].Hint == "" || lines[0].Check != "sink.open" || lines[0].Exit == 0 {
 		t.Errorf("%+v", lines)
 	}
 }

@@ -80,7 +80,7 @@ func TestCheckOfPortals(t *testing.T) {
 		portal bitrixtest.Options
 		edit   func(*jobfile.Spec)
 		exit   int
-		failed map[string]string // check → part of its mend
+		failed map[string]string // check → part of its hint
 		warned []string
 		absent []string
 	}{
@@ -138,14 +138,14 @@ func TestCheckOfPortals(t *testing.T) {
 			}
 			var warned []string
 			for _, line := range lines {
-				mend, want := tt.failed[line.Check]
+				hint, want := tt.failed[line.Check]
 				switch {
 				case line.State == jobs.CheckWarning:
 					warned = append(warned, line.Check)
-				case (line.State == jobs.CheckFailed) != want, line.State == jobs.CheckFailed && (line.Exit == 0 || !strings.Contains(line.Mend, mend)):
-					t.Errorf("%+v, want failed %t, mend %q", line, want, mend)
+				case (line.State == jobs.CheckFailed) != want, line.State == jobs.CheckFailed && (line.Exit == 0 || !strings.Contains(line.Hint, hint)):
+					t.Errorf("%+v, want failed %t, hint %q", line, want, hint)
 				}
-				if strings.Contains(line.Detail+line.Mend, e.spec.Portals[0].Webhook.Reveal()) {
+				if strings.Contains(line.Detail+line.Hint, e.spec.Portals[0].Webhook.Reveal()) {
 					t.Errorf("%s has the webhook in it", line.Check)
 				}
 			}
@@ -174,7 +174,7 @@ func TestCheckOfAPortalThatIsAway(t *testing.T) {
 		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		if line := byName["reachable"]; line.State != jobs.CheckFailed || !strings.Contains(line.Mend, "DNS") || exitOf(lines) != jobs.ExitTemporary {
+		if line := byName["reachable"]; line.State != jobs.CheckFailed || !strings.Contains(line.Hint, "DNS") || exitOf(lines) != jobs.ExitTemporary {
 			t.Errorf("%+v, exit code %d", line, exitOf(lines))
 		}
 	})

@@ -54,11 +54,6 @@ func ExitCode(err error, s pipeline.Summary) int {
 	return ExitFailed
 }
 
-func is[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
-
 // helped lists the exit codes by how much another run helps: a scheduler that looks
 // at one code must not give up on portals that only need another try.
 var helped = []int{
@@ -74,43 +69,4 @@ func ExitOfAll(outcomes []Outcome) int {
 		}
 	}
 	return ExitComplete
-}
-
-// Hint says what a user can do about an error; "" if nothing is to be added to
-// its text.
-func Hint(err error) string {
-	if e, ok := errors.AsType[*bitrix.Error](err); ok && e.Hint() != "" {
-		return e.Hint()
-	}
-	switch {
-	case is[*pipeline.OtherTableError](err):
-		return "run the job once with mode: full, which reads the whole table anew, or give it another name"
-	case is[*pipeline.JobChangedError](err):
-		return "run with the job as it was to finish the snapshot, or with --restart to throw it away"
-	case is[*pipeline.RejectsError](err):
-		return "b24export cat JOB --rejects shows them; fix what the portal says about them and run again, which reads only these payments again; or let one run pass with --rejects-max"
-	case is[*pipeline.DeletesError](err):
-		return "look whether the portal has really lost these payments: if so, run once with --allow-deletes, or raise deletes.max; if not, check the webhook's rights (b24export check JOB); any other run lists again"
-	case is[*source.ItemsRefusedError](err):
-		return "give the user read access to these items and their orders; or name other types in source.entity_types (with source.list: items)"
-	case is[*bitrix.CountError](err):
-		return "the portal contradicts itself, so nothing was published: run again later; if it stays so, let the portal's support look at its list methods"
-	case is[*source.SampleError](err):
-		return "set source.enrich: get"
-	case is[*pipeline.HeldError](err):
-		return "wait for the other run to end; after a crash its lease runs out by itself"
-	case errors.Is(err, sinks.ErrDamaged):
-		return "b24export verify JOB --all names what is damaged, and docs/operating.md what to do about it: where it is the newest snapshot, delete its manifest under _runs, and run with --mode full; where it is a checkpoint, delete that"
-	case errors.Is(err, sinks.ErrNoFencing):
-		return "use a store with conditional writes, or set sink.unsafe_no_fencing: true and make sure that only one run is ever under way"
-	case errors.Is(err, sinks.ErrNoBucket):
-		return "check sink.url, and whose credentials the environment has; b24export check JOB tries all that a run needs of the storage"
-	case errors.Is(err, sinks.ErrUnavailable):
-		return "once the storage answers, run again: it goes on from the last checkpoint; b24export check JOB tries what a run needs of it"
-	case errors.Is(err, bitrix.ErrPatience):
-		return "what was read is saved: run again, and it goes on from there; if that does not help, b24export check JOB tells what the portal lacks"
-	case errors.Is(err, context.Canceled):
-		return "what was read is saved: run again, and it goes on from there"
-	}
-	return ""
 }

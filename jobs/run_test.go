@@ -297,7 +297,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{name: "complete", want: jobs.ExitComplete},
 		{name: "rejects below the limit", portal: bitrixtest.Options{Refuse: 0.02}, job: "rejects: {max: 50%}", want: jobs.ExitRejects},
-		{name: "rejects above it", portal: bitrixtest.Options{Refuse: 0.1}, want: jobs.ExitFailed, text: "rejects.max allows 10", hint: "cat JOB --rejects"},
+		{name: "rejects above it", portal: bitrixtest.Options{Refuse: 0.1}, want: jobs.ExitFailed, text: "at most 10 allowed", hint: "cat JOB --rejects"},
 		{name: "no REST on this plan", portal: bitrixtest.Options{State: bitrixtest.StateNoPlan}, want: jobs.ExitRefused, text: "ACCESS_DENIED", hint: "subscription"},
 		{name: "blocked", portal: bitrixtest.Options{State: bitrixtest.StateBlocked}, want: jobs.ExitRefused, text: "OVERLOAD_LIMIT", hint: "support"},
 		{name: "closed", portal: bitrixtest.Options{State: bitrixtest.StateClosed}, want: jobs.ExitRefused, text: "PORTAL_DELETED", hint: "out of the job"},

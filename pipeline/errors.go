@@ -36,7 +36,7 @@ type RejectsError struct {
 }
 
 func (e *RejectsError) Error() string {
-	s := fmt.Sprintf("%d of %d payments rejected, rejects.max allows %d; nothing was published", e.Rejected, e.Payments, e.Allowed)
+	s := fmt.Sprintf("%d of %d payments rejected, at most %d allowed; nothing was published", e.Rejected, e.Payments, e.Allowed)
 	if e.First.ID != 0 {
 		s += fmt.Sprintf("; payment %d, for one: %s %s", e.First.ID, e.First.Code, e.First.Description)
 	}
@@ -80,5 +80,5 @@ func (e *JobChangedError) Error() string {
 type OtherTableError struct{ Snapshot SnapshotID }
 
 func (e *OtherTableError) Error() string {
-	return fmt.Sprintf("the table (snapshot %s) was made by a job that means something else: another portal address, or another source.list, source.enrich or source.fields", e.Snapshot)
+	return fmt.Sprintf("the table (snapshot %s) was made by a job that means something else: of another portal, of payments that are found or read in another way, or with other fields", e.Snapshot)
 }

@@ -10,8 +10,8 @@ import (
 
 // CheckConditional proves that a store honours conditional writes, which are
 // what keeps two runners apart: it creates an object below prefix twice, and
-// the second time must fail. ErrNoFencing, with what to do, if it does not. The
-// object is deleted again.
+// the second time must fail. ErrNoFencing if it does not. The object is deleted
+// again.
 func CheckConditional(ctx context.Context, s Store, prefix string) (err error) {
 	name := rand.Text()
 	key := path.Join(prefix, probeName(name))
@@ -28,9 +28,7 @@ func CheckConditional(ctx context.Context, s Store, prefix string) (err error) {
 	case err != nil:
 		return fmt.Errorf("probe conditional writes: %w", err)
 	default:
-		return fmt.Errorf("%s: %w: two runs could publish over each other; use a store that does "+
-			"(AWS S3, Google Cloud Storage, Azure Blob Storage, a local folder), or set sink.unsafe_no_fencing: true "+
-			"and make sure yourself that no two runs overlap", s, ErrNoFencing)
+		return fmt.Errorf("%s: %w: two runs could publish over each other", s, ErrNoFencing)
 	}
 	data, err := s.Read(ctx, key)
 	if err != nil {

@@ -102,7 +102,7 @@ func (c *checker) show(file string, width int, line jobs.CheckLine) error {
 	default:
 		c.ok++
 	}
-	line.Detail, line.Mend = hideSecrets(line.Detail), hideSecrets(line.Mend)
+	line.Detail, line.Hint = hideSecrets(line.Detail), hideSecrets(line.Hint)
 	if c.p.json {
 		return c.p.stdout.line(checkLine{file, line})
 	}
@@ -119,8 +119,8 @@ const checkWidth = len("sink.conditional_write")
 func writeCheck(w io.Writer, width int, line *jobs.CheckLine) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-7s  %-*s  %-*s  %s\n", line.State, width, line.Portal, checkWidth, line.Check, printable(line.Detail))
-	if line.Mend != "" {
-		fmt.Fprintf(&b, "%7s  %-*s  %-*s  → %s\n", "", width, "", checkWidth, "", printable(line.Mend))
+	if line.Hint != "" {
+		fmt.Fprintf(&b, "%7s  %-*s  %-*s  → %s\n", "", width, "", checkWidth, "", printable(line.Hint))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -35,7 +35,7 @@
 //	  2  usage or job file wrong; nothing was started
 //	  3  published, with rejects below the job's threshold
 //	  4  the portal refuses: token, rights, scope, plan, block; running again
-//	     resumes once that is mended
+//	     resumes once that is fixed
 //	  5  another run holds this job's lease
 //	 75  gave up on something temporary (portal or storage unreachable past the
 //	     job's patience); running again resumes

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"b24export/jobs/jobfile"
 )
 
 const module = "b24export"
@@ -202,6 +204,37 @@ func TestOnlyTheProgramReadsTheEnvironment(t *testing.T) {
 			}
 			if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "os" && slices.Contains(reads, sel.Sel.Name) {
 				t.Errorf("%s uses os.%s: only cmd/export reads the environment", f.path, sel.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
+// The packages below the program return typed errors. What a user can do about them,
+// in words that name commands and job keys, is said in one place: the tables of hints
+// in jobs.
+func TestLowerPackagesNameNoCommandAndNoKey(t *testing.T) {
+	words := []string{"b24export "}
+	for _, key := range jobfile.Keys() {
+		// A key of one word, such as name, is a word like any other.
+		if strings.Contains(key.Path, ".") {
+			words = append(words, strings.ReplaceAll(key.Path, "[]", ""))
+		}
+	}
+	for _, f := range moduleFiles(t) {
+		if top, _, _ := strings.Cut(f.path, "/"); f.test || !slices.Contains([]string{"bitrix", "pipeline", "sinks"}, top) ||
+			slices.Contains([]string{"bitrix/bitrixtest", "sinks/sinktest"}, f.pkg()) {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			for _, word := range words {
+				if strings.Contains(lit.Value, word) {
+					t.Errorf("%s says %s: only the program knows %q", f.path, lit.Value, word)
+				}
 			}
 			return true
 		})

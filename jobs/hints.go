@@ -1,0 +1,111 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"b24export/bitrix"
+	"b24export/jobs/source"
+	"b24export/pipeline"
+	"b24export/sinks"
+)
+
+// The packages below return typed errors, and know neither the program's commands
+// nor the keys of a job file. The tables of this file and of hints_portal.go turn a
+// kind of error into what a user can do about it, for run, check, status and all
+// other commands.
+
+// moment is where a hint is printed: the same error asks for other words before a
+// run than after it.
+type moment int
+
+const (
+	atRun   moment = iota // a command ended with the error
+	atCheck               // check met it: nothing was read that could be saved
+	atSink                // check met it in the storage
+)
+
+// hint is what to do about one kind of error.
+type hint struct {
+	is func(error) bool
+	// words are those of each moment. Without words of its own, a moment has those
+	// of the one before it.
+	words [3]string
+}
+
+// hints is the table of all kinds but the portal's own errors. The first row that
+// fits counts.
+var hints = []hint{
+	{is[*pipeline.OtherTableError], [3]string{
+		atRun: "run the job once with mode: full, which reads the whole table again, or give it another name"}},
+	{is[*pipeline.JobChangedError], [3]string{
+		atRun: "run with the job as it was to finish the snapshot, or with --restart to throw it away"}},
+	{is[*pipeline.RejectsError], [3]string{
+		atRun: "b24export cat JOB --rejects shows them; fix what the portal says about them and run again, which reads only these payments again; or let one run pass with --rejects-max, or raise rejects.max"}},
+	{is[*pipeline.DeletesError], [3]string{
+		atRun: "look whether the portal has really lost these payments: if so, run once with --allow-deletes, or raise deletes.max; if not, check the webhook's rights (b24export check JOB); any other run lists again"}},
+	{is[*source.ItemsRefusedError], [3]string{
+		atRun: "give the user read access to these items and their orders; or name other types in source.entity_types (with source.list: items)"}},
+	{is[*bitrix.CountError], [3]string{
+		atRun: "the portal contradicts itself, so nothing was published: run again later; if it stays so, let the portal's support look at its list methods"}},
+	{is[*source.SampleError], [3]string{
+		atRun: "set source.enrich: get"}},
+	{is[*pipeline.HeldError], [3]string{
+		atRun: "wait for the other run to end; after a crash its lease runs out by itself"}},
+	{wraps(sinks.ErrDamaged), [3]string{
+		atRun: "b24export verify JOB --all names what is damaged, and docs/operating.md what to do about it: where it is the newest snapshot, delete its manifest under _runs, and run with --mode full; where it is a checkpoint, delete that"}},
+	{wraps(sinks.ErrNoFencing), [3]string{
+		atRun: "use a store with conditional writes (AWS S3, Google Cloud Storage, Azure Blob Storage, a local folder), or set sink.unsafe_no_fencing: true and make sure that only one run is ever under way"}},
+	{wraps(sinks.ErrUnavailable), [3]string{
+		atRun:  "once the storage answers, run again: it resumes from the last checkpoint; b24export check JOB tries what a run needs of it",
+		atSink: "check sink.url, and that this machine can reach it (endpoint, DNS, proxy, firewall)"}},
+	{wraps(fs.ErrPermission), [3]string{
+		atSink: "grant read, write, delete and list on what is below sink.url"}},
+	{wraps(sinks.ErrNoBucket), [3]string{
+		atRun:  "check sink.url, and whose credentials the environment has; b24export check JOB tries all that a run needs of the storage",
+		atSink: "make the bucket first, or check its name and whose credentials the environment has"}},
+	{wraps(fs.ErrNotExist), [3]string{
+		atSink: "make the bucket or the folder first, or check its name and whose credentials the environment has"}},
+	{wraps(bitrix.ErrPatience), [3]string{
+		atRun:   "what was read is saved: run again to resume; if that does not help, b24export check JOB tells what the portal lacks",
+		atCheck: "check the host in the webhook's address, and that this machine can reach it (DNS, proxy, firewall)"}},
+	{wraps(context.Canceled), [3]string{
+		atRun: "what was read is saved: run again to resume"}},
+	{func(error) bool { return true }, [3]string{
+		atSink: "check sink.url: the folder, or the bucket and its parameters (docs/storage.md)"}},
+}
+
+// Hint returns what a user can do about an error that ended a command; "" if there
+// is nothing to add to its text.
+func Hint(err error) string { return hintAt(atRun, err) }
+
+func hintAt(m moment, err error) string {
+	if e, ok := errors.AsType[*bitrix.Error](err); ok {
+		if words := portalHint(e); words != "" {
+			return words
+		}
+	}
+	for _, h := range hints {
+		if !h.is(err) {
+			continue
+		}
+		for at := m; at >= atRun; at-- {
+			if words := h.words[at]; words != "" {
+				return words
+			}
+		}
+	}
+	return ""
+}
+
+// is reports whether err wraps an error of a type.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// wraps reports whether an error wraps target.
+func wraps(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}

@@ -1,0 +1,70 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"b24export/bitrix"
+	"b24export/pipeline"
+	"b24export/sinks"
+)
+
+// Each error of the class table that needs a person says what to do, in words for a
+// webhook or for an application.
+func TestHintsOfThePortalsErrors(t *testing.T) {
+	for _, application := range []bool{false, true} {
+		for _, e := range bitrix.Stopping(application) {
+			e.Method = "sale.payment.list"
+			hint := Hint(fmt.Errorf("list: %w", e))
+			if len(hint) < 20 || strings.Contains(hint, "SCOPE") {
+				t.Errorf("application %t: %s: hint %q", application, e.Code, hint)
+			}
+			if scoped := strings.Contains(hint, "scope "); !e.AtServer() && scoped && !strings.Contains(hint, `"sale"`) {
+				t.Errorf("application %t: %s: hint %q does not name the scope", application, e.Code, hint)
+			}
+			// A webhook has no tokens, and an application no webhook.
+			if foreign := strings.Contains(hint, "b24export auth"); !application && !e.AtServer() && foreign {
+				t.Errorf("%s: a webhook is told %q", e.Code, hint)
+			}
+			if application && strings.Contains(hint, "webhook") {
+				t.Errorf("%s: an application is told %q", e.Code, hint)
+			}
+			upper := *e
+			upper.Code = strings.ToUpper(e.Code)
+			if got := Hint(&upper); got != Hint(e) {
+				t.Errorf("%s in capitals: hint %q, want %q", e.Code, got, Hint(e))
+			}
+		}
+	}
+}
+
+// Where the same error is met decides what can be done about it.
+func TestHintsOfAMoment(t *testing.T) {
+	const none = "no hint"
+	for _, tt := range []struct {
+		name             string
+		err              error
+		run, check, sink string // a part of each
+	}{
+		{"patience", fmt.Errorf("get: %w", bitrix.ErrPatience), "run again", "DNS, proxy", "DNS, proxy"},
+		{"storage away", fmt.Errorf("put: %w", sinks.ErrUnavailable), "run again", "run again", "endpoint, DNS"},
+		{"no bucket", fmt.Errorf("%w: %w", sinks.ErrNoBucket, fs.ErrNotExist), "check sink.url", "check sink.url", "make the bucket first"},
+		{"no folder", fs.ErrNotExist, none, none, "make the bucket or the folder"},
+		{"no rights", fs.ErrPermission, none, none, "grant read, write"},
+		{"anything else", errors.New("disk on fire"), none, none, "check sink.url"},
+		{"held", &pipeline.HeldError{}, "wait for the other run", "wait for the other run", "wait for the other run"},
+		{"rejects", &pipeline.RejectsError{}, "rejects.max", "rejects.max", "rejects.max"},
+		{"fencing", sinks.ErrNoFencing, "sink.unsafe_no_fencing", "sink.unsafe_no_fencing", "sink.unsafe_no_fencing"},
+		{"a signal", context.Canceled, "run again", "run again", "run again"},
+	} {
+		for m, want := range map[moment]string{atRun: tt.run, atCheck: tt.check, atSink: tt.sink} {
+			if got := hintAt(m, tt.err); !strings.Contains(got, want) && (want != none || got != "") {
+				t.Errorf("%s at %d: hint %q, want %q", tt.name, m, got, want)
+			}
+		}
+	}
+}
