@@ -84,32 +84,6 @@ func (s *Bucket) Read(ctx context.Context, key string) ([]byte, error) {
 	})
 }
 
-// Open implements Store. Reads fetch blocks of 2 MiB and keep the newest few.
-func (s *Bucket) Open(ctx context.Context, key string) (Object, error) {
-	size, err := retry(ctx, s, "open", key, func(ctx context.Context) (int64, error) {
-		a, err := s.b.Attributes(ctx, key)
-		if err != nil {
-			return 0, err
-		}
-		return a.Size, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return newReadAhead(size, func(p []byte, off int64) error {
-		_, err := retry(ctx, s, "read", key, func(ctx context.Context) (struct{}, error) {
-			r, err := s.b.NewRangeReader(ctx, key, off, int64(len(p)), nil)
-			if err != nil {
-				return struct{}{}, err
-			}
-			defer r.Close()
-			_, err = io.ReadFull(r, p)
-			return struct{}{}, err
-		})
-		return err
-	}), nil
-}
-
 // Create implements Store.
 func (s *Bucket) Create(ctx context.Context, key string, data []byte) error {
 	_, err := retry(ctx, s, "create", key, func(ctx context.Context) (struct{}, error) {

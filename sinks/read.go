@@ -14,51 +14,66 @@ import (
 
 // readRows yields the rows of a file with ids above after, in their order. If
 // size is not negative, the file must have it. A row is valid until the next
-// step.
+// step. A file that is replaced before its first row is there is opened again;
+// later, that is ErrReplaced.
 func readRows[T, C any](ctx context.Context, s Store, key string, size int64, t *table[T, C], after int64) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
-		fail := func(err error) {
-			err = fmt.Errorf("read %s: %w", key, err)
-			if size >= 0 && errors.Is(err, errCorrupt) {
-				err = damaged{err} // else it is anybody's file, who may have written it so
-			}
-			yield(nil, err)
+		yielded := false
+		read := func() error {
+			return eachRow(ctx, s, key, size, t, after, func(row *T) bool {
+				yielded = true
+				return yield(row, nil)
+			})
 		}
-		obj, err := s.Open(ctx, key)
-		if isAbsent(err) && size >= 0 {
-			err = damaged{fmt.Errorf("it is missing, and its manifest is not: %w", err)}
+		err := read()
+		if errors.Is(err, ErrReplaced) && !yielded {
+			err = read()
 		}
 		if err != nil {
 			yield(nil, err)
-			return
-		}
-		defer obj.Close()
-		if size >= 0 && obj.Size() != size {
-			fail(fmt.Errorf("%w: it has %d bytes, its manifest says %d", errCorrupt, obj.Size(), size))
-			return
-		}
-		r, err := openRows(obj, t)
-		if err != nil {
-			fail(err)
-			return
-		}
-		last := int64(0)
-		for row, err := range r.all(ctx, after) {
-			if err != nil {
-				fail(err)
-				return
-			}
-			id := t.id(row)
-			if id <= last {
-				fail(fmt.Errorf("%w: payment %d comes after payment %d", errCorrupt, id, last))
-				return
-			}
-			last = id
-			if id > after && !yield(row, nil) {
-				return
-			}
 		}
 	}
+}
+
+// eachRow calls do with the rows that readRows yields, until it returns false.
+func eachRow[T, C any](ctx context.Context, s Store, key string, size int64, t *table[T, C], after int64, do func(*T) bool) error {
+	obj, err := s.Open(ctx, key)
+	if isAbsent(err) && size >= 0 {
+		err = damaged{fmt.Errorf("it is missing, and its manifest is not: %w", err)}
+	}
+	if err != nil {
+		return err
+	}
+	defer obj.Close()
+	fail := func(err error) error {
+		err = fmt.Errorf("read %s: %w", key, err)
+		if size >= 0 && errors.Is(err, errCorrupt) {
+			err = damaged{err} // else it is anybody's file, who may have written it so
+		}
+		return noteReplaced(obj, err)
+	}
+	if size >= 0 && obj.Size() != size {
+		return fail(fmt.Errorf("%w: it has %d bytes, its manifest says %d", errCorrupt, obj.Size(), size))
+	}
+	r, err := openRows(obj, t)
+	if err != nil {
+		return fail(err)
+	}
+	last := int64(0)
+	for row, err := range r.all(ctx, after) {
+		if err != nil {
+			return fail(err)
+		}
+		id := t.id(row)
+		if id <= last {
+			return fail(fmt.Errorf("%w: payment %d comes after payment %d", errCorrupt, id, last))
+		}
+		last = id
+		if id > after && !do(row) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // Payments yields the rows of a table of payments in store, with ids above
@@ -80,12 +95,21 @@ func Rejects(ctx context.Context, store Store, key string) iter.Seq2[*pipeline.R
 
 // Table says which table a Parquet file of this program holds: payments,
 // changes, rejects or segment.
-func Table(ctx context.Context, store Store, key string) (_ string, err error) {
+func Table(ctx context.Context, store Store, key string) (name string, err error) {
+	err = againIfReplaced(func() error {
+		name, err = tableName(ctx, store, key)
+		return err
+	})
+	return name, err
+}
+
+func tableName(ctx context.Context, store Store, key string) (_ string, err error) {
 	obj, err := store.Open(ctx, key)
 	if err != nil {
 		return "", err
 	}
 	defer obj.Close()
+	defer func() { err = noteReplaced(obj, err) }()
 	defer guard(&err)
 	file, err := openParquet(obj)
 	if err != nil {

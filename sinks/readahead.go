@@ -26,6 +26,8 @@ type readAhead struct {
 	mu     sync.Mutex
 	blocks []*block // newest use first
 	closed bool
+	// replaced: a fetch said so, so none of what is to come fits.
+	replaced bool
 }
 
 type block struct {
@@ -70,6 +72,13 @@ func (r *readAhead) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// isReplaced reports whether a read has found that the object was replaced.
+func (r *readAhead) isReplaced() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.replaced
+}
+
 // block gives the block at off, which becomes the newest.
 func (r *readAhead) block(off int64) (*block, error) {
 	if r.closed {
@@ -95,6 +104,7 @@ func (r *readAhead) block(off int64) (*block, error) {
 		}
 		b.data = resize(b.data, int(min(blockSize, r.size-off)))
 		if err := r.fetch(b.data, off); err != nil {
+			r.replaced = r.replaced || errors.Is(err, ErrReplaced)
 			r.blocks = append(r.blocks[:at], r.blocks[at+1:]...)
 			return nil, err
 		}

@@ -31,10 +31,13 @@ type server struct {
 
 	mu      sync.Mutex
 	objects map[string][]byte
+	stamps  map[string]int64 // rise with each write
 	calls   []string
 }
 
-func newServer() *server { return &server{objects: make(map[string][]byte)} }
+func newServer() *server {
+	return &server{objects: make(map[string][]byte), stamps: make(map[string]int64)}
+}
 
 // script sets what is asked before operations, while others may be running.
 func (s *server) script(before func(op, key string) error) {
@@ -128,7 +131,7 @@ func (s *server) Attributes(ctx context.Context, key string) (*driver.Attributes
 		if !ok {
 			return errAbsent
 		}
-		a.Size = int64(len(data))
+		a.Size, a.ModTime = int64(len(data)), time.Unix(s.stamps[key], 0)
 		return nil
 	})
 	return a, err
@@ -150,13 +153,14 @@ func (s *server) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driv
 
 type serverReader struct {
 	*bytes.Reader
-	size int64
+	size  int64
+	stamp int64
 }
 
 func (r serverReader) Close() error { return nil }
 func (r serverReader) As(any) bool  { return false }
 func (r serverReader) Attributes() *driver.ReaderAttributes {
-	return &driver.ReaderAttributes{Size: r.size, ModTime: time.Unix(0, 0)}
+	return &driver.ReaderAttributes{Size: r.size, ModTime: time.Unix(r.stamp, 0)}
 }
 
 func (s *server) NewRangeReader(ctx context.Context, key string, off, n int64, _ *driver.ReaderOptions) (driver.Reader, error) {
@@ -166,11 +170,14 @@ func (s *server) NewRangeReader(ctx context.Context, key string, off, n int64, _
 		if !ok {
 			return errAbsent
 		}
+		if off > int64(len(data)) {
+			return &statusError{http.StatusRequestedRangeNotSatisfiable, "InvalidRange"}
+		}
 		part := data[off:]
 		if n >= 0 {
 			part = part[:n]
 		}
-		r = serverReader{bytes.NewReader(part), int64(len(data))}
+		r = serverReader{bytes.NewReader(part), int64(len(data)), s.stamps[key]}
 		return nil
 	})
 	return r, err
@@ -207,6 +214,7 @@ func (w *serverWriter) upload(r io.Reader) error {
 			return errCondition
 		}
 		w.s.objects[w.key] = data
+		w.s.stamps[w.key]++
 		return nil
 	})
 }

@@ -23,8 +23,9 @@ import (
 type Store interface {
 	// Read gives a small object whole; above 64 MiB it is an error.
 	Read(ctx context.Context, key string) ([]byte, error)
-	// Open makes an object ready for reading in parts. ctx bounds all reads.
-	// The caller closes it.
+	// Open makes an object ready for reading in parts. ctx bounds all reads. All
+	// of them are of the object that was opened, or ErrReplaced. The caller closes
+	// it.
 	Open(ctx context.Context, key string) (Object, error)
 	// Put makes or replaces an object by what write writes. Readers see the
 	// object before or the object after. An error of write is returned as it
@@ -78,6 +79,9 @@ var (
 	ErrUnavailable = errors.New("storage unavailable")
 	// ErrDamaged says that what a store holds is not what this program wrote.
 	ErrDamaged = errors.New("damaged")
+	// ErrReplaced says that an object was replaced while it was read in parts. What
+	// was read of it so far is of the object before.
+	ErrReplaced = errors.New("it was replaced while being read")
 	// ErrNoBucket says that there is no such bucket, or none that may be seen.
 	ErrNoBucket = errors.New("the bucket does not exist, or these credentials may not see it")
 	// ErrNoFencing says that a store lets two writers create the same object.

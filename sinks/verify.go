@@ -160,13 +160,17 @@ func (v *verifier) current(ctx context.Context) error {
 
 // bytes compares an object's size and checksum.
 func (v *verifier) bytes(ctx context.Context, key string, f pipeline.File) error {
-	obj, err := v.open(ctx, key)
-	if obj == nil {
+	before := len(v.found)
+	return againIfReplaced(func() error {
+		v.found = v.found[:before]
+		obj, err := v.open(ctx, key)
+		if obj == nil {
+			return err
+		}
+		defer obj.Close()
+		_, err = v.sum(key, obj, f)
 		return err
-	}
-	defer obj.Close()
-	_, err = v.sum(key, obj, f)
-	return err
+	})
 }
 
 // open opens a file; both results are nil if it is missing.

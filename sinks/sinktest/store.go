@@ -36,6 +36,7 @@ func RunStore(t *testing.T, open func(t *testing.T) sinks.Store) {
 		{"a large object", testLarge},
 		{"create is exclusive", testCreate},
 		{"one of many creators wins", testCreateRace},
+		{"reads are of one object", testReplaced},
 		{"copy", testCopy},
 		{"link", testLink},
 		{"list", testList},
@@ -261,6 +262,29 @@ func testCreateRace(t *testing.T, s sinks.Store) {
 			t.Fatalf("round %d: %d runners created the same object", round, won.Load())
 		}
 		want(t, s, key, fmt.Appendf(nil, "runner %d", last.Load()))
+	}
+}
+
+// testReplaced replaces an object between two reads of it.
+func testReplaced(t *testing.T, s sinks.Store) {
+	put(t, s, "a/b", bytes.Repeat([]byte("a"), 9<<20))
+	for _, size := range []int{9 << 20, 3 << 20} {
+		obj, err := s.Open(t.Context(), "a/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer obj.Close()
+		p := make([]byte, 10)
+		if _, err := obj.ReadAt(p, 0); err != nil {
+			t.Fatal(err)
+		}
+		old := p[0]
+		put(t, s, "a/b", bytes.Repeat([]byte{old + 1}, size))
+		_, err = obj.ReadAt(p, 8<<20)
+		if !errors.Is(err, sinks.ErrReplaced) && (err != nil || p[0] != old) {
+			t.Errorf("read %q of a replaced object, error %v", p[:1], err)
+		}
+		put(t, s, "a/b", bytes.Repeat([]byte("x"), 9<<20))
 	}
 }
 
