@@ -83,6 +83,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 	}
 	unknown := make([]int, len(cmds)) // attempts that ended in an unknown code
 	p := newPatience(c.patience)
+	p.fails = c.governor.fails
 	large := 0         // single commands in a row whose answer was too large
 	last := time.Now() // of a success
 	for first := true; len(todo) > 0; first = false {

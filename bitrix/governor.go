@@ -20,6 +20,23 @@ type governor struct {
 	flying  atomic.Int64
 	// answered is when the last good answer came, in nanoseconds since 1970.
 	answered atomic.Int64
+	// failing is what keeps the portal from answering; nil while it answers.
+	failing atomic.Pointer[failure]
+}
+
+// failure is what attempts end in, and since when.
+type failure struct {
+	cause error
+	since time.Time
+}
+
+// fails notes that an attempt has failed in a way that may pass.
+func (g *governor) fails(cause error) {
+	since := time.Now()
+	if f := g.failing.Load(); f != nil {
+		since = f.since
+	}
+	g.failing.Store(&failure{cause, since})
 }
 
 func newGovernor(limits Limits, log *slog.Logger) *governor {
@@ -118,6 +135,9 @@ type Gauge struct {
 	// InFlight requests are under way; ForRate and ForOperating are how many
 	// wait for the one limit and for the other.
 	InFlight, ForRate, ForOperating int
+	// Failing is why the portal does not answer, and since when; nil while it does.
+	Failing      error
+	FailingSince time.Time
 	// Binding is what the client waits for: "rate", "operating", "latency" (the
 	// portal's answers), or "none".
 	Binding string
@@ -141,6 +161,9 @@ func (g *governor) gauge() Gauge {
 	gauge := Gauge{
 		Tokens: rate.tokens, Burst: rate.room, Rate: rate.rate, Slowed: rate.slowed,
 		Methods: methods, InFlight: int(g.flying.Load()), ForRate: rate.queued, ForOperating: queued,
+	}
+	if f := g.failing.Load(); f != nil {
+		gauge.Failing, gauge.FailingSince = f.cause, f.since
 	}
 	switch {
 	case gauge.ForRate > 0:

@@ -98,6 +98,7 @@ func (x *exchange) unreadable(a *answer, err error, secrets redactor) *Error {
 // feedBack tells the governor what a good answer says about cost and counters.
 func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	g.answered.Store(a.received.UnixNano())
+	g.failing.Store(nil)
 	a.ticket.start, a.ticket.finish = unixTime(a.wire.time.start), unixTime(a.wire.time.finish)
 	if t := a.ticket; t.start.IsZero() && t.finish.IsZero() && !a.date.IsZero() {
 		t.start, t.finish = a.date.Add(time.Second), a.date // it is cut to the second

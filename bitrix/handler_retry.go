@@ -12,6 +12,7 @@ func retry(limit time.Duration, g *governor, count *counters, next handler) hand
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		began := time.Now()
 		p := newPatience(limit)
+		p.fails = g.fails
 		for {
 			start, waited := time.Now(), x.waited
 			a, err := next(ctx, x)

@@ -20,7 +20,8 @@ const (
 // whole again after each success. It belongs to one goroutine.
 type patience struct {
 	limit, spent time.Duration
-	unknown      int // attempts in a row that ended in an unknown code
+	unknown      int               // attempts in a row that ended in an unknown code
+	fails        func(cause error) // is told of each failure, unless nil
 	curve        backoff.ExponentialBackOff
 }
 
@@ -43,6 +44,9 @@ func (p *patience) spend(took time.Duration) { p.spent += took }
 // cause, or, when patience has run out, an error that wraps ErrPatience and the
 // cause of the last attempt's failure.
 func (p *patience) pause(ctx context.Context, cause error) error {
+	if p.fails != nil {
+		p.fails(cause)
+	}
 	if p.spent >= p.limit {
 		return exhausted(p.spent, cause)
 	}

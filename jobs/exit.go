@@ -39,6 +39,8 @@ func ExitCode(err error, s pipeline.Summary) int {
 		return ExitComplete
 	case is[*pipeline.HeldError](err), errors.Is(err, pipeline.ErrFenced):
 		return ExitHeld
+	case is[*source.UnpredictableError](err) && is[*bitrix.Error](err):
+		return ExitRefused // a right is missing, not the job wrong
 	case is[*UsageError](err), is[*jobfile.Problems](err), is[*pipeline.JobChangedError](err), is[*pipeline.OtherTableError](err), is[*source.IDsError](err), is[*source.UnpredictableError](err):
 		return ExitUsage
 	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):

@@ -260,17 +260,16 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 		return s, err
 	}
 	defer client.Close()
-	way, err := source.Find(ctx, spec, client, o.Now, log)
-	if err != nil {
-		return s, err
-	}
-
 	progress := new(pipeline.Progress)
 	if o.Watch != nil {
 		o.Watch(&Watch{
 			Dataset: spec.Name, Portal: portal.Name, Progress: progress, Of: of, Total: progress.Total.Load,
 			Gauge: client.Gauge, Use: func() pipeline.PortalUse { return source.UseOf(client) }, Started: time.Now(),
 		})
+	}
+	way, err := source.Find(ctx, spec, client, o.Now, log)
+	if err != nil {
+		return s, err
 	}
 	run := func(way *source.Found) (pipeline.Summary, error) {
 		src := way.Source()

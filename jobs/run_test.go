@@ -339,6 +339,7 @@ func TestExitCodesOfOtherErrors(t *testing.T) {
 		{"job changed", &pipeline.JobChangedError{}, jobs.ExitUsage},
 		{"wrong job file", &jobfile.Problems{}, jobs.ExitUsage},
 		{"unpredictable", &source.UnpredictableError{}, jobs.ExitUsage},
+		{"unpredictable for want of a right", fmt.Errorf("%w: %w", &source.UnpredictableError{}, &bitrix.Error{Code: "200040300010"}), jobs.ExitRefused},
 		{"signal", fmt.Errorf("list: %w", context.Canceled), jobs.ExitInterrupted},
 		{"no conditional writes", sinks.ErrNoFencing, jobs.ExitFailed},
 		{"anything else", errors.New("disk full"), jobs.ExitFailed},

@@ -245,7 +245,7 @@ func linksUnsupported(err error) bool {
 // empty or cut object behind, which is then found to be corrupt, by name, and
 // has to be deleted by hand.
 func createWithoutLink(root *os.Root, key string, data []byte) error {
-	file, err := root.OpenFile(key, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := root.OpenFile(key, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}

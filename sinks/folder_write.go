@@ -111,7 +111,7 @@ func (f *Folder) makeTemp(root *os.Root, key string) (*os.File, string, error) {
 		err := f.makeParents(root, path.Dir(key))
 		if err == nil {
 			var file *os.File
-			if file, err = root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err == nil {
+			if file, err = root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); err == nil {
 				return file, tmp, nil
 			}
 		}
@@ -131,7 +131,7 @@ func (f *Folder) makeParents(root *os.Root, dir string) error {
 	if err := f.makeParents(root, path.Dir(dir)); err != nil {
 		return err
 	}
-	if err := root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := root.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	// Also where the folder was there: who made it may not have synced it yet.
@@ -197,7 +197,7 @@ func makeFolders(name string) error {
 	if err := makeFolders(parent); err != nil {
 		return err
 	}
-	if err := os.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(name, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	root, err := os.OpenRoot(parent)

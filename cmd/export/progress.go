@@ -47,6 +47,10 @@ type view struct {
 
 	// exit is how the run ended, nil while it goes on.
 	exit *int
+	// failing is why the portal does not answer, nil while it does; failingFor is
+	// since when.
+	failing    error
+	failingFor time.Duration
 }
 
 // over reports whether there is nothing more to come.
@@ -88,6 +92,9 @@ func (w *watcher) look(now time.Time) view {
 		exit:     w.exit,
 		Seconds:  now.Sub(w.Started).Seconds(),
 	}
+	if v.failing = gauge.Failing; v.failing != nil {
+		v.failingFor = now.Sub(gauge.FailingSince)
+	}
 	tight := gauge.Tightest()
 	v.OperatingUsed, v.OperatingBudget = tight.Used.Seconds(), tight.Budget.Seconds()
 	v.Done = v.Got + v.Carried + v.Rejected + p.Vanished.Load()
@@ -119,11 +126,20 @@ func (v *view) text() string {
 	if v.Total > 0 && v.Total != v.Done {
 		s += " of " + grouped(v.Total)
 	}
-	if v.Phase != pipeline.PhaseFetching.String() || v.over() {
+	if v.over() {
+		return s
+	}
+	if v.Phase != pipeline.PhaseFetching.String() {
+		if v.failing != nil {
+			s += ", no good answer for " + shortTime(v.failingFor)
+		}
 		return s
 	}
 	if v.ETA >= 0 {
 		s += ", " + shortTime(seconds(v.ETA)) + " left"
+	}
+	if v.failing != nil {
+		return s + ", no good answer for " + shortTime(v.failingFor)
 	}
 	return s + v.limits()
 }
@@ -250,6 +266,7 @@ func (p *program) startMonitor(ctx context.Context) *monitor {
 	if kind == "log" {
 		m.every(ctx, logEvery, eachView(m.log))
 	}
+	m.every(ctx, logEvery, eachView(m.warn))
 	if p.json {
 		m.every(ctx, eventEvery, eachView(m.event))
 	}
@@ -345,7 +362,19 @@ func (m *monitor) log(v view) {
 	if v.ETA >= 0 {
 		attrs = append(attrs, slog.String("left", shortTime(seconds(v.ETA))))
 	}
+	if v.Binding == bitrix.BindingOperating {
+		attrs = append(attrs, slog.String("operating", fmt.Sprintf("%.0f of %.0f s", v.OperatingUsed, v.OperatingBudget)))
+	}
 	m.p.log.LogAttrs(context.Background(), slog.LevelInfo, "progress", attrs...)
+}
+
+// warn writes a line about a portal that does not answer, whatever the kind of
+// progress is: such a run can wait for as long as the job's patience.
+func (m *monitor) warn(v view) {
+	if !v.over() && v.failing != nil {
+		m.p.log.Warn("the portal does not answer; trying again until the job's patience ends", "dataset", v.Dataset, "portal", v.Portal,
+			"for", shortTime(v.failingFor), "error", v.failing)
+	}
 }
 
 // event writes a line for machines.

@@ -148,6 +148,30 @@ func TestProgressOfEachKind(t *testing.T) {
 	}
 }
 
+// A portal that does not answer is told of every half minute, whatever the kind of
+// progress is.
+func TestSilentPortalIsToldOf(t *testing.T) {
+	for _, kind := range []string{"auto", "bar", "log", "none"} {
+		for _, machine := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				var stderr lockedBuffer
+				p := &program{
+					lookup: noEnv, stdout: newOutput(&bytes.Buffer{}), stderr: newScreen(&stderr), progress: kind, json: machine, logLevel: "auto", logFormat: "text",
+				}
+				p.setUp()
+				m := p.startMonitor(t.Context())
+				f := &fakeRun{started: time.Now(), gauge: bitrix.Gauge{Failing: errTest, FailingSince: time.Now()}}
+				m.watch(f.watch())
+				<-time.After(95 * time.Second)
+				m.close()
+				if got := strings.Count(stderr.String(), "level=WARN msg=\"the portal does not answer"); got != 3 {
+					t.Errorf("%s, json %v: told %d times in 95 s, want 3:\n%s", kind, machine, got, stderr.String())
+				}
+			})
+		}
+	}
+}
+
 // lockedBuffer takes what bars and log lines write.
 type lockedBuffer struct {
 	mu sync.Mutex

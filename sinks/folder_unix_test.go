@@ -1,0 +1,49 @@
+//go:build unix
+
+package sinks_test
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"b24export/sinks"
+)
+
+// Who may read and write a dataset is for the umask and the folder to say: a group
+// that shares it sets both.
+func TestFolderKeepsUmaskAndGroup(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o002))
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o775|os.ModeSetgid); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sinks.OpenStore(t.Context(), filepath.Join(dir, "data"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	put := func(w io.Writer) error {
+		_, err := io.WriteString(w, "x")
+		return err
+	}
+	if err := s.Put(t.Context(), "payments/portal=acme/payments.parquet", put); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), "_state/payments/lease-00000001.json", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{
+		"data/payments": 0o775 | os.ModeDir | os.ModeSetgid, "data/payments/portal=acme": 0o775 | os.ModeDir | os.ModeSetgid,
+		"data/payments/portal=acme/payments.parquet": 0o664, "data/_state/payments/lease-00000001.json": 0o664,
+	} {
+		info, err := os.Stat(filepath.Join(dir, path))
+		if err != nil {
+			t.Error(err)
+		} else if info.Mode() != want {
+			t.Errorf("%s has mode %v, want %v", path, info.Mode(), want)
+		}
+	}
+}
