@@ -27,6 +27,7 @@ type base struct {
 	owners   dice // which item owns an order
 	returned dice // which payments were returned
 	returns  float64
+	related  dice // what CRM items hold
 }
 
 // row is a payment with typed values. It holds no text, so that millions can
@@ -116,6 +117,7 @@ func newBase(seed uint64, payments, first, gap, until int64) *base {
 		accounts: newDice(seed, saltOrder),
 		owners:   newDice(seed, saltOwners),
 		returned: newDice(seed, saltReturns),
+		related:  newDice(seed, saltRelated),
 	}
 	for t := range itemTypes {
 		b.items[t] = idMap{newDice(seed, saltItemID+uint64(t)<<8), 1, 1}

@@ -25,6 +25,10 @@ const (
 	methodEventOfflineClear
 	methodEventOfflineList
 	methodFeatureGet
+	methodUserGet
+	methodPaySystemList
+	methodStatusList
+	methodCategoryList
 	methodCount
 )
 
@@ -59,6 +63,10 @@ var methods = [methodCount]method{
 	methodEventOfflineClear: {name: "event.offline.clear", cost: 3 * time.Millisecond, app: true},
 	methodEventOfflineList:  {name: "event.offline.list", cost: 3 * time.Millisecond, app: true},
 	methodFeatureGet:        {name: "feature.get", cost: time.Millisecond},
+	methodUserGet:           {name: "user.get", scope: "user", cost: 40 * time.Millisecond},
+	methodPaySystemList:     {name: "sale.paysystem.list", scope: "pay_system", cost: 40 * time.Millisecond},
+	methodStatusList:        {name: "crm.status.list", scope: "crm", cost: 30 * time.Millisecond},
+	methodCategoryList:      {name: "crm.category.list", scope: "crm", cost: 300 * time.Millisecond},
 }
 
 var methodNumbers = func() map[string]int {
@@ -170,6 +178,14 @@ func (c *call) dispatch() *apiError {
 		return c.eventOfflineList()
 	case methodFeatureGet:
 		return c.featureGet()
+	case methodUserGet:
+		return c.userGet()
+	case methodPaySystemList:
+		return c.paySystemList()
+	case methodStatusList:
+		return c.statusList()
+	case methodCategoryList:
+		return c.categoryList()
 	}
 	return errNoMethod
 }

@@ -1,7 +1,5 @@
 package bitrixtest
 
-import "strconv"
-
 var itemFields = []field{
 	{"id", intField},
 }
@@ -12,6 +10,9 @@ func (c *call) itemList() *apiError {
 	param := c.args.param("entityTypeId")
 	if param.kind == kindNone {
 		return errMissing("entityTypeId")
+	}
+	if kind := param.int(); kind == companyType || kind == contactType {
+		return c.people(kind)
 	}
 	kind, ok := typeNumber(param.int())
 	if !ok {
@@ -56,6 +57,11 @@ func (c *call) itemList() *apiError {
 			n := low + i
 			if pg.down {
 				n = high - 1 - i
+			}
+			if x.c.Related.Hidden > 0 {
+				if it := l.itemOf(x.c, kind, l.items[kind].id(n)); it.hidden {
+					continue
+				}
 			}
 			w.separate('[')
 			w.item(kind, l.items[kind].id(n), chosen)
@@ -117,19 +123,21 @@ func (w *writer) item(kind int, id int64, chosen []string) {
 	if wants(chosen, "id") {
 		w.id("id", id)
 	}
+	it := w.l.itemOf(w.c, kind, id)
 	if wants(chosen, "title") {
-		title := itemTypes[kind].title + " #" + strconv.FormatInt(id, 10)
-		w.word("title", title, string(appendString(nil, title)))
+		w.word("title", it.Title, string(appendString(nil, it.Title)))
 	}
 	if wants(chosen, "assignedById") {
-		w.id("assignedById", 1+id%7)
+		w.id("assignedById", it.AssignedByID)
 	}
 	if wants(chosen, "currencyId") {
-		w.word("currencyId", currencies[id%int64(len(currencies))], `"`+currencies[id%int64(len(currencies))]+`"`)
+		w.word("currencyId", it.Currency, `"`+it.Currency+`"`)
 	}
 	if wants(chosen, "opportunity") {
-		w.money("opportunity", id%1000*10_000)
+		amount, _ := ParseSum(it.Amount)
+		w.money("opportunity", amount)
 	}
+	w.ownItem(&it, chosen)
 	if wants(chosen, "entityTypeId") {
 		w.id("entityTypeId", itemTypes[kind].id)
 	}

@@ -194,6 +194,14 @@ func (w *writer) order(r *orderRow, chosen []string) {
 		{"id", func(name string) { w.id(name, r.id) }},
 		{"lid", func(name string) { w.fixed(name, `"s1"`) }},
 		{"payed", func(name string) { w.flag(name, payed) }},
+		{"currency", func(name string) {
+			_, currency := w.l.price(r.id)
+			w.fixed(name, `"`+currencies[currency]+`"`)
+		}},
+		{"price", func(name string) {
+			price, _ := w.l.price(r.id)
+			w.money(name, price)
+		}},
 		{"personTypeId", func(name string) { w.id(name, 4) }},
 		{"responsibleId", func(name string) { w.id(name, 1+r.id%7) }},
 		{"statusId", func(name string) { w.fixed(name, `"N"`) }},

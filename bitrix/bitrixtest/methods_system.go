@@ -10,7 +10,7 @@ import (
 func (c *call) scope() *apiError {
 	list := c.x.c.Rights.Scopes
 	if full := c.args.param("full"); full.text == "1" || full.text == "true" {
-		list = []string{"crm", "sale", "catalog", "task", "user", "telephony"}
+		list = []string{"crm", "sale", "catalog", "task", "user", "pay_system", "telephony"}
 	}
 	c.out = append(c.out, '[')
 	for i, name := range list {

@@ -41,6 +41,7 @@ const (
 	saltToken
 	saltWrong
 	saltReturns
+	saltRelated
 )
 
 func newDice(seed uint64, salt uint64) dice {

@@ -74,6 +74,8 @@ type Options struct {
 	Odd bool
 	// Poison is the share of payments with a value that cannot be typed.
 	Poison float64
+	// Related is what it does with the lists beside the payments.
+	Related RelatedQuirks
 	// Unknown adds fields to payments that no documentation names.
 	Unknown bool
 	// Refuse is the share of payments that lists show and a get refuses.
