@@ -42,6 +42,9 @@ type Listing struct {
 	// nothing counted, which for this method is as much work as all the rest of the
 	// table; and has pages counted where the whole is too much for an answer.
 	MayBeWhole bool
+	// FullChains asks for full chains from the beginning, where nothing waits for the
+	// first page.
+	FullChains bool
 	// Params are what else the method needs, beside order, filter, select and
 	// start.
 	Params Params

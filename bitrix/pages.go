@@ -84,6 +84,9 @@ type walk struct {
 
 func newWalk(c *Client, l Listing, after int64) *walk {
 	w := &walk{c: c, list: l, cursor: after, length: firstChain, count: countFirst, counted: -1, patience: newPatience(c.patience)}
+	if l.FullChains {
+		w.length = MaxCommands
+	}
 	if l.MayBeWhole {
 		w.length, w.count = 1, countNone
 	}

@@ -309,6 +309,7 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 				Log:             log,
 				Progress:        progress,
 				Limits:          src.Limits,
+				After:           func(ctx context.Context, m *pipeline.Manifest) { refreshRelated(ctx, spec, client, data, m, o, log) },
 				Now:             o.Now,
 			},
 		})

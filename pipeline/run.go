@@ -65,6 +65,10 @@ type Options struct {
 	// Limits, if given, tells the portal's limits as they are, for the manifest's
 	// Pace. Called from one goroutine at a time.
 	Limits func() Limits
+	// After, if given, is called when the run has published, while the lease is still
+	// held. What it does is no part of the commit: the run is complete whatever
+	// becomes of it. Died in it: the snapshot is out.
+	After func(ctx context.Context, m *Manifest)
 	// Now is the clock of snapshot names and stamps. Default time.Now.
 	Now func() time.Time
 }
@@ -127,6 +131,9 @@ func Run[R any](ctx context.Context, cfg Config[R]) (Summary, error) {
 		return Summary{}, fmt.Errorf("begin: %w", err)
 	}
 	err = r.complete(ctx, state)
+	if err == nil && cfg.After != nil {
+		cfg.After(ctx, r.cp.Manifest)
+	}
 	// The lease is given back even after a signal: the next run would have to
 	// wait for its end otherwise. A failure here costs only that wait.
 	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Grace)

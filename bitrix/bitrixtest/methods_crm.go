@@ -77,6 +77,10 @@ func (c *call) itemList() *apiError {
 			for j := range rest {
 				meets = meets && rest[j].meets(cell{n: id})
 			}
+			if meets && x.c.Related.Hidden > 0 {
+				it := l.itemOf(x.c, kind, id)
+				meets = !it.hidden
+			}
 			if !meets {
 				continue
 			}

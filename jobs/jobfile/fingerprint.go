@@ -36,6 +36,7 @@ const fingerprintForm = "1"
 //     all modes mean the same. For the same reason source.list: ids and
 //     source.ids of a backfill count as source.list: auto: they are its range,
 //     not the dataset's;
+//   - source.related, source.related_every: tables beside this one;
 //   - source.since, source.batch: how changes are noticed and calls are sent;
 //   - plan, limits, patience, checkpoint: the pace;
 //   - rejects, notify: what becomes of the run afterwards.

@@ -41,7 +41,7 @@ func TestFromFlags(t *testing.T) {
 	want.Portals[0].Limits = LimitsSpec{
 		Rate: new(3.0), Burst: new(7), Operating: new(8 * time.Second), OperatingWindow: new(10 * time.Second), Share: 0.5, Concurrency: 2,
 	}
-	want.Source = SourceSpec{List: ListIDs, IDs: IDsSpec{File: "ids.txt"}, Enrich: EnrichGet, Batch: BatchNever, Since: SinceList}
+	want.Source = SourceSpec{List: ListIDs, IDs: IDsSpec{File: "ids.txt"}, Enrich: EnrichGet, Batch: BatchNever, Since: SinceList, RelatedEvery: 24 * time.Hour}
 	want.Sink = SinkSpec{URL: "gs://warehouse/x", Compression: Snappy, Profile: Standard, RowGroupRows: 5, UnsafeNoFencing: true}
 	want.Checkpoint = CheckpointSpec{Every: time.Second, Rows: 9}
 	want.Rejects.Max = pipeline.RejectLimit{Share: 0.01}

@@ -104,6 +104,10 @@ type SourceSpec struct {
 	// Fields are further fields of sale.payment.list, kept in the column extra.
 	Fields []string
 	Since  Since
+	// Related are the tables to read beside the payments, at most once in
+	// RelatedEvery.
+	Related      []string
+	RelatedEvery time.Duration
 }
 
 // IDsSpec is a given set of payment ids: those from From to To, both included,

@@ -5,9 +5,11 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"b24export/bitrix"
+	"b24export/schemas"
 )
 
 // portalKeys are the keys of the portals.
@@ -175,4 +177,37 @@ var sourceKeys = []Key{
 			"snapshot. `orders`: the orders saved since the last run. `events`: the application's queue of events, which needs `oauth`.",
 		reading: oneOf(func(s *Spec, _ int, v Since) { s.Source.Since = v }, SinceList, SinceOrders, SinceEvents),
 	},
+	{
+		Path: "source.related", Default: "[]", Example: "[owners, stages, users]", Flag: "related",
+		Text: "Tables beside the payments: " + relatedNames() + ". `companies` and `contacts` need `owners`. `users` needs the " +
+			"scope `user`, `pay_systems` the scope `pay_system`.",
+		reading: many(relatedTable(func(s *Spec, _ int, v string) { s.Source.Related = append(s.Source.Related, v) }),
+			func(s *Spec, _ int) { s.Source.Related = nil },
+			func(s *Spec, _ int, text string) bool { return slices.Contains(s.Source.Related, text) }),
+	},
+	{
+		Path: "source.related_every", Default: "24h", Example: "7d", Flag: "related-every",
+		Text:    "How often these tables are read at most.",
+		reading: span(time.Minute, 10*year, "with each run", func(s *Spec, _ int, v time.Duration) { s.Source.RelatedEvery = v }),
+	},
+}
+
+func relatedNames() string {
+	var names []string
+	for _, t := range schemas.Related {
+		names = append(names, "`"+t.Name+"`")
+	}
+	return strings.Join(names, ", ")
+}
+
+// relatedTable reads the name of a related table.
+func relatedTable(p put[string]) reading {
+	rule := "one of " + strings.ReplaceAll(relatedNames(), "`", "")
+	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *fault {
+		if _, ok := schemas.RelatedNamed(text); !ok {
+			return &fault{rule: "must be " + rule}
+		}
+		p(s, at, text)
+		return nil
+	}}
 }

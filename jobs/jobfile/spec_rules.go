@@ -2,6 +2,7 @@ package jobfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"b24export/pipeline"
@@ -21,6 +22,21 @@ func (d *draft) rules() {
 	d.portalNames()
 	d.distinct()
 	d.profile()
+	d.related()
+}
+
+// related refuses people's tables without the table that refers to them.
+func (d *draft) related() {
+	tables := d.spec.Source.Related
+	if d.bad["source.related"] || slices.Contains(tables, "owners") {
+		return
+	}
+	for _, table := range []string{"companies", "contacts"} {
+		if slices.Contains(tables, table) {
+			d.fault("source.related", fault{rule: table + " needs owners, which refer to them"})
+			return
+		}
+	}
 }
 
 // portalNames refuses the one name that engines read as no name: the folder

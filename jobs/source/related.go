@@ -1,0 +1,345 @@
+package source
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/schemas"
+)
+
+// Related reads the tables that stand beside the payments: what the payments of one
+// snapshot refer to, and what that refers to. Only rows that are referred to are
+// asked for, 2,500 a request. Portals that do not take lists of ids in filters are
+// walked, from the lowest id that is wanted to the highest. It is for one goroutine,
+// and whoever made it calls Close.
+type Related struct {
+	client *bitrix.Client
+	how    rowMaker
+	// orders and owners are what payments refer to, companies and contacts what
+	// owners refer to, each by type and id.
+	orders, owners, companies, contacts spill
+	lastOrder                           int64
+	lastOwner                           owner
+	types                               map[int64]bool // of owners
+}
+
+// NewRelated returns a reader of related tables. now, if given, is the clock of the
+// rows' stamps.
+func NewRelated(client *bitrix.Client, now func() time.Time) *Related {
+	return &Related{client: client, how: rowMaker{now: now}, types: make(map[int64]bool)}
+}
+
+// Refer notes what a payment refers to.
+func (r *Related) Refer(p *schemas.Payment) error {
+	// Payments of an order mostly stand side by side.
+	if id := p.OrderID.V; id > 0 && id != r.lastOrder {
+		r.lastOrder = id
+		if err := r.orders.add(spillKey{0, id}, nil); err != nil {
+			return err
+		}
+	}
+	own := owner{p.EntityTypeID.V, p.EntityID.V}
+	if own.typeID <= 0 || own.id <= 0 || own == r.lastOwner {
+		return nil
+	}
+	r.lastOwner = own
+	r.types[own.typeID] = true
+	return r.owners.add(spillKey{own.typeID, own.id}, nil)
+}
+
+// Close removes what was kept in temporary files.
+func (r *Related) Close() error {
+	return errors.Join(r.orders.close(), r.owners.close(), r.companies.close(), r.contacts.close())
+}
+
+// Rows are what was read of a related table.
+type Rows[R any] struct {
+	table *schemas.Table[R]
+	fill  func(key spillKey, at schemas.Instant, row *R)
+	raw   spill
+	// Unreadable counts rows that were left out, and First says what is wrong with
+	// one of them.
+	Unreadable int64
+	First      error
+}
+
+// add keeps a row as the portal sent it.
+func (s *Rows[R]) add(key spillKey, raw []byte, at time.Time) error {
+	var row R
+	if err := s.table.Read(raw, &row); err != nil {
+		if s.Unreadable++; s.First == nil {
+			s.First = fmt.Errorf("row %d: %w", key[1], err)
+		}
+		return nil
+	}
+	value := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(raw)), uint64(schemas.InstantOf(at)))
+	return s.raw.add(key, append(value, raw...))
+}
+
+// Each calls add with each row, in the order of the table's keys. It may be called
+// again.
+func (s *Rows[R]) Each(add func(*R) error) error {
+	var last spillKey
+	first := true
+	for rec, err := range s.raw.sorted() {
+		if err != nil {
+			return err
+		}
+		if !first && rec.key == last {
+			continue // listed twice, since the list moved while it was read
+		}
+		first, last = false, rec.key
+		var row R
+		if err := s.table.Read(rec.value[8:], &row); err != nil {
+			return err // unreachable: add has read it
+		}
+		s.fill(rec.key, schemas.Instant(binary.BigEndian.Uint64(rec.value)), &row)
+		if err := add(&row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close removes what was kept in temporary files.
+func (s *Rows[R]) Close() error { return s.raw.close() }
+
+// Orders reads the orders that payments refer to.
+func (r *Related) Orders(ctx context.Context) (*Rows[schemas.Order], error) {
+	rows := &Rows[schemas.Order]{table: schemas.OrderTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.Order) {
+		row.ExtractedAt = schemas.Some(at)
+	}}
+	list := bitrix.Listing{Method: "sale.order.list", Items: "orders", IDField: "id", Select: schemas.OrderTable.Fields()}
+	return rows, r.named(ctx, &r.orders, func(int64) bitrix.Listing { return list }, rows.add)
+}
+
+// Owners reads the CRM items that payments refer to, and notes what they refer to.
+func (r *Related) Owners(ctx context.Context) (*Rows[schemas.Owner], error) {
+	rows := &Rows[schemas.Owner]{table: schemas.OwnerTable, fill: func(key spillKey, at schemas.Instant, row *schemas.Owner) {
+		row.EntityTypeID, row.ExtractedAt = key[0], schemas.Some(at)
+	}}
+	err := r.named(ctx, &r.owners, func(typeID int64) bitrix.Listing {
+		return itemListing(typeID, schemas.OwnerTable.Fields())
+	}, func(key spillKey, raw []byte, at time.Time) error {
+		var row schemas.Owner
+		if schemas.OwnerTable.Read(raw, &row) == nil {
+			for _, ref := range []struct {
+				to *spill
+				id int64
+			}{{&r.companies, row.CompanyID.V}, {&r.contacts, row.ContactID.V}} {
+				if ref.id > 0 {
+					if err := ref.to.add(spillKey{0, ref.id}, nil); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return rows.add(key, raw, at)
+	})
+	return rows, err
+}
+
+// CRM types of people.
+const (
+	contactType = 3
+	companyType = 4
+)
+
+func itemListing(typeID int64, fields []string) bitrix.Listing {
+	return bitrix.Listing{Method: "crm.item.list", Items: "items", IDField: "id", Select: fields, Params: bitrix.Params{"entityTypeId": typeID}}
+}
+
+// Companies reads the companies that owners refer to. Owners comes before.
+func (r *Related) Companies(ctx context.Context) (*Rows[schemas.Company], error) {
+	rows := &Rows[schemas.Company]{table: schemas.CompanyTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.Company) {
+		row.ExtractedAt = schemas.Some(at)
+	}}
+	list := itemListing(companyType, schemas.CompanyTable.Fields())
+	return rows, r.named(ctx, &r.companies, func(int64) bitrix.Listing { return list }, rows.add)
+}
+
+// Contacts reads the contacts that owners refer to. Owners comes before.
+func (r *Related) Contacts(ctx context.Context) (*Rows[schemas.Contact], error) {
+	rows := &Rows[schemas.Contact]{table: schemas.ContactTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.Contact) {
+		row.ExtractedAt = schemas.Some(at)
+	}}
+	list := itemListing(contactType, schemas.ContactTable.Fields())
+	return rows, r.named(ctx, &r.contacts, func(int64) bitrix.Listing { return list }, rows.add)
+}
+
+// namedCommand asks for up to a page of ids of one type.
+type namedCommand struct {
+	typeID int64
+	ids    []int64
+}
+
+// named lists elements by their ids, which wanted has by type. list says how a type
+// is listed, take gets what came.
+func (r *Related) named(ctx context.Context, wanted *spill, list func(typeID int64) bitrix.Listing,
+	take func(key spillKey, raw []byte, at time.Time) error) error {
+	walked := make(map[int64]bool) // types that do not take lists of ids
+	var open []namedCommand
+	flush := func() error {
+		refused, err := r.askNamed(ctx, open, list, take)
+		if err != nil {
+			return err
+		}
+		for _, cmd := range refused {
+			if walked[cmd.typeID] {
+				continue
+			}
+			walked[cmd.typeID] = true
+			if err := r.walkNamed(ctx, list(cmd.typeID), cmd.typeID, cmd.ids[0], wanted, take); err != nil {
+				return err
+			}
+		}
+		open = open[:0]
+		return nil
+	}
+	for key, err := range distinct(wanted) {
+		if err != nil {
+			return err
+		}
+		if walked[key[0]] {
+			continue
+		}
+		n := len(open)
+		if n > 0 && open[n-1].typeID == key[0] && len(open[n-1].ids) < bitrix.PageSize {
+			open[n-1].ids = append(open[n-1].ids, key[1])
+			continue
+		}
+		if n == bitrix.MaxCommands {
+			if err := flush(); err != nil {
+				return err
+			}
+			if walked[key[0]] {
+				continue
+			}
+		}
+		open = append(open, namedCommand{key[0], []int64{key[1]}})
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	return flush()
+}
+
+// distinct yields the keys of a spill, each once.
+func distinct(s *spill) iter.Seq2[spillKey, error] {
+	return func(yield func(spillKey, error) bool) {
+		var last spillKey
+		for rec, err := range s.sorted() {
+			if err != nil {
+				yield(spillKey{}, err)
+				return
+			}
+			if rec.key == last {
+				continue
+			}
+			if last = rec.key; !yield(last, nil) {
+				return
+			}
+		}
+	}
+}
+
+// askNamed asks in one request, and takes what holds. It returns the commands whose
+// answers do not: an answer with ids that nobody asked for, or none for several ids,
+// is what servers give that read a list in a filter as the number 1.
+func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(typeID int64) bitrix.Listing,
+	take func(key spillKey, raw []byte, at time.Time) error) (refused []namedCommand, err error) {
+	commands := make([]bitrix.Command, len(cmds))
+	for i, cmd := range cmds {
+		l := list(cmd.typeID)
+		params := bitrix.Params{
+			"select": l.Select,
+			"filter": bitrix.Params{"@" + l.IDField: cmd.ids},
+			"order":  bitrix.Params{l.IDField: "ASC"},
+			"start":  -1,
+		}
+		for name, v := range l.Params {
+			params[name] = v
+		}
+		commands[i] = bitrix.Command{Key: fmt.Sprintf("n%d", i), Method: l.Method, Params: params}
+	}
+	results, err := r.client.Batch(ctx, commands)
+	if err != nil {
+		return nil, err
+	}
+	for i, res := range results {
+		cmd, l := cmds[i], list(cmds[i].typeID)
+		if res.Err != nil {
+			if isNoType(res.Err) {
+				continue // the smart process is gone, and its items with it
+			}
+			return nil, res.Err
+		}
+		raws, ids, err := bitrix.ItemsByID(res.Value, l.Items, l.IDField)
+		if err != nil {
+			return nil, err
+		}
+		asked := make(map[int64]bool, len(cmd.ids))
+		for _, id := range cmd.ids {
+			asked[id] = true
+		}
+		holds := len(ids) > 0 || len(cmd.ids) == 1
+		for _, id := range ids {
+			holds = holds && asked[id]
+		}
+		if !holds {
+			refused = append(refused, cmd)
+			continue
+		}
+		at := r.how.stamp(res.At)
+		for j, raw := range raws {
+			if err := take(spillKey{cmd.typeID, ids[j]}, raw, at); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return refused, nil
+}
+
+func isNoType(err error) bool {
+	e, ok := errors.AsType[*bitrix.Error](err)
+	return ok && e.Code == "NOT_FOUND"
+}
+
+// walkNamed lists all elements of a type from an id on, and takes those that are
+// wanted.
+func (r *Related) walkNamed(ctx context.Context, l bitrix.Listing, typeID, from int64, wanted *spill,
+	take func(key spillKey, raw []byte, at time.Time) error) error {
+	l.FullChains = true
+	next, stop := iter.Pull2(distinct(wanted))
+	defer stop()
+	key, err, more := next()
+	for page, perr := range r.client.Pages(ctx, l, from-1) {
+		if perr != nil {
+			return perr
+		}
+		at := r.how.stamp(page.At)
+		for i, id := range page.IDs {
+			here := spillKey{typeID, id}
+			for more && err == nil && key.compare(here) < 0 {
+				key, err, more = next()
+			}
+			if err != nil {
+				return err
+			}
+			if !more || key[0] != typeID {
+				return nil // nothing further is wanted
+			}
+			if key == here {
+				if err := take(here, page.Items[i], at); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,339 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/schemas"
+)
+
+// Methods of the small tables.
+const (
+	methodUsers      = "user.get"
+	methodSystems    = "sale.paysystem.list"
+	methodStatuses   = "crm.status.list"
+	methodCategories = "crm.category.list"
+)
+
+// firstUsers and firstStatuses are how many pages the first request asks for, before
+// it is known how many there are: enough for nearly all portals, and cheap where
+// there are fewer.
+const (
+	firstUsers    = 10
+	firstStatuses = 4
+)
+
+// Small is what the small tables are made of: lists that are read whole.
+type Small struct {
+	Users  *Rows[schemas.User]
+	Stages *Rows[schemas.Stage]
+	Pays   *Rows[schemas.PaySystem]
+	// Errs are why tables could not be read, by their names.
+	Errs map[string]error
+}
+
+// Close removes what was kept in temporary files.
+func (s *Small) Close() error { return errors.Join(s.Users.Close(), s.Stages.Close(), s.Pays.Close()) }
+
+// smallLists are the tables that come in one request, with their methods.
+var smallLists = []struct{ table, method string }{
+	{"users", methodUsers}, {"stages", methodStatuses}, {"pay_systems", methodSystems},
+}
+
+// Small reads those of the tables users, stages and pay_systems that are wanted. An
+// error of one of them is no error of the others. Stages are those of the types that
+// payments refer to; Refer comes before.
+func (r *Related) Small(ctx context.Context, wanted func(table string) bool) *Small {
+	s := &Small{
+		Users: &Rows[schemas.User]{table: schemas.UserTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.User) { row.ExtractedAt = schemas.Some(at) }},
+		Pays:  &Rows[schemas.PaySystem]{table: schemas.PaySystemTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.PaySystem) { row.ExtractedAt = schemas.Some(at) }},
+		Errs:  make(map[string]error),
+	}
+	f := &funnels{names: make(map[[2]int64]string)}
+	s.Stages = &Rows[schemas.Stage]{table: schemas.StageTable, fill: f.fill}
+	left := make(map[string]bool)
+	for _, l := range smallLists {
+		left[l.table] = wanted(l.table)
+	}
+	results, failed := r.askSmall(ctx, left)
+	for table, err := range failed {
+		s.Errs[table] = err
+	}
+	read := map[string]func([]bitrix.Result) error{
+		"users":       func(got []bitrix.Result) error { return r.users(ctx, got, s.Users) },
+		"stages":      func(got []bitrix.Result) error { return r.stages(ctx, got, s.Stages, f) },
+		"pay_systems": func(got []bitrix.Result) error { return r.systems(ctx, got, s.Pays) },
+	}
+	for _, l := range smallLists {
+		if got := results[l.table]; got != nil {
+			if err := read[l.table](got); err != nil {
+				s.Errs[l.table] = err
+			}
+		}
+	}
+	return s
+}
+
+// askSmall asks for the first pages of the lists in one request. A right that is
+// missing for one of them fails the request; it is then asked without it.
+func (r *Related) askSmall(ctx context.Context, left map[string]bool) (map[string][]bitrix.Result, map[string]error) {
+	failed := make(map[string]error)
+	for {
+		var commands []bitrix.Command
+		var of []string
+		add := func(table, method string, params bitrix.Params) {
+			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("s%d", len(commands)), Method: method, Params: params})
+			of = append(of, table)
+		}
+		if left["users"] {
+			for i := range firstUsers {
+				add("users", methodUsers, userPage(i))
+			}
+		}
+		if left["stages"] {
+			for i := range firstStatuses {
+				add("stages", methodStatuses, statusPage(i))
+			}
+		}
+		if left["pay_systems"] {
+			add("pay_systems", methodSystems, systemPage(0))
+		}
+		if len(commands) == 0 {
+			return nil, failed
+		}
+		results, err := r.client.Batch(ctx, commands)
+		if err == nil {
+			got := make(map[string][]bitrix.Result)
+			for i, res := range results {
+				got[of[i]] = append(got[of[i]], res)
+			}
+			return got, failed
+		}
+		e, ok := errors.AsType[*bitrix.Error](err)
+		at := slices.IndexFunc(smallLists, func(l struct{ table, method string }) bool { return ok && l.method == e.Method && left[l.table] })
+		if at < 0 {
+			for table, wanted := range left {
+				if wanted {
+					failed[table] = err
+				}
+			}
+			return nil, failed
+		}
+		failed[smallLists[at].table] = err
+		left[smallLists[at].table] = false
+	}
+}
+
+// userPage asks for a page of users. sort and order are two texts here, no map.
+func userPage(n int) bitrix.Params {
+	return bitrix.Params{"sort": "ID", "order": "ASC", "select": schemas.UserTable.Fields(), "start": n * bitrix.PageSize}
+}
+
+func statusPage(n int) bitrix.Params { return bitrix.Params{"start": n * bitrix.PageSize} }
+
+// systemPage asks for the payment systems behind an id. Names are in capitals here.
+func systemPage(after int64) bitrix.Params {
+	return bitrix.Params{"SELECT": schemas.PaySystemTable.Fields(), "FILTER": bitrix.Params{">ID": after}, "ORDER": bitrix.Params{"ID": "ASC"}}
+}
+
+// users takes the pages of users, and asks for those behind.
+func (r *Related) users(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.User]) error {
+	for n := 0; ; {
+		total := int64(0)
+		for _, res := range got {
+			if res.Err != nil {
+				return res.Err
+			}
+			total = max(total, res.Total)
+			raws, ids, err := bitrix.ItemsByID(res.Value, "", "ID")
+			if err != nil {
+				return err
+			}
+			at := r.how.stamp(res.At)
+			for i, raw := range raws {
+				if err := rows.add(spillKey{0, ids[i]}, raw, at); err != nil {
+					return err
+				}
+			}
+			n++
+		}
+		if int64(n)*bitrix.PageSize >= total {
+			return nil
+		}
+		var commands []bitrix.Command
+		for i := n; int64(i)*bitrix.PageSize < total && len(commands) < bitrix.MaxCommands; i++ {
+			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("u%d", i), Method: methodUsers, Params: userPage(i)})
+		}
+		var err error
+		if got, err = r.client.Batch(ctx, commands); err != nil {
+			return err
+		}
+	}
+}
+
+// systems takes the payment systems, and asks until nothing new comes: the method
+// may send all at once, or fewer than a page.
+func (r *Related) systems(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.PaySystem]) error {
+	res, last := got[0], int64(0)
+	for {
+		if res.Err != nil {
+			return res.Err
+		}
+		raws, ids, err := bitrix.ItemsByID(res.Value, "", "ID")
+		if err != nil {
+			return err
+		}
+		before, at := last, r.how.stamp(res.At)
+		for i, raw := range raws {
+			if err := rows.add(spillKey{0, ids[i]}, raw, at); err != nil {
+				return err
+			}
+			last = max(last, ids[i])
+		}
+		if last == before {
+			return nil
+		}
+		if res, err = r.client.Call(ctx, methodSystems, systemPage(last)); err != nil {
+			return err
+		}
+	}
+}
+
+// funnels knows the funnels of the CRM types, and where each stage belongs.
+type funnels struct {
+	names map[[2]int64]string // by type and funnel
+}
+
+func (f *funnels) fill(key spillKey, at schemas.Instant, row *schemas.Stage) {
+	row.EntityTypeID, row.CategoryID, row.ExtractedAt = key[0], schemas.Some(key[1]), schemas.Some(at)
+	if name := f.names[[2]int64{key[0], key[1]}]; name != "" {
+		row.Category = schemas.Some(name)
+	}
+}
+
+// stages takes the stages of the types that payments refer to out of all the CRM's
+// directories, and asks what the funnels of types with several are called.
+func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.Stage], f *funnels) error {
+	seen := make(map[string]bool)
+	of := make(map[int64]map[int64]bool)
+	type found struct {
+		place [2]int64
+		id    string
+		raw   []byte
+		at    time.Time
+	}
+	var all []found
+	for page := 0; ; {
+		fresh, total := 0, int64(0)
+		for _, res := range got {
+			if res.Err != nil {
+				return res.Err
+			}
+			page++
+			total = max(total, res.Total)
+			items, err := bitrix.Items(res.Value, "")
+			if err != nil {
+				return err
+			}
+			for _, raw := range items {
+				var key struct {
+					Entity string `json:"ENTITY_ID"`
+					Status string `json:"STATUS_ID"`
+				}
+				if err := json.Unmarshal(raw, &key); err != nil || seen[key.Entity+"\x00"+key.Status] {
+					continue // the method may not page, and send the same rows again
+				}
+				seen[key.Entity+"\x00"+key.Status] = true
+				fresh++
+				typeID, category, ok := stagesOf(key.Entity)
+				if !ok || !r.types[typeID] {
+					continue
+				}
+				if of[typeID] == nil {
+					of[typeID] = make(map[int64]bool)
+				}
+				of[typeID][category] = true
+				all = append(all, found{[2]int64{typeID, category}, key.Status, raw, r.how.stamp(res.At)})
+			}
+		}
+		if fresh == 0 || int64(len(seen)) >= total {
+			break
+		}
+		res, err := r.client.Call(ctx, methodStatuses, statusPage(page))
+		if err != nil {
+			return err
+		}
+		got = []bitrix.Result{res}
+	}
+	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.id, b.id) })
+	for i, s := range all {
+		// The third part of the key keeps stages of a funnel in the order of their ids.
+		if err := rows.add(spillKey{s.place[0], s.place[1], int64(i)}, s.raw, s.at); err != nil {
+			return err
+		}
+	}
+	for typeID, categories := range of {
+		if len(categories) > 1 {
+			r.names(ctx, typeID, f)
+		}
+	}
+	return nil
+}
+
+// stagesOf reads the type and the funnel out of a directory's name, such as
+// DEAL_STAGE, DEAL_STAGE_10, SMART_INVOICE_STAGE_5 and DYNAMIC_128_STAGE_7.
+func stagesOf(entity string) (typeID, category int64, ok bool) {
+	number := func(s string) (int64, bool) {
+		n, err := strconv.ParseInt(s, 10, 64)
+		return n, err == nil && n >= 0
+	}
+	if rest, found := strings.CutPrefix(entity, "DEAL_STAGE"); found {
+		if rest == "" {
+			return 2, 0, true
+		}
+		category, ok = number(strings.TrimPrefix(rest, "_"))
+		return 2, category, ok && rest[0] == '_'
+	}
+	if rest, found := strings.CutPrefix(entity, "SMART_INVOICE_STAGE_"); found {
+		category, ok = number(rest)
+		return 31, category, ok
+	}
+	if rest, found := strings.CutPrefix(entity, "DYNAMIC_"); found {
+		kind, funnel, both := strings.Cut(rest, "_STAGE_")
+		typeID, ok = number(kind)
+		category, isNumber := number(funnel)
+		return typeID, category, ok && both && isNumber
+	}
+	return 0, 0, false
+}
+
+// names asks what the funnels of a type are called. It is a call of its own, since
+// it is slow; that it fails leaves the names empty.
+func (r *Related) names(ctx context.Context, typeID int64, f *funnels) {
+	res, err := r.client.Call(ctx, methodCategories, bitrix.Params{"entityTypeId": typeID})
+	if err != nil {
+		return
+	}
+	items, err := bitrix.Items(res.Value, "categories")
+	if err != nil {
+		return
+	}
+	for _, raw := range items {
+		var c struct {
+			ID   json.Number `json:"id"` // 0 is a funnel
+			Name string      `json:"name"`
+		}
+		if json.Unmarshal(raw, &c) == nil {
+			if id, err := c.ID.Int64(); err == nil {
+				f.names[[2]int64{typeID, id}] = c.Name
+			}
+		}
+	}
+}
