@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"b24export/bitrix"
@@ -58,9 +57,6 @@ type RunOptions struct {
 	// for one that failed before it could be watched, from the portal's own
 	// goroutine.
 	Ended func(*Outcome)
-	// Tracer, if given, gets a span for the run, for each portal, and for what is
-	// listed, got and written of it.
-	Tracer trace.Tracer
 }
 
 // clock is the clock of all stamps.
@@ -123,17 +119,14 @@ func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 		return []Outcome{{Err: err, Exit: ExitCode(err, pipeline.Summary{})}}
 	}
 	outcomes := make([]Outcome, len(portals))
-	traced := spansOf(ctx, o.Tracer, "run", attrDataset.String(spec.Name), attrPortals.Int(len(portals)))
 	var g errgroup.Group
 	g.SetLimit(o.Parallel)
 	for i, portal := range portals {
 		g.Go(func() error {
 			start := time.Now()
-			below := traced.below(ctx, "portal", attrPortal.String(portal.Name), attrDataset.String(spec.Name))
-			out := runPortal(ctx, spec, portal, &o, len(portals), below)
+			out := runPortal(ctx, spec, portal, &o, len(portals))
 			out.Seconds = time.Since(start).Seconds()
 			outcomes[i] = out
-			below.end(out.Err, outcomeAttrs(&outcomes[i])...)
 			if o.Ended != nil {
 				o.Ended(&outcomes[i])
 			}
@@ -141,7 +134,6 @@ func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 		})
 	}
 	_ = g.Wait() // no goroutine returns an error
-	traced.end(nil, attrExit.Int(ExitOfAll(outcomes)))
 	return outcomes
 }
 
@@ -167,8 +159,8 @@ func (o *RunOptions) portals(spec *jobfile.Spec) ([]*jobfile.PortalSpec, error) 
 }
 
 // runPortal does one of so many portals, unless its newest snapshot is young enough.
-// traced is nil without a tracer. The caller completes the outcome.
-func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, of int, traced *spans) (out Outcome) {
+// The caller completes the outcome.
+func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, of int) (out Outcome) {
 	log := o.Log.With("dataset", spec.Name, "portal", portal.Name)
 	now := o.clock()
 	started := now()
@@ -203,7 +195,7 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 			return out
 		}
 	}
-	out.Summary, out.Err = runPipeline(ctx, spec, portal, data, runner, o, of, traced, log)
+	out.Summary, out.Err = runPipeline(ctx, spec, portal, data, runner, o, of, log)
 	if m := out.Summary.Manifest; m != nil && out.Err == nil {
 		if out.NewRejects, err = data.NewRejects(ctx, m); err != nil {
 			log.Warn("the rejects cannot be compared with those of the snapshot before: all count as new", "error", err)
@@ -254,7 +246,7 @@ func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset,
 }
 
 // runPipeline wires the pipeline of a portal and runs it.
-func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, data *sinks.Dataset, runner string, o *RunOptions, of int, traced *spans, log *slog.Logger) (s pipeline.Summary, err error) {
+func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, data *sinks.Dataset, runner string, o *RunOptions, of int, log *slog.Logger) (s pipeline.Summary, err error) {
 	client, err := newClient(ctx, spec, portal, o, log)
 	if err != nil {
 		return s, err
@@ -273,13 +265,9 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	}
 	run := func(way *source.Found) (pipeline.Summary, error) {
 		src := way.Source()
-		from, to := pipeline.Source[schemas.Payment](src), pipeline.Sink[schemas.Payment](data)
-		if traced != nil {
-			from, to = &tracedSource{from, traced}, &tracedSink{to, traced}
-		}
 		s, err := pipeline.Run(ctx, pipeline.Config[schemas.Payment]{
-			Source: from,
-			Sink:   to,
+			Source: src,
+			Sink:   data,
 			Table: pipeline.Table[schemas.Payment]{
 				ID:     func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
 				Same:   src.Same,

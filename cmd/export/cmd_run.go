@@ -180,9 +180,6 @@ func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.Run
 		return err
 	}
 	defer seen.close()
-	tracer, endTraces := p.startTraces(ctx)
-	defer endTraces()
-	opts.Tracer = tracer
 	if p.json {
 		if err := p.protocol("run"); err != nil {
 			return err

@@ -61,8 +61,6 @@
 //	  AWS_BATCH_JOB_ARRAY_SIZE
 //	GOMEMLIMIT                     memory to keep to, such as 200MiB; by default what
 //	                               the container's limit leaves, if there is one
-//	OTEL_EXPORTER_OTLP_ENDPOINT,   traces of run, as OpenTelemetry has it; docs/operating.md
-//	  OTEL_SERVICE_NAME, …
 //	NO_COLOR, TERM=dumb            progress bars without colours
 //	COLUMNS                        width of tables that do not go to a terminal
 //	HTTPS_PROXY, NO_PROXY,         as Go programs know them
