@@ -249,7 +249,7 @@ func TestBackfillWithoutTheListing(t *testing.T) {
 	// Given ids can be got all the same.
 	e = e.again(t, portal, "mode: backfill\nsource: {list: ids, ids: {from: 1, to: 60}}")
 	out := e.run(t, jobs.ExitComplete)
-	if n := len(e.rows(t)); n == 0 || int64(n) != out.Summary.Ledger.Got || out.Summary.Ledger.Vanished == 0 {
+	if n := len(e.rows(t)); n == 0 || int64(n) != out.Summary.Ledger.Got || out.Summary.Ledger.Unknown == 0 {
 		t.Errorf("%d rows, ledger %+v", n, out.Summary.Ledger)
 	}
 }

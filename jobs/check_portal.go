@@ -63,6 +63,11 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	rows, listErr := c.list(ctx)
 	orders, owned, ownersErr := c.countOwners(ctx, rows)
 	way, wayErr := c.choose(listErr, ownersErr)
+	if wayErr == nil {
+		if wayErr = c.less(ctx, o, &way); wayErr != nil {
+			listErr = wayErr
+		}
+	}
 	if listErr != nil && wayErr == nil {
 		c.instead = way.Lacks
 	}
@@ -76,6 +81,7 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	default:
 		c.fail(source.MethodList, listErr)
 	}
+	c.otherTypes()
 	c.fields(rows)
 	c.gets(ctx, rows)
 	switch {
@@ -234,6 +240,30 @@ func textsOf(value []byte) ([]string, error) {
 		}
 	}
 	return texts, nil
+}
+
+// less returns why a run would not go this way: it would see less than the newest
+// snapshot's did. Whether the sink can be read is for other checks to say.
+func (c *portalCheck) less(ctx context.Context, o *RunOptions, way *source.Way) error {
+	data, closeData, err := openDataset(ctx, c.spec, c.portal, "", o, o.Log)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = closeData() }() // nothing was written
+	last, err := data.Newest(ctx)
+	if err != nil {
+		return nil
+	}
+	return way.Less(c.spec, last)
+}
+
+// otherTypes warns where the job lists CRM types whose payments a portal may not
+// show.
+func (c *portalCheck) otherTypes() {
+	if c.spec.Source.List == jobfile.ListItems && source.OtherTypes(c.spec.Source.EntityTypes) {
+		c.warn("source.entity_types", "compare what comes with the portal's own list, or name only 2 and 31",
+			"of CRM types other than deals (2) and smart invoices (31), a portal may show no payments, without an error")
+	}
 }
 
 // letAdministrator is what to do where an administrator is needed.

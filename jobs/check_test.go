@@ -94,7 +94,7 @@ func TestCheckOfPortals(t *testing.T) {
 			failed: map[string]string{"administrator": "let an administrator", "sale.payment.list": "need an administrator", "crm.orderentity.list": ""}, warned: []string{"crm.item.payment.get"}},
 		{name: "items without the bindings of orders", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{NotAdmin: true, NoBindings: true}},
 			edit:   func(s *jobfile.Spec) { s.Source.List = jobfile.ListItems },
-			warned: []string{"administrator", "sale.payment.list", "crm.item.payment.get", "crm.orderentity.list"}},
+			warned: []string{"administrator", "sale.payment.list", "source.entity_types", "crm.item.payment.get", "crm.orderentity.list"}},
 		{name: "scope sale missing", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{Scopes: []string{"crm"}}}, exit: 4, edit: bySale,
 			failed: map[string]string{"scopes": "the scope sale", "sale.payment.list": `scope "sale"`}, warned: []string{"crm.item.payment.get"}},
 		{name: "scope crm missing", portal: bitrixtest.Options{Payments: 60, Rights: bitrixtest.Rights{Scopes: []string{"sale"}}}, exit: 4,

@@ -81,6 +81,9 @@ var hints = []hint{
 func Hint(err error) string { return hintAt(atRun, err) }
 
 func hintAt(m moment, err error) string {
+	if e, ok := errors.AsType[*source.LessError](err); ok {
+		return lessHint(e)
+	}
 	if e, ok := errors.AsType[*bitrix.Error](err); ok {
 		if words := portalHint(e); words != "" {
 			return words

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 )
 
 // portalHint returns what to do about an error of a portal, of the authorization
@@ -26,6 +28,19 @@ func portalHint(e *bitrix.Error) string {
 		words = other
 	}
 	return strings.ReplaceAll(words, "SCOPE", fmt.Sprintf("%q", e.Scope()))
+}
+
+// lessHint returns how to get back what a run would see less of, or how to do
+// without it.
+func lessHint(e *source.LessError) string {
+	without := "to do without, write source.list: " + e.Now + " into the job"
+	if e.Now != string(jobfile.ListBindings) {
+		without = "to do without, run once with --mode full"
+	}
+	if words := portalHint(e.Refusal); words != "" {
+		return words + "; " + without
+	}
+	return "give the user back what the portal refuses now; " + without
 }
 
 // tokenHints are those for errors about an application's tokens.

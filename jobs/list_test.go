@@ -17,6 +17,7 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/source"
 	"b24export/pipeline"
 	"b24export/schemas"
 )
@@ -168,27 +169,145 @@ func TestIncrementalByItems(t *testing.T) {
 	}
 }
 
-// With other rights, auto finds payments in another way, and the next run gets
-// all of them anew, rather than to mix rows that know different columns.
-func TestAutoAfterAChangeOfRights(t *testing.T) {
+// A portal that takes a right away changes nothing: a run by auto does not go to a
+// listing that sees less than the newest snapshot's did, unless the job says so.
+func TestRightsThatShrink(t *testing.T) {
 	emptyTemp(t)
-	options := bitrixtest.Options{Seed: 2, Payments: 600, AllowRegets: true}
-	admin := bitrixtest.New(options)
-	e := newRunJob(t, admin, "")
-	e.run(t, jobs.ExitComplete)
-	options.Rights.NotAdmin = true
-	e.opts.Transport = bitrixtest.New(options).RoundTripper()
+	all := bitrixtest.Rights{}
+	for _, tt := range []struct {
+		name, job    string
+		before, then bitrixtest.Rights
+		gone         string // a method that an update takes away
+		lacks        string
+		written      string // a job that may go on
+	}{
+		{name: "no administrator", then: bitrixtest.Rights{NotAdmin: true}, lacks: "200040300010", written: "source: {list: bindings}\ndeletes: {max: 90%}"},
+		{name: "no scope", then: bitrixtest.Rights{Scopes: []string{"crm"}}, lacks: "insufficient_scope", written: "source: {list: bindings}\ndeletes: {max: 90%}"},
+		{name: "no method", then: all, gone: "sale.payment.list", lacks: "ERROR_METHOD_NOT_FOUND", written: "source: {list: bindings}\ndeletes: {max: 90%}"},
+		{name: "in a full run", job: "mode: full", then: bitrixtest.Rights{NotAdmin: true}, lacks: "200040300010"},
+		{name: "ids", job: "source: {list: ids, ids: {from: 1, to: 900}}", then: bitrixtest.Rights{NotAdmin: true}, lacks: "200040300010",
+			written: "mode: full\nsource: {list: ids, ids: {from: 1, to: 900}}"},
+		{name: "items", job: "source: {list: items}", then: bitrixtest.Rights{NoBindings: true}, lacks: "crm.orderentity.list",
+			written: "mode: full\nsource: {list: items}"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 2, Payments: 600, AllowRegets: true, Strict: t, Rights: tt.before})
+			e := newRunJob(t, portal, tt.job)
+			e.run(t, jobs.ExitComplete)
+			before := e.rows(t)
+			portal.Adjust(func(o *bitrixtest.Options) {
+				o.Rights = tt.then
+				if tt.gone != "" {
+					o.Faults = []bitrixtest.Fault{{Kind: bitrixtest.FaultCommand, Method: tt.gone, Code: "ERROR_METHOD_NOT_FOUND", Status: 404}}
+				}
+			})
+			for range 2 {
+				out := e.run(t, jobs.ExitRefused)
+				if less, ok := errors.AsType[*source.LessError](out.Err); !ok || !strings.Contains(less.Error(), tt.lacks) || jobs.Hint(out.Err) == "" {
+					t.Errorf("error %v, want one that names %s", out.Err, tt.lacks)
+				}
+			}
+			if diff := cmp.Diff(before, e.rows(t)); diff != "" {
+				t.Errorf("the table has changed (-want +got):\n%s", diff)
+			}
+			if tt.job == "" {
+				failed := ""
+				for line := range jobs.Check(t.Context(), e.spec, e.opts) {
+					if line.Check == source.MethodList && line.State == jobs.CheckFailed {
+						failed = line.Detail
+					}
+				}
+				if !strings.Contains(failed, "sees less") {
+					t.Errorf("check says %q of %s", failed, source.MethodList)
+				}
+			}
+			if tt.written != "" {
+				e = e.again(t, portal, tt.written)
+				e.run(t, jobs.ExitComplete)
+			}
+			portal.Adjust(func(o *bitrixtest.Options) { o.Rights, o.Faults = all, nil })
+			e = e.again(t, portal, tt.job)
+			e.run(t, jobs.ExitComplete)
+			if tt.job == "" || tt.job == "mode: full" {
+				e.wantTable(t, portal, none)
+			}
+		})
+	}
+}
+
+// A dataset that was begun with few rights goes on with them, and gets the rest
+// when they grow.
+func TestRightsThatGrow(t *testing.T) {
+	emptyTemp(t)
+	portal := bitrixtest.New(bitrixtest.Options{Seed: 2, Payments: 600, AllowRegets: true, Strict: t, Rights: bitrixtest.Rights{NotAdmin: true}})
+	e := newRunJob(t, portal, "")
+	for _, want := range []pipeline.Mode{pipeline.Full, pipeline.Incremental} {
+		if m := e.run(t, jobs.ExitComplete).Summary.Manifest; m.Source != "bindings" || m.Mode != want || !slices.Contains(m.SourceLacks, "date_bill") {
+			t.Errorf("without the right: source %s, which lacks %v, mode %s; want bindings, %s", m.Source, m.SourceLacks, m.Mode, want)
+		}
+	}
+	portal.Adjust(func(o *bitrixtest.Options) { o.Rights = bitrixtest.Rights{} })
+	if m := e.run(t, jobs.ExitComplete).Summary.Manifest; m.Source != "sale" || m.SourceLacks == nil || len(m.SourceLacks) > 0 {
+		t.Errorf("with the right: source %s, which lacks %v", m.Source, m.SourceLacks)
+	}
+	e.wantTable(t, portal, none)
+}
+
+// Where a portal refuses what is not there and what is not for this user in the
+// same words, given ids delete nothing.
+func TestIDsRefusedInWordsThatDoNotTell(t *testing.T) {
+	portal := bitrixtest.New(bitrixtest.Options{
+		Payments: 300, AllowRegets: true, Strict: t, Rights: bitrixtest.Rights{NotAdmin: true}, Server: bitrixtest.Server{OneRefusal: true},
+	})
+	e := newRunJob(t, portal, "source: {list: ids, ids: {from: 1, to: 500}}\nrejects: {max: 50%}")
 	out := e.run(t, jobs.ExitComplete)
-	if m := out.Summary.Manifest; m.Source != "bindings" || m.Mode != pipeline.Full {
-		t.Errorf("without the right: source %s, mode %s; want bindings, full", m.Source, m.Mode)
+	m := out.Summary.Manifest
+	if l := m.Ledger; l.Got != 300 || l.Listed != 300 || l.Unknown != 200 || l.Vanished != 0 || len(m.UnknownIDs) == 0 {
+		t.Errorf("ledger %+v, unknown ids %v; want 300 of 500 and 200 unknown", l, m.UnknownIDs)
 	}
-	out = e.run(t, jobs.ExitComplete)
-	if m := out.Summary.Manifest; m.Source != "bindings" || m.Mode != pipeline.Incremental || m.Changes.Sum() != 0 {
-		t.Errorf("the night after: source %s, mode %s, %+v", m.Source, m.Mode, m.Changes)
+	before := e.rows(t)
+	gone, denied := portal.ID(7), 0
+	portal.Delete(gone)
+	portal.Adjust(func(o *bitrixtest.Options) { o.Rights.Deny = 0.1 })
+	out = e.run(t, jobs.ExitRejects)
+	for p := range portal.All() {
+		if p.Refused {
+			denied++
+		}
 	}
-	e.opts.Transport = admin.RoundTripper()
-	e.run(t, jobs.ExitComplete)
-	e.wantTable(t, admin, none)
+	if l := out.Summary.Ledger; denied == 0 || l.Rejected != int64(denied+1) || l.Kept != l.Rejected || l.Unknown != 200 || out.Summary.Manifest.Changes.Sum() != 0 {
+		t.Errorf("ledger %+v, changes %+v; want %d rejects that keep their rows", l, out.Summary.Manifest.Changes, denied+1)
+	}
+	if now := e.rows(t); len(now) != len(before) {
+		t.Errorf("%d rows, there were %d", len(now), len(before))
+	}
+}
+
+// crm.type.list is for CRM administrators: without it, deals and smart invoices are
+// listed.
+func TestItemsWithoutTheListOfTypes(t *testing.T) {
+	emptyTemp(t)
+	portal := bitrixtest.New(bitrixtest.Options{
+		Payments: 300, Strict: t, Rights: bitrixtest.Rights{NotAdmin: true}, Server: bitrixtest.Server{TypesForAdmins: true},
+	})
+	e := newRunJob(t, portal, "source: {list: items}")
+	out := e.run(t, jobs.ExitComplete)
+	var want []int64
+	for p := range portal.All() {
+		if p.OwnerTypeID == 2 || p.OwnerTypeID == 31 {
+			want = append(want, p.ID)
+		}
+	}
+	var got []int64
+	for _, row := range e.rows(t) {
+		got = append(got, row.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d payments, want the %d of deals and smart invoices", len(got), len(want))
+	}
+	if why := out.Summary.Manifest.SourceWhy; !strings.Contains(why, "other than 2 and 31") {
+		t.Errorf("the manifest says %q", why)
+	}
 }
 
 func TestListingsThatAreRefused(t *testing.T) {

@@ -264,6 +264,15 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 		return s, err
 	}
 	run := func(way *source.Found) (pipeline.Summary, error) {
+		if len(way.Empty) > 0 {
+			last, err := data.Newest(ctx)
+			if err != nil {
+				return pipeline.Summary{}, err
+			}
+			if err := way.Less(spec, last); err != nil {
+				return pipeline.Summary{}, err
+			}
+		}
 		src := way.Source()
 		s, err := pipeline.Run(ctx, pipeline.Config[schemas.Payment]{
 			Source: src,
@@ -283,6 +292,7 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 				Fingerprint:     spec.FingerprintBy(portal.Name, way.Meaning()),
 				SourceName:      string(way.List),
 				SourceWhy:       way.Why,
+				SourceLacks:     way.Empty,
 				Mode:            spec.Mode,
 				Range:           way.Span,
 				FullEvery:       spec.FullEvery,

@@ -26,6 +26,7 @@ type collector[R any] struct {
 	to      PaymentID  // up to there it is taken
 	final   bool       // the part's last chunk is taken
 	changed bool       // now is not what is saved
+	unknown []IDRange  // what now.UnknownIDs will be
 	pace    *pacer
 }
 
@@ -35,6 +36,7 @@ type collector[R any] struct {
 func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) error {
 	c.pending = make(map[int64]result[R])
 	c.now = c.cp
+	c.unknown = slices.Clone(c.cp.UnknownIDs)
 	c.pace = newPacer(c.cp.Pace, c.Now())
 	sample := time.NewTicker(sampleEvery)
 	defer sample.Stop()
@@ -111,6 +113,15 @@ func (c *collector[R]) take(res result[R]) {
 			c.part.Gone = append(c.part.Gone, id)
 			l.Gone++
 		}
+	}
+	for _, rej := range res.got.Unknown {
+		if res.known[rej.ID] {
+			res.got.Rejects = append(res.got.Rejects, rej)
+			continue
+		}
+		c.unknown = withID(c.unknown, rej.ID)
+		l.Unknown++
+		l.Listed--
 	}
 	c.part.Rejects = append(append(c.part.Rejects, res.rejects...), res.got.Rejects...)
 	if c.reject.ID == 0 && len(c.part.Rejects) > 0 {
@@ -192,6 +203,7 @@ func (c *collector[R]) save(ctx context.Context) error {
 		return nil
 	}
 	cp := c.now
+	cp.UnknownIDs = slices.Clone(c.unknown)
 	cp.Pace = c.pace.taken()
 	if !c.partEmpty() {
 		slices.Sort(c.part.Gone)

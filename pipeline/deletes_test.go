@@ -102,3 +102,26 @@ func TestDeletesAboveTheLimitPublishNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestIDRanges(t *testing.T) {
+	var r []IDRange
+	for _, id := range []PaymentID{3, 7, 8, 9, 11, 12, 20, 1, 2} {
+		r = withID(r, id)
+	}
+	if diff := cmp.Diff([]IDRange{{1, 3}, {7, 9}, {11, 12}, {20, 20}}, inOrder(r)); diff != "" {
+		t.Errorf("ranges (-want +got):\n%s", diff)
+	}
+	r = inOrder(withoutIDs(r, Range{After: 8, Through: 11}))
+	if diff := cmp.Diff([]IDRange{{1, 3}, {7, 8}, {12, 12}, {20, 20}}, r); diff != "" {
+		t.Errorf("without 9 to 11 (-want +got):\n%s", diff)
+	}
+	if r = withoutIDs(r, Range{After: 0, Through: 100}); len(r) != 0 {
+		t.Errorf("without all: %v", r)
+	}
+	for id := PaymentID(100); id < 100+4*manyRanges; id += 2 {
+		r = withID(r, id)
+	}
+	if len(r) != manyRanges {
+		t.Errorf("%d ranges, want %d", len(r), manyRanges)
+	}
+}

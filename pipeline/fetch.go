@@ -172,6 +172,11 @@ func (r *run[R]) checkGot(asked []Listed[R], got Got[R]) error {
 			return err
 		}
 	}
+	for _, rej := range got.Unknown {
+		if err := take(rej.ID); err != nil {
+			return err
+		}
+	}
 	for id := range want {
 		return fmt.Errorf("get payments: no answer for payment %d", id)
 	}

@@ -24,6 +24,9 @@ type Manifest struct {
 	// Source is how payments were found, and Why it was chosen.
 	Source    string `json:"source"`
 	SourceWhy string `json:"source_why,omitempty"`
+	// SourceLacks names the columns that this way of finding payments leaves empty;
+	// null in manifests of programs that did not write it.
+	SourceLacks []string `json:"source_lacks"`
 	// Range is the part of the past that a backfill got.
 	Range string `json:"range,omitempty"`
 	// Since is what told the changes; nil if it was the listing itself.
@@ -36,6 +39,8 @@ type Manifest struct {
 	Ledger  Ledger           `json:"ledger"`
 	Changes Changes          `json:"changes"`
 	Totals  map[string]Total `json:"totals"`
+	// UnknownIDs are those that the ledger counts as unknown.
+	UnknownIDs []IDRange `json:"unknown_ids,omitempty"`
 	// Deletes is the limit of deletions that the snapshot was published under; nil
 	// for a portal's first one.
 	Deletes   *DeleteGuard `json:"deletes,omitempty"`

@@ -64,12 +64,16 @@ type Since struct {
 }
 
 // Got is what became of the payments of one chunk: each of them is in exactly
-// one of the three.
+// one of the four.
 type Got[R any] struct {
 	// Rows may be in any order.
 	Rows     []R
 	Rejects  []Reject
 	Vanished []PaymentID
+	// Unknown are payments that the portal refuses in words that do not tell
+	// whether they exist. One that the last snapshot has is a reject, and keeps its
+	// row; the others are counted, and neither rejects nor rows.
+	Unknown []Reject
 }
 
 // Source finds and reads a portal's payments.

@@ -29,7 +29,9 @@ type Options struct {
 	Fingerprint string
 	// SourceName and SourceWhy go into the manifest.
 	SourceName, SourceWhy string
-	Mode                  Mode
+	// SourceLacks names the columns that the source leaves empty, for the manifest.
+	SourceLacks []string
+	Mode        Mode
 	// Range says in words which part of the past a backfill gets. An unfinished
 	// snapshot of another range is not taken up.
 	Range string
@@ -276,6 +278,7 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Fingerprint:   r.Fingerprint,
 		Source:        r.SourceName,
 		SourceWhy:     r.SourceWhy,
+		SourceLacks:   append([]string{}, r.SourceLacks...),
 		Range:         r.cp.Range,
 		Since:         r.cp.Since,
 		StartedAt:     r.cp.StartedAt,
@@ -284,6 +287,7 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		FinishedAt: r.Now().UTC().Truncate(time.Microsecond),
 		FullAt:     r.cp.StartedAt,
 		Ledger:     r.cp.Ledger,
+		UnknownIDs: inOrder(r.cp.UnknownIDs),
 		Changes:    made.Changes,
 		Totals:     made.Totals,
 		Files:      made.Files,

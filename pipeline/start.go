@@ -162,6 +162,7 @@ func (r *run[R]) reopen(numbers []int64, usable bool) error {
 			return r.rebase(r.cp, pool, "an older program wrote it, and did not note which segment accounts for what")
 		}
 		cp.Ledger = cp.Ledger.Sub(seg.Ledger)
+		cp.UnknownIDs = withoutIDs(cp.UnknownIDs, seg.Range)
 		cp.Holes = append(slices.Clone(cp.Holes), seg.Range)
 	}
 	cp.Holes = joined(cp.Holes)

@@ -135,6 +135,9 @@ type Checkpoint struct {
 	Ledger     Ledger    `json:"ledger"`
 	Use        PortalUse `json:"portal_use"`
 	Pace       *Pace     `json:"pace,omitempty"`
+	// UnknownIDs are those that the ledger counts as unknown, in no certain order;
+	// no more than manyRanges of them.
+	UnknownIDs []IDRange `json:"unknown_ids,omitempty"`
 	// DeletesHeld: the snapshot is fetched, and was not published because it would
 	// delete too much.
 	DeletesHeld bool `json:"deletes_held,omitempty"`
@@ -202,6 +205,9 @@ type Ledger struct {
 	Outside int64 `json:"outside"`
 	// Kept counts the rejected ones whose last known row stays in the table.
 	Kept int64 `json:"kept"`
+	// Unknown counts given ids of which the portal did not tell whether a payment has
+	// them. They are not among the listed ones.
+	Unknown int64 `json:"unknown"`
 	// Gone counts the last snapshot's rows whose payments are no longer there.
 	Gone int64 `json:"gone"`
 }
@@ -220,7 +226,7 @@ func (l Ledger) Sub(m Ledger) Ledger {
 	return Ledger{
 		Listed: l.Listed - m.Listed, Got: l.Got - m.Got, Carried: l.Carried - m.Carried, Rejected: l.Rejected - m.Rejected,
 		Vanished: l.Vanished - m.Vanished, Outside: l.Outside - m.Outside, Kept: l.Kept - m.Kept,
-		Gone: l.Gone - m.Gone, Filled: l.Filled - m.Filled,
+		Gone: l.Gone - m.Gone, Filled: l.Filled - m.Filled, Unknown: l.Unknown - m.Unknown,
 	}
 }
 

@@ -150,6 +150,9 @@ func (w *writer) item(kind int, id int64, chosen []string) {
 
 // typeList is crm.type.list: the smart processes.
 func (c *call) typeList() *apiError {
+	if c.x.c.Server.TypesForAdmins && c.x.c.Rights.NotAdmin {
+		return errDeniedCode
+	}
 	w := c.x.writer(append(c.out, `{"types":[`...))
 	total := int64(0)
 	for i, t := range itemTypes {

@@ -4,6 +4,9 @@ package bitrixtest
 // or nil.
 func (c *config) refusal(id, order int64) *apiError {
 	if c.Refuse > 0 && c.refuse.hit(uint64(id), c.Refuse) || c.denied(order) {
+		if c.Server.OneRefusal {
+			return errNotFound
+		}
 		// Both spellings of one refusal are known.
 		if c.refuse.roll(uint64(id)^1<<63)&1 == 0 {
 			return errDenied
@@ -64,6 +67,10 @@ func (c *call) paymentList() *apiError {
 	}
 	if !known {
 		return errDenied
+	}
+	if x.c.Server.OtherTypesEmpty && itemTypes[kind].custom {
+		c.out = append(c.out, "[]"...)
+		return nil
 	}
 	orders := l.ordersOf(nil, kind, id)
 	var rows []row

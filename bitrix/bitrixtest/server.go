@@ -17,6 +17,14 @@ type Server struct {
 	// CountCost is what counting costs for each row counted: old list methods
 	// load every row for that. Options.TakeTime is set if it is.
 	CountCost time.Duration
+	// TypesForAdmins makes crm.type.list be refused to a user who is no administrator.
+	TypesForAdmins bool
+	// OtherTypesEmpty makes crm.item.payment.list answer an empty list for CRM types
+	// other than deals and smart invoices.
+	OtherTypesEmpty bool
+	// OneRefusal makes a get say the same of a payment that does not exist and of
+	// one that this user must not see, as the newest module does.
+	OneRefusal bool
 }
 
 // validate returns what is wrong with it.

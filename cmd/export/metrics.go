@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,6 +65,7 @@ var (
 	metricDuration = newMetric("run_duration_seconds", prometheus.GaugeValue, "How long the portal's last run took.")
 	metricSuccess  = newMetric("last_success_timestamp_seconds", prometheus.GaugeValue, "When the newest snapshot was finished; its age is time() less this.")
 	metricRows     = newMetric("snapshot_rows", prometheus.GaugeValue, "Rows of the newest snapshot's table.")
+	metricListing  = newMetric("snapshot_listing", prometheus.GaugeValue, "1, with the way in which the newest snapshot's payments were found (a value of source.list), and whether the job or auto chose it.", "listing", "chosen_by")
 	metricBytes    = newMetric("snapshot_bytes", prometheus.GaugeValue, "Bytes of the newest snapshot's files.")
 	metricRejects  = newMetric("snapshot_rejects", prometheus.GaugeValue, "Payments that the newest snapshot could not read.")
 	metricNew      = newMetric("snapshot_new_rejects", prometheus.GaugeValue, "Rejects of the newest snapshot that the one before did not have.")
@@ -74,7 +76,7 @@ var (
 var metricList = []metric{
 	metricRunning, metricStarted, metricTotal, metricPayments, metricSaved, metricRequests, metricCommands, metricRetries,
 	metricRefused, metricReceived, metricWaits, metricTokens, metricBurst, metricOperating, metricBudget,
-	metricExit, metricHeld, metricDuration, metricSuccess, metricRows, metricBytes, metricRejects, metricNew, metricChanges,
+	metricExit, metricHeld, metricDuration, metricSuccess, metricRows, metricListing, metricBytes, metricRejects, metricNew, metricChanges,
 }
 
 // Describe implements prometheus.Collector.
@@ -150,6 +152,11 @@ func (p *portalMetrics) collect(put func(s metric, value float64, labels ...stri
 	if n := p.newest; n != nil {
 		put(metricSuccess, float64(n.FinishedAt.UnixMilli())/1e3)
 		put(metricRows, float64(n.Ledger.Rows()))
+		chosenBy := "job"
+		if strings.HasPrefix(n.SourceWhy, "auto:") {
+			chosenBy = "auto"
+		}
+		put(metricListing, 1, n.Source, chosenBy)
 		var bytes int64
 		for _, f := range n.Files {
 			bytes += f.Bytes

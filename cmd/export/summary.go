@@ -181,6 +181,9 @@ func ledgerText(l pipeline.Ledger) string {
 	if l.Outside > 0 {
 		s += fmt.Sprintf("; %s left as they were", grouped(l.Outside))
 	}
+	if l.Unknown > 0 {
+		s += fmt.Sprintf("; %s given ids are unknown: the portal does not tell whether they exist", grouped(l.Unknown))
+	}
 	if l.Kept > 0 {
 		s += fmt.Sprintf("; %s of the rejected keep their last known row", grouped(l.Kept))
 	}

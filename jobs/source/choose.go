@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"slices"
 
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
@@ -20,7 +21,11 @@ type Way struct {
 	// Lacks says in one sentence what the table lacks when payments are found so;
 	// "" if nothing.
 	Lacks string
+	// Empty names the columns that stay empty.
+	Empty []string
 
+	// refusal is why it is not a way that lacks less; nil if the job says so.
+	refusal   *bitrix.Error
 	ordersToo bool // of items: the portal tells which orders they have
 }
 
@@ -46,17 +51,23 @@ func Choose(spec *jobfile.Spec, refused Refusals) (Way, error) {
 		if refused.Owners != nil {
 			return Way{}, refused.Owners
 		}
-		way.Lacks = lacksBound
+		way.Lacks, way.Empty = lacksBound, emptyByItem
 		return way, nil
 	case jobfile.ListItems:
+		way.Empty = emptyByItem
+		if OtherTypes(spec.Source.EntityTypes) {
+			way.Why += "; the portal may show no payments of CRM types other than 2 and 31, without an error"
+		}
 		way.Lacks = "payments are found by CRM items: date_bill stays empty"
 		if !way.ordersToo {
 			way.Lacks += ", and order_id too, because " + Reason(refused.Owners)
+			way.Empty, way.refusal = emptyByItemAlone, refused.Owners
 		}
 		return way, nil
 	case jobfile.ListIDs:
 		if refused.Payments != nil {
 			way.Bare = true
+			way.Empty, way.refusal = emptyBare, refused.Payments
 			way.Why += "; the payments are got, not listed: " + Reason(refused.Payments)
 			way.Lacks = "the given payments are got without being listed: order_id, entity_type_id, entity_id and date_bill stay empty"
 		}
@@ -68,6 +79,14 @@ func Choose(spec *jobfile.Spec, refused Refusals) (Way, error) {
 }
 
 const lacksBound = "payments are found by CRM items: those of orders without one are out of sight, and date_bill stays empty"
+
+// OtherTypes reports whether a listing of these CRM types, or of all of them for
+// none, asks for types other than deals and smart invoices. Those two are what
+// crm.item.payment.list serves by its page of 2026; of others it answers an empty
+// list.
+func OtherTypes(types []int64) bool {
+	return len(types) == 0 || slices.ContainsFunc(types, func(t int64) bool { return t != dealType && t != invoiceType })
+}
 
 // auto chooses the cheapest listing that is complete and allowed.
 func (way Way) auto(spec *jobfile.Spec, refused Refusals) (Way, error) {
@@ -86,6 +105,7 @@ func (way Way) auto(spec *jobfile.Spec, refused Refusals) (Way, error) {
 		return Way{}, fmt.Errorf("find a way to list payments: %w; nor is there another way: %w", refusal, refused.Owners)
 	}
 	way.List, way.Why, way.Lacks = jobfile.ListBindings, "auto: "+Reason(refusal), lacksBound
+	way.Empty, way.refusal = emptyByItem, refusal
 	return way, nil
 }
 

@@ -20,9 +20,10 @@ type finder struct {
 	// the sequence.
 	list func(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error]
 	// again lists some of the payments that list gave, at most a page of them,
-	// as they are now. Those that are no longer there are missing. Where a get
+	// as they are now. Those that are no longer there are missing; if sure is
+	// false, a missing one may also be there and not be for this user. Where a get
 	// was refused, the item's Reject has what the portal said.
-	again func(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error)
+	again func(ctx context.Context, items []listed) (there map[pipeline.PaymentID]schemas.Payment, sure bool, err error)
 	// total is what pipeline.Source's Total is.
 	total func() int64
 	// absent is what pipeline.Source's Absent is.

@@ -281,28 +281,38 @@ func (l *listBare) list(_ context.Context, after pipeline.PaymentID) iter.Seq2[[
 // column can hold.
 const noPayment = 1<<31 - 1
 
-// again tells payments that do not exist from those that this user may not read
-// by what the portal says of one that cannot exist. The texts are translated,
-// so there is no telling them without that.
-func (l *listBare) again(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error) {
-	l.once.Do(func() {
-		_, err := l.client.Call(ctx, MethodGet, bitrix.Params{"id": noPayment})
-		e, ok := errors.AsType[*bitrix.Error](err)
-		if ok && e.Class() == bitrix.Reject && !errors.Is(err, bitrix.ErrPatience) {
-			l.nothing = e
-			return
-		}
-		l.err = errors.Join(errors.New("ask for a payment that cannot exist"), err)
-	})
+// again tells payments that this user may not read by what the portal says of one
+// that cannot exist: their words are others. The texts are translated, so there
+// is no telling them without that. Where the words are the same, nobody can tell:
+// the newest module says the same of both.
+func (l *listBare) again(ctx context.Context, items []listed) (there map[pipeline.PaymentID]schemas.Payment, sure bool, err error) {
+	l.once.Do(func() { l.nothing, l.err = refusalOfNothing(ctx, l.client) })
 	if l.err != nil {
-		return nil, l.err
+		return nil, false, l.err
 	}
-	rows := make(map[pipeline.PaymentID]schemas.Payment)
+	there = make(map[pipeline.PaymentID]schemas.Payment)
 	for _, item := range items {
-		if r := item.Reject; r == nil || strings.EqualFold(r.Code, bitrix.CodeAccessDenied) ||
-			r.Code != l.nothing.Code || r.Description != l.nothing.Description {
-			rows[item.ID] = item.Row
+		if r := item.Reject; r == nil || r.Code != l.nothing.Code || r.Description != l.nothing.Description {
+			there[item.ID] = item.Row
 		}
 	}
-	return rows, nil
+	return there, false, nil
+}
+
+// refusalOfNothing returns what the portal says of a payment that cannot exist. It
+// must say so twice: one answer may be about a fault of the moment.
+func refusalOfNothing(ctx context.Context, client *bitrix.Client) (*bitrix.Error, error) {
+	var last *bitrix.Error
+	for range 5 {
+		_, err := client.Call(ctx, MethodGet, bitrix.Params{"id": noPayment})
+		e, ok := errors.AsType[*bitrix.Error](err)
+		if !ok || e.Class() != bitrix.Reject || errors.Is(err, bitrix.ErrPatience) {
+			return nil, errors.Join(errors.New("ask for a payment that cannot exist"), err)
+		}
+		if last != nil && last.Code == e.Code && last.Description == e.Description {
+			return e, nil
+		}
+		last = e
+	}
+	return nil, fmt.Errorf("ask for a payment that cannot exist: each answer is another one: %w", last)
 }

@@ -409,7 +409,7 @@ func (l *listItems) row(p *itemPayment) listed {
 	return item
 }
 
-func (l *listItems) again(ctx context.Context, asked []listed) (map[pipeline.PaymentID]schemas.Payment, error) {
+func (l *listItems) again(ctx context.Context, asked []listed) (there map[pipeline.PaymentID]schemas.Payment, sure bool, err error) {
 	wanted := make(map[pipeline.PaymentID]bool, len(asked))
 	var items []owner
 	for _, item := range asked {
@@ -432,10 +432,10 @@ func (l *listItems) again(ctx context.Context, asked []listed) (map[pipeline.Pay
 		one := listItems{client: l.client, rowMaker: l.rowMaker, log: l.log}
 		found, _, err := one.payments(ctx, items[:n])
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if one.refused.Count > 0 {
-			return nil, &one.refused
+			return nil, false, &one.refused
 		}
 		for i := range found {
 			if id := pipeline.PaymentID(found[i].id); wanted[id] {
@@ -451,7 +451,7 @@ func (l *listItems) again(ctx context.Context, asked []listed) (map[pipeline.Pay
 			rows[item.ID] = row
 		}
 	}
-	return rows, nil
+	return rows, true, nil
 }
 
 func (l *listItems) same(listed, last *schemas.Payment) bool {

@@ -69,7 +69,13 @@ func typedItems(client *bitrix.Client, types []int64, log *slog.Logger) func(ctx
 			types := slices.Compact(slices.Sorted(slices.Values(types)))
 			if !given {
 				var err error
-				if types, err = paymentTypes(ctx, client); err != nil {
+				types, err = paymentTypes(ctx, client)
+				if refusal, ok := RefusalOf(err); ok {
+					// It is for CRM administrators. These two are of every portal.
+					log.Warn("smart processes are not listed; name them in source.entity_types", "why", Reason(refusal))
+					types, err = []int64{dealType, invoiceType}, nil
+				}
+				if err != nil {
 					yield(owner{}, err)
 					return
 				}
@@ -99,10 +105,16 @@ func typedItems(client *bitrix.Client, types []int64, log *slog.Logger) func(ctx
 	}
 }
 
+// The CRM types that every portal has and that have payments.
+const (
+	dealType    = 2
+	invoiceType = 31
+)
+
 // paymentTypes gives the types of items that can have payments, ascending:
 // deals, smart invoices, and the smart processes that are set up so.
 func paymentTypes(ctx context.Context, client *bitrix.Client) ([]int64, error) {
-	types := []int64{2, 31}
+	types := []int64{dealType, invoiceType}
 	for start := int64(0); ; {
 		res, err := client.Call(ctx, methodTypes, bitrix.Params{"order": bitrix.Params{"id": "asc"}, "start": start})
 		if err != nil {

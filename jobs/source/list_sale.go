@@ -57,21 +57,21 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 	}
 }
 
-func (l *listSale) again(ctx context.Context, items []listed) (map[pipeline.PaymentID]schemas.Payment, error) {
+func (l *listSale) again(ctx context.Context, items []listed) (there map[pipeline.PaymentID]schemas.Payment, sure bool, err error) {
 	ids := make([]int64, len(items))
 	for i, item := range items {
 		ids[i] = int64(item.ID)
 	}
 	found, err := l.byID(ctx, ids)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	rows := make(map[pipeline.PaymentID]schemas.Payment, len(found))
 	for _, item := range found {
 		// A row that cannot be read is there all the same.
 		rows[item.ID] = item.Row
 	}
-	return rows, nil
+	return rows, true, nil
 }
 
 // idsARequest is how many payments one request lists by their ids.

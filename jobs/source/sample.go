@@ -68,7 +68,7 @@ func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix
 		return !differs
 	})
 	for part := range slices.Chunk(asked, bitrix.PageSize) {
-		again, err := s.find.again(ctx, part)
+		again, _, err := s.find.again(ctx, part)
 		if err != nil {
 			return fmt.Errorf("list %d payments again: %w", len(part), err)
 		}

@@ -167,15 +167,18 @@ func (s *Source) judge(ctx context.Context, chunk []listed, refused []pipeline.R
 			items = append(items, item)
 		}
 	}
-	there, err := s.find.again(ctx, items)
+	there, sure, err := s.find.again(ctx, items)
 	if err != nil {
 		return fmt.Errorf("list %d payments again: %w", len(items), err)
 	}
 	for _, r := range refused {
-		if _, ok := there[r.ID]; ok {
+		switch _, ok := there[r.ID]; {
+		case ok:
 			got.Rejects = append(got.Rejects, r)
-		} else {
+		case sure:
 			got.Vanished = append(got.Vanished, r.ID)
+		default:
+			got.Unknown = append(got.Unknown, r)
 		}
 	}
 	return nil
