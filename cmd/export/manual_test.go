@@ -186,16 +186,22 @@ func TestReadmeNamesWhatExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme := readFile(t, filepath.Join(root, "README.md"))
-	for _, name := range testName.FindAllString(readme, -1) {
-		if !tests[name] {
-			t.Errorf("README names %s, which does not exist", name)
+	for _, page := range []string{"README.md", "docs/guarantees.md", "docs/operating.md"} {
+		text := readFile(t, filepath.Join(root, page))
+		for _, name := range testName.FindAllString(text, -1) {
+			if !tests[name] {
+				t.Errorf("%s names %s, which does not exist", page, name)
+			}
+		}
+		for _, found := range linkTarget.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(page), found[1])); err != nil {
+				t.Errorf("%s links to %s: %v", page, found[1], err)
+			}
 		}
 	}
-	for _, found := range linkTarget.FindAllStringSubmatch(readme, -1) {
-		if _, err := os.Stat(filepath.Join(root, found[1])); err != nil {
-			t.Errorf("README links to %s: %v", found[1], err)
-		}
+	readme := readFile(t, filepath.Join(root, "README.md"))
+	if lines := strings.Count(readme, "\n"); lines > 150 {
+		t.Errorf("README has %d lines, more than anybody reads", lines)
 	}
 	commands := testProgram().commands()
 	for _, found := range regexp.MustCompile("(?m)(?:^|`)b24export ([a-z]+)").FindAllStringSubmatch(readme, -1) {
