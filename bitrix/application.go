@@ -101,6 +101,9 @@ func (a *Application) Format(f fmt.State, _ rune) { io.WriteString(f, a.String()
 // MarshalText gives String.
 func (a *Application) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
+// Host is the portal's host, with its port if the address had one.
+func (a *Application) Host() string { return a.host }
+
 func (a *Application) base() (scheme, host, prefix string) { return a.scheme, a.host, "/rest/" }
 
 // TokenState is what can be told of stored tokens without using them.

@@ -16,6 +16,9 @@ type Options struct {
 	Transport http.RoundTripper
 	// Limits are what the portal allows. Zero: no limits but its own refusals.
 	Limits Limits
+	// Limiter, if given, has the limits in the place of Limits. It stays the
+	// caller's to close. nil: the client makes one of Limits.
+	Limiter *Limiter
 	// Patience is how long a call goes on against something temporary, since its
 	// last success; waits for limits do not count. 0: 30 minutes.
 	Patience time.Duration
@@ -39,6 +42,7 @@ type Client struct {
 	batchNever bool
 	transport  *http.Transport // nil if it is the caller's
 	governor   *governor
+	shared     bool // the governor is somebody else's to close
 	counters   counters
 	do         handler
 
@@ -70,7 +74,11 @@ func New(access Access, opts *Options) *Client {
 	if agent == "" {
 		agent = "b24export/0"
 	}
-	c.governor = newGovernor(opts.Limits, c.log)
+	if c.shared = opts.Limiter != nil; c.shared {
+		c.governor = opts.Limiter.governor
+	} else {
+		c.governor = newGovernor(opts.Limits, c.log)
+	}
 	transport := opts.Transport
 	if transport == nil {
 		c.transport = newTransport(c.governor.limits.Concurrency)
@@ -106,7 +114,9 @@ func New(access Access, opts *Options) *Client {
 // Close lets go of idle connections. Calls under way are not disturbed; those
 // who wait for a limit should have been cancelled by their contexts.
 func (c *Client) Close() {
-	c.governor.close()
+	if !c.shared {
+		c.governor.close()
+	}
 	if c.transport != nil {
 		c.transport.CloseIdleConnections()
 	}

@@ -28,6 +28,9 @@ const (
 	recoverySteps = 400
 	// slowestShare is the least part of the full rate that refusals can leave.
 	slowestShare = 1.0 / 64
+	// early is for how long after its start a program may be refused for what an
+	// earlier one has used: a burst of 50 is back after 25 s, one of 250 after 50.
+	early = time.Minute
 	// observed is how far back an unlimited gate looks that was refused.
 	observed = 10 * time.Second
 )
@@ -49,6 +52,7 @@ type rateGate struct {
 	tokens float64
 	at     time.Time // tokens are as of then
 	cutAt  time.Time // of the last refusal that lowered the rate
+	since  time.Time // when the gate was made
 	slowed bool
 	limit  bool // a limit was configured
 	passed []time.Time
@@ -62,7 +66,7 @@ type passing struct{ ready chan struct{} }
 
 // newRateGate makes a gate. A rate or a burst of 0 means no limit.
 func newRateGate(rate, burst float64, log *slog.Logger) *rateGate {
-	g := &rateGate{log: log, at: time.Now()}
+	g := &rateGate{log: log, at: time.Now(), since: time.Now()}
 	if rate > 0 && burst > 0 {
 		g.limit = true
 		g.full, g.rate, g.burst = rate, rate, burst
@@ -225,7 +229,11 @@ func (g *rateGate) refused(sent time.Time) {
 	g.rate = max(g.rate/2, g.full*slowestShare)
 	if !g.slowed {
 		g.slowed = true
-		g.log.Warn("the portal refused a request: others use it too; slowing down", "rate", g.rate, "full_rate", g.full)
+		who := "other programs use it too"
+		if now.Sub(g.since) < early {
+			who = "another program uses it too, or a run ended just before this one"
+		}
+		g.log.Warn("the portal refused a request: "+who+"; slowing down", "rate", g.rate, "full_rate", g.full)
 	}
 	g.dispatch()
 }

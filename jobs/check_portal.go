@@ -53,8 +53,9 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 			return c.lines
 		}
 	}
-	c.client = bitrix.New(access, clientOptions(spec, portal, o, log))
-	defer c.client.Close()
+	client, done := o.clientOf(spec, portal, access, o.usedByOthers(portal), log)
+	defer done()
+	c.client = client
 	scopes, ok := c.reach(ctx)
 	if !ok {
 		return c.lines

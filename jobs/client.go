@@ -14,15 +14,6 @@ import (
 
 var _ bitrix.TokenStore = (*sinks.Tokens)(nil)
 
-// newClient makes a portal's client, which the caller closes.
-func newClient(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, log *slog.Logger) (*bitrix.Client, error) {
-	access, err := accessOf(ctx, spec, portal, log)
-	if err != nil {
-		return nil, err
-	}
-	return bitrix.New(access, clientOptions(spec, portal, o, log)), nil
-}
-
 func clientOptions(spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, log *slog.Logger) *bitrix.Options {
 	return &bitrix.Options{
 		Transport:  o.Transport,

@@ -37,11 +37,15 @@ func MakePlan(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunO
 		return PortalPlan{}, err
 	}
 	defer func() { err = errors.Join(err, closeData()) }()
-	client, err := newClient(ctx, spec, &spec.Portals[i], &o, o.Log)
+	used := usedBefore(ctx, data, o.Log)
+	if used == nil {
+		used = o.usedByOthers(&spec.Portals[i])
+	}
+	client, done, err := o.newClient(ctx, spec, &spec.Portals[i], used, o.Log)
 	if err != nil {
 		return PortalPlan{}, err
 	}
-	defer client.Close()
+	defer done()
 
 	status, err := data.Status(ctx)
 	if err != nil {

@@ -57,11 +57,11 @@ func Recheck(ctx context.Context, spec *jobfile.Spec, portal string, rows []sche
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	client, err := newClient(ctx, spec, &spec.Portals[i], &o, o.Log)
+	client, done, err := o.newClient(ctx, spec, &spec.Portals[i], o.usedByOthers(&spec.Portals[i]), o.Log)
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
+	defer done()
 	commands := make([]bitrix.Command, len(rows))
 	for i, row := range rows {
 		commands[i] = source.GetCommand(pipeline.PaymentID(row.ID))

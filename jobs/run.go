@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,6 +58,11 @@ type RunOptions struct {
 	// for one that failed before it could be watched, from the portal's own
 	// goroutine.
 	Ended func(*Outcome)
+	// Cache is a folder of this machine in which to remember what is used of the
+	// portals' limits; "" if there is none.
+	Cache string
+
+	limiters *limiters // set by withDefaults
 }
 
 // clock is the clock of all stamps.
@@ -75,6 +81,7 @@ func (o *RunOptions) withDefaults() RunOptions {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	opts.limiters = &limiters{folder: opts.Cache, log: opts.Log, hosts: make(map[string]*hostLimiter)}
 	return opts
 }
 
@@ -107,6 +114,8 @@ type Outcome struct {
 	// Exit is the exit code for this portal alone.
 	Exit    int
 	Seconds float64
+
+	limits *bitrix.LimitState // what is used of the portal's limits; nil if no client was made
 }
 
 // Run does the job for every portal that opts leave, each by itself: one that
@@ -195,7 +204,7 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 			return out
 		}
 	}
-	out.Summary, out.Err = runPipeline(ctx, spec, portal, data, runner, o, of, log)
+	out.Summary, out.Err = runPipeline(ctx, spec, portal, data, runner, o, of, log, &out)
 	if m := out.Summary.Manifest; m != nil && out.Err == nil {
 		if out.NewRejects, err = data.NewRejects(ctx, m); err != nil {
 			log.Warn("the rejects cannot be compared with those of the snapshot before: all count as new", "error", err)
@@ -215,6 +224,9 @@ func record(ctx context.Context, data *sinks.Dataset, out *Outcome, started, fin
 	a := sinks.Attempt{StartedAt: started, FinishedAt: finished, Exit: out.Exit}
 	if out.Err != nil {
 		a.Error, a.Hint = out.Err.Error(), Hint(out.Err)
+	}
+	if out.limits != nil {
+		a.Limits, _ = json.Marshal(out.limits) // numbers and times: cannot fail
 	}
 	if err := data.RecordAttempt(ctx, a); err != nil {
 		log.Debug("the end of the run is not recorded", "error", err)
@@ -246,12 +258,12 @@ func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset,
 }
 
 // runPipeline wires the pipeline of a portal and runs it.
-func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, data *sinks.Dataset, runner string, o *RunOptions, of int, log *slog.Logger) (s pipeline.Summary, err error) {
-	client, err := newClient(ctx, spec, portal, o, log)
+func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, data *sinks.Dataset, runner string, o *RunOptions, of int, log *slog.Logger, out *Outcome) (s pipeline.Summary, err error) {
+	client, done, err := o.newClient(ctx, spec, portal, usedBefore(ctx, data, log), log)
 	if err != nil {
 		return s, err
 	}
-	defer client.Close()
+	defer func() { out.limits = done() }()
 	progress := new(pipeline.Progress)
 	if o.Watch != nil {
 		o.Watch(&Watch{

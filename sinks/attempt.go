@@ -20,7 +20,10 @@ type Attempt struct {
 	Hint  string `json:"hint,omitempty"`
 	// Program and Holder are what ran, and where.
 	Program string `json:"program"`
-	Holder  string `json:"holder,omitempty"`
+	// Limits is what was used of the portal's limits by then, as LimitsUsed returns
+	// it. Status leaves it out.
+	Limits json.RawMessage `json:"limits,omitempty"`
+	Holder string          `json:"holder,omitempty"`
 }
 
 const attemptVersion = 1
@@ -57,4 +60,17 @@ func (d *Dataset) lastAttempt(ctx context.Context) (*Attempt, error) {
 		return nil, nil
 	}
 	return a, nil
+}
+
+// LimitsUsed returns what the last run had used of the portal's limits when it
+// ended, as its Attempt has it; nil if that is not known.
+func (d *Dataset) LimitsUsed(ctx context.Context) (json.RawMessage, error) {
+	if d.bad != nil {
+		return nil, d.bad
+	}
+	a, err := d.lastAttempt(ctx)
+	if err != nil || a == nil {
+		return nil, err
+	}
+	return a.Limits, nil
 }

@@ -122,7 +122,10 @@ func (d *Dataset) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{Newest: state.Last, Checkpoint: state.Checkpoint}
-	if s.Attempt, err = d.lastAttempt(ctx); err != nil {
+	if s.Attempt, err = d.lastAttempt(ctx); s.Attempt != nil {
+		s.Attempt.Limits = nil
+	}
+	if err != nil {
 		return Status{}, err
 	}
 	n, err := d.highest(ctx, leaseKind)

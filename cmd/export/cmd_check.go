@@ -83,7 +83,7 @@ func (c *checker) job(ctx context.Context, file string, only []string) error {
 	if err := checkPortals(spec, only); err != nil {
 		return err
 	}
-	for line := range jobs.Check(ctx, spec, &jobs.RunOptions{Program: programName(), Only: only, Log: c.p.log}) {
+	for line := range jobs.Check(ctx, spec, &jobs.RunOptions{Program: programName(), Only: only, Log: c.p.log, Cache: c.p.cacheFolder()}) {
 		if err := c.show(file, width, line); err != nil {
 			return err
 		}

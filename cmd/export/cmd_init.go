@@ -177,7 +177,7 @@ func (n *newJob) costs(ctx context.Context, asked *jobfile.Spec) *jobs.PortalPla
 	if n.noCheck {
 		return nil
 	}
-	plan, err := jobs.MakePlan(ctx, asked, asked.Portals[0].Name, &jobs.RunOptions{Program: programName(), Log: n.p.log})
+	plan, err := jobs.MakePlan(ctx, asked, asked.Portals[0].Name, &jobs.RunOptions{Program: programName(), Log: n.p.log, Cache: n.p.cacheFolder()})
 	if err != nil {
 		n.p.log.Debug("no prediction", "error", err) // the checks say what is wrong
 		return nil
@@ -321,7 +321,7 @@ func (n *newJob) readFile(path string) ([]byte, error) {
 func (n *newJob) try(ctx context.Context, spec *jobfile.Spec) error {
 	c := checker{p: n.p, files: 1}
 	width := len(spec.Portals[0].Name)
-	for line := range jobs.Check(ctx, spec, &jobs.RunOptions{Program: programName(), Log: n.p.log}) {
+	for line := range jobs.Check(ctx, spec, &jobs.RunOptions{Program: programName(), Log: n.p.log, Cache: n.p.cacheFolder()}) {
 		if err := c.show(n.file, width, line); err != nil {
 			return err
 		}

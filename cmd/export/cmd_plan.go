@@ -31,7 +31,7 @@ for enrich: list. Nothing is written.`,
 			if err != nil {
 				return err
 			}
-			opts := jobs.RunOptions{Program: programName(), Log: p.log}
+			opts := jobs.RunOptions{Program: programName(), Log: p.log, Cache: p.cacheFolder()}
 			for _, job := range loaded {
 				if err := checkPortals(job.spec, only); err != nil {
 					return err

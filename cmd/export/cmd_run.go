@@ -174,7 +174,7 @@ func (p *program) load(cmd *cobra.Command, files []string) ([]loadedJob, error) 
 // runJobs does the jobs one after another, each with its portals side by side.
 func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.RunOptions, shown metricsFlags) error {
 	opts.Program, opts.Build = programName(), shortCommit()
-	opts.Log = p.log
+	opts.Log, opts.Cache = p.log, p.cacheFolder()
 	seen, err := startMetrics(ctx, shown, p.log)
 	if err != nil {
 		return err

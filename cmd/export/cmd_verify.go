@@ -163,7 +163,7 @@ func (p *program) recheck(ctx context.Context, job loadedJob, data *dataset, m *
 	if err != nil {
 		return false, err
 	}
-	list, err := jobs.Recheck(ctx, job.spec, data.portal, rows, &jobs.RunOptions{Program: programName(), Log: p.log})
+	list, err := jobs.Recheck(ctx, job.spec, data.portal, rows, &jobs.RunOptions{Program: programName(), Log: p.log, Cache: p.cacheFolder()})
 	if err != nil {
 		return false, err
 	}

@@ -1,0 +1,192 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/sinks"
+)
+
+// limiters holds what is used of the portals' limits, by host: a portal counts the
+// requests of all its credentials together. It remembers that for the next
+// process, in a folder of this machine; runs also store it with the dataset, for
+// runs on other machines. It is safe for concurrent use.
+//
+// While a process runs, its file says so. Another one that starts beside it, or
+// after it was killed, takes the whole burst for used.
+type limiters struct {
+	folder string // "" if there is none
+	log    *slog.Logger
+
+	mu    sync.Mutex
+	hosts map[string]*hostLimiter
+}
+
+// hostLimiter is the limiter of one host, while somebody uses it.
+type hostLimiter struct {
+	limiter *bitrix.Limiter
+	users   int
+	state   *bitrix.LimitState // of the last user; nil at first
+}
+
+// acquire returns the limiter of a host. If it is new, it starts from the latest of
+// what this process, this machine and earlier know; with none of them, from
+// nothing used. The caller calls release when its client is closed.
+func (l *limiters) acquire(host string, limits bitrix.Limits, earlier *bitrix.LimitState) *bitrix.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := l.hosts[host]
+	if h == nil {
+		h = &hostLimiter{}
+		l.hosts[host] = h
+	}
+	if h.users++; h.users == 1 {
+		used := latest(latest(h.state, l.load(host)), earlier)
+		h.limiter = bitrix.NewLimiter(limits, used, l.log)
+		l.store(host, limitFile{LimitState: *bitrix.BurstUsed(limits), Running: true})
+	}
+	return h.limiter
+}
+
+// release ends the use of a host's limiter, and returns what is used by then.
+func (l *limiters) release(host string) *bitrix.LimitState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := l.hosts[host]
+	state := h.limiter.State()
+	h.state = &state
+	if h.users--; h.users == 0 {
+		h.limiter.Close()
+		l.store(host, limitFile{LimitState: state})
+	}
+	return h.state
+}
+
+// limitFile is what is stored on this machine.
+type limitFile struct {
+	bitrix.LimitState
+	Running bool `json:"running,omitempty"`
+}
+
+func latest(a, b *bitrix.LimitState) *bitrix.LimitState {
+	if a == nil || b != nil && b.At.After(a.At) {
+		return b
+	}
+	return a
+}
+
+// path is the file of a host. Names of hosts are no business of whoever lists the
+// folder.
+func (l *limiters) path(host string) string {
+	sum := sha256.Sum256([]byte(host))
+	return filepath.Join(l.folder, "limits", hex.EncodeToString(sum[:8])+".json")
+}
+
+// load returns what this machine remembers, nil if that is nothing that can be read.
+func (l *limiters) load(host string) *bitrix.LimitState {
+	if l.folder == "" {
+		return nil
+	}
+	data, err := os.ReadFile(l.path(host))
+	var file limitFile
+	if err != nil || json.Unmarshal(data, &file) != nil || file.At.IsZero() {
+		return nil
+	}
+	if file.Running {
+		file.At = time.Now()
+	}
+	return &file.LimitState
+}
+
+// store remembers a state on this machine. It is a help, and no promise: an error
+// costs a refusal at most, so it is only logged, and nothing is synced.
+func (l *limiters) store(host string, state limitFile) {
+	if l.folder == "" {
+		return
+	}
+	err := func() error {
+		data, err := json.Marshal(state)
+		if err != nil {
+			return err
+		}
+		name := l.path(host)
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		tmp, err := os.CreateTemp(filepath.Dir(name), "tmp-")
+		if err != nil {
+			return err
+		}
+		_, err = tmp.Write(data)
+		if cerr := tmp.Close(); err == nil {
+			err = cerr
+		}
+		if err == nil {
+			err = os.Rename(tmp.Name(), name)
+		}
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+		return err
+	}()
+	if err != nil {
+		l.log.Debug("what is used of the portal's limits is not remembered on this machine", "error", err)
+	}
+}
+
+// usedBefore returns what earlier runs of the dataset have used of the portal's
+// limits, nil if that is not known.
+func usedBefore(ctx context.Context, data *sinks.Dataset, log *slog.Logger) *bitrix.LimitState {
+	stored, err := data.LimitsUsed(ctx)
+	if err != nil {
+		log.Debug("what earlier runs have used of the portal's limits is not known", "error", err)
+		return nil
+	}
+	state := new(bitrix.LimitState)
+	if len(stored) == 0 || json.Unmarshal(stored, state) != nil || state.At.IsZero() {
+		return nil
+	}
+	return state
+}
+
+// newClient makes a portal's client. used is what is known of the portal's limits
+// beside what this machine remembers. The caller calls done in the end, which
+// returns what is used by then.
+func (o *RunOptions) newClient(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, used *bitrix.LimitState, log *slog.Logger) (_ *bitrix.Client, done func() *bitrix.LimitState, err error) {
+	access, err := accessOf(ctx, spec, portal, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, done := o.clientOf(spec, portal, access, used, log)
+	return client, done, nil
+}
+
+// clientOf is newClient for an access that is there already.
+func (o *RunOptions) clientOf(spec *jobfile.Spec, portal *jobfile.PortalSpec, access bitrix.Access, used *bitrix.LimitState, log *slog.Logger) (*bitrix.Client, func() *bitrix.LimitState) {
+	host := access.Host()
+	opts := clientOptions(spec, portal, o, log)
+	opts.Limiter = o.limiters.acquire(host, opts.Limits, used)
+	client := bitrix.New(access, opts)
+	return client, func() *bitrix.LimitState {
+		client.Close()
+		return o.limiters.release(host)
+	}
+}
+
+// usedByOthers returns what a command without a dataset starts from. On a machine
+// that remembers nothing it uses none of the burst, and so leaves no trace.
+func (o *RunOptions) usedByOthers(portal *jobfile.PortalSpec) *bitrix.LimitState {
+	if o.Cache != "" {
+		return nil
+	}
+	return bitrix.BurstUsed(portal.EffectiveLimits())
+}
