@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"b24export/schemas/jsonscan"
+	"b24export/bitrix/jsonscan"
 )
 
 // wireAnswer is an answer as the portal writes it. Its raw values are parts of

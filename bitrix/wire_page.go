@@ -3,7 +3,7 @@ package bitrix
 import (
 	"fmt"
 
-	"b24export/schemas/jsonscan"
+	"b24export/bitrix/jsonscan"
 )
 
 // wirePage is a list's page as the portal writes it.

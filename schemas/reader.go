@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"b24export/schemas/jsonscan"
+	"b24export/bitrix/jsonscan"
 )
 
 // maxDepth is how deep arrays and objects in a field may nest: far deeper than

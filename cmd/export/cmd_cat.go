@@ -70,7 +70,7 @@ null is compared by = and != alone, and meets no other comparison.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var(oneOf(&f.form, rowForms...), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
+	flags.Var(rowFormFlag(&f.form), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
 	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
 	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
 	flags.StringArrayVar(&f.where, "where", nil, "print rows that meet this `condition`, such as sum>=100; each of several must be met")

@@ -47,7 +47,7 @@ latest snapshot, without A as well the previous one.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var(oneOf(&f.form, rowForms...), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
+	flags.Var(rowFormFlag(&f.form), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
 	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
 	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
 	f.reading.addFlags(flags, "the `portal` to compare; required if the job has several")

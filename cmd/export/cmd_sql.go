@@ -57,6 +57,12 @@ executed again. Keys and passwords are never printed.`,
 	return cmd
 }
 
+// sqlEngines make the statements of each engine that --engine names.
+var sqlEngines = map[string]func(sinkURL, dataset string, f *sqlFiles) ([]statement, error){
+	"duckdb":   func(sinkURL, _ string, f *sqlFiles) ([]statement, error) { return duckDBStatements(sinkURL, f) },
+	"bigquery": bigQueryStatements,
+}
+
 // sqlFiles are the files of a dataset that statements name, relative to the
 // sink, oldest first.
 type sqlFiles struct {
@@ -89,12 +95,7 @@ func (p *program) sql(ctx context.Context, f *sqlFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	var statements []statement
-	if f.engine == "bigquery" {
-		statements, err = bigQueryStatements(spec.Sink.URL, f.dataset, files)
-	} else {
-		statements, err = duckDBStatements(spec.Sink.URL, files)
-	}
+	statements, err := sqlEngines[f.engine](spec.Sink.URL, f.dataset, files)
 	if err != nil {
 		return err
 	}

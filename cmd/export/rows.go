@@ -19,22 +19,36 @@ type rowWriter interface {
 	Close() error
 }
 
-// newRowWriter makes the writer of a form. width bounds the lines of a table; 0
-// is any width.
-func newRowWriter(w io.Writer, form string, schema *arrow.Schema, width int) rowWriter {
-	switch form {
-	case "csv":
-		return newCSVRows(w, schema)
-	case "jsonl":
-		return newJSONRows(w, schema)
-	case "arrow":
-		return newArrowRows(w, schema)
-	}
-	return newTableRows(w, schema, width)
+// rowForms are all forms of rows, the default first. width bounds the lines of a
+// table; 0 is any width.
+var rowForms = []struct {
+	name string
+	open func(w io.Writer, schema *arrow.Schema, width int) rowWriter
+}{
+	{"table", func(w io.Writer, schema *arrow.Schema, width int) rowWriter { return newTableRows(w, schema, width) }},
+	{"csv", func(w io.Writer, schema *arrow.Schema, _ int) rowWriter { return newCSVRows(w, schema) }},
+	{"jsonl", func(w io.Writer, schema *arrow.Schema, _ int) rowWriter { return newJSONRows(w, schema) }},
+	{"arrow", func(w io.Writer, schema *arrow.Schema, _ int) rowWriter { return newArrowRows(w, schema) }},
 }
 
-// rowForms are the forms that newRowWriter knows, the default first.
-var rowForms = []string{"table", "csv", "jsonl", "arrow"}
+// rowFormFlag is the value of a flag that chooses one of rowForms.
+func rowFormFlag(form *string) *choice {
+	names := make([]string, len(rowForms))
+	for i, f := range rowForms {
+		names[i] = f.name
+	}
+	return oneOf(form, names...)
+}
+
+// newRowWriter returns the writer of a form, which must be one of rowForms.
+func newRowWriter(w io.Writer, form string, schema *arrow.Schema, width int) rowWriter {
+	for _, f := range rowForms {
+		if f.name == form {
+			return f.open(w, schema, width)
+		}
+	}
+	panic("no form of rows is called " + strconv.Quote(form)) // unreachable: the flag takes no other
+}
 
 // appendCell appends the exact text of one value: times in RFC 3339 with
 // microseconds, decimals with all their digits. Null is nothing.

@@ -222,7 +222,8 @@ func TestRowFormsHoldNothingBack(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	for _, form := range rowForms {
+	for _, f := range rowForms {
+		form := f.name
 		var early, late uint64
 		row := oddPayments(t)[0]
 		columns, _ := pickColumns(schemas.Payments(), nil)
@@ -314,7 +315,8 @@ func TestCopyRowsFails(t *testing.T) {
 	if _, err := copyRows(newJSONRows(io.Discard, schemas.Payments()), broken, newPaymentRecords(), &selection{columns: columns}); !errors.Is(err, errTest) {
 		t.Errorf("broken rows: got %v", err)
 	}
-	for _, form := range rowForms {
+	for _, f := range rowForms {
+		form := f.name
 		w := newRowWriter(brokenWriter{}, form, schemas.Payments(), 0)
 		_, err := copyRows(w, sequence(oddPayments(t)), newPaymentRecords(), &selection{columns: columns})
 		if err == nil {

@@ -13,7 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-var update = flag.Bool("update", false, "write the transcripts and the reference anew")
+//go:generate go test . -run "^(TestBadJobs|TestDocumentation)$" -update
+
+var update = flag.Bool("update", false, "rewrite the transcripts and the reference")
 
 // marked stands in the test files wherever a secret may stand. No problem may
 // show it.

@@ -98,7 +98,7 @@ func TestDocumentation(t *testing.T) {
 		}
 		want := "\n" + content + "\n"
 		if got != want && !*update {
-			t.Errorf("%s: what is between %q and its end is out of date; go test ./jobs/jobfile -update writes it anew", path, begin)
+			t.Errorf("%s: what is between %q and its end is out of date; go generate ./... writes it again", path, begin)
 		}
 		doc = before + begin + want + end + after
 	}

@@ -13,6 +13,8 @@ import (
 	"b24export/cmd/export/e2e/internal/table"
 )
 
+//go:generate go test . -run "^TestRecipes$" -update
+
 var update = flag.Bool("update", false, "write what the recipes show into docs/recipes.md")
 
 const recipes = "../../../docs/recipes.md"

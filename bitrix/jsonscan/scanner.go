@@ -1,5 +1,9 @@
-// Package jsonscan reads JSON of the usual kind, several times faster than a
-// complete decoder, and knows what it must leave to one.
+// Package jsonscan reads JSON of the usual kind in half the time of a complete
+// decoder, and leaves the rest to one.
+//
+// It earns its lines by its figures: a batch of 50 takes 0.50 of the time of
+// jsontext, a page of ids 0.50, a row 0.63 (go test -bench Decode ./bitrix, -bench
+// Read ./schemas; docs/speed.md). Should jsontext come near, this package goes.
 //
 // # Overview
 //
