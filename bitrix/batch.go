@@ -132,8 +132,13 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 				continue
 			}
 			class := r.Err.Class()
-			if !r.Err.known() && r.Err.where == inCommand {
-				if unknown[i]++; unknown[i] < unknownAttempts {
+			_, isList := lists[cmds[i].Method]
+			switch {
+			case r.Err.where != inCommand:
+			case isList && r.Err.MayPass():
+				class = Retry // without the list there is nothing to go on with
+			case !r.Err.known() || r.Err.MayPass():
+				if unknown[i]++; unknown[i] < r.Err.attempts() {
 					class = Retry
 				}
 			}

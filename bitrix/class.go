@@ -88,6 +88,10 @@ const (
 	CodeNotFound          = "NOT_FOUND"
 	CodeErrorNotFound     = "ERROR_NOT_FOUND"
 	CodeZero              = "0"
+	CodeAuthorization     = "authorization_error"
+	CodeAppNotFound       = "APPLICATION_NOT_FOUND"
+	CodeConnection        = "CONNECTION_ERROR"
+	CodeWrongLicense      = "WRONG_LICENSE"
 	CodeEmpty             = ""
 )
 
@@ -124,6 +128,7 @@ const (
 	CodeInvalidGrant    = "invalid_grant"
 	CodeInvalidClient   = "invalid_client"
 	CodePaymentRequired = "PAYMENT_REQUIRED"
+	CodeInvalidScope    = "invalid_scope"
 )
 
 // rule is a row of the class table.
@@ -143,6 +148,7 @@ var rules = []rule{
 	{CodeInvalidClient, atServer, 0, Stop, "wrong client id or secret"},
 	{CodePaymentRequired, atServer, 0, Stop, "a subscription has ended"},
 	{CodeInsufficientScope, atServer, 0, Stop, "scope missing"},
+	{CodeInvalidScope, atServer, 0, Stop, "scope missing"},
 	{CodeInvalidRequest, atServer, 0, Stop, "not understood"},
 	{CodeForeignRedirect, atServer, 0, Stop, "the client secret must not go there"},
 	{CodeNoTokens, atServer, 0, Stop, "none yet"},
@@ -151,6 +157,7 @@ var rules = []rule{
 	{CodeTokensLost, atServer, 0, Stop, "the store failed"},
 	{CodeTokenRefused, atServer, 0, Stop, "every new token"},
 	{CodeInternal, anywhere, 0, Retry, "the portal stumbled"},
+	{CodeConnection, anywhere, 0, Retry, "the portal cannot reach the authorization server"},
 	{CodeUnexpectedAnswer, anywhere, 0, Retry, "the portal stumbled"},
 	{CodeNoAnswer, anywhere, 0, Retry, "refused, reset, cut short"},
 	{CodeBadAnswer, anywhere, 0, Retry, "HTML, broken JSON, another shape"},
@@ -170,8 +177,12 @@ var rules = []rule{
 	{CodeInvalidRequest, anywhere, 0, Stop, "HTTPS required"},
 	{CodeOverload, anywhere, 0, Stop, "blocked by the vendor"},
 	{CodeAccessDenied, inRequest, 403, Stop, "REST needs a commercial plan"},
+	{CodeAccessDenied, inRequest, 401, Stop, "the plan has lapsed"},
 	{CodeAccessDenied, ofOne, 0, Reject, "this user may not see this one"},
 	{CodeInvalidCreds, anywhere, 0, Stop, "rights missing"},
+	{CodeAuthorization, anywhere, 0, Stop, "its owner was dismissed"},
+	{CodeAppNotFound, anywhere, 0, Stop, "the application was removed"},
+	{CodeWrongLicense, anywhere, 0, Stop, "the plan lacks the feature"},
 	{CodeInsufficientScope, anywhere, 0, Stop, "scope missing"},
 	{CodeUserAccess, anywhere, 0, Stop, "rights missing"},
 	{CodeSaleAdminOnly, anywhere, 0, Stop, "for administrators only"},

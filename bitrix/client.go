@@ -108,6 +108,7 @@ func New(access Access, opts *Options) *Client {
 		c.do = authorize(c.tokens, &c.counters, c.do)
 	}
 	c.do = retry(c.patience, c.governor, &c.counters, c.do)
+	c.do = tellRight(c.do)
 	return c
 }
 

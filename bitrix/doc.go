@@ -54,6 +54,7 @@
 //	invalid_client                   tokens         Stop          wrong client id or secret
 //	PAYMENT_REQUIRED                 tokens         Stop          a subscription has ended
 //	insufficient_scope               tokens         Stop          scope missing
+//	invalid_scope                    tokens         Stop          scope missing
 //	INVALID_REQUEST                  tokens         Stop          not understood
 //	FOREIGN_REDIRECT                 tokens         Stop          the client secret must not go there
 //	NO_TOKENS                        tokens         Stop          none yet
@@ -62,6 +63,7 @@
 //	TOKENS_LOST                      tokens         Stop          the store failed
 //	TOKEN_REFUSED                    tokens         Stop          every new token
 //	INTERNAL_SERVER_ERROR            any            Retry         the portal stumbled
+//	CONNECTION_ERROR                 any            Retry         the portal cannot reach the authorization server
 //	ERROR_UNEXPECTED_ANSWER          any            Retry         the portal stumbled
 //	NO_ANSWER                        any            Retry         refused, reset, cut short
 //	BAD_ANSWER                       any            Retry         HTML, broken JSON, another shape
@@ -81,8 +83,12 @@
 //	INVALID_REQUEST                  any            Stop          HTTPS required
 //	OVERLOAD_LIMIT                   any            Stop          blocked by the vendor
 //	ACCESS_DENIED                    request, 403   Stop          REST needs a commercial plan
+//	ACCESS_DENIED                    request, 401   Stop          the plan has lapsed
 //	ACCESS_DENIED                    call, command  Reject        this user may not see this one
 //	INVALID_CREDENTIALS              any            Stop          rights missing
+//	authorization_error              any            Stop          its owner was dismissed
+//	APPLICATION_NOT_FOUND            any            Stop          the application was removed
+//	WRONG_LICENSE                    any            Stop          the plan lacks the feature
 //	insufficient_scope               any            Stop          scope missing
 //	user_access_error                any            Stop          rights missing
 //	200040300010                     any            Stop          for administrators only

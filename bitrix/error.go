@@ -31,6 +31,9 @@ type Error struct {
 
 	where place
 	app   bool // the caller was an application
+	// right is whether one method was refused for want of a right, and not all of
+	// REST for want of a plan: another method answers.
+	right bool
 }
 
 // errorOf gives the Error that err has as the answer to a call under ctx, or nil.
@@ -47,8 +50,29 @@ func errorOf(ctx context.Context, err error) *Error {
 // Class says what the error means. For a code that is not in the table it is
 // Reject: by then the call was repeated.
 func (e *Error) Class() Class {
+	if e.right {
+		return Reject
+	}
 	r, _ := ruleFor(e.Code, e.where, e.Status)
 	return r.class
+}
+
+// MayPass reports whether the error is that of a database in trouble, which
+// servers put under codes that also mean "not found" and "not for you": a
+// deadlock, a lock that was waited for too long, a connection lost. The call was
+// repeated with pauses by then.
+func (e *Error) MayPass() bool {
+	switch {
+	case e.where == atServer, !strings.EqualFold(e.Code, CodeCore) && e.Code != CodeZero && e.Code != CodeEmpty:
+		return false
+	}
+	text := strings.ToLower(e.Description)
+	for _, word := range [...]string{"sql", "deadlock", "lock wait", "query error", "gone away", "lost connection"} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return text == "error" // of "other errors (fatal)", as it is recorded
 }
 
 // known reports whether the table has the error's code.
@@ -61,12 +85,12 @@ func (e *Error) known() bool {
 // see that it does not: it is in no table, or the answer to one call was too
 // large, as a gate before the portal may have one that does not end.
 func (e *Error) seldomPasses() bool {
-	return !e.known() || e.Code == CodeTooLarge && e.Class() == Stop
+	return !e.known() || e.Code == CodeTooLarge && e.Class() == Stop || e.MayPass()
 }
 
 // attempts is how often what seldom passes is tried.
 func (e *Error) attempts() int {
-	if e.Code == CodeTooLarge {
+	if e.Code == CodeTooLarge || e.MayPass() {
 		return largeAttempts
 	}
 	return unknownAttempts

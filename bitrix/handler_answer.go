@@ -46,7 +46,7 @@ func readAnswers(g *governor, secrets redactor, count *counters, next handler) h
 // read decodes the answer, and gives the error that it is or has.
 func (x *exchange) read(a *answer, secrets redactor) (failed *Error) {
 	var err error
-	a.wire, err = decodeAnswer(a.body, x.keys)
+	a.wire, err = decodeAround(a.body, x.keys)
 	switch e := a.wire.err; {
 	case err != nil:
 		failed = x.unreadable(a, err, secrets)
@@ -83,7 +83,9 @@ func (x *exchange) lacksLists(a *answer) *wireError {
 func (x *exchange) unreadable(a *answer, err error, secrets redactor) *Error {
 	text := oneLine(err.Error(), secrets)
 	if start := a.body[:min(len(a.body), descriptionLimit)]; bytes.HasPrefix(bytes.TrimSpace(start), []byte("<")) {
-		text = "HTML instead of JSON: " + oneLine(string(start), secrets)
+		// Only up to what may be a part of an answer: no payment gets into a log.
+		page, _, _ := bytes.Cut(start, []byte("{"))
+		text = "HTML instead of JSON: " + oneLine(string(page), secrets)
 	}
 	switch {
 	case a.status == http.StatusTooManyRequests:

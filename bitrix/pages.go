@@ -262,6 +262,8 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 			return exhausted(took, e)
 		}
 		return nil
+	case e.MayPass():
+		return w.patience.pause(ctx, e)
 	case !e.known() && e.where == inCommand:
 		if w.patience.unknown++; w.patience.unknown >= unknownAttempts {
 			return e

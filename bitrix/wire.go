@@ -241,7 +241,7 @@ func (r reader) answer(keys map[string]int) (wireAnswer, error) {
 		return a, err
 	}
 	if rest := bytes.TrimLeft(r.body[r.d.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return a, fmt.Errorf("something follows the answer: %.20q", rest)
+		return a, fmt.Errorf("%d bytes follow the answer", len(rest))
 	}
 	if e := newWireError(code, description); e != nil && !(hasResult && e.code == "" && e.description == "") {
 		a.err = e

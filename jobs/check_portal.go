@@ -184,7 +184,8 @@ func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool)
 		c.ok("reachable", "it answers")
 		c.fail("plan", err)
 		return scopes, false
-	case is(bitrix.CodeNoAuth, bitrix.CodeInvalidToken, bitrix.CodeExpiredToken, bitrix.CodeInvalidCreds, bitrix.CodeUserAccess):
+	case is(bitrix.CodeNoAuth, bitrix.CodeInvalidToken, bitrix.CodeExpiredToken, bitrix.CodeInvalidCreds, bitrix.CodeUserAccess,
+		bitrix.CodeAuthorization, bitrix.CodeAppNotFound):
 		c.ok("reachable", "it answers")
 		c.fail(c.way, err)
 		return scopes, false

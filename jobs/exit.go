@@ -48,6 +48,9 @@ func ExitCode(err error, s pipeline.Summary) int {
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
 	}
+	if e, ok := errors.AsType[*bitrix.Error](err); ok && (e.MayPass() || e.Class() == bitrix.Retry) {
+		return ExitTemporary
+	}
 	if is[*bitrix.Error](err) {
 		// What may pass has been repeated, and what concerns one payment has
 		// become a reject: this is the portal's last word.

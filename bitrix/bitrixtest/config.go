@@ -52,7 +52,7 @@ func (o *Options) Validate() error {
 	_, known := planLimits[o.Plan]
 	bad(known || o.Plan == "", "Plan: %q: must be standard, enterprise or unlimited", o.Plan)
 	bad(slices.Contains([]Charge{"", ChargeInner, ChargeBatch, ChargeNone}, o.Charge), "Charge: %q: must be inner, batch or none", o.Charge)
-	bad(slices.Contains([]State{"", StateOpen, StateNoPlan, StateBlocked, StateClosed, StateNoUser, StateNoRight}, o.State), "State: %q: is none", o.State)
+	bad(slices.Contains([]State{"", StateOpen, StateNoPlan, StateBlocked, StateClosed, StateNoUser, StateNoRight, StateDeleted, StateDismissed, StateLapsed, StateRemoved, StateNoServer}, o.State), "State: %q: is none", o.State)
 	bad(slices.Contains([]Unresolved{"", UnresolvedText, UnresolvedEmpty, UnresolvedPart}, o.Unresolved), "Unresolved: %q: must be text, empty or part", o.Unresolved)
 	bad(o.Speed >= 0, "Speed: %v: must not be negative", o.Speed)
 	for name := range o.Costs {

@@ -25,6 +25,11 @@ var (
 	errOverload     = &apiError{503, "OVERLOAD_LIMIT", false, "REST API is blocked due to overload."}
 	errNoPlan       = &apiError{403, "ACCESS_DENIED", false, "REST is available only on commercial plans."}
 	errNoRight      = &apiError{403, "INVALID_CREDENTIALS", false, "Invalid request credentials"}
+	errDeleted      = &apiError{401, "INVALID_CREDENTIALS", false, "Invalid request credentials"}
+	errDismissed    = &apiError{401, "authorization_error", false, "Unable to authorize user"}
+	errLapsed       = &apiError{401, "ACCESS_DENIED", false, "REST is available only on commercial plans."}
+	errRemoved      = &apiError{401, "APPLICATION_NOT_FOUND", false, "Application not found"}
+	errNoServer     = &apiError{401, "CONNECTION_ERROR", false, "Error connecting to authorization server"}
 	errNoUser       = &apiError{403, "user_access_error", false, "The user does not have access to the application."}
 	errNoScope      = &apiError{403, "insufficient_scope", false, "The request requires higher privileges than provided by the access token"}
 	errNoMethod     = &apiError{404, "ERROR_METHOD_NOT_FOUND", false, "Method not found!"}

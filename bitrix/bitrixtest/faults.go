@@ -43,11 +43,25 @@ const (
 	// FaultResult handles single calls, in a batch or not, and gives Result in
 	// place of their results. Totals stay as they are.
 	FaultResult FaultKind = "result"
+	// FaultBOM puts a byte order mark and blanks around the answer's JSON.
+	FaultBOM FaultKind = "bom"
+	// FaultComment puts an HTML comment behind it, as some servers sign their pages.
+	FaultComment FaultKind = "comment"
+	// FaultWarning puts a PHP warning before it.
+	FaultWarning FaultKind = "warning"
 )
+
+// around are what such faults put before and behind an answer's JSON.
+var around = map[FaultKind][2]string{
+	FaultBOM:     {"\ufeff \n", "\r\n "},
+	FaultComment: {"<!-- cached -->", "\n<!-- 0.123 s -->\n"},
+	FaultWarning: {"<br />\n<b>Warning</b>:  Undefined array key \"a\" in <b>/home/bitrix/www/x.php</b> on line <b>7</b><br />\n", ""},
+}
 
 var faultKinds = []FaultKind{
 	FaultLostRequest, FaultLostAnswer, FaultTruncated, FaultReset, FaultHalfJSON, FaultHTML,
 	FaultSlow, FaultEndless, FaultBomb, FaultError, FaultCommand, FaultWrongType, FaultResult,
+	FaultBOM, FaultComment, FaultWarning,
 }
 
 // ofCall reports whether the fault concerns single calls, in a batch or not,

@@ -160,6 +160,13 @@ const (
 	StateClosed  State = "closed"   // 500 PORTAL_DELETED
 	StateNoUser  State = "no-user"  // 403 user_access_error
 	StateNoRight State = "no-right" // 403 INVALID_CREDENTIALS
+
+	// As most portals answer, whatever their documentation says: with 401.
+	StateDeleted   State = "deleted"   // the webhook was deleted: INVALID_CREDENTIALS
+	StateDismissed State = "dismissed" // its owner was dismissed: authorization_error
+	StateLapsed    State = "lapsed"    // the plan has lapsed: ACCESS_DENIED
+	StateRemoved   State = "removed"   // the application was removed: APPLICATION_NOT_FOUND
+	StateNoServer  State = "no-server" // no way to the authorization server: CONNECTION_ERROR, which passes
 )
 
 // Rights are those of the webhook's user or of the application.

@@ -143,6 +143,10 @@ func (x *exchange) spoil(a *answer, f *Fault) {
 	case FaultWrongType:
 		result := wrongResults[x.c.wrong.roll(uint64(x.number))%uint64(len(wrongResults))]
 		a.status, a.body = 200, x.clock.finish([]byte(`{"result":`+result), 0, nil)
+	case FaultBOM, FaultComment, FaultWarning:
+		text := around[f.Kind]
+		a.whole = true
+		a.body = []byte(text[0] + string(a.body) + text[1])
 	case FaultSlow:
 		a.whole = true
 		x.pause = f.Delay

@@ -36,6 +36,16 @@ func (x *exchange) route() *answer {
 		return x.fail(errOverload)
 	case StateClosed:
 		return x.fail(errClosed)
+	case StateDeleted:
+		return x.fail(errDeleted)
+	case StateDismissed:
+		return x.fail(errDismissed)
+	case StateLapsed:
+		return x.fail(errLapsed)
+	case StateRemoved:
+		return x.fail(errRemoved)
+	case StateNoServer:
+		return x.fail(errNoServer)
 	}
 	if !x.p.rate.take(in.source, x.now, c.drain, c.capacity) {
 		x.p.stats.refused.Add(1)

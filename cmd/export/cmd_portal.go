@@ -85,8 +85,10 @@ signal, and then prints what it was asked for.`,
 	flags.BoolVar(&o.Rights.NotAdmin, "not-admin", false, "refuse what needs an administrator")
 	flags.StringSliceVar(&o.Rights.Scopes, "scopes", nil, "`names` of the scopes granted (default crm,sale)")
 	flags.Var(oneOf(&f.state, string(bitrixtest.StateOpen), string(bitrixtest.StateNoPlan), string(bitrixtest.StateBlocked),
-		string(bitrixtest.StateClosed), string(bitrixtest.StateNoUser), string(bitrixtest.StateNoRight)),
-		"state", "whether it answers at all: open, no-plan, blocked, closed, no-user, no-right")
+		string(bitrixtest.StateClosed), string(bitrixtest.StateNoUser), string(bitrixtest.StateNoRight),
+		string(bitrixtest.StateDeleted), string(bitrixtest.StateDismissed), string(bitrixtest.StateLapsed),
+		string(bitrixtest.StateRemoved), string(bitrixtest.StateNoServer)),
+		"state", "whether it answers at all: open, no-plan, blocked, closed, no-user, no-right; with 401: deleted, dismissed, lapsed, removed, no-server")
 	flags.BoolVar(&f.oauth, "oauth", false, "have an application too, and its authorization server at the same address")
 	flags.DurationVar(&o.OAuth.Life, "token-life", 0, "how long the application's access tokens live (default 1h)")
 	flags.IntVar(&o.OAuth.ExpireAfter, "token-requests", 0, "make an access token expire after so many requests")

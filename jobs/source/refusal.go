@@ -13,7 +13,7 @@ import (
 // refusals are the codes of errors that say that a method is not for this user.
 var refusals = []string{
 	bitrix.CodeInsufficientScope, bitrix.CodeSaleAdminOnly, bitrix.CodeMethodNotFound, bitrix.CodeManifest,
-	bitrix.CodeAccessDenied,
+	bitrix.CodeAccessDenied, bitrix.CodeWrongLicense,
 }
 
 // RefusalOf returns the portal's error if err says that a method is not for this

@@ -48,8 +48,9 @@ func (e *SampleError) Error() string {
 
 // compare holds a sample's gets against the listing. A difference may also be a
 // change that came between the two, so the payment is listed once more before
-// it counts. A get that is refused proves nothing.
-func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix.Result) error {
+// it counts. A get that is refused proves nothing; one that cannot be read is a
+// reject, as it would be with enrich: get.
+func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix.Result) (rejects []pipeline.Reject, err error) {
 	differs := make(map[pipeline.PaymentID]schemas.Payment)
 	for i, item := range sampled {
 		if results[i].Err != nil {
@@ -57,7 +58,8 @@ func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix
 		}
 		got := item.Row
 		if err := got.ReadGot(results[i].Value); err != nil {
-			return fmt.Errorf("payment %d: %w", item.ID, err)
+			rejects = append(rejects, *badValue(item.ID, "get", err, results[i].Attempts, s.stamp(results[i].At)))
+			continue
 		}
 		if !schemas.SameListed(&item.Row, &got, s.fields) {
 			differs[item.ID] = got
@@ -70,15 +72,15 @@ func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix
 	for part := range slices.Chunk(asked, bitrix.PageSize) {
 		again, _, err := s.find.again(ctx, part)
 		if err != nil {
-			return fmt.Errorf("list %d payments again: %w", len(part), err)
+			return nil, fmt.Errorf("list %d payments again: %w", len(part), err)
 		}
 		for _, item := range part {
 			got := differs[item.ID]
 			now, there := again[item.ID]
 			if there && !schemas.SameListed(&now, &got, s.fields) {
-				return &SampleError{ID: item.ID, Method: s.find.method, Columns: schemas.Changed(&now, &got)}
+				return nil, &SampleError{ID: item.ID, Method: s.find.method, Columns: schemas.Changed(&now, &got)}
 			}
 		}
 	}
-	return nil
+	return rejects, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -140,26 +141,32 @@ func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (g
 			})
 			continue
 		}
-		row := item.Row
-		if err := row.ReadGot(res.Value); err != nil {
-			got.Rejects = append(got.Rejects, *badValue(item.ID, "get", err, res.Attempts, at))
-			continue
-		}
-		row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
-		orders.fill(&row)
-		got.Rows = append(got.Rows, row)
+		s.read(item, res, orders, &got)
 	}
 	if len(refused) > 0 {
-		err = s.judge(ctx, chunk, refused, &got)
+		err = s.judge(ctx, chunk, refused, orders, &got)
 	}
 	return got, err
+}
+
+// read puts a payment that was fetched into got, as a row or as a reject.
+func (s *Source) read(item listed, res *bitrix.Result, orders *owners, got *pipeline.Got[schemas.Payment]) {
+	at := s.stamp(res.At)
+	row := item.Row
+	if err := row.ReadGot(res.Value); err != nil {
+		got.Rejects = append(got.Rejects, *badValue(item.ID, "get", err, res.Attempts, at))
+		return
+	}
+	row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
+	orders.fill(&row)
+	got.Rows = append(got.Rows, row)
 }
 
 // judge tells payments that vanished since they were listed from payments that
 // this user may not read. Their errors do not: both come with the same code,
 // and with texts that portals translate. So the portal is asked to list them
 // again.
-func (s *Source) judge(ctx context.Context, chunk []listed, refused []pipeline.Reject, got *pipeline.Got[schemas.Payment]) error {
+func (s *Source) judge(ctx context.Context, chunk []listed, refused []pipeline.Reject, orders *owners, got *pipeline.Got[schemas.Payment]) error {
 	items := make([]listed, 0, len(refused))
 	for _, item := range chunk {
 		if i := slices.IndexFunc(refused, func(r pipeline.Reject) bool { return r.ID == item.ID }); i >= 0 {
@@ -171,15 +178,53 @@ func (s *Source) judge(ctx context.Context, chunk []listed, refused []pipeline.R
 	if err != nil {
 		return fmt.Errorf("list %d payments again: %w", len(items), err)
 	}
-	for _, r := range refused {
+	var doubtful []listed // refused, and listed all the same
+	for _, item := range items {
+		r := *item.Reject
 		switch _, ok := there[r.ID]; {
-		case ok:
+		case ok && plainRefusal(&r):
 			got.Rejects = append(got.Rejects, r)
+		case ok:
+			doubtful = append(doubtful, item)
 		case sure:
 			got.Vanished = append(got.Vanished, r.ID)
 		default:
 			got.Unknown = append(got.Unknown, r)
 		}
+	}
+	return s.getAgain(ctx, doubtful, orders, got)
+}
+
+// plainRefusal reports whether a refusal says what it means. Other texts under the
+// same codes may be those of a server in trouble.
+func plainRefusal(r *pipeline.Reject) bool {
+	return strings.EqualFold(r.Code, bitrix.CodeAccessDenied) || strings.EqualFold(r.Description, "Access denied") ||
+		strings.EqualFold(r.Description, "Payment has not been found")
+}
+
+// getAgain fetches payments once more that the portal still lists. What it refuses
+// then is a reject.
+func (s *Source) getAgain(ctx context.Context, items []listed, orders *owners, got *pipeline.Got[schemas.Payment]) error {
+	if len(items) == 0 {
+		return nil
+	}
+	commands := make([]bitrix.Command, len(items))
+	for i, item := range items {
+		commands[i] = GetCommand(item.ID)
+	}
+	results, err := s.client.Batch(ctx, commands)
+	if err != nil {
+		return err
+	}
+	for i, item := range items {
+		res := &results[i]
+		if res.Err == nil {
+			s.read(item, res, orders, got)
+			continue
+		}
+		r := *item.Reject
+		r.Code, r.Description, r.Attempts, r.SeenAt = res.Err.Code, res.Err.Description, r.Attempts+int64(res.Attempts), s.stamp(res.At)
+		got.Rejects = append(got.Rejects, r)
 	}
 	return nil
 }
@@ -201,14 +246,17 @@ func (s *Source) getListed(ctx context.Context, chunk []listed, orders *owners) 
 		if err := orders.take(ctx, s.client, results[:owned]); err != nil {
 			return got, err
 		}
-		if err := s.compare(ctx, sampled, results[owned:]); err != nil {
+		if got.Rejects, err = s.compare(ctx, sampled, results[owned:]); err != nil {
 			return got, err
 		}
 	}
-	got.Rows = make([]schemas.Payment, len(chunk))
+	got.Rows = make([]schemas.Payment, 0, len(chunk))
 	for i := range chunk {
-		got.Rows[i] = chunk[i].Row
-		orders.fill(&got.Rows[i])
+		if slices.ContainsFunc(got.Rejects, func(r pipeline.Reject) bool { return r.ID == chunk[i].ID }) {
+			continue
+		}
+		got.Rows = append(got.Rows, chunk[i].Row)
+		orders.fill(&got.Rows[len(got.Rows)-1])
 	}
 	return got, nil
 }
