@@ -226,6 +226,26 @@ func (c *portalCheck) scopes(answer bitrix.Result) {
 		return
 	}
 	c.ok("scopes", "%s", strings.Join(neededScopes, ", "))
+	c.relatedScopes(granted)
+}
+
+// relatedScopes looks whether the related tables that need a scope of their own have
+// it. Without it the run leaves them out.
+func (c *portalCheck) relatedScopes(granted []string) {
+	if len(c.spec.Source.Related) == 0 {
+		return
+	}
+	var missing []string
+	for _, table := range c.spec.Source.Related {
+		if scope := relatedScopes[table]; scope != "" && !slices.Contains(granted, scope) {
+			missing = append(missing, table+" (scope "+scope+")")
+		}
+	}
+	if len(missing) > 0 {
+		c.warn("source.related", "give it these scopes, or take the tables out of source.related", "runs leave out %s", strings.Join(missing, ", "))
+		return
+	}
+	c.ok("source.related", "%s", strings.Join(c.spec.Source.Related, ", "))
 }
 
 // textsOf reads a list of texts, and leaves out what is none.

@@ -147,7 +147,7 @@ func store[R any](ctx context.Context, r *relatedRefresh, t *schemas.Table[R], r
 	}
 	why := err.Error()
 	attrs := []any{"table", name, "error", err}
-	if hint := RelatedHint(name, err); hint != "" {
+	if hint := relatedHint(name, err); hint != "" {
 		attrs = append(attrs, "hint", hint)
 	}
 	r.log.Warn("related table not read; it stays as it was", attrs...)
@@ -159,14 +159,18 @@ func store[R any](ctx context.Context, r *relatedRefresh, t *schemas.Table[R], r
 	return false
 }
 
-// RelatedHint returns what to do about a related table that the portal refuses; ""
+// relatedScopes are the scopes that related tables need beside those of the
+// payments.
+var relatedScopes = map[string]string{"users": "user", "pay_systems": "pay_system"}
+
+// relatedHint returns what to do about a related table that the portal refuses; ""
 // where that is not known.
-func RelatedHint(table string, err error) string {
+func relatedHint(table string, err error) string {
 	e, ok := errors.AsType[*bitrix.Error](err)
 	if !ok || errors.Is(err, bitrix.ErrPatience) {
 		return ""
 	}
-	scope := map[string]string{"users": "user", "pay_systems": "pay_system"}[table]
+	scope := relatedScopes[table]
 	switch {
 	case e.Code == "insufficient_scope" && scope != "":
 		return "add the scope " + scope + " to the webhook or application, or take " + table + " out of source.related"

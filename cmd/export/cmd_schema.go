@@ -26,7 +26,19 @@ func (t tableName) schema() *arrow.Schema {
 	case rejects:
 		return schemas.Rejects()
 	}
+	if t, ok := schemas.RelatedNamed(string(t)); ok {
+		return t.Schema
+	}
 	return schemas.Payments()
+}
+
+// tableNames are those of all tables: the dataset's own, then the related ones.
+func tableNames() []string {
+	names := []string{string(payments), string(changes), string(rejects)}
+	for _, t := range schemas.Related {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
 func (p *program) schemaCommand() *cobra.Command {
@@ -54,7 +66,7 @@ added, at the end.`,
 	// Markdown is what a person can read without a tool, so it is the default.
 	formats := slices.Concat([]string{"markdown"}, slices.DeleteFunc(schemas.Formats(), func(f string) bool { return f == "markdown" }))
 	cmd.Flags().Var(oneOf(&format, formats...), "format", "form: "+strings.Join(formats, ", "))
-	cmd.Flags().Var(oneOf(&name, string(payments), string(changes), string(rejects)), "table", "which one: payments, changes, rejects")
+	cmd.Flags().Var(oneOf(&name, tableNames()...), "table", "which one: "+strings.Join(tableNames(), ", "))
 	return cmd
 }
 

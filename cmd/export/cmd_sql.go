@@ -31,7 +31,8 @@ b24export sql job.yaml --engine bigquery --dataset sales > payments.bq.sql`,
 
 duckdb    secrets for the bucket, then views: payments (the newest snapshots),
           payments_history, payments_changes, payments_rejects, payments_live (the
-          path that each run replaces), and the macro payments_as_of(snapshot)
+          path that each run replaces), and the macro payments_as_of(snapshot);
+          with related tables also payments_orders and so on, and payments_named
 bigquery  a partitioned and clustered table, a load job into it, external tables,
           and a MERGE of the change feed; for a dataset in Google Cloud Storage
 
@@ -73,6 +74,7 @@ type sqlFiles struct {
 	history []string
 	changes []string
 	rejects []string
+	related map[string][]string // by table
 	// kept are all snapshots, each as portal and id; shown those in current.
 	kept  [][2]string
 	shown []string
@@ -134,7 +136,7 @@ func (s *sqlFiles) add(ctx context.Context, data *dataset, asOf pipeline.Snapsho
 		s.live = append(s.live, data.CurrentPath())
 		s.shown = append(s.shown, data.portal+" as of "+string(newest.Snapshot))
 	}
-	return nil
+	return s.addRelated(ctx, data)
 }
 
 // statement is one of SQL, with what is to be known of it.

@@ -96,6 +96,11 @@ refused; any other difference is exit code 1.`,
 						newest, failed = nil, true
 					}
 				}
+				if wrong, err := p.verifyRelated(cmd.Context(), job, data); err != nil {
+					return err
+				} else if wrong {
+					failed = true
+				}
 				if sample == 0 || newest == nil {
 					return nil
 				}
@@ -117,6 +122,42 @@ refused; any other difference is exit code 1.`,
 	cmd.Flags().IntVar(&sample, "sample", 0, "also get so many payments anew from the portal and compare")
 	cmd.Flags().StringVar(&snapshot, "snapshot", "", snapshotFlag)
 	return cmd
+}
+
+// verifyRelated reads the related tables back, and prints what is not as their
+// descriptions say. It prints nothing of a dataset that has none.
+func (p *program) verifyRelated(ctx context.Context, job loadedJob, data *dataset) (wrong bool, err error) {
+	found, err := data.VerifyRelated(ctx)
+	if err != nil {
+		return false, err
+	}
+	tables, err := data.RelatedTables(ctx)
+	if errors.Is(err, sinks.ErrDamaged) {
+		err = nil // found has it
+	}
+	if err != nil || len(tables)+len(found) == 0 {
+		return false, err
+	}
+	if p.json {
+		return len(found) > 0, p.stdout.line(struct {
+			Job         string             `json:"job"`
+			Portal      string             `json:"portal"`
+			Related     int                `json:"related"`
+			OK          bool               `json:"ok"`
+			Differences []sinks.Difference `json:"differences"`
+		}{job.file, data.portal, len(tables), len(found) == 0, append([]sinks.Difference{}, found...)})
+	}
+	if len(found) == 0 {
+		_, err := fmt.Fprintf(p.stdout, "%s: %s as described\n", data.portal, plural(int64(len(tables)), "related table"))
+		return false, err
+	}
+	fmt.Fprintf(p.stdout, "%s: related tables are not as described:\n", data.portal)
+	for _, d := range found {
+		if _, err := fmt.Fprintf(p.stdout, "  %s\n", printable(d.String())); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
 }
 
 // showVerified tells what came of a snapshot; m is nil if its manifest cannot be

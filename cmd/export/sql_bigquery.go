@@ -57,6 +57,7 @@ func bigQueryStatements(sinkURL, dataset string, f *sqlFiles) ([]statement, erro
 		fmt.Sprintf("LOAD DATA OVERWRITE %s\n%s\nFROM FILES (\n  format = 'PARQUET',\n  hive_partition_uri_prefix = %s,\n  uris = [\n    %s\n  ]\n)\nWITH PARTITION COLUMNS (portal STRING, snapshot STRING)",
 			b.table(""), shape, b.text(b.root+f.name+"_history"), strings.Join(b.paths(f.current), ",\n    ")),
 	})
+	all = append(all, b.related(f)...)
 	if len(f.changes) == 0 {
 		return append(all, statement{comment: "No snapshot has changes yet: print again after a run for the MERGE."}), nil
 	}

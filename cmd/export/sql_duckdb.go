@@ -41,6 +41,11 @@ func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 		}
 		all = append(all, statement{v.comment, sql})
 	}
+	related, err := relatedViews(root, f)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, related...)
 	return append(all, statement{
 		"Each portal's table as it was at some time: SELECT * FROM " + f.name + "_as_of('20261122T020000Z').",
 		duckDBAsOf(f),
