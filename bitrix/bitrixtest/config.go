@@ -67,6 +67,7 @@ func (o *Options) Validate() error {
 	share("CostJitter", o.CostJitter)
 	share("Poison", o.Poison)
 	share("Returns", o.Returns)
+	share("OddShare", o.OddShare)
 	share("Related.Hidden", o.Related.Hidden)
 	share("Refuse", o.Refuse)
 	share("Rights.Deny", o.Rights.Deny)

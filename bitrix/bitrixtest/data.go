@@ -28,6 +28,7 @@ type base struct {
 	returned dice // which payments were returned
 	returns  float64
 	related  dice // what CRM items hold
+	shop     bool // the data looks like a shop's
 }
 
 // row is a payment with typed values. It holds no text, so that millions can
@@ -138,7 +139,11 @@ func (b *base) place(k int64) place {
 func (b *base) billed(k int64) int64 {
 	// The jitter is below one span, so that the next k cannot come out lower.
 	jitter := int64(b.rows.roll(uint64(k)<<1|1) % span)
-	return b.until - span + (k*span+jitter)/b.payments
+	at := (k*span + jitter) / b.payments
+	if b.shop {
+		at = int64(tradeTime(float64(at)/span) * span)
+	}
+	return b.until - span + at
 }
 
 // billedFrom gives the lowest k that was billed at t or later.
@@ -166,6 +171,10 @@ func (b *base) row(k int64) row {
 
 // values fills in what a payment is about from 64 random bits.
 func (b *base) values(r *row, h uint64) {
+	if b.shop {
+		b.trade(r, h, b.accounts.roll(uint64(r.order)))
+		return
+	}
 	r.system = int(h >> 26 & 0xffff % uint64(len(paySystems)))
 	r.currency = int(h >> 42 & 0xff % uint64(len(currencies)))
 	more := mix(h)

@@ -226,7 +226,13 @@ func (w *writer) field(r *row, f int) {
 		w.flag(name, paySystems[r.system].cash)
 	case saleCompanyID, saleEmpMarked, saleEmpReturn, salePsInvoice:
 		w.optional(name, 0)
-	case saleDateMarked, saleDatePayBefore, saleReturnDate, saleVoucherDate, salePsResponseDate:
+	case saleDatePayBefore:
+		if w.l.shop {
+			w.date(name, r.bill+14*86400)
+			return
+		}
+		w.date(name, 0)
+	case saleDateMarked, saleReturnDate, saleVoucherDate, salePsResponseDate:
 		w.date(name, 0)
 	case salePriceCod:
 		w.fixed(name, `"0.000000"`)

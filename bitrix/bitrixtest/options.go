@@ -19,6 +19,9 @@ type Options struct {
 	// back. Default: 1 November 2026, or, where the clock stands before that as
 	// in a synctest bubble, 1 December 1999.
 	Until time.Time
+	// Trade makes the data look like a shop's: growth, seasons, prices, an order's
+	// payments in one currency. Else it is even, so that tests see everything.
+	Trade bool
 	// Returns is the share of the paid payments whose money was given back; see
 	// Portal.Return. Default: 0.
 	Returns float64
@@ -72,6 +75,8 @@ type Options struct {
 	// as numbers, absent ones as null, "", false, [] or {}, and so on. The choice
 	// is seeded by payment, field and method.
 	Odd bool
+	// OddShare is the share of payments that Odd is about. Default: 0, all.
+	OddShare float64
 	// Poison is the share of payments with a value that cannot be typed.
 	Poison float64
 	// Related is what it does with the lists beside the payments.

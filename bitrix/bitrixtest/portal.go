@@ -38,7 +38,7 @@ func New(o Options) *Portal {
 	c := newConfig(o)
 	p.conf.Store(c)
 	p.data = newLive(newBase(o.Seed, int64(o.Payments), c.First, int64(c.Gap), c.Until.Unix()))
-	p.data.returns = o.Returns
+	p.data.returns, p.data.shop = o.Returns, o.Trade
 	p.tokens.start(c)
 	return p
 }

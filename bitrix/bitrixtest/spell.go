@@ -23,7 +23,7 @@ var (
 
 // choose gives one of n spellings of a field; 0 is the plain one.
 func (p *pen) choose(field string, n uint64) uint64 {
-	if !p.odd {
+	if !p.odd || p.c != nil && p.c.OddShare > 0 && !p.dice.hit(p.about|1<<62, p.c.OddShare) {
 		return 0
 	}
 	h := p.about

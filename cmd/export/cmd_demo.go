@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -80,6 +81,9 @@ func (p *program) demo(ctx context.Context) (err error) {
 			return err
 		}
 	} else if err := p.showDemo(ctx, data, o); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(demoFolder, "job.yaml"), []byte(demoJobFile()), 0o644); err != nil {
 		return err
 	}
 	if o.Exit == jobs.ExitRejects { // they are part of the show
@@ -165,24 +169,25 @@ func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) 
 		title   string
 		source  *catSource
 		columns []string
-		rows    int64
+		rows    int64 // shown at most
+		of      int64
 	}
 	var parts []part
 	if m.Previous == "" {
 		parts = append(parts, part{
 			"the first payments", &catSource{table: payments, payments: data.ReadPayments(ctx, m, 0)},
-			[]string{"id", "paid", "date_paid", "sum", "currency", "pay_system_name", "order_id"}, 8,
+			[]string{"id", "paid", "date_paid", "sum", "currency", "pay_system_name", "order_id"}, 8, m.Ledger.Rows(),
 		})
 	} else if m.Changes.Sum() > 0 {
 		parts = append(parts, part{
 			"the first changes", &catSource{table: changes, changes: data.ReadChanges(ctx, m)},
-			[]string{"op", "changed", "id", "paid", "date_paid", "sum", "currency"}, 12,
+			[]string{"op", "changed", "id", "paid", "date_paid", "sum", "currency"}, 12, m.Changes.Sum(),
 		})
 	}
 	if m.Ledger.Rejected > 0 {
 		parts = append(parts, part{
 			"the rejects, which the next run tries again", &catSource{table: rejects, rejects: data.ReadRejects(ctx, m)},
-			[]string{"id", "stage", "code", "description"}, 3,
+			[]string{"id", "stage", "code", "description"}, 3, m.Ledger.Rejected,
 		})
 	}
 	for _, part := range parts {
@@ -195,18 +200,42 @@ func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) 
 		if _, err := p.copyCat(f, part.source, width); err != nil {
 			return err
 		}
+		if more := part.of - part.rows; more > 0 {
+			fmt.Fprintf(p.stdout, "and %s more\n", grouped(more))
+		}
 	}
 	return tellDemoGoesOn(p.stdout, m)
 }
 
-// tellDemoGoesOn tells what to do next.
+// tellDemoGoesOn prints what to do next, in the form in which the program was
+// started.
 func tellDemoGoesOn(w io.Writer, m *pipeline.Manifest) error {
 	table := currentTable(m.Dataset, m.Portal)
+	job, name := shellWord(objectPath(demoFolder, "job.yaml")), invokedAs()
 	_, err := fmt.Fprintf(w, `
-go on with:
-  b24export demo       # some payments change, and an incremental run finds them
-  b24export cat %s
-  duckdb -c %s
-`, shellWord(objectPath(demoFolder, table)), shellWord(queryTotals(duckPath(demoFolder, table))))
+continue with:
+  %[1]s demo       # some payments change, and an incremental run finds them
+  %[1]s cat %[2]s
+  %[1]s diff %[2]s           # after the second demo; also: status, verify, snapshots, report, sql
+with DuckDB, revenue by manager and month:
+  %[1]s sql %[2]s > demo.sql && duckdb -init demo.sql -c %[3]s
+or without the views:
+  duckdb -c %[4]s
+`, name, job, shellWord(queryManagers), shellWord(queryTotals(duckPath(demoFolder, table))))
 	return err
+}
+
+// queryManagers is the first question of most people.
+const queryManagers = "SELECT manager, date_trunc('month', date_paid)::DATE AS month, currency, sum(sum) AS revenue FROM payments_named WHERE paid GROUP BY ALL ORDER BY month DESC, revenue DESC LIMIT 10"
+
+// invokedAs returns the words by which the program was started: go run makes a
+// program that is gone when it ends.
+func invokedAs() string {
+	if exe, err := os.Executable(); err == nil && strings.Contains(filepath.ToSlash(exe), "/go-build") {
+		return "go run ./cmd/export"
+	}
+	if strings.ContainsRune(os.Args[0], filepath.Separator) {
+		return shellWord(os.Args[0])
+	}
+	return "b24export"
 }

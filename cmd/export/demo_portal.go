@@ -36,7 +36,11 @@ func demoPortal(round int) *bitrixtest.Portal {
 		Plan:     bitrixtest.PlanStandard,
 		Speed:    demoSpeed,
 		Odd:      true,
+		OddShare: 0.003,
 		Refuse:   0.0004,
+		Trade:    true,
+		Returns:  0.03,
+		Rights:   bitrixtest.Rights{Scopes: []string{"crm", "sale", "user", "pay_system"}},
 	})
 	ids := make([]int64, portal.Count())
 	for i := range ids {
@@ -66,8 +70,8 @@ func demoPortal(round int) *bitrixtest.Portal {
 // have no divisor in common with their number.
 func demoPick(ids []int64, step, n int) int64 { return ids[(n+1)*step%len(ids)] }
 
-// demoJob is the demo's job file for a portal with that webhook. It is not
-// written anywhere.
+// demoJob is the demo's job file for a portal with that webhook, which writes to
+// folder.
 func demoJob(webhook, folder string) string {
 	const rate, burst, operating, window = 2, 50, 480, 600 // of the standard plan
 	return fmt.Sprintf(`version: 1
@@ -81,9 +85,18 @@ portals:
       operating: %dms
       operating_window: %dms
 source:
-  fields: [responsibleId, comments]  # into the column extra
+  fields: [comments, datePayBefore]  # into the column extra
+  related: [orders, owners, stages, companies, contacts, users, pay_systems]
+  related_every: 1m
 sink:
   url: %q
   history: 100000  # their number is the demo's round
 `, webhook, rate*demoSpeed, burst, operating*1000/demoSpeed, window*1000/demoSpeed, folder)
+}
+
+// demoJobFile is the job file in the demo's folder. Commands that do not call the
+// portal work with it; run does not, since the portal is gone with the demo.
+func demoJobFile() string {
+	return "# The job of b24export demo. status, snapshots, verify, cat, diff, report and sql work with it. run does not:\n" +
+		"# the portal is in the demo's process only.\n" + demoJob(demoHost+"/rest/1/unused/", ".")
 }
