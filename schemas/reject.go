@@ -28,7 +28,7 @@ var RejectTable = NewTable("payments_rejects", "Payments that could not be read.
 	{
 		Name: "code", Since: 1, Encoding: Dictionary, Source: "error",
 		Null: never, Example: "ACCESS_DENIED", Changes: never,
-		Description: "The portal's error code, or BAD_VALUE for an answer that cannot be read as its column's type.",
+		Description: "The portal's error code, which may be empty; or BAD_VALUE for an answer that cannot be read as its column's type.",
 		At:          func(r *Reject) any { return &r.Code },
 	},
 	{
@@ -45,8 +45,8 @@ var RejectTable = NewTable("payments_rejects", "Payments that could not be read.
 	},
 	{
 		Name: "raw", Since: 1, Large: true, Source: "the portal's answer",
-		Null: "there was none", Example: `{"error":"ACCESS_DENIED","error_description":"Access denied"}`, Changes: never,
-		Description: "What was sent, cut to its beginning.",
+		Null: "the portal refused; code and description are all that it said", Example: `"12,50"`, Changes: never,
+		Description: "Of BAD_VALUE what was sent, at most 200 bytes: its beginning, or from just before the place where it is not JSON.",
 		At:          func(r *Reject) any { return &r.Raw },
 	},
 	{

@@ -48,14 +48,23 @@ func gottenRows(seed uint64, n int) []schemas.Payment {
 
 func BenchmarkWritePayments(b *testing.B) {
 	for _, bench := range []struct {
-		name string
-		rows []schemas.Payment
-	}{{"columns=all", generate(1, 1, benchRows)}, {"columns=nine", gottenRows(1, benchRows)}} {
+		name    string
+		rows    []schemas.Payment
+		profile string
+		codec   string
+	}{
+		{"columns=all", generate(1, 1, benchRows), profileStandard, "zstd"},
+		{"columns=nine", gottenRows(1, benchRows), profileStandard, "zstd"},
+		{"columns=all/compatible/snappy", generate(1, 1, benchRows), profileCompatible, "snappy"},
+		{"columns=all/compatible/none", generate(1, 1, benchRows), profileCompatible, "none"},
+	} {
+		opts := testFileOptions()
+		opts.profile, opts.codec = bench.profile, codecs[bench.codec]
 		b.Run(bench.name, func(b *testing.B) {
 			defer reportCPU(b, benchRows)()
 			var size int64
 			for b.Loop() {
-				w := newRowWriter(io.Discard, paymentTable, testFileOptions())
+				w := newRowWriter(io.Discard, paymentTable, opts)
 				for i := range bench.rows {
 					if err := w.add(&bench.rows[i]); err != nil {
 						b.Fatal(err)

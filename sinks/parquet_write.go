@@ -46,6 +46,15 @@ const (
 	profileCompatible = "compatible"
 )
 
+// The oldest readers take only the first page of a column in a row group, and go
+// through its values on the stack. So in the profile compatible a row group has one
+// page for each column, and at most so many rows and bytes of unbounded texts.
+const (
+	compatibleRows = 50_000
+	compatibleText = 16 << 20
+	onePage        = 1 << 30 // bytes; no page is as large
+)
+
 // fileLayout is how files are laid out: 2 since the page indexes of long texts have
 // bounds. Files without it have none, and engines that prune by them find no rows.
 const fileLayout = "2"
@@ -82,9 +91,10 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 	hashing := &hashingWriter{w: bufio.NewWriterSize(w, 64<<10), hash: sha256.New()}
 	out := &parquetOut{pages: newHeaderFilter(hashing), out: hashing, version: 2}
 	schema := t.schema
+	limit := cmp.Or(opts.groupText, groupText)
 	if opts.profile == profileCompatible {
-		schema = t.plain
-		out.version = 1
+		schema, out.version = t.plain, 1
+		opts.rowGroupRows, limit = min(opts.rowGroupRows, compatibleRows), min(limit, compatibleText)
 	}
 	options := []parquet.WriterOption{
 		schema,
@@ -106,14 +116,10 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		parquet.WriteBufferSize(0),
 	}
 	if opts.profile == profileCompatible {
-		options = append(options, parquet.KeyValueMetadata(metaProfile, opts.profile))
+		options = append(options, parquet.KeyValueMetadata(metaProfile, opts.profile), parquet.PageBufferSize(onePage))
 	}
 	if opts.snapshot != "" {
 		options = append(options, parquet.KeyValueMetadata(metaSnapshot, string(opts.snapshot)))
-	}
-	limit := opts.groupText
-	if limit == 0 {
-		limit = groupText
 	}
 	return &rowWriter[T, C]{
 		table: t,

@@ -134,20 +134,19 @@ func (c *Change) set(row *schemas.Change) {
 }
 
 // RejectRow returns a reject as a row of schemas.RejectTable. What there is none
-// of is null.
+// of is null; the code is always there, and empty where the portal gave none.
 func RejectRow(rej *pipeline.Reject) schemas.Reject {
 	text := func(s string) schemas.Null[string] {
-		if s == "" {
-			return schemas.Null[string]{}
-		}
 		// A portal's answer may be cut inside of a character or be no text at
 		// all, and engines refuse files with such strings.
-		return schemas.Some(strings.ToValidUTF8(s, "\uFFFD"))
+		return schemas.Null[string]{V: strings.ToValidUTF8(s, "\uFFFD"), Valid: s != ""}
 	}
+	code := text(rej.Code)
+	code.Valid = true
 	row := schemas.Reject{
 		ID:          int64(rej.ID),
 		Stage:       text(rej.Stage),
-		Code:        text(rej.Code),
+		Code:        code,
 		Description: text(rej.Description),
 		Raw:         text(rej.Raw),
 		Attempts:    schemas.Some(rej.Attempts),

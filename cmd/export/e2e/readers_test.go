@@ -1,56 +1,292 @@
 package e2e
 
 import (
-	"encoding/json"
+	"flag"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
-	"b24export/bitrix/bitrixtest"
-	"b24export/cmd/export/e2e/internal/table"
+	"b24export/cmd/export/e2e/internal/odd"
+	"b24export/schemas"
+	"b24export/sinks"
 )
 
-// TestTextsThatEnginesPruneBy: ClickHouse prunes pages by the column index, and
-// finds each text of a column that is mostly long texts.
-func TestTextsThatEnginesPruneBy(t *testing.T) {
-	p := newFolder(t)
-	portal := bitrixtest.New(bitrixtest.Options{Seed: 3, Payments: 300, Refuse: 0.02, AllowRegets: true, Strict: t})
-	j := newJob(serve(t, portal, portal), p.url).with("source", "fields", []string{"comments"})
-	j["rejects"] = map[string]any{"max": "50%"}
-	runJob(t, p.env, j.write(t), 3)
+var oddFolder = flag.String("odd", "", "let the readers read this dataset of package odd instead of writing one, such as one that an older program wrote")
 
-	newest := p.manifests(t)[0]
-	rejects := p.path("payments_rejects/portal=acme/snapshot=" + string(newest.Snapshot) + "/rejects.parquet")
-	duck := table.OpenDuckDB(t)
-	var queries []string
-	var want []string
-	for _, file := range []struct{ path, column string }{
-		{p.current(), "extra"}, {rejects, "description"},
-	} {
-		// DuckDB does not prune by page bounds.
-		texts := duck.Query(t, fmt.Sprintf("SELECT %s, count(*) FROM read_parquet(%s) WHERE %[1]s IS NOT NULL GROUP BY ALL", file.column, table.Quote(file.path)), 2)
-		if len(texts) == 0 {
-			t.Fatalf("%s has no texts", file.column)
+const readersDoc = "../../../docs/readers.md"
+
+// question is what a reader is asked, and answer what it says; readers.mjs has the
+// meaning.
+type question struct {
+	Tables     []matrixTable `json:"tables"`
+	Predicates []predicate   `json:"predicates"`
+	Odd        string        `json:"odd"`
+}
+
+type answer struct {
+	Lines  [][]string        `json:"lines"`
+	Counts []int             `json:"counts"`
+	Shown  map[string]string `json:"shown"`
+	Error  string            `json:"error"`
+}
+
+// matrixReader is one reader of the matrix.
+type matrixReader struct {
+	name    string
+	version func(t testing.TB) string
+	ask     func(t testing.TB, q *question) answer
+	// literal spells values for predicates; nil: the reader does not filter, or
+	// takes them as they are.
+	filters, like bool
+	literal       func(kind string, c cell) string
+	// small: it reads numbers below 2^53 only. old: it cannot read the standard
+	// profile. uncompressed: not even snappy.
+	small, old, uncompressed bool
+	// setting helps where the reader shows other values by default.
+	setting string
+}
+
+var matrixReaders = []matrixReader{
+	{name: "DuckDB (Go)", version: duckDBVersion, ask: askDuckDB, filters: true, like: true, literal: duckDBLiteral},
+	{name: "DuckDB (Node)", version: npmVersion("@duckdb/node-api"), ask: askNode("duckdb")},
+	{name: "ClickHouse (chdb)", version: npmVersion("chdb"), ask: askNode("clickhouse"), filters: true, like: true, literal: clickHouseLiteral,
+		setting: "none; it reads instants of the years 1900 to 2299"},
+	{name: "polars (Node)", version: npmVersion("nodejs-polars"), ask: askNode("polars"), filters: true, like: true,
+		setting: "cast to `Utf8` (`Int64` first, for instants) before values leave the frame"},
+	{name: "hyparquet", version: npmVersion("hyparquet"), ask: askNode("hyparquet"), filters: true,
+		setting: "`parsers: { timestampFromMicroseconds: micros => micros }`, and no `converted_type` for decimals in the metadata (and no statistics then)"},
+	{name: "parquet-wasm with apache-arrow", version: npmVersion("parquet-wasm"), ask: askNode("parquet-wasm"), setting: "read `vector.data[i].values`"},
+	{name: "Arrow Go v17", version: goVersion("github.com/apache/arrow/go/v17"), ask: askArrow},
+	{name: "Arrow Go v18", version: moduleVersion("github.com/apache/arrow-go/v18"), ask: askGo("arrow18")},
+	{name: "xitongsys/parquet-go", version: moduleVersion("github.com/xitongsys/parquet-go"), ask: askGo("xitongsys")},
+	{name: "`cat --format arrow` by apache-arrow", version: npmVersion("apache-arrow"), ask: askStream("arrow-stream"), setting: "read `vector.data[i].values`"},
+	{name: "`cat --format arrow` by polars", version: npmVersion("nodejs-polars"), ask: askStream("polars-stream"), setting: "as for polars"},
+	{name: "@dsnp/parquetjs", version: npmVersion("@dsnp/parquetjs"), ask: askNode("@dsnp/parquetjs"), old: true,
+		setting: "`ParquetEnvelopeReader`, and no `converted_type` in the footer's elements"},
+	{name: "parquets", version: npmVersion("parquets"), ask: askNode("parquets"), old: true, small: true,
+		setting: "`ParquetEnvelopeReader`, and no `converted_type` in the footer's elements"},
+	{name: "parquetjs", version: npmVersion("parquetjs"), ask: askNode("parquetjs"), old: true, small: true, uncompressed: true,
+		setting: "`ParquetEnvelopeReader`, and no `converted_type` in the footer's elements"},
+}
+
+// oddDataset is a dataset of package odd in one form.
+type oddDataset struct {
+	place
+	name     string
+	tables   []matrixTable // of acme
+	small    []matrixTable // of the portal with small numbers
+	compared int           // predicates for each engine that filters
+}
+
+// TestReaders is the matrix: each reader reads each form of the dataset, and says the
+// same; those that filter agree with brute force about random predicates over every
+// column, with their own pruning. docs/readers.md has its tables.
+func TestReaders(t *testing.T) {
+	datasets := oddDatasets(t)
+	results := make([]readerResult, len(matrixReaders))
+	t.Run("readers", func(t *testing.T) {
+		for i := range matrixReaders {
+			r := &matrixReaders[i]
+			t.Run(r.name, func(t *testing.T) {
+				t.Parallel()
+				results[i] = readAll(t, r, datasets)
+			})
 		}
-		all := int64(0)
-		for _, row := range texts {
-			queries = append(queries, fmt.Sprintf("SELECT count() FROM file(%s, Parquet) WHERE %s = %s", table.Quote(file.path), file.column, clickHouseText(row[0])))
-			want = append(want, row[1])
-			all += number(t, row[1])
-		}
-		queries = append(queries, fmt.Sprintf("SELECT count() FROM file(%s, Parquet) WHERE %s != ''", table.Quote(file.path), file.column))
-		want = append(want, fmt.Sprint(all))
+	})
+	if t.Failed() || *oddFolder != "" {
+		return
 	}
-	input, err := json.Marshal(queries)
+	wantBetween(t, readersDoc, "readers", readersTable(t, results))
+	wantBetween(t, readersDoc, "defaults", defaultsTable(t, results, datasets[0]))
+}
+
+func oddDatasets(t *testing.T) []*oddDataset {
+	t.Helper()
+	all := []*oddDataset{{name: "standard", compared: 1000}, {name: "compatible", compared: 200}, {name: "uncompressed"}}
+	options := []*sinks.Options{{}, {Profile: "compatible"}, {Profile: "compatible", Compression: "none"}}
+	if *oddFolder != "" {
+		all, options = all[:1], []*sinks.Options{nil}
+	}
+	for i, d := range all {
+		d.place = newFolder(t)
+		if *oddFolder != "" {
+			d.place = place{url: *oddFolder, dir: *oddFolder}
+		}
+		truth := odd.Write(t, d.dir, options[i])
+		d.tables = matrixTables(t, d.place, truth)
+		d.small = []matrixTable{tableOfRows(t, "payments", d.path("payments/portal="+odd.Small+"/payments.parquet"), schemas.PaymentTable.Columns, truth.Payments[odd.Small])}
+		if *oddFolder == "" {
+			verifyOdd(t, d.dir)
+		}
+	}
+	return all
+}
+
+// verifyOdd has sinks verify each snapshot.
+func verifyOdd(t *testing.T, dir string) {
+	t.Helper()
+	store, err := sinks.OpenFolder(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var answers [][][]string
-	node(t, "clickhouse", input, &answers)
-	for i, query := range queries {
-		if got := answers[i][0][0]; got != want[i] {
-			t.Errorf("%.200s: %s rows, want %s", query, got, want[i])
+	defer store.Close()
+	for _, portal := range odd.Portals {
+		d := sinks.New(store, &sinks.Options{Portal: portal})
+		ids, err := d.SnapshotIDs(t.Context())
+		if err != nil || len(ids) != 3 {
+			t.Fatalf("%s has snapshots %v, %v", portal, ids, err)
 		}
+		for _, id := range ids {
+			if _, found, err := d.Verify(t.Context(), id); err != nil || len(found) > 0 {
+				t.Errorf("verify %s %s: %v, %v", portal, id, found, err)
+			}
+		}
+	}
+}
+
+// readerResult is what docs/readers.md says of a reader.
+type readerResult struct {
+	standard, compatible string
+	predicates           string
+	shown                map[string]string
+}
+
+func readAll(t *testing.T, r *matrixReader, datasets []*oddDataset) (result readerResult) {
+	result.standard, result.compatible = "same", "same"
+	if r.uncompressed {
+		result.compatible = "same, with `compression: none`"
+	}
+	if r.small {
+		result.compatible += ", numbers below 2^53"
+	}
+	compared := 0
+	for i, d := range datasets {
+		q := &question{Tables: d.tables, Predicates: []predicate{}, Odd: d.tables[0].Path}
+		if r.small && d.name != "standard" {
+			q.Tables, q.Odd = d.small, d.small[0].Path
+		}
+		if d.name == "uncompressed" && !r.uncompressed {
+			continue
+		}
+		if r.filters {
+			q.Predicates = randomPredicates(uint64(i+1), d.tables, d.compared, r.like)
+			if r.literal != nil {
+				q.Predicates = withSQL(q.Predicates, r.literal)
+			}
+		}
+		a := r.ask(t, q)
+		switch refused := r.old && d.name == "standard" || r.uncompressed && d.name == "compatible"; {
+		case refused && a.Error == "":
+			t.Errorf("%s: it reads what it is said to refuse", d.name)
+			continue
+		case refused:
+			if d.name == "standard" {
+				result.standard = "no"
+			}
+			continue
+		case a.Error != "":
+			t.Fatalf("%s: %s", d.name, a.Error)
+		}
+		for j := range q.Tables {
+			if want := q.Tables[j].line(); !slices.Equal(a.Lines[j], want) {
+				t.Errorf("%s, %s: it reads\n%v, written was\n%v", d.name, q.Tables[j].Name, a.Lines[j], want)
+			}
+		}
+		wrong := 0
+		for j := range q.Predicates {
+			p := &q.Predicates[j]
+			compared++
+			if j < len(a.Counts) && a.Counts[j] == p.want {
+				continue
+			}
+			if wrong++; wrong <= 5 {
+				t.Errorf("%s, %s: %s %s %.200q: %d rows, by brute force %d", d.name, p.Table, p.Column, p.Op, p.Values, a.Counts[j], p.want)
+			}
+		}
+		if wrong > 0 {
+			t.Errorf("%s: %d of %d predicates differ", d.name, wrong, len(q.Predicates))
+		}
+		if result.shown == nil || d.name == "standard" {
+			result.shown = a.Shown
+		}
+	}
+	if r.filters {
+		result.predicates = fmt.Sprintf("%d, differences 0", compared)
+		if !r.like {
+			result.predicates += "; it has no `LIKE`"
+		}
+	}
+	return result
+}
+
+func readersTable(t testing.TB, results []readerResult) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("| reader | version | `profile: standard` | `profile: compatible` | random predicates |\n|---|---|---|---|---|\n")
+	for i, r := range matrixReaders {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.name, r.version(t), results[i].standard, results[i].compatible, results[i].predicates)
+	}
+	return b.String()
+}
+
+// defaultsTable has what readers make of the dataset's first row without a setting.
+func defaultsTable(t testing.TB, results []readerResult, d *oddDataset) string {
+	t.Helper()
+	names := []string{"sum", "date_paid", "order_id", "paid"}
+	var b strings.Builder
+	b.WriteString("| reader | `sum` | `date_paid` | `order_id` | `paid` | setting |\n|---|---|---|---|---|---|\n| written |")
+	for _, name := range names {
+		i := slices.IndexFunc(d.tables[0].Columns, func(c matrixColumn) bool { return c.Name == name })
+		text := "null"
+		if c := d.tables[0].rows[i][0]; !c.null {
+			text = spelled(d.tables[0].Columns[i].Kind, c)
+		}
+		fmt.Fprintf(&b, " %s |", text)
+	}
+	b.WriteString(" |\n")
+	for i, r := range matrixReaders {
+		if results[i].shown == nil || r.small {
+			continue
+		}
+		fmt.Fprintf(&b, "| %s |", r.name)
+		for _, name := range names {
+			fmt.Fprintf(&b, " `%s` |", results[i].shown[name])
+		}
+		fmt.Fprintf(&b, " %s |\n", r.setting)
+	}
+	for i, r := range matrixReaders {
+		if r.small {
+			fmt.Fprintf(&b, "| %s | `%s` | | `error` | | %s |\n", r.name, results[i].shown["sum"], r.setting)
+		}
+	}
+	return b.String()
+}
+
+// wantBetween compares what stands between two marks of a document with what was
+// found, or writes it there.
+func wantBetween(t testing.TB, path, mark, want string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, end := "<!-- "+mark+": begin -->\n", "<!-- "+mark+": end -->"
+	before, rest, ok := strings.Cut(string(data), begin)
+	got, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no marks of %s", path, mark)
+	}
+	if got == want {
+		return
+	}
+	if !*update {
+		t.Errorf("%s: between the marks of %s it says\n%s\nthe run found\n%s\ngo test -run '^%s$' -update . writes it", path, mark, got, want, t.Name())
+		return
+	}
+	if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
