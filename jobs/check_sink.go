@@ -30,6 +30,7 @@ func checkSink(ctx context.Context, spec *jobfile.Spec, portals []*jobfile.Porta
 	if len(portals) > 0 && !r.store(ctx, store, sinks.New(store, datasetOptions(spec, portals[0], o)).StatePath(), spec.Sink.UnsafeNoFencing) {
 		return r.lines // where nothing is listed, no state is to be found
 	}
+	r.space(ctx, store, spec, portals, o)
 	for _, portal := range portals {
 		own := report{portal: portal.Name}
 		own.state(ctx, spec, sinks.New(store, datasetOptions(spec, portal, o)))

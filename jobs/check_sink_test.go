@@ -178,7 +178,7 @@ func TestCheckLeavesNoFolders(t *testing.T) {
 		}
 		spec.Sink.URL = filepath.Join(dir, there, "a", "b")
 		lines := checkSink(t.Context(), spec, []*jobfile.PortalSpec{&spec.Portals[0]}, &o)
-		if len(lines) != 7 {
+		if len(lines) != 8 {
 			t.Fatalf("%+v", lines)
 		}
 		entries, err := os.ReadDir(filepath.Join(dir, there))

@@ -58,7 +58,7 @@ func TestCheckOfAGoodJob(t *testing.T) {
 	want := []string{
 		"file", "acme secrets", "acme reachable", "acme webhook", "acme plan", "acme scopes", "acme administrator",
 		"acme sale.payment.list", "acme crm.item.payment.get", "acme crm.orderentity.list", "acme counters", "acme clock",
-		"sink.write", "sink.conditional_write", "sink.read", "sink.list", "sink.delete", "acme sink.lease", "acme sink.unfinished",
+		"sink.write", "sink.conditional_write", "sink.read", "sink.list", "sink.delete", "sink.space", "acme sink.lease", "acme sink.unfinished",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

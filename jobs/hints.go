@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"syscall"
 
 	"b24export/bitrix"
 	"b24export/jobs/source"
@@ -60,7 +61,12 @@ var hints = []hint{
 	{wraps(sinks.ErrUnavailable), [3]string{
 		atRun:  "once the storage answers, run again: it resumes from the last checkpoint; b24export check JOB tries what a run needs of it",
 		atSink: "check sink.url, and that this machine can reach it (endpoint, DNS, proxy, firewall)"}},
+	{wraps(syscall.ENOSPC), [3]string{
+		atRun: "make room on the disk of sink.url, or lower sink.history and run b24export prune JOB; the next run resumes"}},
+	{wraps(syscall.EROFS), [3]string{
+		atRun: "the disk of sink.url is mounted read-only: mount it for writing, or name another place"}},
 	{wraps(fs.ErrPermission), [3]string{
+		atRun:  "grant read, write, delete and list on what is below sink.url to the user or the credentials that run this; b24export check JOB tries each of them",
 		atSink: "grant read, write, delete and list on what is below sink.url"}},
 	{wraps(sinks.ErrNoBucket), [3]string{
 		atRun:  "check sink.url, and whose credentials the environment has; b24export check JOB tries all that a run needs of the storage",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"b24export/bitrix"
@@ -54,7 +55,9 @@ func TestHintsOfAMoment(t *testing.T) {
 		{"storage away", fmt.Errorf("put: %w", sinks.ErrUnavailable), "run again", "run again", "endpoint, DNS"},
 		{"no bucket", fmt.Errorf("%w: %w", sinks.ErrNoBucket, fs.ErrNotExist), "check sink.url", "check sink.url", "make the bucket first"},
 		{"no folder", fs.ErrNotExist, none, none, "make the bucket or the folder"},
-		{"no rights", fs.ErrPermission, none, none, "grant read, write"},
+		{"no rights", fs.ErrPermission, "grant read, write", "grant read, write", "grant read, write"},
+		{"a full disk", &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, "make room", "make room", "make room"},
+		{"a read-only disk", &fs.PathError{Op: "open", Path: "x", Err: syscall.EROFS}, "read-only", "read-only", "read-only"},
 		{"anything else", errors.New("disk on fire"), none, none, "check sink.url"},
 		{"held", &pipeline.HeldError{}, "wait for the other run", "wait for the other run", "wait for the other run"},
 		{"rejects", &pipeline.RejectsError{}, "rejects.max", "rejects.max", "rejects.max"},

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -140,9 +141,22 @@ func OpenStore(ctx context.Context, rawURL string, opts *StoreOptions) (Store, e
 		if u.RawQuery != "" {
 			return nil, fmt.Errorf("open store %s: a file URL takes no parameters", bareURL(u))
 		}
-		return OpenFolder(u.Path)
+		return OpenFolder(FilePath(u.Path))
 	}
 	return openBucket(ctx, u, opts)
+}
+
+// FilePath returns the path that the path of a file URL means on this system.
+func FilePath(path string) string { return filePath(path, runtime.GOOS == "windows") }
+
+// filePath takes the slash before a drive's letter away: file:///C:/data is C:/data.
+func filePath(path string, windows bool) string {
+	if windows && len(path) >= 3 && path[0] == '/' && path[2] == ':' && (len(path) == 3 || path[3] == '/') {
+		if c := path[1] | 0x20; 'a' <= c && c <= 'z' {
+			return path[1:]
+		}
+	}
+	return path
 }
 
 // bareURL is u without what may hold secrets.

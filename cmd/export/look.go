@@ -9,6 +9,7 @@ import (
 
 	"b24export/jobs"
 	"b24export/pipeline"
+	"b24export/sinks"
 )
 
 // writeNextSteps tells how to look at what a job has published.
@@ -98,7 +99,7 @@ func bucketURL(sink string) (*url.URL, bool) {
 // localPath is the folder of a path or of a file URL.
 func localPath(sink string) string {
 	if u, err := url.Parse(sink); err == nil && u.Scheme == "file" {
-		return u.Path
+		return sinks.FilePath(u.Path)
 	}
 	return sink
 }
