@@ -109,7 +109,7 @@ func newConfig(o Options) *config {
 	fill(&o.User, 1)
 	fill(&o.Secret, secretText(newDice(o.Seed, saltSecret), 0, 16))
 	fill(&o.State, StateOpen)
-	fill(&o.Unresolved, UnresolvedText)
+	fill(&o.Unresolved, UnresolvedPart)
 	fill(&o.OAuth.Life, time.Hour)
 	if o.Rights.Scopes == nil {
 		o.Rights.Scopes = []string{"crm", "sale"}

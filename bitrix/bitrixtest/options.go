@@ -86,7 +86,7 @@ type Options struct {
 	// Refuse is the share of payments that lists show and a get refuses.
 	Refuse float64
 	// Unresolved is what becomes of a batch reference that leads nowhere.
-	// Default: UnresolvedText.
+	// Default: UnresolvedPart, as PHP does.
 	Unresolved Unresolved
 	// BindingsAtOnce makes crm.orderentity.list answer a start of -1 with every
 	// row at once, as its page says, not with one page.

@@ -7,8 +7,8 @@ import (
 
 // The bounds that PHP sets itself for a query.
 const (
-	queryVars  = 10_000 // max_input_vars
-	queryDepth = 64     // max_input_nesting_level
+	queryVars  = 1000 // max_input_vars
+	queryDepth = 64   // max_input_nesting_level
 )
 
 // parseQuery reads a query as PHP's parse_str does: a[b][]=c makes arrays, + is
@@ -35,24 +35,23 @@ func (root *value) assign(name string, v value) {
 	if i := strings.IndexByte(name, 0); i >= 0 {
 		name = name[:i]
 	}
-	if name == "" {
+	if name == "" || name[0] == '[' { // a name that begins with a bracket is none
 		return
 	}
-	// A bracket at the very start is a character like others.
 	open := strings.IndexByte(name[1:], '[') + 1
 	if open == 0 || strings.IndexByte(name[open:], ']') < 0 {
-		*root.set(plainName(name, open)) = v
+		*root.set(plainName(name)) = v
 		return
 	}
-	at := root.set(plainName(name[:open], 0))
+	if bracketsOf(name[open:]) > queryDepth {
+		return
+	}
+	at := root.set(plainName(name[:open]))
 	rest := name[open:]
-	for depth := 0; strings.HasPrefix(rest, "["); depth++ {
+	for strings.HasPrefix(rest, "[") {
 		end := strings.IndexByte(rest, ']')
 		if end < 0 {
 			break
-		}
-		if depth >= queryDepth {
-			return
 		}
 		if at.kind != kindArray {
 			*at = value{kind: kindArray}
@@ -67,19 +66,22 @@ func (root *value) assign(name string, v value) {
 	*at = v
 }
 
-// plainName replaces the characters that a PHP variable's name cannot have. A
-// bracket that opens and never closes, at open, is one of them.
-func plainName(name string, open int) string {
-	if open == 0 && name[0] != '[' && !strings.ContainsAny(name, " .") {
-		return name
-	}
-	b := []byte(name)
-	for i, c := range b {
-		if (c == ' ' || c == '.') && (open == 0 || i < open) || c == '[' && (i == 0 || i == open) {
-			b[i] = '_'
+// bracketsOf counts the pairs of brackets that a name goes on with.
+func bracketsOf(rest string) (n int) {
+	for strings.HasPrefix(rest, "[") {
+		end := strings.IndexByte(rest, ']')
+		if end < 0 {
+			break
 		}
+		n++
+		rest = rest[end+1:]
 	}
-	return string(b)
+	return n
+}
+
+// plainName replaces the characters that a PHP variable's name cannot have.
+func plainName(name string) string {
+	return strings.NewReplacer(" ", "_", ".", "_", "[", "_").Replace(name)
 }
 
 // unescape decodes %XX and +. What is no valid escape stays as it is.
