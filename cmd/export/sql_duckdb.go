@@ -47,7 +47,7 @@ func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 	}
 	all = append(all, related...)
 	return append(all, statement{
-		"Each portal's table as it was at some time: SELECT * FROM " + f.name + "_as_of('20261122T020000Z').",
+		"Each portal's table as it was at some time: SELECT * FROM " + f.name + "_as_of('20261122T020000Z'), or at the end of a day in UTC: ('2026-11-22').",
 		duckDBAsOf(f),
 	}), nil
 }
@@ -67,7 +67,8 @@ func duckDBAsOf(f *sqlFiles) string {
 	return fmt.Sprintf(`CREATE OR REPLACE MACRO %s(instant) AS TABLE
   SELECT h.* FROM %s h
   SEMI JOIN (
-    SELECT portal, max(snapshot) AS snapshot FROM (%s) kept (portal, snapshot) WHERE snapshot <= instant GROUP BY portal
+    SELECT portal, max(snapshot) AS snapshot FROM (%s) kept (portal, snapshot)
+    WHERE left(snapshot, length(replace(instant, '-', ''))) <= replace(instant, '-', '') GROUP BY portal
   ) USING (portal, snapshot)`, sqlIdentifier(f.name+"_as_of"), sqlIdentifier(f.name+"_history"), kept)
 }
 

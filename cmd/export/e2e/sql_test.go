@@ -126,6 +126,16 @@ func TestSQLForDuckDB(t *testing.T) {
 					t.Errorf("as of %s it is not that snapshot", m.Snapshot)
 				}
 			}
+			// A day is its end.
+			last := manifests[0].Snapshot
+			for _, m := range manifests {
+				last = max(last, m.Snapshot)
+			}
+			for _, day := range []string{string(last[:8]), string(last[:4] + "-" + last[4:6] + "-" + last[6:8])} {
+				if whole("payments_as_of('"+day+"')") != whole(table.Quote(p.current())) {
+					t.Errorf("as of the day %s it is not the newest snapshot", day)
+				}
+			}
 			var changes int64
 			for _, m := range manifests {
 				changes += m.Changes.Sum()
