@@ -214,6 +214,10 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 	return out
 }
 
+// nightPatience is how long a backfill that has read everything waits for a night
+// to end. Its work is safe meanwhile.
+const nightPatience = 24 * time.Hour
+
 // recordLimit bounds the record of an attempt: the storage may be why it failed.
 const recordLimit = 10 * time.Second
 
@@ -286,9 +290,18 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 			}
 		}
 		src := way.Source()
+		from, to := pipeline.Source[schemas.Payment](src), data
+		var nights pipeline.Sink[schemas.Payment]
+		patience := spec.Patience // with a backfill's merge
+		if spec.Mode == pipeline.Backfill {
+			// Its unfinished work is its own, and it sends nothing beside a night.
+			to, nights, patience = data.Backfill(), data, nightPatience
+			from = &yielding{Source: from, held: data.Held, log: log}
+		}
 		s, err := pipeline.Run(ctx, pipeline.Config[schemas.Payment]{
-			Source: src,
-			Sink:   data,
+			Source: from,
+			Sink:   to,
+			Nights: nights,
 			Table: pipeline.Table[schemas.Payment]{
 				ID:     func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
 				Same:   src.Same,
@@ -307,6 +320,7 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 				SourceLacks:     way.Empty,
 				Mode:            spec.Mode,
 				Range:           way.Span,
+				Patience:        patience,
 				FullEvery:       spec.FullEvery,
 				Restart:         o.Restart,
 				Chunk:           src.Chunk(),
@@ -367,6 +381,7 @@ func openDataset(ctx context.Context, spec *jobfile.Spec, portal, runner string,
 		RowGroupRows:    int(spec.Sink.RowGroupRows),
 		History:         spec.Sink.History,
 		UnsafeNoFencing: spec.Sink.UnsafeNoFencing,
+		Merging:         spec.Mode == pipeline.Backfill,
 		Log:             log,
 	})
 	return data, store.Close, nil

@@ -83,6 +83,15 @@
 //	7 manifest             the new table   finds it there, goes on with its checkpoint
 //	8 a part of the sweep  the new table   starts a new snapshot, sweeps the rest at its end
 //
+// # Backfills
+//
+// A backfill does steps 1 to 4 in a sink of its own, which no night looks at, and
+// steps 5 to 8 with the nights' lease, on the snapshot that is newest then. For each
+// id the later reading wins; what a change feed since the backfill's beginning
+// deletes stays deleted. What a night has left unfinished is pending in the
+// checkpoints of the merge, and the next night takes it for its own. backfill.go
+// has the steps.
+//
 // # Healing
 //
 // Three things make a run read a part of the listing again: the snapshot that it

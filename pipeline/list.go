@@ -215,6 +215,16 @@ func (l *lister[R]) fill(item *Listed[R], was *R) bool {
 	return true
 }
 
+// keep carries a row of the last snapshot by writing it. A backfill's merge may
+// build on a later one, and then has to know that this payment was seen.
+func (l *lister[R]) keep(was *R) {
+	l.open.filled = append(l.open.filled, *was)
+	l.open.listed++
+	l.open.carried++
+	l.Progress.Listed.Add(1)
+	l.Progress.Carried.Add(1)
+}
+
 // take puts a listed payment that exists into the open chunk. same is whether
 // the last snapshot's row of it, was, still stands; pooled is its row of earlier
 // work, nil if there is none.
@@ -323,6 +333,10 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 		case there && d.known:
 			// Where only the listing's bounds made it doubtful, it is as it was.
 			same := !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was)
+			if same && l.Nights != nil {
+				l.keep(&d.was)
+				continue
+			}
 			if same || d.rejected || !l.fill(&item, &d.was) {
 				l.take(&item, &d.was, d.pooled, same)
 			}

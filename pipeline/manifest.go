@@ -29,6 +29,8 @@ type Manifest struct {
 	SourceLacks []string `json:"source_lacks"`
 	// Range is the part of the past that a backfill got.
 	Range string `json:"range,omitempty"`
+	// Backfill names the backfill that this snapshot is the merge of.
+	Backfill SnapshotID `json:"backfill,omitempty"`
 	// Since is what told the changes; nil if it was the listing itself.
 	Since      *Since    `json:"since,omitempty"`
 	StartedAt  time.Time `json:"started_at"`

@@ -172,7 +172,9 @@ type Sink[R any] interface {
 	Commit(ctx context.Context, cp Checkpoint) error
 	// Merge makes the snapshot's files from cp's segments and, where last is
 	// not nil, from the rows of last that no segment has a row for or calls
-	// gone. It reads back what it wrote. A *SegmentsError names segments that are
+	// gone. It reads back what it wrote. Where cp is that of a backfill's merge, the
+	// segments are those of the backfill's sink, for each id the later reading
+	// wins, and what a change feed behind cp.Base deletes stays deleted. A *SegmentsError names segments that are
 	// missing or damaged.
 	Merge(ctx context.Context, cp Checkpoint, last *Manifest) (MergeResult, error)
 	// Publish makes m the newest snapshot: the current table first, then the
@@ -195,6 +197,8 @@ type MergeResult struct {
 	Carried int64
 	Changes Changes
 	Totals  map[string]Total
+	// Ledger is the whole ledger, of the merge of a backfill; else nil.
+	Ledger *Ledger
 }
 
 // ErrFenced says that another runner has gone on with this dataset. What it
@@ -208,6 +212,8 @@ type HeldError struct {
 	Since  time.Time
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
+	// Merging: the holder is a backfill that merges, which does not take long.
+	Merging bool
 }
 
 func (e *HeldError) Error() string {

@@ -11,7 +11,12 @@ import (
 // Config is one portal's run, wired.
 type Config[R any] struct {
 	Source Source[R]
-	Sink   Sink[R]
+	// Sink has the unfinished work, and publishes; but see Nights.
+	Sink Sink[R]
+	// Nights is for a backfill: the sink of all other runs, which its merge goes
+	// into, while Sink has its unfinished work. nil for a backfill that shares all
+	// with other runs, and for these.
+	Nights Sink[R]
 	Table  Table[R]
 	Options
 }
@@ -60,6 +65,10 @@ type Options struct {
 	// Grace is how long a run that stops waits for the gets under way, so that
 	// what they read is not lost. Default 10 s.
 	Grace time.Duration
+	// Patience is how long to wait for another run's lease where that is worth it:
+	// a backfill's merge waits for a night, a night for a backfill's merge. 0: not
+	// at all.
+	Patience time.Duration
 	// Log gets one line for each thing that matters. Default: none.
 	Log *slog.Logger
 	// Progress, if given, is kept up to date during the run.
@@ -69,7 +78,8 @@ type Options struct {
 	Limits func() Limits
 	// After, if given, is called when the run has published, while the lease is still
 	// held. What it does is no part of the commit: the run is complete whatever
-	// becomes of it. Died in it: the snapshot is out.
+	// becomes of it. Died in it: the snapshot is out. A backfill beside nights leaves
+	// it to the next night.
 	After func(ctx context.Context, m *Manifest)
 	// Now is the clock of snapshot names and stamps. Default time.Now.
 	Now func() time.Time
@@ -128,21 +138,19 @@ func Run[R any](ctx context.Context, cfg Config[R]) (Summary, error) {
 	cfg.setDefaults()
 	r := &run[R]{Config: cfg}
 	cfg.Progress.setPhase(PhaseStarting)
-	state, err := cfg.Sink.Begin(ctx)
+	state, err := beginWaiting(ctx, &cfg.Options, cfg.Sink, func(held *HeldError) bool { return held.Merging })
 	if err != nil {
 		return Summary{}, fmt.Errorf("begin: %w", err)
 	}
-	err = r.complete(ctx, state)
-	if err == nil && cfg.After != nil {
-		cfg.After(ctx, r.cp.Manifest)
+	if r.Nights != nil {
+		err = r.backfill(ctx, state)
+	} else {
+		err = r.complete(ctx, state)
+		if err == nil && cfg.After != nil {
+			cfg.After(ctx, r.cp.Manifest)
+		}
 	}
-	// The lease is given back even after a signal: the next run would have to
-	// wait for its end otherwise. A failure here costs only that wait.
-	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Grace)
-	defer cancel()
-	if endErr := cfg.Sink.End(endCtx); endErr != nil {
-		cfg.Log.Warn("lease not given back; it ends by itself", "error", endErr)
-	}
+	r.end(ctx, cfg.Sink)
 	return r.summary(err), err
 }
 
@@ -176,10 +184,9 @@ func (r *run[R]) complete(ctx context.Context, state State) error {
 		}
 		// What an earlier run had left is published. Now what this one is for.
 		r.again = false
-		r.last = r.cp.Manifest
 		r.before, r.resumed, r.listed = PortalUse{}, false, 0
 		r.Progress.take(Ledger{})
-		err = r.begin(r.cp)
+		err = r.start(State{Checkpoint: r.cp, Last: r.cp.Manifest})
 	}
 	return err
 }
@@ -209,7 +216,7 @@ func (r *run[R]) make(ctx context.Context) error {
 // commit stores cp as the next checkpoint and makes it the run's.
 func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	cp.Version = 1
-	if len(cp.Holes)+len(cp.Pool) > 0 {
+	if len(cp.Holes)+len(cp.Pool) > 0 || cp.Pending != nil || cp.Backfill != "" {
 		cp.Version = CheckpointVersion
 	}
 	cp.Number++
@@ -226,11 +233,12 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	return nil
 }
 
-// merge makes the snapshot's files and checks them against the ledger.
-func (r *run[R]) merge(ctx context.Context) error {
+// decide returns an error if the snapshot has too many rejects, or would delete too
+// much; otherwise what its manifest says about deletes.
+func (r *run[R]) decide(ctx context.Context) (*DeleteGuard, error) {
 	cp := r.cp
 	if err := cp.Ledger.Check(); err != nil {
-		return err
+		return nil, err
 	}
 	payments := cp.Ledger.Listed + cp.Ledger.Outside
 	if allowed := r.Rejects.Allowed(payments); cp.Ledger.Rejected > allowed {
@@ -238,18 +246,40 @@ func (r *run[R]) merge(ctx context.Context) error {
 		// the rejects again.
 		rejects := &RejectsError{Rejected: cp.Ledger.Rejected, Payments: payments, Allowed: allowed, First: r.reject}
 		cp.TryRejects = true
-		return errors.Join(rejects, r.commit(ctx, cp))
+		return nil, errors.Join(rejects, r.commit(ctx, cp))
 	}
-	guard, err := r.guardDeletes(ctx)
+	return r.guardDeletes(ctx)
+}
+
+// merge decides whether the snapshot may be published, makes its files and checks
+// them against the ledger.
+func (r *run[R]) merge(ctx context.Context) error {
+	guard, err := r.decide(ctx)
 	if err != nil {
 		return err
 	}
+	return r.mergeFiles(ctx, guard)
+}
+
+// mergeInto merges a backfill's segments with a snapshot that it need not have been
+// based on. What became of each payment only the merge knows.
+func (r *run[R]) mergeInto(ctx context.Context) error { return r.mergeFiles(ctx, nil) }
+
+func (r *run[R]) mergeFiles(ctx context.Context, guard *DeleteGuard) error {
+	cp := r.cp
 	r.Progress.setPhase(PhaseMerging)
 	// Died while merging: the files have their final names, but no manifest
 	// names them. The next run makes them again, with the same bytes.
 	made, err := r.Sink.Merge(ctx, cp, r.last)
 	if err != nil {
 		return fmt.Errorf("merge snapshot %s: %w", cp.Snapshot, err)
+	}
+	if made.Ledger != nil {
+		cp.Ledger = *made.Ledger
+		r.cp.Ledger = cp.Ledger
+		if err := cp.Ledger.Check(); err != nil {
+			return err
+		}
 	}
 	l := cp.Ledger
 	carried := l.Carried - l.Filled + l.Kept + l.Outside // filled rows are in segments
@@ -280,6 +310,7 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		SourceWhy:     r.SourceWhy,
 		SourceLacks:   append([]string{}, r.SourceLacks...),
 		Range:         r.cp.Range,
+		Backfill:      r.cp.Backfill,
 		Since:         r.cp.Since,
 		StartedAt:     r.cp.StartedAt,
 		// It stands in the checkpoint before it is published: whoever

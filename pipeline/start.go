@@ -12,7 +12,16 @@ import (
 func (r *run[R]) start(state State) error {
 	cp := state.Checkpoint
 	r.last = state.Last
-	if !cp.Unfinished() || r.Restart {
+	if cp.Backfill != "" && cp.Phase == Merged && !r.Restart && (r.lastID() == cp.Snapshot || r.lastID() == cp.Previous) {
+		// Readers may see its table already. It is published before anything else.
+		r.again = true
+		r.resume(cp)
+		return nil
+	}
+	if work, ok := cp.unfinished(); ok && (cp.Backfill != "" || !cp.Unfinished()) {
+		cp = *work
+	}
+	if !cp.Unfinished() || cp.Backfill != "" || r.Restart {
 		return r.begin(cp)
 	}
 	if cp.DeletesHeld && !r.AllowDeletes && cp.Fingerprint == r.Fingerprint && cp.Range == r.Range {

@@ -89,7 +89,8 @@ const (
 // program writes, and the newest that it reads.
 //
 //	1  the first form
-//	2  has Holes or Pool, without which the work would look complete
+//	2  has Holes or Pool, without which the work would look complete, or is of a
+//	   backfill's merge
 const CheckpointVersion = 2
 
 // Checkpoint is all that a run has to know to go on where another one ended,
@@ -129,6 +130,14 @@ type Checkpoint struct {
 	// Pool are segments of earlier work that no longer count. A row of theirs
 	// spares the get of a payment that is listed with the same values.
 	Pool []Segment `json:"pool,omitempty"`
+	// Backfill names the backfill that this is the merge of, by the snapshot that it
+	// was begun as; Base is the newest snapshot of that time. Its segments are in
+	// the backfill's own sink.
+	Backfill SnapshotID `json:"backfill,omitempty"`
+	Base     SnapshotID `json:"base,omitempty"`
+	// Pending is unfinished work that a backfill's merge found, without its
+	// manifest. The next run that is no backfill takes it for its own.
+	Pending *Checkpoint `json:"pending,omitempty"`
 	// TryRejects: the run ended since too much was rejected. The next one reads
 	// the rejects again before it decides.
 	TryRejects bool      `json:"try_rejects,omitempty"`

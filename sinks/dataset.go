@@ -46,6 +46,9 @@ type Options struct {
 	History int
 	// UnsafeNoFencing takes a store that does not honour conditional writes.
 	UnsafeNoFencing bool
+	// Merging says that the run is a backfill: it takes the nights' lease for a merge
+	// only, and others may wait for that.
+	Merging bool
 	// Now is the clock of leases. Default time.Now.
 	Now func() time.Time
 	// Log gets what is worth knowing. Default: none.
@@ -107,7 +110,7 @@ func New(store Store, opts *Options) *Dataset {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Dataset{store: store, layout: layout{o.Name, o.Portal}, opts: o}
+	d := &Dataset{store: store, layout: layout{name: o.Name, portal: o.Portal}, opts: o}
 	var errs []error
 	if !validName.MatchString(o.Name) {
 		errs = append(errs, fmt.Errorf("dataset name %q: must be of a-z, 0-9 and _", o.Name))

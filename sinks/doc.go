@@ -21,6 +21,7 @@
 //	_state/payments/portal=acme/segment-00000041.parquet                   rows read, and ids that are gone
 //	_state/payments/portal=acme/segment-00000041.rejects.parquet           rejects of that segment
 //	_state/payments/portal=acme/lease-00000043.json                        who is at work, and until when
+//	_state/payments/portal=acme/backfill/…                                 the same of a backfill: its own lease, checkpoints and segments
 //	_state/payments/portal=acme/probe-…                                    a proof of conditional writes, gone in a moment
 //
 // What is below _state is private: it may look otherwise in the next version,

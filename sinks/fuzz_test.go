@@ -89,7 +89,7 @@ func FuzzManifest(f *testing.F) {
 	f.Add([]byte(`{"version":1,"dataset":"payments","portal":"acme","snapshot":"20261123T020000Z","files":[{"path":"../x"}]}`))
 	f.Add([]byte(`{"version":1,"dataset":"payments","portal":"beta","snapshot":"20261123T020000Z"}`))
 	f.Add([]byte(`{"version":9}`))
-	l := layout{"payments", "acme"}
+	l := layout{name: "payments", portal: "acme"}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := l.decodeManifest(data, snapshot2)
 		if err != nil {

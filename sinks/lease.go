@@ -21,7 +21,9 @@ type leaseRecord struct {
 	Runner string `json:"runner"`
 	// Process names the process to others on its machine, so that they need not
 	// wait for the end of a lease whose holder was killed; "" if it has no name.
-	Process string    `json:"process,omitempty"`
+	Process string `json:"process,omitempty"`
+	// Merging: the holder is a backfill, which holds the lease for a merge only.
+	Merging bool      `json:"merging,omitempty"`
 	Since   time.Time `json:"since"`
 	Expires time.Time `json:"expires"`
 }
@@ -57,7 +59,7 @@ func (d *Dataset) acquire(ctx context.Context) error {
 		}
 		h := &heldLease{number: max(number, cp) + 1, ended: make(chan struct{})}
 		now := d.opts.Now().UTC()
-		h.record = leaseRecord{Version: 1, Holder: holder(), Runner: d.opts.Runner, Process: thisProcess(), Since: now, Expires: now.Add(d.opts.Lease)}
+		h.record = leaseRecord{Version: 1, Holder: holder(), Runner: d.opts.Runner, Process: thisProcess(), Merging: d.opts.Merging && d.work == "", Since: now, Expires: now.Add(d.opts.Lease)}
 		data, err := encodeJSON(h.record)
 		if err != nil {
 			return err
@@ -104,7 +106,7 @@ func (d *Dataset) heldByOther(ctx context.Context, number int64) error {
 		return nil
 	}
 	if !d.leaseEnded(rec) {
-		return &pipeline.HeldError{Holder: rec.Holder, Since: rec.Since, Until: rec.Expires}
+		return &pipeline.HeldError{Holder: rec.Holder, Since: rec.Since, Until: rec.Expires, Merging: rec.Merging}
 	}
 	d.opts.Log.Info("taking over a lease that was not given back", "holder", rec.Holder, "since", rec.Since, "until", rec.Expires)
 	return nil

@@ -48,7 +48,7 @@ func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 
 // allLost names all segments that are missing or damaged, once one was found.
 func (d *Dataset) allLost(ctx context.Context, cp pipeline.Checkpoint, first *pipeline.SegmentsError) error {
-	found, err := d.CheckSegments(ctx, pipeline.Checkpoint{Segments: cp.Segments})
+	found, err := d.segmentsOf(cp).CheckSegments(ctx, pipeline.Checkpoint{Segments: cp.Segments})
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,11 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	// A runner that slept must not replace files that its successor published.
 	// They have the same bytes, but for a newer program's.
 	allowed := func() error { return d.notBeyond(ctx, cp.Number) }
-	res, err := d.tables(ctx, cp, last, allowed)
+	var join *joining
+	if cp.Backfill != "" {
+		join = new(joining)
+	}
+	res, err := d.tables(ctx, cp, last, join, allowed)
 	if err != nil {
 		return pipeline.MergeResult{}, err
 	}
@@ -79,7 +83,13 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 			return pipeline.MergeResult{}, err
 		}
 	}
-	rejects, err := d.mergeRejects(ctx, cp, allowed)
+	var rejects pipeline.File
+	if join != nil {
+		res.Ledger = join.ledger(cp.Ledger, &res)
+		rejects, err = d.writeJoinedRejects(ctx, join, cp, allowed)
+	} else {
+		rejects, err = d.mergeRejects(ctx, cp, allowed)
+	}
 	if err != nil {
 		return pipeline.MergeResult{}, err
 	}
@@ -95,20 +105,23 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 }
 
 // tables makes the snapshot's table and, if something has changed, its change feed.
-func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, allowed func() error) (pipeline.MergeResult, error) {
-	f, kept, err := d.keepTable(ctx, cp, last, allowed)
+func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, join *joining, allowed func() error) (pipeline.MergeResult, error) {
+	f, kept, err := pipeline.File{}, false, error(nil)
+	if join == nil {
+		f, kept, err = d.keepTable(ctx, cp, last, allowed)
+	}
 	if err != nil {
 		return pipeline.MergeResult{}, err
 	}
 	if kept {
 		return pipeline.MergeResult{Rows: f.Rows, Carried: f.Rows, Totals: last.Totals, Files: []pipeline.File{f}}, nil
 	}
-	m, err := d.mergeTable(ctx, cp, last, allowed)
+	m, err := d.mergeTable(ctx, cp, last, join, allowed)
 	for try := 1; errors.Is(err, errAgain); try++ {
 		if try == mergeTries {
 			return pipeline.MergeResult{}, fmt.Errorf("%w: %s could not be written", ErrUnavailable, d.changes(cp.Snapshot))
 		}
-		m, err = d.mergeTable(ctx, cp, last, allowed)
+		m, err = d.mergeTable(ctx, cp, last, join, allowed)
 	}
 	if err != nil {
 		return pipeline.MergeResult{}, err
@@ -127,6 +140,7 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 type merge struct {
 	table      *rowWriter[schemas.Payment, paymentColumns]
 	changes    *rowWriter[schemas.Change, changeColumns]
+	join       *joining // nil but for a backfill
 	change     schemas.Change
 	totals     schemas.Totals
 	result     pipeline.MergeResult
@@ -136,10 +150,16 @@ type merge struct {
 // mergeTable writes table and change feed. The feed is complete before the
 // table gets its name. Died in between, or anywhere in here: both lie where no
 // manifest names them, and are written again.
-func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, allowed func() error) (*merge, error) {
+func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, join *joining, allowed func() error) (*merge, error) {
 	var m *merge
 	err := d.store.Put(ctx, d.history(cp.Snapshot), func(out io.Writer) error {
-		m = &merge{table: newRowWriter(out, paymentTable, d.fileOptions(cp.Snapshot))}
+		m = &merge{table: newRowWriter(out, paymentTable, d.fileOptions(cp.Snapshot)), join: join}
+		if join != nil {
+			// From the start, for each attempt.
+			if err := d.openJoin(ctx, join, cp, last); err != nil {
+				return err
+			}
+		}
 		err := d.store.Put(ctx, d.changes(cp.Snapshot), func(feed io.Writer) error {
 			if m.changes != nil {
 				// The storage asks for the feed again, but the table's rows are
@@ -176,7 +196,7 @@ func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *
 
 // mergeRows feeds m with all ids in their order.
 func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoint, last *pipeline.Manifest) error {
-	segments := d.segmentRows(cp.Segments)
+	segments := d.segmentsOf(cp).segmentRows(cp.Segments)
 	defer segments.close()
 	old := &lastRows{}
 	if last != nil {
@@ -201,8 +221,15 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 		takeNew := row != nil && (was == nil || row.ID <= was.ID)
 		takeOld := was != nil && (row == nil || was.ID <= row.ID)
 		switch {
+		case takeNew && m.join != nil && !m.join.wins(row, pick(takeOld, was)):
+			if takeOld {
+				err = m.stay(was)
+			}
 		case !takeNew:
-			err = m.carry(was)
+			if m.join != nil {
+				m.join.carry(was)
+			}
+			err = m.stay(was)
 		case !takeOld:
 			err = m.put(&row.Payment, nil, row.Gone)
 		default:
@@ -221,8 +248,24 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 	return nil
 }
 
-// carry takes a row of the last snapshot over.
-func (m *merge) carry(p *schemas.Payment) error {
+// pick returns p if it is to be used, else nil.
+func pick(use bool, p *schemas.Payment) *schemas.Payment {
+	if use {
+		return p
+	}
+	return nil
+}
+
+// segmentsOf returns the dataset that has a checkpoint's segments.
+func (d *Dataset) segmentsOf(cp pipeline.Checkpoint) *Dataset {
+	if cp.Backfill != "" {
+		return d.Backfill()
+	}
+	return d
+}
+
+// stay takes a row of the last snapshot over.
+func (m *merge) stay(p *schemas.Payment) error {
 	m.result.Carried++
 	m.totals.Add(p)
 	return m.table.add(p)

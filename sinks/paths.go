@@ -11,7 +11,10 @@ import (
 )
 
 // layout knows where a portal's objects are. Paths are relative to the store.
-type layout struct{ name, portal string }
+type layout struct {
+	name, portal string
+	work         string // "", or where a backfill's work is below that of nights
+}
 
 func (l layout) part() string { return "portal=" + l.portal }
 
@@ -79,7 +82,7 @@ func (l layout) relatedPending(table string) string {
 const relatedStart = "related-"
 
 // state is where what only this program reads is.
-func (l layout) state() string { return path.Join("_state", l.name, l.part()) + "/" }
+func (l layout) state() string { return path.Join("_state", l.name, l.part()) + "/" + l.work }
 
 // attempt is the record of the last run, also of one that published nothing.
 func (l layout) attempt() string { return l.state() + "attempt.json" }

@@ -34,7 +34,7 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 	}
 	if seg.Rows+seg.Gone > 0 {
 		f, err := putFile(ctx, d, d.segment(number), segmentTable, "", func(add func(*segmentRow) error) error {
-			return mergePart(part, add)
+			return mergePart(part, schemas.InstantOf(d.opts.Now()), add)
 		}, func() error { return d.notBeyond(ctx, number-1) })
 		if err != nil {
 			return pipeline.Segment{}, err
@@ -59,8 +59,9 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 	return seg, nil
 }
 
-// mergePart gives a part's rows and gone ids in one order.
-func mergePart(part pipeline.Part[schemas.Payment], add func(*segmentRow) error) error {
+// mergePart gives a part's rows and gone ids in one order. at is when the ids are
+// known to be gone.
+func mergePart(part pipeline.Part[schemas.Payment], at schemas.Instant, add func(*segmentRow) error) error {
 	var row segmentRow
 	rows, gone := part.Rows, part.Gone
 	for len(rows)+len(gone) > 0 {
@@ -68,7 +69,7 @@ func mergePart(part pipeline.Part[schemas.Payment], add func(*segmentRow) error)
 			row = segmentRow{Payment: rows[0]}
 			rows = rows[1:]
 		} else {
-			row = segmentRow{Payment: schemas.Payment{ID: int64(gone[0])}, Gone: true}
+			row = segmentRow{Payment: schemas.Payment{ID: int64(gone[0]), ExtractedAt: schemas.Some(at)}, Gone: true}
 			gone = gone[1:]
 		}
 		if err := add(&row); err != nil {

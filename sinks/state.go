@@ -67,6 +67,13 @@ func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
 			return pipeline.Checkpoint{}, err
 		}
 	}
+	if p := cp.Pending; p != nil {
+		for _, segments := range [][]pipeline.Segment{p.Segments, p.Pool} {
+			if err := checkNumbers(cp.Number, segments); err != nil {
+				return pipeline.Checkpoint{}, fmt.Errorf("pending: %w", err)
+			}
+		}
+	}
 	last := pipeline.PaymentID(-1)
 	for _, hole := range cp.Holes {
 		if hole.After < last || hole.After < 0 || hole.Through < hole.After || hole.Through > cp.Done {

@@ -39,6 +39,10 @@ func TestPrefixedBucket(t *testing.T) {
 	sinktest.RunStore(t, func(t *testing.T) sinks.Store { return openStore(t, "mem://bucket/some/prefix") })
 }
 
+func TestNightsAndBackfillsInMemory(t *testing.T) { sinktest.RunInterleaved(t, openMemory, 500) }
+
+func TestNightsAndBackfillsInFolder(t *testing.T) { sinktest.RunInterleaved(t, openFolder, 25) }
+
 func TestDatasetInMemory(t *testing.T) { sinktest.RunDataset(t, openMemory) }
 
 func TestDatasetInFolder(t *testing.T) { sinktest.RunDataset(t, openFolder) }

@@ -69,6 +69,14 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 	if err := d.notBeyond(ctx, cp.Number); err != nil {
 		return nil, err
 	}
+	if d.work != "" {
+		return d.sweepableState(ctx, cp, lease) // the rest is the nights' business
+	}
+	// A backfill's merge needs the change feeds of all snapshots since it began.
+	base, unfinished, err := d.backfillBase(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ids, err := d.SnapshotIDs(ctx)
 	if err != nil {
 		return nil, err
@@ -77,7 +85,7 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 	kept := make(map[pipeline.SnapshotID]bool)
 	old := make(map[pipeline.SnapshotID]bool)
 	for i, id := range ids {
-		if len(ids)-i > d.opts.History+1 {
+		if len(ids)-i > d.opts.History+1 && (!unfinished || id <= base) {
 			old[id] = true
 			manifests = append(manifests, d.manifest(id))
 		} else {
@@ -105,7 +113,14 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 
 func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, lease int64) ([]string, error) {
 	named := make(map[int64]bool)
-	for _, seg := range slices.Concat(cp.Segments, cp.Pool) {
+	needed := slices.Concat(cp.Segments, cp.Pool)
+	if cp.Backfill != "" {
+		needed = nil // they are in the backfill's own state
+	}
+	if p := cp.Pending; p != nil {
+		needed = slices.Concat(needed, p.Segments, p.Pool)
+	}
+	for _, seg := range needed {
 		named[seg.Number] = true
 	}
 	var segments, checkpoints, rest []string

@@ -50,6 +50,7 @@ func TestStores(t *testing.T) {
 				return store
 			}
 			t.Run("store", func(t *testing.T) { sinktest.RunStore(t, open) })
+			t.Run("nights and backfills", func(t *testing.T) { sinktest.RunInterleaved(t, open, 5) })
 			t.Run("dataset", func(t *testing.T) { sinktest.RunDataset(t, open) })
 			t.Run("export", func(t *testing.T) { exportTo(t, inFolder(url, "export"), env) })
 		})

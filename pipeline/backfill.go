@@ -1,0 +1,184 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A backfill reads for hours or days, beside nights. So it has a sink of its own
+// for its unfinished work, with a lease and checkpoints that no night looks at
+// (Config.Sink). Only when everything is read does it take the nights' lease
+// (Config.Nights), for the time of a merge.
+//
+//  1. Take the backfill's lease, read its newest checkpoint, and read the range, with
+//     segments and checkpoints in its own sink.
+//  2. Take the nights' lease; wait for a night that is under way.
+//  3. Publish what a night has left merged: readers may see its table already.
+//  4. Merge the backfill's segments with the snapshot that is newest now. Write a
+//     nights' checkpoint that has the whole manifest, and, as pending, what a night
+//     has left unfinished.
+//  5. Publish; write a nights' checkpoint that says so; sweep; give the lease back.
+//  6. Write the backfill's last checkpoint; sweep its segments.
+//
+// Died before 4's checkpoint: nothing is lost, and nobody sees anything; the next
+// run of the backfill begins with 2. Died between 4 and 5: the next run of either
+// kind publishes the snapshot, since readers may see its table. Died between 5 and
+// 6: the next run of the backfill finds its snapshot published, or, behind a later
+// night, merges again, which changes nothing: each of its rows is in the table.
+
+// backfill does these steps from where the stored state stands.
+func (r *run[R]) backfill(ctx context.Context, state State) error {
+	if err := r.startBackfill(state); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		if err := r.fetch(ctx); err != nil {
+			return err
+		}
+		if _, err := r.decide(ctx); err != nil {
+			return err
+		}
+		m, err := r.join(ctx)
+		if lost, ok := errors.AsType[*SegmentsError](err); ok && try < mergeTries {
+			r.Log.Warn("segments are missing or damaged; their payments are read again", "segments", lost.Numbers, "error", lost.Err)
+			if err := r.reopen(lost.Numbers, false); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		cp := r.cp
+		cp.Snapshot, cp.Previous, cp.Manifest, cp.Ledger = m.Snapshot, m.Previous, m, m.Ledger
+		cp.Phase = Published
+		cp.Segments, cp.Pool = nil, nil
+		if err := r.commit(ctx, cp); err != nil {
+			return err
+		}
+		r.sweep(ctx)
+		r.Progress.setPhase(PhaseDone)
+		return nil
+	}
+}
+
+// startBackfill resumes the backfill of the stored state, or begins a new one. Its
+// base need not be the newest snapshot: the merge looks at each row.
+func (r *run[R]) startBackfill(state State) error {
+	cp := state.Checkpoint
+	r.last = state.Last
+	switch {
+	case !cp.Unfinished() || r.Restart:
+		return r.begin(cp)
+	case cp.Fingerprint != r.Fingerprint:
+		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got}
+	case cp.Range != r.Range:
+		return &JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got, Begun: cp.Mode, Range: cp.Range}
+	case cp.DeletesHeld && !r.AllowDeletes:
+		return r.rebase(cp, cp.Segments, "it would delete too much")
+	}
+	r.resume(cp)
+	if cp.TryRejects {
+		return r.tryRejects()
+	}
+	return nil
+}
+
+// leaseWait is how long to wait before looking again whether a lease is free.
+const leaseWait = 5 * time.Second
+
+// beginWaiting takes a sink's lease, and waits for its holder up to Options.Patience
+// while wait says that this holder is worth it.
+func beginWaiting[R any](ctx context.Context, o *Options, sink Sink[R], wait func(*HeldError) bool) (State, error) {
+	for waited := time.Duration(0); ; waited += leaseWait {
+		state, err := sink.Begin(ctx)
+		held, ok := errors.AsType[*HeldError](err)
+		if !ok || !wait(held) || waited >= o.Patience {
+			return state, err
+		}
+		if waited == 0 {
+			o.Log.Info("waiting for another run to end", "holder", held.Holder, "since", held.Since)
+		}
+		select {
+		case <-time.After(leaseWait):
+		case <-ctx.Done():
+			return state, context.Cause(ctx)
+		}
+	}
+}
+
+// join merges what the backfill has read with the newest snapshot, publishes that,
+// and returns its manifest. Until then nothing outside of the backfill's own sink
+// has changed.
+func (r *run[R]) join(ctx context.Context) (m *Manifest, err error) {
+	state, err := beginWaiting(ctx, &r.Options, r.Nights, func(*HeldError) bool { return true })
+	if err != nil {
+		return nil, fmt.Errorf("begin to merge: %w", err)
+	}
+	defer r.end(ctx, r.Nights)
+	n := &run[R]{Config: r.Config, cp: state.Checkpoint, last: state.Last}
+	n.Sink = r.Nights
+	if n.cp.Phase == Merged && (n.lastID() == n.cp.Snapshot || n.lastID() == n.cp.Previous) {
+		n.before = n.cp.Use
+		if err := n.publish(ctx); err != nil {
+			return nil, err
+		}
+		n.last = n.cp.Manifest
+	}
+	if n.last != nil && n.last.Backfill == r.cp.Snapshot {
+		return n.last, nil // a run that died before it could say so in its own state
+	}
+	if n.last != nil && n.last.Fingerprint != r.Fingerprint {
+		return nil, &OtherTableError{Snapshot: n.last.Snapshot}
+	}
+	pending, _ := n.cp.unfinished()
+	cp := r.cp
+	cp.Number, cp.Backfill, cp.Base = n.cp.Number, r.cp.Snapshot, r.cp.Previous
+	cp.Pending = pending
+	cp.Snapshot = max(n.cp.Snapshot, n.lastID(), r.cp.Snapshot).after(r.Now().UTC())
+	cp.Previous, cp.Since = n.lastID(), nil
+	if n.last != nil && n.last.Since != nil && n.last.Since.Watermark != "" {
+		cp.Since = &Since{By: n.last.Since.By, Why: "a backfill keeps the watermark of the snapshot before", Watermark: n.last.Since.Watermark}
+	}
+	n.cp, n.before, n.resumed = cp, r.before, r.resumed
+	if err := n.mergeInto(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.publish(ctx); err != nil {
+		return nil, err
+	}
+	return n.cp.Manifest, nil
+}
+
+// unfinished returns the unfinished work that a nights' checkpoint has: itself, or
+// what a backfill's merge found; nil if there is none.
+func (cp *Checkpoint) unfinished() (*Checkpoint, bool) {
+	work := cp.Pending
+	if cp.Unfinished() && cp.Backfill == "" {
+		own := *cp
+		own.Pending = nil
+		work = &own
+	}
+	if work == nil {
+		return nil, false
+	}
+	numbered := *work
+	numbered.Number = cp.Number
+	numbered.Manifest, numbered.Pace = nil, nil
+	if numbered.Phase == Merged {
+		numbered.Phase = Fetched
+	}
+	return &numbered, true
+}
+
+// end gives a lease back, even after a signal: the next run would have to wait for
+// its end otherwise. A failure here costs only that wait.
+func (r *run[R]) end(ctx context.Context, sink Sink[R]) {
+	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Grace)
+	defer cancel()
+	if err := sink.End(endCtx); err != nil {
+		r.Log.Warn("lease not given back; it ends by itself", "error", err)
+	}
+}

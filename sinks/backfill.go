@@ -1,0 +1,200 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// backfillState is where a backfill has its unfinished work, below that of nights.
+const backfillState = "backfill/"
+
+// Backfill returns the dataset as a backfill's own sink: lease, checkpoints and
+// segments of its own, and nothing that readers see. It is the dataset itself
+// elsewhere.
+func (d *Dataset) Backfill() *Dataset {
+	own := &Dataset{store: d.store, layout: d.layout, opts: d.opts, bad: d.bad}
+	own.work = backfillState
+	return own
+}
+
+// joining is a backfill's part of a merge: for each id the later reading wins, and
+// what was deleted since the backfill began stays deleted.
+type joining struct {
+	deleted map[int64]bool
+	// rejects are the last snapshot's and the backfill's; those that are settled by
+	// a reading are taken out as the merge goes.
+	rejects map[int64]*joinedReject
+	// lost are rows of the backfill that the last snapshot has as late or later;
+	// dropped those that were deleted since; kept and read are rejects whose row
+	// stays, and rejects of the backfill that were read since.
+	got, lost, dropped, kept, read int64
+}
+
+type joinedReject struct {
+	schemas.Reject
+	own   bool // the backfill's
+	there bool // the last snapshot has a row of it
+}
+
+// openJoin reads what a backfill's merge has to know besides rows.
+func (d *Dataset) openJoin(ctx context.Context, j *joining, cp pipeline.Checkpoint, last *pipeline.Manifest) error {
+	*j = joining{deleted: make(map[int64]bool), rejects: make(map[int64]*joinedReject)}
+	ids, err := d.SnapshotIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if id <= cp.Base || last == nil || id > last.Snapshot {
+			continue
+		}
+		m, err := d.Manifest(ctx, id)
+		if err != nil {
+			return fmt.Errorf("what was deleted since the backfill began: %w", err)
+		}
+		for c, err := range d.ReadChanges(ctx, m) {
+			if err != nil {
+				return fmt.Errorf("what was deleted since the backfill began: %w", err)
+			}
+			if c.Op == OpDelete {
+				j.deleted[c.Payment.ID] = true
+			}
+		}
+	}
+	if last != nil {
+		if f, ok := fileOf(last, d.rejects(last.Snapshot)); ok {
+			for r, err := range readRows(ctx, d.store, f.Path, f.Bytes, rejectTable, 0) {
+				if err != nil {
+					return err
+				}
+				j.rejects[r.ID] = &joinedReject{Reject: *r}
+			}
+		}
+	}
+	for _, seg := range cp.Segments {
+		if seg.Rejects == 0 {
+			continue
+		}
+		err := d.Backfill().eachSegmentReject(ctx, seg, func(r *schemas.Reject) error {
+			if was := j.rejects[r.ID]; was == nil || was.SeenAt.V <= r.SeenAt.V {
+				j.rejects[r.ID] = &joinedReject{Reject: *r, own: true}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carry notes a row of the last snapshot that stays.
+func (j *joining) carry(was *schemas.Payment) {
+	r := j.rejects[was.ID]
+	if r == nil {
+		return
+	}
+	if r.SeenAt.V >= was.ExtractedAt.V || !r.own {
+		r.there = true
+		j.kept++
+		return
+	}
+	delete(j.rejects, was.ID)
+	j.read++
+}
+
+// wins reports whether the backfill's row, or its word that the payment is gone,
+// counts beside what the last snapshot has; was is nil if that has none.
+func (j *joining) wins(row *segmentRow, was *schemas.Payment) bool {
+	if was == nil && (row.Gone || j.deleted[row.ID]) {
+		if !row.Gone {
+			j.dropped++
+		}
+		delete(j.rejects, row.ID)
+		return false
+	}
+	if was != nil && was.ExtractedAt.V >= row.ExtractedAt.V {
+		if !row.Gone {
+			j.lost++
+		}
+		if r := j.rejects[row.ID]; r != nil && !r.own {
+			j.kept++
+			if !row.Gone {
+				j.lost-- // it counts as rejected
+			}
+		} else {
+			delete(j.rejects, row.ID)
+		}
+		return false
+	}
+	if !row.Gone {
+		j.got++
+	}
+	delete(j.rejects, row.ID)
+	return true
+}
+
+// ledger returns the ledger of the merged snapshot. read is the backfill's own.
+func (j *joining) ledger(read pipeline.Ledger, res *pipeline.MergeResult) *pipeline.Ledger {
+	for id, r := range j.rejects {
+		if !r.there && j.deleted[id] {
+			delete(j.rejects, id)
+			j.dropped++
+		}
+	}
+	l := &pipeline.Ledger{
+		Got: j.got, Kept: j.kept, Rejected: int64(len(j.rejects)), Carried: j.lost + j.read,
+		Vanished: read.Vanished + j.dropped, Unknown: read.Unknown, Gone: res.Changes.Delete,
+	}
+	l.Outside = res.Carried - l.Kept - l.Carried
+	l.Listed = l.Got + l.Carried + l.Rejected + l.Vanished
+	return l
+}
+
+// writeJoinedRejects writes the rejects that are left.
+func (d *Dataset) writeJoinedRejects(ctx context.Context, j *joining, cp pipeline.Checkpoint, allowed func() error) (pipeline.File, error) {
+	key := d.rejects(cp.Snapshot)
+	if len(j.rejects) == 0 {
+		return pipeline.File{}, d.store.Delete(ctx, key)
+	}
+	return putFile(ctx, d, key, rejectTable, cp.Snapshot, func(add func(*schemas.Reject) error) error {
+		for _, id := range slices.Sorted(maps.Keys(j.rejects)) {
+			if err := add(&j.rejects[id].Reject); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, allowed)
+}
+
+// backfillBase returns the snapshot that an unfinished backfill was begun on: the
+// change feeds behind it are still needed. ok is false if no backfill is
+// unfinished.
+func (d *Dataset) backfillBase(ctx context.Context) (base pipeline.SnapshotID, ok bool, err error) {
+	cp, err := d.Backfill().newestCheckpoint(ctx)
+	if err != nil || !cp.Unfinished() {
+		return "", false, err
+	}
+	return cp.Previous, true, nil
+}
+
+// Held returns who holds the nights' lease, nil if nobody does or if it is a
+// backfill that merges.
+func (d *Dataset) Held(ctx context.Context) (*pipeline.HeldError, error) {
+	n, err := d.highest(ctx, leaseKind)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	rec, err := d.readLease(ctx, n)
+	if isAbsent(err) {
+		return nil, nil
+	}
+	if err != nil || rec.Merging || d.leaseEnded(rec) {
+		return nil, err
+	}
+	return &pipeline.HeldError{Holder: rec.Holder, Since: rec.Since, Until: rec.Expires}, nil
+}
