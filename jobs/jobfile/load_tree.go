@@ -40,7 +40,7 @@ func (c *converter) node(from ast.Node) *node {
 		// they are.
 		n.kind, n.text = scalar, v.GetToken().Value
 	default:
-		c.problems = append(c.problems, tokenProblem(from.GetToken(), sentence("")))
+		c.problems = append(c.problems, tokenProblem(from.GetToken(), notYAML))
 	}
 	return n
 }

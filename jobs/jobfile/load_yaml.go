@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -145,7 +144,7 @@ func scan(text string) (token.Tokens, []Problem) {
 		some, err := s.Scan()
 		for _, tk := range some {
 			if tk.Type == token.InvalidType {
-				return nil, append(problems, tokenProblem(tk, sentence(tk.Error)))
+				return nil, append(problems, tokenProblem(tk, notYAML))
 			}
 			if rule, ok := refusedTokens[tk.Type]; ok && len(problems) < shownProblems {
 				problems = append(problems, tokenProblem(tk, rule))
@@ -209,51 +208,12 @@ func tokenProblem(tk *token.Token, rule string) Problem {
 // the file.
 func syntaxProblem(err error) Problem {
 	if e, ok := errors.AsType[*yaml.SyntaxError](err); ok {
-		return tokenProblem(e.Token, sentence(e.Message))
+		return tokenProblem(e.Token, notYAML)
 	}
-	return Problem{Rule: sentence("")}
+	return Problem{Rule: notYAML}
 }
 
-// sentences are what to tell for what the parser says, by the first part of it
-// that is found.
-var sentences = []struct{ part, ours string }{
-	{"could not find end character of", "a quote is opened here and not closed"},
-	{"tab character", "a tab stands where YAML wants spaces"},
-	{"'\t'", "a tab stands where YAML wants spaces"},
-	{"unknown escape character", "a \\ in double quotes is followed by a character that YAML does not know there; within single quotes it is only a \\"},
-	{"UTF-16", "a \\u in double quotes is not followed by a character's number"},
-	{"UTF-32", "a \\U in double quotes is not followed by a character's number"},
-	{"surrogate", "a \\u in double quotes is not followed by a character's number"},
-	{"is a reserved character", "a value cannot begin with @ or `: put it into quotes"},
-	{"']' must be specified", "a , or ] is missing between the values of a list; within brackets, ${…} needs quotes"},
-	{"'}' must be specified", "a , or } is missing between the keys in braces; within braces, ${…} needs quotes"},
-	{"']' not found", "a [ is opened here and not closed"},
-	{"end token '}'", "a { is opened here and not closed"},
-	{"corresponding to ']'", "a ] closes what no [ has opened"},
-	{"corresponding to '}'", "a } closes what no { has opened"},
-	{"found ','", "a value is missing before the ,"},
-	{"unexpected scalar value type", "a value is missing here"},
-	{"could not find flow map content", "a key is missing here"},
-	{"invalid header option", "behind a | or > there can only be a line break, or a comment"},
-	{"mapping value is not allowed", "a second `key:` in one line; a value with a colon and a space in it needs quotes"},
-	{"block sequence entries are not allowed", "a list cannot begin in the line of its key"},
-	{"non-map value", "a line without `key:` among lines that have one; is a colon, or the space behind it, missing?"},
-	{"map key-value is pre-defined", "belongs neither to the value before it nor to a key of its own; look at the quotes and the indentation"},
-	{"value is not allowed in this context", "stands where no value can be; is it indented as the lines that it belongs to?"},
-	{"implicit line break", "a key goes over several lines; is a colon, or the space behind it, missing?"},
-	{"unexpected key name", "a line without `key:` among lines that have one; is a colon, or the space behind it, missing?"},
-	{"invalid key", "a colon without a key before it; a list or a section cannot be a key"},
-	{"could not find multi-line content", "the lines behind a | or > must be indented"},
-	{"document separator", "a job file is one document: --- can only stand before it"},
-}
-
-// sentence is one line about a complaint of the parser, with nothing of the
-// file in it.
-func sentence(message string) string {
-	for _, s := range sentences {
-		if strings.Contains(message, s.part) {
-			return s.ours
-		}
-	}
-	return "is not YAML; look at the indentation, the colons and the quotes here and in the line above"
-}
+// notYAML is what a problem says where the parser has stopped. The parser's own
+// message is not shown: it may quote the file, and so a secret, and its words change
+// with each update.
+const notYAML = "is not YAML: look at the indentation, the colons, the brackets and the quotes here and in the line above"
