@@ -1,6 +1,7 @@
 package bitrix
 
 import (
+	"b24export/sinks/durable"
 	"context"
 	"errors"
 	"fmt"
@@ -151,7 +152,7 @@ func (f *TokenFile) recover() (bool, error) {
 	if err := os.Rename(f.name+".new", f.name); err != nil {
 		return false, err
 	}
-	return true, syncDir(filepath.Dir(f.name))
+	return true, durable.SyncDir(filepath.Dir(f.name))
 }
 
 // Begin implements TokenStore.
@@ -166,10 +167,7 @@ func (f *TokenFile) note(text string) error {
 		return err
 	}
 	_, err = file.WriteString(text)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
+	return durable.Finish(file, err)
 }
 
 // Save implements TokenStore.
@@ -184,10 +182,7 @@ func (f *TokenFile) Save(_ context.Context, doc []byte) error {
 		return told(next, "write", err)
 	}
 	_, err = file.Write(doc)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err = durable.Finish(file, err); err != nil {
 		return told(next, "write", err)
 	}
 	// Died from here on: the next Lock takes it up.
@@ -195,7 +190,7 @@ func (f *TokenFile) Save(_ context.Context, doc []byte) error {
 		return proper(f.name, info)
 	}
 	if err = os.Rename(next, f.name); err == nil {
-		err = syncDir(filepath.Dir(f.name))
+		err = durable.SyncDir(filepath.Dir(f.name))
 	}
 	if err == nil {
 		err = f.note("")
@@ -232,20 +227,4 @@ func told(name, doing string, err error) error {
 		err = lerr.Err
 	}
 	return fmt.Errorf("%s %s: %w", doing, name, err)
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(name string) error {
-	if runtime.GOOS == "windows" {
-		return nil // journals names by itself
-	}
-	dir, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	err = dir.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		err = nil // a mount that cannot
-	}
-	return errors.Join(err, dir.Close())
 }

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"b24export/sinks/durable"
 	"bytes"
 	"context"
 	"errors"
@@ -249,13 +250,8 @@ func createWithoutLink(root *os.Root, key string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err = file.Write(data); err == nil {
-		err = file.Sync()
-	}
-	if cerr := file.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	_, err = file.Write(data)
+	if err = durable.Finish(file, err); err != nil {
 		root.Remove(key) // so that the hole stays as small as can be
 	}
 	return err

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"b24export/sinks/durable"
 	"bufio"
 	"context"
 	"crypto/rand"
@@ -11,7 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,7 +30,7 @@ func isTemp(key string) bool {
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 256<<10) }}
 
 // write makes a durable file of what fill writes, and lets commit give it its
-// name: 1. temporary file, 2. sync, 3. commit, 4. sync of the folder.
+// name, in the order of package durable.
 func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer) error,
 	commit func(root *os.Root, tmp string) error) error {
 	root, err := f.begin(ctx, op, key, true)
@@ -62,12 +62,7 @@ func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer)
 		}
 		return err // its own
 	}
-	if err = w.Flush(); err == nil {
-		err = file.Sync()
-	}
-	if cerr := file.Close(); err == nil {
-		err = cerr
-	}
+	err = durable.Finish(file, w.Flush())
 	if err == nil {
 		// Died after: the object is complete, and perhaps not durable yet; its
 		// writer was not told that it is.
@@ -162,23 +157,13 @@ func (f *Folder) forget(dir string) {
 	}
 }
 
-// syncFolder makes the names in a folder durable.
+// syncFolder makes the names in a folder of root durable.
 func syncFolder(root *os.Root, dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // has no such thing; NTFS journals names by itself
-	}
 	d, err := root.Open(dir)
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		err = nil // a mount that cannot: there is nothing else to be done
-	}
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return errors.Join(durable.SyncFolder(d), d.Close())
 }
 
 // makeFolders makes a folder outside of any root, and syncs each new name.
@@ -200,12 +185,7 @@ func makeFolders(name string) error {
 	if err := os.Mkdir(name, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	root, err := os.OpenRoot(parent)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return syncFolder(root, ".")
+	return durable.SyncDir(parent)
 }
 
 // plain strips the path that package os puts before an error, since the key

@@ -17,6 +17,7 @@ import (
 
 	"b24export/jobs"
 	"b24export/jobs/jobfile"
+	"b24export/sinks/durable"
 )
 
 func (p *program) initCommand() *cobra.Command {
@@ -385,38 +386,13 @@ func relativeTo(file, path string) (string, error) {
 
 // writeNew writes a file whole or not at all. One that is there already is
 // replaced if force says so, and is an error otherwise.
-func writeNew(path string, data []byte, mode fs.FileMode, force bool) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".b24export-*")
-	if err != nil {
+func writeNew(path string, data []byte, mode fs.FileMode, force bool) error {
+	err := durable.WriteFile(path, data, mode, force)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return &startError{fmt.Errorf("%s is there already; --force replaces it", printable(path))}
+	case err != nil:
 		return fmt.Errorf("write %s: %w", printable(path), err)
-	}
-	defer func() { err = errors.Join(err, removed(f.Name())) }()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", printable(path), err)
-	}
-	if force {
-		return os.Rename(f.Name(), path)
-	}
-	if err := os.Link(f.Name(), path); err != nil { // which never replaces anything
-		if errors.Is(err, fs.ErrExist) {
-			return &startError{fmt.Errorf("%s is there already; --force replaces it", printable(path))}
-		}
-		return fmt.Errorf("write %s: %w", printable(path), err)
-	}
-	return nil
-}
-
-// removed removes a file that may have been renamed.
-func removed(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	return nil
 }

@@ -7,13 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"b24export/pipeline"
+	"b24export/sinks/durable"
 )
 
 func (p *program) reportCommand() *cobra.Command {
@@ -92,17 +91,8 @@ func (p *program) report(ctx context.Context, from *reading, args []string, snap
 		return err
 	}
 	// Somebody may be looking at the one that is there.
-	temp, err := os.CreateTemp(filepath.Dir(out), ".report-*")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(page.Bytes())
-	err = errors.Join(err, temp.Chmod(0o644), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), out)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
+	if err := durable.WriteFile(out, page.Bytes(), 0o644, true); err != nil {
+		return fmt.Errorf("write %s: %w", printable(out), err)
 	}
 	if p.json {
 		return p.stdout.line(struct {

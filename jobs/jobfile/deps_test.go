@@ -18,6 +18,9 @@ func TestNoCloudIsLinked(t *testing.T) {
 		t.Fatalf("go list names %d packages, want more than 100: %q", len(deps), deps)
 	}
 	for _, dep := range deps {
+		if dep == "b24export/sinks/durable" {
+			continue // system calls, and nothing else
+		}
 		for _, prefix := range []string{
 			"b24export/sinks", "b24export/jobs/source", "gocloud.dev/",
 			"cloud.google.com/", "google.golang.org/", "github.com/aws/", "github.com/Azure/",
