@@ -111,7 +111,8 @@ func (x *expander) file(path string) (string, *fault) {
 	case err != nil:
 		return "", &fault{rule: "file " + name + " cannot be read"}
 	}
-	text, crlf := strings.CutSuffix(string(data), "\r\n")
+	// Editors on Windows put a byte order mark before what they save.
+	text, crlf := strings.CutSuffix(strings.TrimPrefix(string(data), "\ufeff"), "\r\n")
 	if !crlf {
 		text = strings.TrimSuffix(text, "\n")
 	}

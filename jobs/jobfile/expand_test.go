@@ -18,6 +18,8 @@ func TestExpand(t *testing.T) {
 			switch filepath.ToSlash(path) {
 			case "conf/a.txt":
 				return []byte("content\n"), nil
+			case "conf/mark.txt":
+				return []byte("\ufeffcontent\n"), nil
 			case "conf/crlf.txt":
 				return []byte("content\r\n"), nil
 			case "conf/lines.txt":
@@ -50,6 +52,7 @@ func TestExpand(t *testing.T) {
 		{"$${A}${A}", "${A}one", false, ""},
 		{"${file:a.txt}", "content", true, ""},
 		{"${file:crlf.txt}", "content", true, ""},
+		{"${file:mark.txt}", "content", true, ""},
 		{"${file:lines.txt}", "a\nb\n", true, ""},
 		{"${file:return.txt}", "a\r", true, ""},
 		{"${file:/abs.txt}", "absolute", true, ""},
