@@ -14,6 +14,7 @@ import (
 // exact all the same, and the portal, which is strict, sees no payment got again
 // that was got.
 func TestSoupOfFaults(t *testing.T) {
+	slow(t)
 	const payments, share = 20_000, 0.03
 	var faults []bitrixtest.Fault
 	for _, kind := range []bitrixtest.FaultKind{

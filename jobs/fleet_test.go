@@ -21,6 +21,7 @@ func (m byHost) RoundTrip(r *http.Request) (*http.Response, error) { return m[r.
 // TestFleetIsAsQuickAsItsSlowest: two hundred portals, each under its own limits,
 // take as long as the slowest of them alone. None waits for another.
 func TestFleetIsAsQuickAsItsSlowest(t *testing.T) {
+	slow(t)
 	const portals = 200
 	synctest.Test(t, func(t *testing.T) {
 		hosts := byHost{}

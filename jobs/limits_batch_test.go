@@ -11,6 +11,7 @@ import (
 // TestWithoutBatches: where the job wants no batches, or the portal does not take
 // a method in one, each of its commands is a request, and the table is the same.
 func TestWithoutBatches(t *testing.T) {
+	slow(t)
 	const payments, chunks = 980, 20
 	for _, tt := range []struct {
 		name             string

@@ -13,6 +13,7 @@ import (
 // export is complete, takes hardly longer than a schedule that uses the budget as
 // soon as there is some, and no command is refused for want of it.
 func TestBudgetIsUsedToTheFull(t *testing.T) {
+	slow(t)
 	for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
 		t.Run(string(charge), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

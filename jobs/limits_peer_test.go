@@ -60,6 +60,7 @@ func (n *neighbour) ask(t *testing.T) {
 // the rate, both go on. The export takes the other half, and fewer than 2 % of
 // its requests are refused.
 func TestBesideAnotherClient(t *testing.T) {
+	slow(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := newExport(t, bitrixtest.Options{
 			Payments: 30_000, Limits: bitrixtest.Limits{Operating: -1}, Latency: 1100 * time.Millisecond,

@@ -19,6 +19,7 @@ var quickGets = map[string]time.Duration{"crm.item.payment.get": 20 * time.Milli
 // is half a token, a quarter of a second's worth, and what falls off the portal's
 // counter while the first answer is awaited. No request is refused.
 func TestRateIsUsedToTheFull(t *testing.T) {
+	slow(t)
 	for _, tt := range []struct {
 		name        string
 		payments    int64
@@ -63,6 +64,7 @@ func TestRateIsUsedToTheFull(t *testing.T) {
 // for each 2,500 of the listing, and another one for the owners of their orders
 // and for the sample that is got all the same.
 func TestListedValuesAreCheap(t *testing.T) {
+	slow(t)
 	synctest.Test(t, func(t *testing.T) {
 		const payments = 100_000
 		e := newExport(t, bitrixtest.Options{Payments: payments, Latency: 1200 * time.Millisecond}, 0, map[string]string{"enrich": "list"})
@@ -88,6 +90,7 @@ func TestListedValuesAreCheap(t *testing.T) {
 // are under way that the rate limit decides when the next one goes. More
 // concurrency changes nothing.
 func TestTheBucketBindsNotTheWorkers(t *testing.T) {
+	slow(t)
 	for _, tt := range []struct {
 		name string
 		long time.Duration // that a full batch of gets takes
@@ -136,6 +139,7 @@ func TestTheBucketBindsNotTheWorkers(t *testing.T) {
 // 44 requests take seven rounds: three in which the listing grows, and four of
 // 8 gets each, less those that the listing's rounds had room for.
 func TestConcurrencyBindsWhereItIsLow(t *testing.T) {
+	slow(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := newExport(t, bitrixtest.Options{Payments: 2000, Latency: 20 * time.Second}, 0, map[string]string{"concurrency": "8"})
 		e.run(t)

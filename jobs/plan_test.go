@@ -55,6 +55,7 @@ func planAndRun(t *testing.T, o bitrixtest.Options, edit func(*jobfile.Spec)) pl
 }
 
 func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
+	slow(t)
 	latency := 1200 * time.Millisecond
 	for _, tt := range []struct {
 		name     string

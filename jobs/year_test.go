@@ -34,6 +34,7 @@ const nights = 122
 // change feed is the difference of the two tables, and all feeds, played from
 // nothing, give the table.
 func TestYearOfNights(t *testing.T) {
+	slow(t)
 	for _, since := range []string{"list", "orders", "events"} {
 		t.Run(since, func(t *testing.T) {
 			t.Parallel()
