@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ import (
 // and one command. The copy then reads and resumes what this program left.
 func TestRecipeForAColumn(t *testing.T) {
 	copied := t.TempDir()
-	for _, name := range []string{"schemas", "sinks", "pipeline", "docs"} {
+	for _, name := range append(packages(t), "docs") {
 		if err := os.CopyFS(filepath.Join(copied, name), os.DirFS(filepath.Join("..", name))); err != nil {
 			t.Fatal(err)
 		}
@@ -60,6 +61,33 @@ func TestRecipeForAColumn(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "use a newer one") {
 		t.Errorf("a file of the newer program: error %v", err)
 	}
+}
+
+// packages returns the folders of the module's packages that sinks and its tests
+// need, without those inside of others.
+func packages(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-test", "-f", "{{if .Module}}{{if .Module.Main}}{{.Dir}}{{end}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var folders []string
+	dirs := strings.Fields(string(out))
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		rel, err := filepath.Rel(root, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(folders); n == 0 || !strings.HasPrefix(rel, folders[n-1]+string(filepath.Separator)) {
+			folders = append(folders, rel)
+		}
+	}
+	return folders
 }
 
 func copyFile(t *testing.T, dst, src string) {
