@@ -133,9 +133,9 @@ func temporary(ctx context.Context, err error) bool {
 		return false
 	}
 	switch code := httpStatus(err); {
-	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests,
-		code == http.StatusConflict, // S3: a write of the same key at the same time
-		code == http.StatusTooEarly:
+	case code == http.StatusConflict:
+		return passingConflict(err)
+	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code == http.StatusTooEarly:
 		return true
 	case code >= 400 && code < 500, code == http.StatusNotImplemented, code >= 300 && code < 400:
 		return false
@@ -145,6 +145,21 @@ func temporary(ctx context.Context, err error) bool {
 		return false
 	}
 	return true
+}
+
+// passingConflict reports whether a 409 may pass: S3's of a write of the same key at
+// the same time. Others say that something is in the way, such as an object where
+// the key has a folder (versitygw: ObjectParentIsFile).
+func passingConflict(err error) bool {
+	var coded interface{ ErrorCode() string }
+	if !errors.As(err, &coded) {
+		return true
+	}
+	switch coded.ErrorCode() {
+	case "", "Conflict", "ConditionalRequestConflict", "OperationAborted":
+		return true
+	}
+	return false
 }
 
 // httpStatus is the status that a server answered with, 0 if none is known.

@@ -338,3 +338,38 @@ func TestReadAheadAsksForBlocks(t *testing.T) {
 		t.Error("a closed object can be read")
 	}
 }
+
+// codedError is an error of S3 with its code.
+type codedError struct {
+	statusError
+	code string
+}
+
+func (e *codedError) Error() string     { return e.code }
+func (e *codedError) ErrorCode() string { return e.code }
+
+// Not every conflict passes: what is in the way is told at once.
+func TestConflicts(t *testing.T) {
+	for code, passes := range map[string]bool{
+		"ConditionalRequestConflict": true, "OperationAborted": true, "": true,
+		"ObjectParentIsFile": false, "BucketAlreadyExists": false, "InvalidBucketState": false,
+	} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer()
+				fails := 1
+				s.before = func(op, _ string) error {
+					if fails--; fails >= 0 {
+						return &codedError{statusError{409, code}, code}
+					}
+					return nil
+				}
+				start := time.Now()
+				err := s.store(nil).Create(t.Context(), "y", []byte("mine"))
+				if (err == nil) != passes || err != nil && (errors.Is(err, ErrUnavailable) || time.Since(start) != 0 || !strings.Contains(err.Error(), code)) {
+					t.Errorf("error %v after %s", err, time.Since(start))
+				}
+			})
+		})
+	}
+}
