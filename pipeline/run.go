@@ -126,7 +126,9 @@ type Summary struct {
 	// that failed.
 	Snapshot SnapshotID
 	Ledger   Ledger
-	Use      PortalUse
+	// Use is what the snapshot has cost the portal, over all the runs that it took;
+	// Own is the part of this run.
+	Use, Own PortalUse
 }
 
 // Run brings one snapshot of one portal's payments to the end: the one that an
@@ -363,7 +365,7 @@ func (r *run[R]) sweep(ctx context.Context) {
 }
 
 func (r *run[R]) summary(err error) Summary {
-	s := Summary{Resumed: r.resumed, Snapshot: r.cp.Snapshot, Ledger: r.cp.Ledger, Use: r.before.Add(r.Source.Use())}
+	s := Summary{Resumed: r.resumed, Snapshot: r.cp.Snapshot, Ledger: r.cp.Ledger, Use: r.before.Add(r.Source.Use()), Own: r.Source.Use()}
 	if err == nil {
 		s.Manifest = r.cp.Manifest
 	}

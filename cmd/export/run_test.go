@@ -134,7 +134,7 @@ func TestOutcomes(t *testing.T) {
 		Files:   []pipeline.File{{Path: "payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet", Rows: 1234, Bytes: 5000}},
 	}
 	outcomes := []jobs.Outcome{
-		{Portal: "acme", Summary: pipeline.Summary{Manifest: manifest, Snapshot: manifest.Snapshot, Use: pipeline.PortalUse{Requests: 30, Commands: 1300, Retries: 2, RateWaitS: 1.5}}, Exit: 3, Seconds: 75},
+		{Portal: "acme", Summary: pipeline.Summary{Manifest: manifest, Snapshot: manifest.Snapshot, Use: pipeline.PortalUse{Requests: 99, RateWaitS: 999}, Own: pipeline.PortalUse{Requests: 30, Commands: 1300, Retries: 2, RateWaitS: 1.5}}, Exit: 3, Seconds: 75},
 		{Portal: "beta", Summary: pipeline.Summary{Snapshot: "20261122T020001Z", Ledger: pipeline.Ledger{Rejected: 7}}, Err: errTest, Exit: 1, Seconds: 0.25},
 	}
 	var b bytes.Buffer

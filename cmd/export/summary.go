@@ -134,7 +134,7 @@ func writeOutcomes(w io.Writer, outcomes []jobs.Outcome, width int) error {
 				grouped(m.Changes.Update), grouped(m.Changes.Delete), grouped(m.Ledger.Rejected),
 			}
 		}
-		rows[i] = append(row, grouped(o.Summary.Use.Requests), shortTime(seconds(o.Seconds)), o.Exit)
+		rows[i] = append(row, grouped(o.Summary.Own.Requests), shortTime(seconds(o.Seconds)), o.Exit)
 	}
 	return writeTable(w, fitTable(outcomeColumns, []string{"portal", "snapshot"}, rows, width))
 }
@@ -150,7 +150,7 @@ func writeSummary(w io.Writer, sink string, o *jobs.Outcome) error {
 	fmt.Fprintf(&b, "%s: snapshot %s of %s (%s%s)\n\n", m.Portal, m.Snapshot, plural(m.Ledger.Rows(), "payment"), m.Mode, again)
 	fmt.Fprintf(&b, "  changes   %s\n", changesText(m))
 	fmt.Fprintf(&b, "  ledger    %s\n", ledgerText(m.Ledger))
-	fmt.Fprintf(&b, "  portal    %s\n", useText(o.Summary.Use, o.Seconds))
+	fmt.Fprintf(&b, "  portal    %s\n", useText(o.Summary.Own, o.Seconds))
 	fmt.Fprintf(&b, "\n%s", indentRight(totalsTable(m.Totals)))
 	fmt.Fprintf(&b, "\nin %s:\n%s", shownSink(sink), indentRight(filesTable(m)))
 	_, err := io.WriteString(w, b.String())
