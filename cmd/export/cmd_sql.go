@@ -18,6 +18,7 @@ type sqlFlags struct {
 	snapshot string
 	reading  reading
 	dataset  string
+	part     string
 }
 
 func (p *program) sqlCommand() *cobra.Command {
@@ -25,7 +26,8 @@ func (p *program) sqlCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sql JOB",
 		Example: `b24export sql job.yaml > payments.sql && duckdb -init payments.sql
-b24export sql job.yaml --engine bigquery --dataset sales > payments.bq.sql`,
+b24export sql job.yaml --engine bigquery --dataset sales > payments.bq.sql
+b24export sql job.yaml --engine bigquery --part load | bq query --use_legacy_sql=false`,
 		Short: "Print the SQL to query or load a dataset.",
 		Long: `Prints statements for the job's own dataset, as it is now.
 
@@ -34,7 +36,8 @@ duckdb    secrets for the bucket, then views: payments (the newest snapshots),
           path that each run replaces), and the macro payments_as_of(snapshot);
           with related tables also payments_orders and so on, and payments_named
 bigquery  a partitioned and clustered table, a load job into it, external tables,
-          and a MERGE of the change feed; for a dataset in Google Cloud Storage
+          and a MERGE of the change feed; for a dataset in Google Cloud Storage.
+          --part prints one of these by itself, for a scheduler
 
 The views name the files of published snapshots, which never change: no run
 disturbs a query. They show newer snapshots once the statements are printed and
@@ -47,6 +50,9 @@ executed again. Keys and passwords are never printed.`,
 			if !sqlName.MatchString(f.dataset) {
 				return usagef(cmd, "--dataset %s: must be of letters, digits, _ and -, with or without the project and a dot before it", shownArg(f.dataset))
 			}
+			if f.part != allParts && f.engine != "bigquery" {
+				return usagef(cmd, "--part is for --engine bigquery")
+			}
 			return p.sql(cmd.Context(), &f, args)
 		},
 	}
@@ -54,13 +60,14 @@ executed again. Keys and passwords are never printed.`,
 	flags.Var(oneOf(&f.engine, "duckdb", "bigquery"), "engine", "whose SQL: duckdb, bigquery")
 	flags.StringVar(&f.snapshot, "snapshot", "", "each portal as of this `snapshot`: an id such as 20261122T020000Z, the start of one, a day such as 2026-11-22, or previous")
 	f.reading.addFlags(flags, "these `portals` only; names between commas")
+	flags.Var(oneOf(&f.part, append([]string{allParts}, bigQueryParts...)...), "part", "which of BigQuery's statements: all, table, external, load, merge")
 	flags.StringVar(&f.dataset, "dataset", "bitrix24", "BigQuery's dataset, or PROJECT.DATASET; a `name`")
 	return cmd
 }
 
 // sqlEngines make the statements of each engine that --engine names.
-var sqlEngines = map[string]func(sinkURL, dataset string, f *sqlFiles) ([]statement, error){
-	"duckdb":   func(sinkURL, _ string, f *sqlFiles) ([]statement, error) { return duckDBStatements(sinkURL, f) },
+var sqlEngines = map[string]func(sinkURL, dataset, part string, f *sqlFiles) ([]statement, error){
+	"duckdb":   func(sinkURL, _, _ string, f *sqlFiles) ([]statement, error) { return duckDBStatements(sinkURL, f) },
 	"bigquery": bigQueryStatements,
 }
 
@@ -97,7 +104,7 @@ func (p *program) sql(ctx context.Context, f *sqlFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	statements, err := sqlEngines[f.engine](spec.Sink.URL, f.dataset, files)
+	statements, err := sqlEngines[f.engine](spec.Sink.URL, f.dataset, f.part, files)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,16 @@ import (
 // sqlName is a dataset of BigQuery, with its project or without.
 var sqlName = regexp.MustCompile(`^([A-Za-z0-9-]+\.)?[A-Za-z0-9_-]+$`)
 
-// bigQueryStatements are those that load a dataset and keep it up to date.
-func bigQueryStatements(sinkURL, dataset string, f *sqlFiles) ([]statement, error) {
+// bigQueryParts are the values of --part, in the order in which sql prints them.
+// A scheduler executes table once, and then load, or merge, after each run.
+var bigQueryParts = []string{"table", "external", "load", "merge"}
+
+// allParts is the value of --part for all of them.
+const allParts = "all"
+
+// bigQueryStatements returns the statements that load a dataset and keep it up to
+// date: those of one part, or of all.
+func bigQueryStatements(sinkURL, dataset, part string, f *sqlFiles) ([]statement, error) {
 	u, err := url.Parse(sinkURL)
 	if err != nil || u.Scheme != "gs" {
 		return nil, &startError{errNotInGCS}
@@ -34,44 +42,60 @@ func bigQueryStatements(sinkURL, dataset string, f *sqlFiles) ([]statement, erro
 	b.columns = append(b.columns, "`portal`", "`snapshot`")
 
 	const shape = "PARTITION BY TIMESTAMP_TRUNC(date_bill, MONTH)\nCLUSTER BY portal, currency, id"
-	all := []statement{
-		{comment: "The dataset " + f.name + " in BigQuery. bq takes each part: bq query --use_legacy_sql=false < FILE"},
-		{
+	parts := map[string][]statement{
+		"table": {{
 			"The table: by the month in which payments were billed.",
 			fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (\n%s,\n  `portal` STRING,\n  `snapshot` STRING\n)\n%s", b.table(""), strings.Join(b.declared, ",\n"), shape),
-		},
-		{
+		}},
+		"external": append([]statement{{
 			"The current tables, as a table of its own that is read from the bucket at each query.",
 			b.external("_external", f.name, []string{f.name + "/*"}, "portal"),
-		},
+		}}, b.related(f)...),
+		"load":  b.load(f, shape),
+		"merge": b.feed(f),
 	}
+	if part != allParts {
+		return parts[part], nil
+	}
+	all := []statement{{comment: "The dataset " + f.name + " in BigQuery. bq takes each part: bq query --use_legacy_sql=false < FILE"}}
+	for _, name := range bigQueryParts {
+		all = append(all, parts[name]...)
+	}
+	return all, nil
+}
+
+// load replaces the table by one load job.
+func (b *bigQuery) load(f *sqlFiles, shape string) []statement {
 	if len(f.current) == 0 {
-		return append(all, statement{comment: "No portal has a snapshot yet: print again after a run for the load job and the MERGE."}), nil
+		return []statement{{comment: "No portal has a snapshot yet: print again after a run for the load job."}}
 	}
-	all = append(all, statement{
+	return []statement{{
 		"Everything, in place of what the table has: one load job of the files that the newest manifests name. With bq:\n" +
 			"  b24export schema --format bigquery > schema.json\n" +
 			fmt.Sprintf("  bq load --replace --source_format=PARQUET --hive_partitioning_mode=STRINGS --hive_partitioning_source_uri_prefix=%s%s_history \\\n", b.root, f.name) +
 			fmt.Sprintf("    --time_partitioning_type=MONTH --time_partitioning_field=date_bill --clustering_fields=portal,currency,id \\\n    %s \\\n    %s schema.json",
-				strings.ReplaceAll(dataset, ".", ":")+"."+f.name, b.root+strings.Join(f.current, ","+b.root)),
+				strings.ReplaceAll(b.dataset, ".", ":")+"."+f.name, b.root+strings.Join(f.current, ","+b.root)),
 		fmt.Sprintf("LOAD DATA OVERWRITE %s\n%s\nFROM FILES (\n  format = 'PARQUET',\n  hive_partition_uri_prefix = %s,\n  uris = [\n    %s\n  ]\n)\nWITH PARTITION COLUMNS (portal STRING, snapshot STRING)",
 			b.table(""), shape, b.text(b.root+f.name+"_history"), strings.Join(b.paths(f.current), ",\n    ")),
-	})
-	all = append(all, b.related(f)...)
+	}}
+}
+
+// feed brings the table up to date by the change feed.
+func (b *bigQuery) feed(f *sqlFiles) []statement {
 	if len(f.changes) == 0 {
-		return append(all, statement{comment: "No snapshot has changes yet: print again after a run for the MERGE."}), nil
+		return []statement{{comment: "No snapshot has changes yet: print again after a run for the MERGE."}}
 	}
-	return append(all,
-		statement{
+	return []statement{
+		{
 			"The change feed of the snapshots that are kept.",
 			b.external("_changes", f.name+"_changes", f.changes, "portal", "snapshot"),
 		},
-		statement{
+		{
 			"Instead of loading everything again: the change feed into the table. To repeat it does no harm. It is enough as long as it\n" +
 				"is done more often than snapshots go (sink.history); after that, load everything.",
 			b.merge(),
 		},
-	), nil
+	}
 }
 
 // bigQuery spells statements about one dataset.

@@ -179,7 +179,15 @@ func TestMergeForBigQuery(t *testing.T) {
 	execute(t, duck, p, printSQL(t, p.env, file))
 
 	merge := ""
-	for _, s := range printSQL(t, p.env, file, "--engine", "bigquery") {
+	var parts []sqlStatement
+	for _, part := range []string{"table", "external", "load", "merge"} {
+		parts = append(parts, printSQL(t, p.env, file, "--engine", "bigquery", "--part", part)...)
+	}
+	all := printSQL(t, p.env, file, "--engine", "bigquery")
+	if !slices.Equal(parts, all[1:]) { // but for the comment at the start
+		t.Errorf("the parts are\n%v\nall is\n%v", parts, all)
+	}
+	for _, s := range printSQL(t, p.env, file, "--engine", "bigquery", "--part", "merge") {
 		if strings.HasPrefix(s.SQL, "MERGE ") {
 			merge = strings.NewReplacer("`bitrix24.payments`", "loaded", "`bitrix24.payments_changes`", "payments_changes", "`", `"`).Replace(s.SQL)
 		}
