@@ -20,6 +20,10 @@ type Command struct {
 	Key    string
 	Method string
 	Params Params
+	// Optional makes any error of the command its result: it is not repeated, and
+	// does not end the batch. It is for commands that refer to others' results,
+	// which may have nothing there.
+	Optional bool
 }
 
 // Batch calls any number of commands, at least one, in as few requests as the
@@ -131,6 +135,10 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 				last = r.At
 				continue
 			}
+			if cmds[i].Optional && r.Err.where == inCommand {
+				p.restore()
+				continue
+			}
 			class := r.Err.Class()
 			_, isList := lists[cmds[i].Method]
 			switch {
@@ -217,6 +225,11 @@ func (c *Client) some(ctx context.Context, cmds []Command) (n int, results []Res
 // is its result. A timeout is not repeated for a call that counts: its caller has
 // a way without a count.
 func (c *Client) single(ctx context.Context, cmd Command, counts bool) (Result, time.Duration, error) {
+	if cmd.Optional {
+		// What it refers to is in no request with it.
+		e := &Error{Code: CodeNoResult, Description: "not called outside of a batch", Method: cmd.Method, Key: cmd.Key, where: inCommand}
+		return Result{Err: e, Total: -1, Next: -1, At: time.Now()}, 0, nil
+	}
 	body, err := appendJSON(nil, paramsOf(cmd), 0)
 	if err != nil {
 		return Result{}, 0, fmt.Errorf("%s (%s): %w", cmd.Method, cmd.Key, err)

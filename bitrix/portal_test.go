@@ -322,3 +322,35 @@ func TestFaults(t *testing.T) {
 		})
 	}
 }
+
+// A command that may fail ends nothing: its error is its result, in a batch of
+// which others are repeated, and where its method is not batched at all.
+func TestOptionalCommands(t *testing.T) {
+	for _, single := range [][]string{nil, {"crm.item.payment.get"}} {
+		portal := bitrixtest.New(bitrixtest.Options{Payments: 60, NotInBatch: single, Strict: t})
+		hook, err := bitrix.ParseWebhook(portal.Webhook("https://acme.bitrix24.com"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := bitrix.New(hook, &bitrix.Options{Transport: portal.RoundTripper()})
+		defer client.Close()
+		list := bitrix.Command{Key: "list", Method: "sale.payment.list", Params: bitrix.Params{"select": []string{"id"}, "order": bitrix.Params{"id": "asc"}, "start": -1}}
+		get := func(key, id string) bitrix.Command {
+			return bitrix.Command{Key: key, Method: "crm.item.payment.get", Optional: true, Params: bitrix.Params{"id": id}}
+		}
+		results, err := client.Batch(t.Context(), []bitrix.Command{
+			list, get("there", "$result[list][payments][3][id]"), get("beyond", "$result[list][payments][70][id]"), get("nobody", "7777777"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if there := results[1]; (there.Err == nil) != (single == nil) {
+			t.Errorf("not in a batch: %v: a payment that is there: %v", single, there.Err)
+		}
+		for _, res := range results[2:] {
+			if res.Err == nil {
+				t.Errorf("not in a batch: %v: got %s", single, res.Value)
+			}
+		}
+	}
+}

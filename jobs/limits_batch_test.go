@@ -21,11 +21,11 @@ func TestWithoutBatches(t *testing.T) {
 		requests, beyond int64    // at least so many, and at most so many more
 		batches          bool
 	}{
-		{name: "batch: never", flags: map[string]string{"batch": "never"}, requests: payments + chunks + 20},
+		{name: "batch: never", flags: map[string]string{"batch": "never"}, requests: payments + chunks + 20, beyond: 2},
 		{name: "gets", single: []string{"crm.item.payment.get"}, requests: payments, beyond: 64, batches: true},
 		{name: "gets, the batch as a whole", single: []string{"crm.item.payment.get"}, whole: true, requests: payments, beyond: 64, batches: true},
-		{name: "the listing", single: []string{"sale.payment.list"}, requests: chunks + 20, beyond: 2, batches: true},
-		{name: "owners", single: []string{"crm.orderentity.list"}, requests: 2 * chunks, beyond: 2, batches: true},
+		{name: "the listing", single: []string{"sale.payment.list"}, requests: chunks + 20, beyond: 6, batches: true},
+		{name: "owners", single: []string{"crm.orderentity.list"}, requests: 2 * chunks, beyond: 4, batches: true},
 		{name: "all of them", single: []string{"sale.payment.list", "crm.item.payment.get", "crm.orderentity.list"}, requests: payments + chunks + 20, beyond: 64, batches: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -64,8 +64,8 @@ func TestNightCostsWhatHasChanged(t *testing.T) {
 	gets := now.Commands["crm.item.payment.get"] - stats.Commands["crm.item.payment.get"]
 	requests := now.Requests - stats.Requests
 	t.Logf("%d gets, %d requests; the full run before took %d", gets, requests, stats.Requests)
-	if gets > 420 || gets != want || requests > 60 {
-		t.Errorf("%d gets in %d requests; want %d, and at most 60 requests", gets, requests, want)
+	if gets < want || gets > want+measuring || requests > 60 {
+		t.Errorf("%d gets in %d requests; want %d and those that measure the dates, and at most 60 requests", gets, requests, want)
 	}
 	e.wantTable(t, portal, none)
 	after := e.table(t, "payments/portal=acme/payments.parquet")

@@ -179,7 +179,8 @@ func TestVanishedPaymentsAreNotRejects(t *testing.T) {
 	}
 }
 
-// beforeGets does something once, before the first request with a get.
+// beforeGets does something once, before the first request with a get of a payment
+// that was listed. Those that measure the dates of the list name none.
 type beforeGets struct {
 	next http.RoundTripper
 	do   func()
@@ -191,7 +192,7 @@ func (b *beforeGets) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bytes.Contains(body, []byte("crm.item.payment.get")) {
+	if bytes.Contains(body, []byte("crm.item.payment.get?id=")) && !bytes.Contains(body, []byte("crm.item.payment.get?id=%24")) {
 		b.once.Do(b.do)
 	}
 	r = r.Clone(r.Context())
@@ -204,7 +205,7 @@ func TestEnrichListTakesTheListingsValues(t *testing.T) {
 	e := newRunJob(t, portal, "mode: full\nsource: {enrich: list}")
 	e.run(t, jobs.ExitComplete)
 	e.wantTable(t, portal, none)
-	if gets := portal.Stats().Commands["crm.item.payment.get"]; gets < 50 || gets > 6000/50 {
+	if gets := portal.Stats().Commands["crm.item.payment.get"]; gets < 50 || gets > 6000/50+measuring {
 		t.Errorf("%d gets, want a sample of one in a hundred, and 50 at least", gets)
 	}
 }

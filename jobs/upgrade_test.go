@@ -46,7 +46,7 @@ func TestUpgradeFetchesNothing(t *testing.T) {
 			}
 			e.wantPortal(t, portal, rows, refused)
 			// The refused payment is asked for each night.
-			if gets := portal.Stats().Commands["crm.item.payment.get"]; gets != 4 {
+			if gets := portal.Stats().Commands["crm.item.payment.get"]; gets < 4 || gets > 4+measuring {
 				t.Errorf("%d payments were fetched, want the three that changed and the one that is refused", gets)
 			}
 			l := m.Ledger

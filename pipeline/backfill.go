@@ -142,7 +142,7 @@ func (r *run[R]) join(ctx context.Context) (m *Manifest, err error) {
 	if n.last != nil && n.last.Since != nil && n.last.Since.Watermark != "" {
 		cp.Since = &Since{By: n.last.Since.By, Why: "a backfill keeps the watermark of the snapshot before", Watermark: n.last.Since.Watermark}
 	}
-	n.cp, n.before, n.resumed = cp, r.before, r.resumed
+	n.cp, n.before, n.dates, n.resumed = cp, r.before, r.dates, r.resumed
 	if err := n.mergeInto(ctx); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -31,6 +32,9 @@ type Manifest struct {
 	Range string `json:"range,omitempty"`
 	// Backfill names the backfill that this snapshot is the merge of.
 	Backfill SnapshotID `json:"backfill,omitempty"`
+	// Dates is how the dates of the listing were read; nil if it shows them as they
+	// are.
+	Dates *Dates `json:"list_dates,omitempty"`
 	// Since is what told the changes; nil if it was the listing itself.
 	Since      *Since    `json:"since,omitempty"`
 	StartedAt  time.Time `json:"started_at"`
@@ -53,6 +57,34 @@ type Manifest struct {
 	// Checksum is that of the stored manifest; who stores it says how it is made.
 	// It stands last, and nowhere but in the stored one.
 	Checksum string `json:"checksum,omitempty"`
+}
+
+// Dates says how a run read the dates that its listing shows.
+type Dates struct {
+	// Measured says what it was measured by.
+	Measured string `json:"measured"`
+	// ShiftS is how many seconds later than they are dates are shown.
+	ShiftS int64 `json:"shift_s"`
+	// Form is what else becomes of them; "" if nothing does.
+	Form string `json:"form,omitempty"`
+	// Zone is the time zone of the portal's server; "" if it is not known.
+	Zone string `json:"zone,omitempty"`
+	// Unknown counts listed payments of which the listing shows no date of bill
+	// although there may be one, Ambiguous those whose date of bill is one of two.
+	Unknown   int64 `json:"unknown,omitempty"`
+	Ambiguous int64 `json:"ambiguous,omitempty"`
+}
+
+// Add returns d with the counts of before, which is of an earlier run of the same
+// snapshot. Either may be nil.
+func (d *Dates) Add(before *Dates) *Dates {
+	if d == nil || before == nil {
+		return cmp.Or(d, before)
+	}
+	sum := *d
+	sum.Unknown += before.Unknown
+	sum.Ambiguous += before.Ambiguous
+	return &sum
 }
 
 // Changes counts a snapshot's differences from the one before. The first

@@ -151,6 +151,9 @@ func (p *portal) Use() PortalUse {
 
 func (p *portal) Total() int64 { return p.total }
 
+// Dates implements pipeline.Source.
+func (p *portal) Dates() *Dates { return nil }
+
 func (p *portal) getsSum() (n int) {
 	for _, g := range p.gets {
 		n += g

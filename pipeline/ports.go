@@ -107,6 +107,9 @@ type Source[R any] interface {
 	// beginning on, as far as is known by now; 0 if it is not. Called
 	// concurrently with the others.
 	Total() int64
+	// Dates is what the source has found out about the dates that its listing
+	// shows; nil if they need no reading. Called concurrently with the others.
+	Dates() *Dates
 }
 
 // Table is what the engine has to know of a row.

@@ -163,6 +163,7 @@ type run[R any] struct {
 	cp      Checkpoint
 	last    *Manifest
 	before  PortalUse // what earlier runs of this snapshot cost the portal
+	dates   *Dates    // what they found out about the listing's dates
 	resumed bool
 	begun   bool   // the source has begun in this run
 	gap     bool   // see Scope.Gap
@@ -186,7 +187,7 @@ func (r *run[R]) complete(ctx context.Context, state State) error {
 		}
 		// What an earlier run had left is published. Now what this one is for.
 		r.again = false
-		r.before, r.resumed, r.listed = PortalUse{}, false, 0
+		r.before, r.dates, r.resumed, r.listed = PortalUse{}, nil, false, 0
 		r.Progress.take(Ledger{})
 		err = r.start(State{Checkpoint: r.cp, Last: r.cp.Manifest})
 	}
@@ -225,6 +226,7 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	cp.Program, cp.Runner = r.Program, r.Runner
 	cp.WrittenAt = r.Now().UTC().Truncate(time.Microsecond)
 	cp.Use = r.before.Add(r.Source.Use())
+	cp.Dates = r.Source.Dates().Add(r.dates)
 	// Died before: the newest checkpoint is still the one before, and what was
 	// written for this one is overwritten or swept. Died after: the next run
 	// goes on from here.
@@ -314,6 +316,7 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Range:         r.cp.Range,
 		Backfill:      r.cp.Backfill,
 		Since:         r.cp.Since,
+		Dates:         r.Source.Dates().Add(r.dates),
 		StartedAt:     r.cp.StartedAt,
 		// It stands in the checkpoint before it is published: whoever
 		// publishes it, and however often, publishes the same bytes.

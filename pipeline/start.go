@@ -62,7 +62,7 @@ func (r *run[R]) lastID() SnapshotID {
 
 // resume makes cp the run's checkpoint.
 func (r *run[R]) resume(cp Checkpoint) {
-	r.cp, r.before, r.resumed = cp, cp.Use, true
+	r.cp, r.before, r.dates, r.resumed = cp, cp.Use, cp.Dates, true
 	r.before.Resumed++
 	r.listed = cp.Ledger.Listed
 	r.Progress.take(cp.Ledger)

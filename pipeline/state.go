@@ -119,6 +119,7 @@ type Checkpoint struct {
 	// Range is Options.Range of the run that began the snapshot.
 	Range string `json:"range,omitempty"`
 	Since *Since `json:"since,omitempty"`
+	Dates *Dates `json:"list_dates,omitempty"`
 	// Done is the id up to which every listed payment is accounted for. The
 	// listing goes on behind it.
 	Done     PaymentID `json:"done"`

@@ -120,3 +120,41 @@ func number(digits []byte) int {
 	}
 	return n
 }
+
+// ReadDate reads a date of any element of a list, and the offset that it was
+// printed with, in seconds east of UTC. at is null where the portal has none.
+//
+// An error is a *FieldError. raw is neither kept nor changed.
+func ReadDate(raw []byte, name string) (at Null[Instant], offset int, err error) {
+	r := newReader()
+	defer r.release()
+	if err := r.begin(raw); err != nil {
+		return at, 0, err
+	}
+	for {
+		more, err := r.next()
+		if err != nil || !more {
+			return at, offset, err
+		}
+		if string(r.name) != name {
+			continue
+		}
+		var rule string
+		if at, rule = r.value.instant(); rule != "" {
+			return Null[Instant]{}, 0, fieldError(name, rule, r.value.raw)
+		}
+		if at.Valid {
+			offset = printedOffset(r.value.text)
+		}
+	}
+}
+
+// printedOffset returns the offset of a text that parseInstant has read.
+func printedOffset(b []byte) int {
+	i := len("0000-00-00T00:00:00")
+	for b[i] == '.' || isDigit(b[i]) {
+		i++
+	}
+	seconds, _ := parseOffset(b[i:])
+	return seconds
+}

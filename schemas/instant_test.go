@@ -81,3 +81,23 @@ func TestInstantOf(t *testing.T) {
 		t.Errorf("InstantOf(…) = %d, want %d", got, want)
 	}
 }
+
+func TestReadDate(t *testing.T) {
+	for _, tt := range []struct {
+		raw    string
+		valid  bool
+		offset int
+		bad    bool
+	}{
+		{raw: `{"a":1,"d":"2024-05-20T12:32:02+02:00"}`, valid: true, offset: 7200},
+		{raw: `{"d":"2024-05-20T12:32:02.25-03:30"}`, valid: true, offset: -12600},
+		{raw: `{"d":"2024-05-20T12:32:02Z"}`, valid: true},
+		{raw: `{"d":null}`}, {raw: `{"d":""}`}, {raw: `{}`},
+		{raw: `{"d":"20.05.2024"}`, bad: true}, {raw: `{"d":7}`, bad: true}, {raw: `[]`, bad: true},
+	} {
+		at, offset, err := ReadDate([]byte(tt.raw), "d")
+		if (err != nil) != tt.bad || at.Valid != tt.valid || offset != tt.offset {
+			t.Errorf("%s: %v, offset %d, %v", tt.raw, at, offset, err)
+		}
+	}
+}

@@ -61,6 +61,7 @@ func (brokenSource) List(context.Context, pipeline.PaymentID) iter.Seq2[[]pipeli
 }
 func (brokenSource) Use() pipeline.PortalUse { return pipeline.PortalUse{} }
 func (brokenSource) Total() int64            { return 0 }
+func (brokenSource) Dates() *pipeline.Dates  { return nil }
 
 // idleSink is a sink of a portal without snapshots.
 type idleSink struct{ pipeline.Sink[int] }

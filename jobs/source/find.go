@@ -152,7 +152,7 @@ type part struct {
 // partOf reads a job's file of ids, or asks the portal for the time zone of a
 // backfill's days.
 func partOf(ctx context.Context, j *job) (p *part, err error) {
-	p = &part{sale: &listSale{client: j.client, rowMaker: j.rowMaker}, rest: pipeline.Gone}
+	p = &part{sale: &listSale{client: j.client, rowMaker: j.rowMaker, log: j.log}, rest: pipeline.Gone}
 	if p.ids, err = idsOf(j.spec, j.log); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,8 @@ type finder struct {
 	// owned is whether the rows have their owners already. If so, an owner that
 	// is null is none.
 	owned bool
+	// sale is what lists by sale.payment.list; nil: nothing does.
+	sale *listSale
 }
 
 // always is a finder's absent for a way where the answer never depends on the
@@ -48,6 +50,7 @@ func always(a pipeline.Absence) func(pipeline.PaymentID, *schemas.Payment) pipel
 type rowMaker struct {
 	fields []string
 	now    func() time.Time // nil: the instants at which answers came
+	clock  *listClock       // nil: the list shows dates as they are stored
 }
 
 func (r *rowMaker) stamp(at time.Time) time.Time {
@@ -63,6 +66,8 @@ func (r *rowMaker) listed(raw []byte, id pipeline.PaymentID, at time.Time) liste
 	item := listed{ID: id}
 	if err := item.Row.ReadListed(raw, r.fields); err != nil {
 		item.Reject = badValue(id, "list", err, 1, at)
+	} else if r.clock != nil {
+		r.clock.correct(&item.Row, raw)
 	}
 	item.Row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
 	return item

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,13 +25,51 @@ type listSale struct {
 	filter  bitrix.Params
 	absence func(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
 	counted atomic.Int64
+	// zone is the server's, if the job names it; else nil.
+	zone *time.Location
+	log  *slog.Logger
+	// measured is clock once it is there; probed are the gets that it was measured
+	// by and that no row was made of yet.
+	mu       sync.Mutex
+	measured atomic.Pointer[listClock]
+	probed   map[pipeline.PaymentID]bitrix.Result
 }
 
 func (l *listSale) finder() finder {
 	return finder{
 		list: l.list, again: l.again, total: l.counted.Load, absent: l.absent, same: l.same,
-		method: MethodList,
+		method: MethodList, sale: l,
 	}
+}
+
+// measure finds out how the list shows dates, once a run. It is called before any
+// row is made of what is listed.
+func (l *listSale) measure(ctx context.Context) error {
+	if l.measured.Load() != nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.measured.Load() != nil {
+		return nil
+	}
+	clock, probed, err := measureClock(ctx, l.client, l.zone)
+	if err != nil {
+		return err
+	}
+	clock.tell(l.log)
+	l.clock, l.probed = clock, probed
+	l.measured.Store(clock)
+	return nil
+}
+
+// probe returns measure's get of a payment, once, and whether there is one.
+func (l *listSale) probe(id pipeline.PaymentID) (bitrix.Result, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	res, ok := l.probed[id]
+	delete(l.probed, id)
+	return res, ok
 }
 
 func (l *listSale) listing(filter bitrix.Params) bitrix.Listing {
@@ -38,7 +78,21 @@ func (l *listSale) listing(filter bitrix.Params) bitrix.Listing {
 
 func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		measured := make(chan error, 1)
+		// It measures while the first pages are under way, and ends with ctx.
+		go func() { measured <- l.measure(ctx) }()
+		waited := false
+		defer func() {
+			cancel()
+			if !waited {
+				<-measured
+			}
+		}()
 		for page, err := range l.client.Pages(ctx, l.listing(l.filter), int64(after)) {
+			if err == nil && !waited {
+				err, waited = <-measured, true
+			}
 			if err != nil {
 				yield(nil, err)
 				return
@@ -50,6 +104,7 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 			for i, raw := range page.Items {
 				items[i] = l.listed(raw, pipeline.PaymentID(page.IDs[i]), page.At)
 			}
+			l.clock.count(items)
 			if !yield(items, nil) {
 				return
 			}
@@ -79,6 +134,9 @@ const idsARequest = bitrix.PageSize * bitrix.MaxCommands
 
 // byID lists those of at most idsARequest ids that exist, in no certain order.
 func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
+	if err := l.measure(ctx); err != nil {
+		return nil, err
+	}
 	var commands []bitrix.Command
 	var asked [][]int64
 	for part := range slices.Chunk(ids, bitrix.PageSize) {
@@ -124,6 +182,7 @@ func (l *listSale) eachByID(ctx context.Context, ids []int64, yield func([]liste
 		}
 		page[i] = item
 	}
+	l.clock.count(page)
 	return yield(page, nil)
 }
 

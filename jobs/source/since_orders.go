@@ -83,7 +83,10 @@ func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Se
 				l.log.Warn("clean up behind a listing", "error", err)
 			}
 		}()
-		err := l.collect(ctx, after, &sorted)
+		err := l.measure(ctx)
+		if err == nil {
+			err = l.collect(ctx, after, &sorted)
+		}
 		if err == nil {
 			err = l.merge(ctx, after, &sorted, yield)
 		}
@@ -202,6 +205,7 @@ func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted
 				return err
 			}
 		}
+		l.clock.count(items)
 		if !yield(items, nil) {
 			return nil
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -94,7 +95,10 @@ func (s *Source) Absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.A
 
 // Find implements pipeline.Source.
 func (s *Source) Find(ctx context.Context, ids []pipeline.PaymentID) ([]listed, error) {
-	sale := listSale{client: s.client, rowMaker: s.rowMaker}
+	sale := s.find.sale
+	if sale == nil {
+		sale = &listSale{client: s.client, rowMaker: s.rowMaker, log: slog.New(slog.DiscardHandler)}
+	}
 	numbers := make([]int64, len(ids))
 	for i, id := range ids {
 		numbers[i] = int64(id)
@@ -109,30 +113,36 @@ func (s *Source) List(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[
 
 // Get implements pipeline.Source.
 func (s *Source) Get(ctx context.Context, chunk []listed) (pipeline.Got[schemas.Payment], error) {
-	orders := s.ownersOf(chunk)
 	if s.enrich == jobfile.EnrichList {
-		return s.getListed(ctx, chunk, orders)
+		return s.getListed(ctx, chunk)
 	}
-	return s.getEach(ctx, chunk, orders)
+	return s.getEach(ctx, chunk, s.ownersOf(chunk))
 }
 
 // getEach gets every payment of the chunk by itself, and the owners of their
 // orders, in one batch.
 func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (got pipeline.Got[schemas.Payment], err error) {
-	commands, done := s.getCommands(chunk)
+	known := s.probed(chunk)
+	commands, done := s.getCommands(chunk, known)
 	defer done()
-	results, err := s.client.Batch(ctx, append(commands, orders.commands()...))
-	if err != nil {
-		return got, err
+	asked := len(commands)
+	var results []bitrix.Result
+	if commands = append(commands, orders.commands()...); len(commands) > 0 {
+		if results, err = s.client.Batch(ctx, commands); err != nil {
+			return got, err
+		}
 	}
-	if err := orders.take(ctx, s.client, results[len(chunk):]); err != nil {
+	if err := orders.take(ctx, s.client, results[asked:]); err != nil {
 		return got, err
 	}
 
 	got.Rows = make([]schemas.Payment, 0, len(chunk))
 	var refused []pipeline.Reject
-	for i, item := range chunk {
-		res := &results[i]
+	for _, item := range chunk {
+		res, ok := known[item.ID]
+		if !ok {
+			res, results = results[0], results[1:]
+		}
 		at := s.stamp(res.At)
 		if res.Err != nil {
 			refused = append(refused, pipeline.Reject{
@@ -141,7 +151,7 @@ func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (g
 			})
 			continue
 		}
-		s.read(item, res, orders, &got)
+		s.read(item, &res, orders, &got)
 	}
 	if len(refused) > 0 {
 		err = s.judge(ctx, chunk, refused, orders, &got)
@@ -229,10 +239,23 @@ func (s *Source) getAgain(ctx context.Context, items []listed, orders *owners, g
 	return nil
 }
 
-// getListed takes the listing's values as they are, adds the owners, and gets a
-// sample all the same.
-func (s *Source) getListed(ctx context.Context, chunk []listed, orders *owners) (got pipeline.Got[schemas.Payment], err error) {
+// getListed takes the listing's values as they are, and adds the owners. It gets a
+// sample all the same, and the payments whose dates the listing does not show.
+func (s *Source) getListed(ctx context.Context, chunk []listed) (got pipeline.Got[schemas.Payment], err error) {
+	if s.find.sale != nil {
+		var inexact []listed
+		chunk, inexact = splitBy(chunk, func(item *listed) bool { return s.find.sale.clock.exact(&item.Row) })
+		if len(inexact) > 0 {
+			if got, err = s.getEach(ctx, inexact, s.ownersOf(inexact)); err != nil {
+				return got, err
+			}
+		}
+	}
+	orders := s.ownersOf(chunk)
 	sampled := s.sample.pick(chunk)
+	known := s.probed(sampled)
+	// Those were compared to measure the dates.
+	sampled = slices.DeleteFunc(sampled, func(item listed) bool { _, ok := known[item.ID]; return ok })
 	commands := orders.commands()
 	owned := len(commands)
 	for _, item := range sampled {
@@ -246,11 +269,13 @@ func (s *Source) getListed(ctx context.Context, chunk []listed, orders *owners) 
 		if err := orders.take(ctx, s.client, results[:owned]); err != nil {
 			return got, err
 		}
-		if got.Rejects, err = s.compare(ctx, sampled, results[owned:]); err != nil {
+		rejects, err := s.compare(ctx, sampled, results[owned:])
+		if err != nil {
 			return got, err
 		}
+		got.Rejects = append(got.Rejects, rejects...)
 	}
-	got.Rows = make([]schemas.Payment, 0, len(chunk))
+	got.Rows = slices.Grow(got.Rows, len(chunk))
 	for i := range chunk {
 		if slices.ContainsFunc(got.Rejects, func(r pipeline.Reject) bool { return r.ID == chunk[i].ID }) {
 			continue
@@ -301,8 +326,8 @@ func (s *Source) Total() int64 { return s.find.total() }
 
 // getCommands are the commands to get a chunk's payments. Their memory, a fifth of
 // all that a run allocates with a map of parameters each, is that of earlier ones:
-// done gives it back.
-func (s *Source) getCommands(chunk []listed) (commands []bitrix.Command, done func()) {
+// done gives it back. Payments that are known are left out.
+func (s *Source) getCommands(chunk []listed, known map[pipeline.PaymentID]bitrix.Result) (commands []bitrix.Command, done func()) {
 	kept, ok := s.commands.Get().(*[]bitrix.Command)
 	if !ok {
 		kept = new([]bitrix.Command)
@@ -310,10 +335,14 @@ func (s *Source) getCommands(chunk []listed) (commands []bitrix.Command, done fu
 	for len(*kept) < len(chunk) {
 		*kept = append(*kept, bitrix.Command{Method: MethodGet, Params: bitrix.Params{}})
 	}
-	commands = (*kept)[:len(chunk):len(chunk)] // what is appended goes elsewhere
-	for i, item := range chunk {
-		commands[i].Key, commands[i].Params["id"] = "p"+item.ID.String(), int64(item.ID)
+	n := 0
+	for _, item := range chunk {
+		if _, ok := known[item.ID]; !ok {
+			(*kept)[n].Key, (*kept)[n].Params["id"] = "p"+item.ID.String(), int64(item.ID)
+			n++
+		}
 	}
+	commands = (*kept)[:n:n] // what is appended goes elsewhere
 	return commands, func() { s.commands.Put(kept) }
 }
 

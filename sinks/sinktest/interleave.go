@@ -138,6 +138,8 @@ func (r *reader) Use() pipeline.PortalUse { return pipeline.PortalUse{} }
 
 func (r *reader) Total() int64 { return 0 }
 
+func (r *reader) Dates() *pipeline.Dates { return nil }
+
 // turns gives two jobs their effects in a random order.
 type turns struct {
 	mu     sync.Mutex

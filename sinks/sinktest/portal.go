@@ -132,6 +132,9 @@ func (p *portal) Use() pipeline.PortalUse { return pipeline.PortalUse{} }
 
 func (p *portal) Total() int64 { return 0 }
 
+// Dates implements pipeline.Source.
+func (p *portal) Dates() *pipeline.Dates { return nil }
+
 // table is what a snapshot of p must have, if the one before had old: what is
 // listed as it was keeps its old row, and so does what cannot be read.
 func (p *portal) table(old []schemas.Payment) []schemas.Payment {

@@ -1,0 +1,185 @@
+package source
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// dateForm is what becomes of a date on its way into the list of a sale method:
+// the server writes the stored instant as text, in the user's zone and the site's
+// date format, and reads that text back as if it were in its own zone.
+type dateForm string
+
+const (
+	formRight   dateForm = ""        // every date is shown
+	formMinutes dateForm = "minutes" // without its seconds
+	formDays    dateForm = "days"    // without its time of day
+	formSwapped dateForm = "swapped" // day and month change places; days above 12 become null
+	formShort   dateForm = "short"   // days below 25 become null
+	formNull    dateForm = "null"    // every date becomes null
+	formUnknown dateForm = "unknown" // dates of lists and of gets have nothing to do with each other
+)
+
+// listClock turns the dates that a portal's sale lists show into those that it
+// has stored. It is made once a run, by measure, and then only read. Safe for
+// concurrent use.
+type listClock struct {
+	form dateForm
+	// shift is how much later than stored dates are shown: the user's offset minus
+	// the server's.
+	shift schemas.Instant
+	// zone is the server's, nil if it is not known.
+	zone *time.Location
+	// twice are the hours of zone that come twice, by the wall clock.
+	twice []twiceHour
+	// measured says in words what the above was measured by.
+	measured string
+
+	unknown, ambiguous atomic.Int64
+}
+
+const (
+	second = schemas.Instant(1e6)
+	minute = 60 * second
+	hour   = 60 * minute
+	day    = 24 * hour
+)
+
+// correct makes the dates of a row those that are stored. raw is the element
+// that the row was read from.
+func (c *listClock) correct(row *schemas.Payment, raw []byte) {
+	if c.form == formRight && c.shift == 0 && len(c.twice) == 0 {
+		return
+	}
+	row.DatePaid = c.stored(row.DatePaid, raw, "datePaid")
+	row.DateBill = c.stored(row.DateBill, raw, "dateBill")
+}
+
+// stored returns the stored instant of a date that a list shows as shown, in the
+// given field of raw; null where that cannot be known.
+func (c *listClock) stored(shown schemas.Null[schemas.Instant], raw []byte, field string) schemas.Null[schemas.Instant] {
+	if !shown.Valid {
+		return shown
+	}
+	at := shown.V
+	switch c.form {
+	case formUnknown, formNull:
+		return schemas.Null[schemas.Instant]{}
+	case formDays:
+		return shown // the user's day, which the server's offset says nothing about
+	case formSwapped:
+		// The text is what was swapped, so it is the printed wall clock that is
+		// swapped back.
+		_, offset, err := schemas.ReadDate(raw, field)
+		if err != nil {
+			return schemas.Null[schemas.Instant]{} // unreachable: the row was read
+		}
+		wall, ok := swapDay(at + schemas.Instant(offset)*second)
+		if !ok {
+			return schemas.Null[schemas.Instant]{}
+		}
+		at = wall - schemas.Instant(offset)*second
+		if c.zone != nil {
+			at = instantOf(wall, c.zone)
+		}
+	case formRight, formMinutes, formShort:
+	}
+	return schemas.Some(c.once(at) - c.shift)
+}
+
+// once returns the first of two instants that a list cannot tell apart, as their
+// hour comes twice: which one it shows depends on the season of the run.
+func (c *listClock) once(at schemas.Instant) schemas.Instant {
+	if h := c.twiceAt(at); h != nil && at >= h.second {
+		return at - (h.second - h.first)
+	}
+	return at
+}
+
+// twiceAt returns the hour that comes twice around an instant, nil if it comes
+// once.
+func (c *listClock) twiceAt(at schemas.Instant) *twiceHour {
+	for i := range c.twice {
+		if h := &c.twice[i]; h.first <= at && at < h.end {
+			return h
+		}
+	}
+	return nil
+}
+
+// lossy reports whether a date that a list does not show may be stored all the
+// same.
+func (c *listClock) lossy() bool {
+	switch c.form {
+	case formSwapped, formShort, formNull, formUnknown:
+		return true
+	case formRight, formMinutes, formDays:
+	}
+	return false
+}
+
+// exact reports whether a row's date_paid is what a get gives.
+func (c *listClock) exact(row *schemas.Payment) bool {
+	if !row.DatePaid.Valid {
+		return !c.lossy()
+	}
+	return c.form != formMinutes && c.form != formDays && c.twiceAt(row.DatePaid.V+c.shift) == nil
+}
+
+// count notes what of the rows of a listing cannot be known.
+func (c *listClock) count(items []listed) {
+	if c == nil || !c.lossy() && len(c.twice) == 0 {
+		return
+	}
+	for i := range items {
+		switch row := &items[i].Row; {
+		case items[i].Unread || items[i].Missing || items[i].Reject != nil:
+		case !row.DateBill.Valid && c.lossy():
+			c.unknown.Add(1)
+		case row.DateBill.Valid && c.twiceAt(row.DateBill.V+c.shift) != nil:
+			c.ambiguous.Add(1)
+		}
+	}
+}
+
+// tell logs what users of the table have to know.
+func (c *listClock) tell(log *slog.Logger) {
+	attrs := []any{"measured_by", c.measured, "shift", time.Duration(c.shift) * time.Microsecond}
+	switch c.form {
+	case formRight, formMinutes, formDays:
+		if c.shift != 0 || c.form != formRight {
+			log.Info("the list shows other dates than are stored; they are corrected", append(attrs, "form", string(c.form))...)
+		}
+	case formSwapped, formShort, formNull:
+		log.Warn("the list does not show all dates: date_bill stays empty where it shows none", append(attrs, "form", string(c.form))...)
+	case formUnknown:
+		log.Warn("the dates of the list have nothing to do with those of the payments: date_bill stays empty", attrs...)
+	}
+}
+
+// dates is what the manifest says of it.
+func (c *listClock) dates() *pipeline.Dates {
+	d := &pipeline.Dates{
+		Measured: c.measured, ShiftS: int64(c.shift / second), Form: string(c.form),
+		Unknown: c.unknown.Load(), Ambiguous: c.ambiguous.Load(),
+	}
+	if c.zone != nil {
+		d.Zone = c.zone.String()
+	}
+	return d
+}
+
+// swapDay swaps day and month of a wall clock. ok is false if there is no such
+// day.
+func swapDay(wall schemas.Instant) (swapped schemas.Instant, ok bool) {
+	t := wall.Time()
+	if t.Day() > 12 {
+		return 0, false
+	}
+	u := time.Date(t.Year(), time.Month(t.Day()), int(t.Month()), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+	return schemas.InstantOf(u), true
+}
