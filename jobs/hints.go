@@ -41,7 +41,7 @@ var hints = []hint{
 	{is[*pipeline.OtherTableError], [3]string{
 		atRun: "run the job once with mode: full, which reads the whole table again, or give it another name"}},
 	{is[*pipeline.JobChangedError], [3]string{
-		atRun: "run with the job as it was to finish the snapshot, or with --restart to throw it away"}},
+		atRun: "run with the job as it was to finish the snapshot, or with --restart to delete the payments that it has read and to read them again"}},
 	{is[*pipeline.RejectsError], [3]string{
 		atRun: "b24export cat JOB --rejects shows them; fix what the portal says about them and run again, which reads only these payments again; or let one run pass with --rejects-max, or raise rejects.max"}},
 	{is[*pipeline.DeletesError], [3]string{

@@ -97,6 +97,9 @@ type Status struct {
 	Newest *pipeline.Manifest
 	// Checkpoint is the newest one; the zero checkpoint if there is none.
 	Checkpoint pipeline.Checkpoint
+	// Backfill is the newest checkpoint of a backfill's own work; the zero checkpoint
+	// if there is none.
+	Backfill pipeline.Checkpoint
 	// Lease is the newest one, nil if there is none.
 	Lease *Lease
 	// Attempt is how the last run ended, nil if that is not known.
@@ -122,6 +125,9 @@ func (d *Dataset) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{Newest: state.Last, Checkpoint: state.Checkpoint}
+	if s.Backfill, err = d.Backfill().newestCheckpoint(ctx); err != nil {
+		return Status{}, err
+	}
 	if s.Attempt, err = d.lastAttempt(ctx); s.Attempt != nil {
 		s.Attempt.Limits = nil
 	}

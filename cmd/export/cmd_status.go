@@ -24,6 +24,8 @@ type statusLine struct {
 	// Attempt is how the last run ended, also one that published nothing.
 	Attempt    *sinks.Attempt `json:"attempt,omitempty"`
 	Unfinished *unfinishedRun `json:"unfinished,omitempty"`
+	// Backfill is a backfill's unfinished work, which lies beside that of nights.
+	Backfill *unfinishedRun `json:"unfinished_backfill,omitempty"`
 	Lease      *leaseLine     `json:"lease,omitempty"`
 }
 
@@ -83,14 +85,19 @@ func statusOf(job, portal string, s *sinks.Status) statusLine {
 		line.Snapshot, line.FinishedAt, line.Rows, line.Ledger = m.Snapshot, &m.FinishedAt, m.Ledger.Rows(), &m.Ledger
 	}
 	line.Attempt = s.Attempt
-	switch cp := &s.Checkpoint; cp.Phase {
-	case pipeline.Fetching, pipeline.Fetched, pipeline.Merged:
-		line.Unfinished = &unfinishedRun{cp.Snapshot, cp.Mode, cp.Range, cp.Phase, cp.Done, cp.Ledger, cp.WrittenAt}
-	}
+	line.Unfinished, line.Backfill = unfinished(&s.Checkpoint), unfinished(&s.Backfill)
 	if l := s.Lease; l != nil && !l.Ended {
 		line.Lease = &leaseLine{l.Holder, l.Since, l.Until}
 	}
 	return line
+}
+
+// unfinished returns what a checkpoint has of an unfinished run, nil if it is of none.
+func unfinished(cp *pipeline.Checkpoint) *unfinishedRun {
+	if !cp.Unfinished() {
+		return nil
+	}
+	return &unfinishedRun{cp.Snapshot, cp.Mode, cp.Range, cp.Phase, cp.Done, cp.Ledger, cp.WrittenAt}
 }
 
 func writeStatus(w io.Writer, s *statusLine, now time.Time) error {
@@ -116,7 +123,10 @@ func writeStatus(w io.Writer, s *statusLine, now time.Time) error {
 			fmt.Fprintf(&b, "              hint: %s\n", printable(a.Hint))
 		}
 	}
-	if u := s.Unfinished; u != nil {
+	for _, u := range []*unfinishedRun{s.Unfinished, s.Backfill} {
+		if u == nil {
+			continue
+		}
 		what := string(u.Mode)
 		if u.Range != "" {
 			what += ", " + u.Range

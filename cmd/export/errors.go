@@ -80,6 +80,9 @@ func codeOf(err error) int {
 // complain prints an error for people, and with --json for machines too.
 func (p *program) complain(err error, code int) {
 	hint := jobs.Hint(err)
+	if _, ok := errors.AsType[*outputError](err); ok {
+		hint = ""
+	}
 	if p.json {
 		line := struct {
 			Exit  int    `json:"exit"`

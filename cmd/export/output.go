@@ -76,7 +76,7 @@ func (o *output) note(err error) {
 	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
 		o.err = errReaderGone
 	default:
-		o.err = fmt.Errorf("write standard output: %w", err)
+		o.err = &outputError{err}
 	}
 }
 
@@ -207,3 +207,11 @@ func (s *screen) width() int {
 	}
 	return w
 }
+
+// outputError is why standard output could not be written. It has no hint: those of
+// storage are about the sink.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "write standard output: " + e.err.Error() }
+
+func (e *outputError) Unwrap() error { return e.err }

@@ -49,12 +49,12 @@ func TestDuckDBRoots(t *testing.T) {
 
 func TestBigQueryStatements(t *testing.T) {
 	files := &sqlFiles{name: "payments"}
-	if all, err := bigQueryStatements("gs://b/p", "sales", files); err != nil || len(all) != 4 {
+	if all, err := bigQueryStatements("gs://b/p", "sales", allParts, files); err != nil || len(all) != 5 {
 		t.Errorf("before the first run: %v, %v", all, err)
 	}
 	files.current = []string{"payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet"}
 	files.changes = []string{"payments_changes/portal=acme/snapshot=20261122T020000Z/changes.parquet"}
-	all, err := bigQueryStatements("gs://b/p", "proj.sales", files)
+	all, err := bigQueryStatements("gs://b/p", "proj.sales", allParts, files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestBigQueryStatements(t *testing.T) {
 	if !strings.Contains(all[3].comment, "proj:sales.payments") || !strings.Contains(all[3].sql, "'gs://b/p/"+files.current[0]+"'") {
 		t.Errorf("load job: %s\n%s", all[3].comment, all[3].sql)
 	}
-	if _, err := bigQueryStatements("s3://b", "sales", files); err == nil {
+	if _, err := bigQueryStatements("s3://b", "sales", allParts, files); err == nil {
 		t.Error("BigQuery reads s3://, it says")
 	}
 }
