@@ -113,6 +113,27 @@ func TestQuietNightWritesNoTable(t *testing.T) {
 	}
 }
 
+// A current table that is damaged is replaced, also by a night in which nothing
+// changed.
+func TestQuietNightReplacesADamagedCurrentTable(t *testing.T) {
+	s := &countingStore{Store: memStore(t)}
+	m := newMerger(t, s)
+	last := m.last(generate(1, 1, 20))
+	if err := m.d.Publish(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	data, err := s.Read(t.Context(), current)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[100] ^= 1
+	putText(t, s, current, string(data))
+	manifest := m.night(last)
+	if _, found, err := m.d.Verify(t.Context(), manifest.Snapshot); err != nil || len(found) > 0 {
+		t.Errorf("verify: %v %v", found, err)
+	}
+}
+
 // What this run would write in another way is written again.
 func TestTableIsNotKept(t *testing.T) {
 	for _, tt := range []struct {

@@ -85,7 +85,7 @@ func (d *Dataset) makeCurrent(ctx context.Context, m *pipeline.Manifest) error {
 	if !ok {
 		return fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot)
 	}
-	if same, err := d.sameFooter(ctx, d.current(), f.Path); same || err != nil {
+	if same, err := d.isCurrent(ctx, f); same || err != nil {
 		return err
 	}
 	if err := d.store.Copy(ctx, d.current(), f.Path); err != nil {
@@ -127,28 +127,19 @@ func (d *Dataset) notPassed(ctx context.Context, m *pipeline.Manifest) error {
 	return passed
 }
 
-// sameFooter reports whether two tables have one size and one footer. A footer
-// names the snapshot that wrote the file, and where each of its pages lies. An
-// absent or damaged table is another one.
-func (d *Dataset) sameFooter(ctx context.Context, a, b string) (bool, error) {
-	var footers [2][]byte
-	for i, key := range []string{a, b} {
-		obj, err := d.store.Open(ctx, key)
-		if isAbsent(err) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		footers[i], err = readFooter(obj, obj.Size())
-		obj.Close()
-		if errors.Is(err, errCorrupt) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		footers[i] = fmt.Appendf(footers[i], "%d bytes", obj.Size())
+// isCurrent reports whether the current table has the bytes of f. One that is absent
+// or damaged has not. Only a table of f's size is read.
+func (d *Dataset) isCurrent(ctx context.Context, f pipeline.File) (bool, error) {
+	obj, err := d.store.Open(ctx, d.current())
+	if isAbsent(err) {
+		return false, nil
 	}
-	return bytes.Equal(footers[0], footers[1]), nil
+	if err != nil {
+		return false, err
+	}
+	defer obj.Close()
+	if obj.Size() != f.Bytes {
+		return false, nil
+	}
+	return (&verifier{d: d}).sum(d.current(), obj, f)
 }
