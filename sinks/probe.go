@@ -14,9 +14,9 @@ import (
 // again.
 func CheckConditional(ctx context.Context, s Store, prefix string) error {
 	err := checkConditional(ctx, s, prefix)
-	for try := 1; errors.Is(err, ErrNoFencing) && try < 3; try++ {
+	for try := 1; (errors.Is(err, ErrNoFencing) || isAbsent(err)) && try < 3; try++ {
 		// A sweep by a machine whose clock is ahead may have deleted the probe
-		// between the two writes.
+		// between two of the steps.
 		err = checkConditional(ctx, s, prefix)
 	}
 	return err
