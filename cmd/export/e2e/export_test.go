@@ -124,6 +124,9 @@ func TestTooManyRejects(t *testing.T) {
 	if p.sum(t, currentTable) != before {
 		t.Error("a run that failed has changed the current table")
 	}
+	// What it read is kept: the next run tries the rejects again.
+	portal.Adjust(func(o *bitrixtest.Options) { o.Refuse = 0 })
+	runJob(t, p.env, file, 0)
 	p.wantWhole(t)
 }
 

@@ -87,7 +87,7 @@ func TestLoadFiles(t *testing.T) {
 	for _, tt := range []struct{ file, section, language string }{
 		{"postgresql.sh", "Into PostgreSQL", "sh"},
 		{"clickhouse.sql", "Into ClickHouse", "clickhouse"},
-		{"duckdb.sql", textFiles, "sql"},
+		{"duckdb.sql", textFiles, "duckdb"},
 		{"clickhouse-csv.sql", textFiles, "clickhouse"},
 	} {
 		data, err := os.ReadFile("../../../deploy/load/" + tt.file)
@@ -123,7 +123,7 @@ func TestTextFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	lines := strings.Split(strings.TrimSpace(block(t, textFiles, "sql")), "\n")
+	lines := strings.Split(strings.TrimSpace(block(t, textFiles, "duckdb")), "\n")
 	fromCSV, fromJSON := lines[1], strings.TrimPrefix(lines[2], "-- or: ")
 	for _, load := range []string{fromCSV, fromJSON} {
 		duck := table.OpenDuckDB(t)

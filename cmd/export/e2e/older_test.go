@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -65,7 +66,9 @@ func rewrite[T any](t *testing.T, path string) {
 		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("id"))),
 	}
 	for _, kv := range file.Metadata().KeyValueMetadata {
-		options = append(options, parquet.KeyValueMetadata(kv.Key, kv.Value))
+		if kv.Key != "b24export.layout" { // which came with real bounds of pages
+			options = append(options, parquet.KeyValueMetadata(kv.Key, kv.Value))
+		}
 	}
 	// Row by row: a struct in another one would have nulls read as zeros.
 	narrow, err := parquet.Convert(parquet.SchemaOf(*new(T)), file.Schema())
@@ -194,7 +197,12 @@ func TestOlderDataset(t *testing.T) {
 	}
 
 	p.makeOlder(t)
-	output(t, p.env, "verify", file, "--all")
+	// Their statistics of pages are wrong, as those of version 0.1.0 were.
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	defer cancel()
+	if exit := start(t, p.env, "verify", file, "--all").Wait(t, ctx); exit.Code != 1 || !bytes.Contains(exit.Stdout, []byte("Version 0.1.0 wrote files so")) {
+		t.Errorf("verify of older files: exit code %d\n%s%s", exit.Code, exit.Stdout, exit.Stderr)
+	}
 	output(t, p.env, "status", file)
 	for i, read := range reads {
 		after := output(t, p.env, read.args...)
@@ -211,11 +219,12 @@ func TestOlderDataset(t *testing.T) {
 	portal.Mutate(50, 2)
 	fetched := gets(portal)
 	third := runJob(t, p.env, file, 0)
-	if fetched = gets(portal) - fetched; fetched > 50 {
+	const measuring = 48 // payments that are fetched to measure the dates of the listing, at most
+	if fetched = gets(portal) - fetched; fetched > 50+measuring {
 		t.Errorf("%d payments were fetched for 50 changes", fetched)
 	}
 	wantTable(t, p, portal)
-	output(t, p.env, "verify", file, "--all")
+	output(t, p.env, "verify", file)
 	withoutNewer(t, output(t, p.env, "diff", file, string(second.Snapshot), string(third.Snapshot), "--json"), int(third.Changes.Sum()))
 	duck := table.OpenDuckDB(t)
 	execute(t, duck, p, printSQL(t, p.env, file))

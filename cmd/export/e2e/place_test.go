@@ -140,10 +140,11 @@ func (p place) sum(t testing.TB, key string) string {
 
 // wantWhole holds all that lies in the place against its manifests: each of
 // their files is there, byte by byte; the current table is the newest
-// snapshot's; and nothing else is there, but for the last checkpoint.
+// snapshot's; and nothing else is there, but for the last checkpoint and how the last
+// run ended.
 func (p place) wantWhole(t testing.TB) {
 	t.Helper()
-	known := map[string]bool{currentTable: true}
+	known := map[string]bool{currentTable: true, stateFolder + "/attempt.json": true}
 	manifests := p.manifests(t)
 	for _, m := range manifests {
 		known[runsFolder+"/"+string(m.Snapshot)+".json"] = true

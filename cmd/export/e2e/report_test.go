@@ -26,7 +26,7 @@ import (
 // readable on a phone, in light and in dark.
 func TestReportInABrowser(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{
-		Seed: 31, Payments: 4000, Refuse: 0.01, Speed: 60, Strict: t,
+		Seed: 31, Payments: 4000, Refuse: 0.01, Speed: 60, AllowRegets: true, Strict: t,
 		Plan: bitrixtest.PlanStandard, Limits: bitrixtest.Limits{Operating: time.Minute, Window: time.Minute},
 	})
 	p := newFolder(t)
