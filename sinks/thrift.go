@@ -38,13 +38,6 @@ const (
 	thriftStruct = 12
 )
 
-// checkThrift goes through the struct that data begins with and returns its length.
-func checkThrift(data []byte) (int, error) {
-	r := &thriftReader{data: data}
-	err := r.skip(thriftStruct)
-	return r.at, err
-}
-
 // fields calls field for each field of the next struct. field must read the value,
 // by the method for its kind, or skip it.
 func (r *thriftReader) fields(field func(id int16, kind byte) error) error {

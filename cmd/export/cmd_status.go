@@ -26,7 +26,7 @@ type statusLine struct {
 	Unfinished *unfinishedRun `json:"unfinished,omitempty"`
 	// Backfill is a backfill's unfinished work, which lies beside that of nights.
 	Backfill *unfinishedRun `json:"unfinished_backfill,omitempty"`
-	Lease      *leaseLine     `json:"lease,omitempty"`
+	Lease    *leaseLine     `json:"lease,omitempty"`
 }
 
 // unfinishedRun is a snapshot in the making.
