@@ -39,7 +39,13 @@ func TestPrefixedBucket(t *testing.T) {
 	sinktest.RunStore(t, func(t *testing.T) sinks.Store { return openStore(t, "mem://bucket/some/prefix") })
 }
 
-func TestNightsAndBackfillsInMemory(t *testing.T) { sinktest.RunInterleaved(t, openMemory, 500) }
+func TestNightsAndBackfillsInMemory(t *testing.T) {
+	orders := 500
+	if testing.Short() {
+		orders = 100 // the race detector makes them slow
+	}
+	sinktest.RunInterleaved(t, openMemory, orders)
+}
 
 func TestNightsAndBackfillsInFolder(t *testing.T) { sinktest.RunInterleaved(t, openFolder, 25) }
 

@@ -223,10 +223,11 @@ func interleave(t *testing.T, open func(*testing.T) sinks.Store, seed uint64) {
 			p.change(rnd)
 		}
 	})
+	// Drawn before the jobs start, which draw their turns from the same source.
+	kills := [2]int{rnd.IntN(45), rnd.IntN(45)}
 	var done [2]*pipeline.Manifest
 	var wg sync.WaitGroup
-	for job := range 2 {
-		kill := rnd.IntN(45)
+	for job, kill := range kills {
 		wg.Go(func() {
 			defer sched.end(job)
 			n := 0
