@@ -19,7 +19,7 @@ type live struct {
 	added   []int64           // payments after the base, ascending
 	byOrder map[int64][]int64 // added payments by order
 	opened  []int64           // orders after the base, ascending
-	owners  map[int64]owner   // of opened orders, and of those bound anew
+	owners  map[int64]owner   // of opened orders, and of those bound again
 	rebound bool              // owners has orders of the base
 	gone    map[int64]bool    // orders that were deleted
 	touched map[int64]int64   // when an order was last saved, Unix seconds; for orders saved since

@@ -66,7 +66,7 @@ func (root *value) assign(name string, v value) {
 	*at = v
 }
 
-// bracketsOf counts the pairs of brackets that a name goes on with.
+// bracketsOf counts the pairs of brackets that follow a name.
 func bracketsOf(rest string) (n int) {
 	for strings.HasPrefix(rest, "[") {
 		end := strings.IndexByte(rest, ']')
