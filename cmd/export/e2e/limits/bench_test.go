@@ -15,8 +15,9 @@ func TestTable(t *testing.T) {
 		args []string
 		want string
 	}{
+		// A first page, the rest of the list, its end counted once more, and eleven batches.
 		{"gets", []string{"-payments", "500", "-speed", "20"},
-			`(?m)^ *b24export +500 +\d+\.\d s +\d\.\d s +\d+\.\d{3} +13 +0 +0 *$`},
+			`(?m)^ *b24export +500 +\d+\.\d s +\d\.\d s +\d+\.\d{3} +14 +0 +0 *$`},
 		{"what the list shows", []string{"-payments", "3000", "-speed", "20", "-enrich", "list", "-operating", "480s", "-charge", "batch"},
 			`(?m)^ *b24export +3000 +\d+\.\d s +\d\.\d s +\d+\.\d{3} +\d +0 +0 *$`},
 		{"beside a neighbour", []string{"-payments", "500", "-speed", "20", "-neighbour", "1"},
