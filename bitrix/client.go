@@ -85,12 +85,6 @@ func New(access Access, opts *Options) *Client {
 		transport = c.transport
 	}
 
-	// The layers of a call, innermost first; the outermost, decoding, is Call,
-	// Batch and Pages themselves. The governor stands below the retries, so that
-	// each attempt pays for itself and nothing is held during a pause; it stands
-	// above the redirects, which are not the portal's work.
-	// A token is put in above them all, so that a request that is repeated with
-	// a new one pays for itself too.
 	if isHook {
 		c.secrets = hook.secret // the pointer: see Secret
 	} else {
@@ -99,16 +93,7 @@ func New(access Access, opts *Options) *Client {
 		c.tokens = newTokens(access.(*Application), &o, transport)
 		c.secrets = c.tokens
 	}
-	c.do = sendHTTP(transport, c.secrets, agent, &c.counters)
-	c.do = follow(newEndpoint(access, c.secrets), c.log, c.do)
-	c.do = govern(c.governor, &c.counters, c.do)
-	c.do = readAnswers(c.governor, c.secrets, &c.counters, c.do)
-	c.do = tell(c.log, c.do)
-	if c.tokens != nil {
-		c.do = authorize(c.tokens, &c.counters, c.do)
-	}
-	c.do = retry(c.patience, c.governor, &c.counters, c.do)
-	c.do = tellRight(c.do)
+	c.do = c.layers(transport, agent)
 	return c
 }
 

@@ -2,6 +2,7 @@ package bitrix
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -10,6 +11,33 @@ import (
 // handler is a layer of a call: it does its part and leaves the rest to the
 // layer below.
 type handler func(ctx context.Context, x *exchange) (*answer, error)
+
+// layers assembles the layers of a call, from the innermost to the outermost. Each
+// is a file of its own. What decodes results stands above them: Call, Batch and Pages.
+func (c *Client) layers(transport http.RoundTripper, agent string) handler {
+	// HTTP: one POST, its answer read to a bounded end.
+	h := sendHTTP(transport, c.secrets, agent, &c.counters)
+	// Redirect: repeats the POST where a renamed portal is now. Below the limits,
+	// because a redirect is not the portal's work.
+	h = follow(newEndpoint(c.access, c.secrets), c.log, h)
+	// Govern: waits for the limits. Below the retries, so that each attempt pays
+	// for itself and no pause holds a place.
+	h = govern(c.governor, &c.counters, h)
+	// Answer: separates errors from results, and reports both to the governor.
+	h = readAnswers(c.governor, c.secrets, &c.counters, h)
+	// Log: one line an attempt, at level debug.
+	h = logAttempts(c.log, h)
+	if c.tokens != nil {
+		// Authorize: puts an application's token in, and repeats with the next
+		// token. Above the limits, so that the repeated request pays for itself too.
+		h = authorize(c.tokens, &c.counters, h)
+	}
+	// Retry: repeats what may pass, by the class of the error.
+	h = retry(c.patience, c.governor, &c.counters, h)
+	// Denied: finds out whether a refusal means this method or all of REST. It
+	// asks another method, which is retried like any other.
+	return explainDenied(h)
+}
 
 // exchange is one call on its way down the layers, and what they note about it.
 // It belongs to one goroutine.

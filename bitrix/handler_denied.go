@@ -9,11 +9,11 @@ import (
 // methodScope needs no right but that to use REST.
 const methodScope = "scope"
 
-// tellRight is the layer that finds out what an ACCESS_DENIED for a whole call
+// explainDenied is the layer that finds out what an ACCESS_DENIED for a whole call
 // means. Portals answer so where REST needs another plan, and also where one method
 // is not for this user: event.bind to somebody who is no administrator, for one. If
 // the method scope still answers, it is the method.
-func tellRight(next handler) handler {
+func explainDenied(next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		a, err := next(ctx, x)
 		e := errorOf(ctx, err)

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// tell is the layer that logs each request, for those who look for what goes
+// logAttempts is the layer that logs each request, for those who look for what goes
 // wrong: the method, never the address or what was asked for. It is left out
 // where nobody would see it.
-func tell(log *slog.Logger, next handler) handler {
+func logAttempts(log *slog.Logger, next handler) handler {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return next
 	}
