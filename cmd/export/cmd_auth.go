@@ -21,12 +21,12 @@ func (p *program) authCommand() *cobra.Command {
 		Use: "auth JOB",
 		Example: `b24export auth job.yaml
 b24export auth job.yaml --only beta`,
-		Short: "Get an OAuth portal's first tokens, with a person's help.",
-		Long: `Prints the address where an administrator of the portal lets the application in,
-reads from standard input what comes of it (the code, or the whole address that
-the browser was sent to), exchanges it for tokens, stores them where the job says,
-and tries them. A code lives for 30 seconds: paste it at once. Runs refresh the
-tokens by themselves from then on.`,
+		Short: "Get the first tokens of an OAuth portal, interactively.",
+		Long: `Prints the address where an administrator of the portal approves the application.
+It then reads the code, or the whole address that the browser was sent to, from
+standard input. It exchanges the code for tokens, stores them where the job file
+says, and tries them. A code is valid for 30 seconds, so paste it at once. From then
+on, runs refresh the tokens automatically.`,
 		Args: exactly(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := jobfile.LoadWith(args[0], p.lookup, nil)
@@ -36,7 +36,7 @@ tokens by themselves from then on.`,
 			return p.authorize(cmd.Context(), spec, only, cmd.InOrStdin())
 		},
 	}
-	addOnly(cmd.Flags(), &only, "these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "get tokens for these `portals` only, comma-separated")
 	return cmd
 }
 

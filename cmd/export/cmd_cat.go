@@ -43,20 +43,21 @@ b24export cat job.yaml --changes --columns op,changed,id,sum
 b24export cat data/payments/portal=acme/payments.parquet --format csv > payments.csv
 b24export cat job.yaml --format jsonl | jq 'select(.paid | not) | .id'
 b24export cat job.yaml --format arrow | python3 -c 'import pyarrow as pa, sys; print(pa.ipc.open_stream(sys.stdin.buffer).read_all())'`,
-		Short: "Print rows, as a table, CSV, JSON or Arrow.",
-		Long: `Prints the rows of a job's newest snapshot, or of a Parquet file that this program
-made, in their order. Memory does not grow with the number of rows.
+		Short: "Print rows as a table, CSV, JSON or Arrow.",
+		Long: `Prints the rows of a job's newest snapshot, or of a Parquet file written by
+b24export, in file order. Memory use does not depend on the number of rows.
 
-table  as wide as the terminal, or as the variable COLUMNS says; times in UTC, to
-       the second; 20 rows unless --limit says how many
+table  as wide as the terminal or the variable COLUMNS; times in UTC, to the second;
+       20 rows by default
 csv    RFC 4180, with a header; null is an empty field
-jsonl  one object a line; decimals are numbers with all their digits, times are
-       texts, the column extra is an object
+jsonl  one object per line; decimals are numbers with all digits, times are strings,
+       the column extra is an object
 arrow  an Arrow IPC stream, with the schema's descriptions
 
---where compares columns with values by = != < <= > >=, joined by and. Texts with
-spaces stand between single quotes; days and times without an offset are in UTC;
-null is compared by = and != alone, and meets no other comparison.`,
+--where compares a column with a value by = != < <= > >=. Join several comparisons
+with and. Put a string with spaces between single quotes. Days and times without an
+offset are in UTC. null can be compared with = and != only. A row whose value is null
+matches no other comparison.`,
 		Args: f.reading.args(1, 1, "a job file, a Parquet file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd, p.json, args); err != nil {
@@ -70,15 +71,15 @@ null is compared by = and != alone, and meets no other comparison.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var(rowFormFlag(&f.form), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
-	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
-	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
-	flags.StringArrayVar(&f.where, "where", nil, "print rows that meet this `condition`, such as sum>=100; each of several must be met")
-	flags.BoolVar(&f.expand, "expand", false, "a table with a line for each column, nothing cut")
+	flags.Var(rowFormFlag(&f.form), "format", "output format: table, csv, jsonl, arrow; jsonl with --json")
+	flags.Int64Var(&f.limit, "limit", 0, "number of rows to print; 0: all (default 20 for a table)")
+	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order: `names`, comma-separated")
+	flags.StringArrayVar(&f.where, "where", nil, "print rows that meet this `condition`, such as sum>=100; with several, all must be met")
+	flags.BoolVar(&f.expand, "expand", false, "print each row as a list of columns, with nothing cut off")
 	f.reading.addFlags(flags, "the `portal` to print; required if the job has several")
 	flags.StringVar(&f.snapshot, "snapshot", "", snapshotFlag)
-	flags.BoolVar(&f.changes, "changes", false, "print what the snapshot changed, not its rows")
-	flags.BoolVar(&f.rejects, "rejects", false, "print what the snapshot could not read; without --snapshot those of an unfinished snapshot, if it has any")
+	flags.BoolVar(&f.changes, "changes", false, "print the changes of the snapshot instead of its rows")
+	flags.BoolVar(&f.rejects, "rejects", false, "print the rejects of the snapshot; without --snapshot the rejects of an unfinished snapshot, if it has any")
 	return cmd
 }
 

@@ -18,14 +18,14 @@ func (p *program) checkCommand() *cobra.Command {
 		Use: "check JOB…",
 		Example: `b24export check job.yaml
 b24export check job.yaml --json | jq -c 'select(.state != "ok")'`,
-		Short: "Look before a run whether all that it needs is there.",
-		Long: `Looks at all that a run needs: the job's file and secrets, each portal (whether it
-can be reached, webhook, plan, scopes, administrator, the methods that a run calls,
-clock) and the sink (write, conditional write, read, list, delete, who is at work,
-what is unfinished). Each line is ok, warning or failed, with what to do about it.
-Nothing is changed: two small objects in the sink are deleted again.
+		Short: "Check the job file, portal and storage before a run.",
+		Long: `Checks what a run needs: the job file and its secrets, each portal (connection,
+webhook, plan, scopes, administrator, the methods that a run calls, clock) and the
+sink (write, conditional write, read, list, delete, which run holds the lease,
+unfinished work). Each line is ok, warning or failed, and names the fix. Nothing
+remains changed: check writes two small objects to the sink and deletes them.
 
-The exit code is the one that a run would have: 0 unless something failed.`,
+The exit code is 0 if nothing failed, otherwise the code that a run would have.`,
 		Args: atLeastOne("a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, file := range args {
@@ -42,7 +42,7 @@ The exit code is the one that a run would have: 0 unless something failed.`,
 			return c.finish()
 		},
 	}
-	addOnly(cmd.Flags(), &only, "check these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "check these `portals` only, comma-separated")
 	return cmd
 }
 

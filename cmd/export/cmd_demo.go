@@ -27,12 +27,12 @@ func (p *program) demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "demo",
 		Example: `b24export demo
-b24export demo    # again: some payments have changed meanwhile`,
+b24export demo    # again: some payments have changed in between`,
 		Short: "Export a fake portal to ./" + demoFolder + ": no account, no network.",
-		Long: `Starts a fake portal in the process, exports it to ./` + demoFolder + `, and shows what it
-has made. Each further demo changes some payments on the portal first, and shows an
-incremental run. It never touches a folder that it did not make; delete the folder
-to begin anew.`,
+		Long: `Starts a fake portal in the process, exports it to ./` + demoFolder + `, and shows
+the files and rows. Run it again for an incremental export: each further demo first
+changes some payments on the portal. demo never touches a folder that it did not
+create. Delete the folder to start again.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.demo(cmd.Context()) },
 	}

@@ -21,12 +21,12 @@ func (p *program) diffCommand() *cobra.Command {
 b24export diff job.yaml 2026-11-15      # the newest of that day against the newest of all
 b24export diff job.yaml 20261115T020000Z previous --format csv`,
 		Short: "Print what differs between two snapshots.",
-		Long: `Prints what changed from snapshot A to snapshot B, with the change feed's columns:
-op is insert, update or delete, changed names the columns that differ, then comes
-the row as B has it, or for a delete as A had it.
+		Long: `Prints the changes from snapshot A to snapshot B, with the columns of the change
+feed: op is insert, update or delete; changed names the columns that differ; then
+follows the row as B has it. For a delete it is the row as A has it.
 
-A and B are ids, the start of one, days, latest or previous. Without B it is the
-latest snapshot, without A as well the previous one.`,
+A and B are each an id, the start of an id, a day, latest or previous. B is latest by
+default, and A is previous.`,
 		Args: f.reading.args(1, 3, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd, p.json, nil); err != nil {
@@ -47,9 +47,9 @@ latest snapshot, without A as well the previous one.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var(rowFormFlag(&f.form), "format", "form: table, csv, jsonl, arrow; with --json it is jsonl")
-	flags.Int64Var(&f.limit, "limit", 0, "print so many rows; 0: all (default 20 for a table)")
-	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order; `names` between commas")
+	flags.Var(rowFormFlag(&f.form), "format", "output format: table, csv, jsonl, arrow; jsonl with --json")
+	flags.Int64Var(&f.limit, "limit", 0, "number of rows to print; 0: all (default 20 for a table)")
+	flags.StringSliceVar(&f.columns, "columns", nil, "print these columns, in this order: `names`, comma-separated")
 	f.reading.addFlags(flags, "the `portal` to compare; required if the job has several")
 	return cmd
 }

@@ -28,16 +28,16 @@ func (p *program) initCommand() *cobra.Command {
 		Example: `b24export init
 B24_WEBHOOK=https://acme.bitrix24.com/rest/1/SECRET/ b24export init --to ./data --yes
 b24export init --file acme.yaml --webhook-file acme.webhook --to gs://warehouse/bitrix24`,
-		Short: "Write a job file, after trying out what it says.",
-		Long: `Asks for what a job needs, on the terminal or from standard input; what a flag
-says, it does not ask for. It looks at portal and sink as check does, and writes a
-commented job file. An existing file is left alone unless --force is given.
+		Short: "Create a job file, and check what it says.",
+		Long: `Asks for the settings that no flag has set, on the terminal or from standard input.
+It then checks portal and sink as the command check does, and writes a commented job
+file. It overwrites an existing file only with --force.
 
-The webhook never stands in the job file. If the variable B24_WEBHOOK is set, the
-job refers to it; the variable must then be set for each run. If not, the webhook
-is asked for, without showing it, and kept in a file of its own beside the job file
-that nobody else can read (mode 0600; --webhook-file names it), which the job
-refers to. A file that is there already is taken as it is.`,
+The webhook is never written to the job file. If the variable B24_WEBHOOK is set, the
+job file refers to the variable, which must then be set for each run. Otherwise init
+asks for the webhook without showing it, and stores it in a separate file with mode
+0600 beside the job file (see --webhook-file). If that file exists already, init uses
+it unchanged.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for flag, value := range map[string]string{"name": name, "portal": portal, "to": to, "mode": mode, "plan": plan, "enrich": enrich} {
@@ -54,18 +54,18 @@ refers to. A file that is there already is taken as it is.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&n.file, "file", "job.yaml", "the job `file` to write")
-	flags.StringVar(&to, "to", "", "sink's `address`: s3://…, gs://…, azblob://…, file:///… or a path")
-	flags.StringVar(&name, "name", "payments", "the dataset's `name`, its folder")
-	flags.StringVar(&portal, "portal", "", "the portal's `name`; by default made of its host")
-	flags.StringVar(&mode, "mode", "incremental", "incremental or full: the `name` for what a run gets")
-	flags.StringVar(&plan, "plan", "", "the portal's plan, a `name`: standard, enterprise or unlimited")
-	flags.StringVar(&enrich, "enrich", "get", "get or list: the `name` for where values come from")
+	flags.StringVar(&to, "to", "", "`URL` of the sink: s3://…, gs://…, azblob://…, file:///… or a path")
+	flags.StringVar(&name, "name", "payments", "`name` of the dataset and its folder")
+	flags.StringVar(&portal, "portal", "", "`name` of the portal; by default from its host")
+	flags.StringVar(&mode, "mode", "incremental", "mode of the job, a `name`: incremental or full")
+	flags.StringVar(&plan, "plan", "", "plan of the portal, a `name`: standard, enterprise or unlimited")
+	flags.StringVar(&enrich, "enrich", "get", "where values come from, a `name`: get or list")
 	flags.StringVar(&n.systemd, "systemd", "", "write a systemd service and timer for the nightly run into this `folder`, such as ~/.config/systemd/user")
-	flags.StringVar(&n.secretFile, "webhook-file", "", "`file` to keep the webhook in, or that has it already; by default beside the job file")
-	flags.StringVar(&n.at, "at", "", "`hour` of a nightly run, such as 02:00, for a crontab line in the file; none: no such line")
-	flags.BoolVar(&n.yes, "yes", false, "ask nothing: take defaults for what flags do not say")
-	flags.BoolVar(&n.noCheck, "no-check", false, "write the file without looking at portal and sink")
-	flags.BoolVar(&n.force, "force", false, "replace files that are there already")
+	flags.StringVar(&n.secretFile, "webhook-file", "", "`file` that holds the webhook, or will hold it; by default beside the job file")
+	flags.StringVar(&n.at, "at", "", "`time` of a nightly run, such as 02:00, for a crontab line in the job file; none: no such line")
+	flags.BoolVar(&n.yes, "yes", false, "ask nothing: use defaults for everything that no flag sets")
+	flags.BoolVar(&n.noCheck, "no-check", false, "write the job file without checking portal and sink")
+	flags.BoolVar(&n.force, "force", false, "overwrite existing files")
 	return cmd
 }
 

@@ -20,11 +20,11 @@ func (p *program) planCommand() *cobra.Command {
 		Use: "plan JOB…",
 		Example: `b24export plan job.yaml
 b24export plan job.yaml --json`,
-		Short: "Predict what a run will take.",
-		Long: `Predicts, from three requests to each portal and from its last snapshot, what a
-run would list and get, how many requests and how many minutes it would take under
-each of the portal's limits, and which of them decides. Beside it stands the same
-for enrich: list. Nothing is written.`,
+		Short: "Predict the requests and the time of a run.",
+		Long: `Predicts how many payments a run would list and get, how many requests and minutes
+that takes under each of the portal's limits, and which limit decides. The prediction
+uses three requests to each portal and its last snapshot. A second column shows the
+same for enrich: list. Nothing is written.`,
 		Args: atLeastOne("a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := p.load(cmd, args)
@@ -54,7 +54,7 @@ for enrich: list. Nothing is written.`,
 			return nil
 		},
 	}
-	addOnly(cmd.Flags(), &only, "plan for these `portals` only; names between commas")
+	addOnly(cmd.Flags(), &only, "plan for these `portals` only, comma-separated")
 	return cmd
 }
 

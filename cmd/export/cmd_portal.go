@@ -47,60 +47,60 @@ func (p *program) portalCommand() *cobra.Command {
 	return cmd
 }
 
-// command is the command without what it does.
+// command returns the command without its RunE.
 func (f *portalFlags) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "portal",
 		Example: `b24export portal --payments 100000 --plan standard
 b24export portal --speed 60 --fault html,every=20 --refuse 0.0005
 b24export portal --tls self-signed --addr 127.0.0.1:8443`,
-		Short: "Serve a fake portal, to try the program against.",
-		Long: `Serves a fake Bitrix24 portal with the limits, errors and odd spellings of real
-ones, and made-up payments. Equal flags make equal payments. It ends on a
-signal, and then prints what it was asked for.`,
+		Short: "Serve a fake portal, to try b24export without an account.",
+		Long: `The fake Bitrix24 portal has invented payments and the limits, errors and odd
+spellings of real portals. The same flags always produce the same payments. It stops
+on a signal and then prints the requests that it received.`,
 		Args: noArgs,
 	}
 	o, flags := &f.options, cmd.Flags()
-	flags.StringVar(&f.addr, "addr", "127.0.0.1:8024", "`host:port` to listen on; port 0 takes a free one")
-	flags.Var(oneOf(&f.tls, "off", "self-signed"), "tls", "off, or self-signed: https, with an authority of its own to trust")
-	flags.IntVar(&o.Payments, "payments", 12_000, "how many payments it has; any number costs the same memory")
-	flags.Uint64Var(&o.Seed, "seed", 1, "what all data and every random choice follow from")
-	flags.IntVar(&f.mutate, "mutate", 0, "how many changes to make to the payments before serving, for an incremental run")
-	flags.IntVar(&f.churn, "churn", 0, "make a change after each so many requests")
+	flags.StringVar(&f.addr, "addr", "127.0.0.1:8024", "`host:port` to listen on; port 0 picks a free port")
+	flags.Var(oneOf(&f.tls, "off", "self-signed"), "tls", "off; self-signed: https with a certificate authority of its own")
+	flags.IntVar(&o.Payments, "payments", 12_000, "number of payments; memory use does not depend on it")
+	flags.Uint64Var(&o.Seed, "seed", 1, "seed of all data and random choices")
+	flags.IntVar(&f.mutate, "mutate", 0, "number of changes to the payments before serving, for an incremental run")
+	flags.IntVar(&f.churn, "churn", 0, "change a payment after every this many requests")
 	flags.Var(oneOf(&f.plan, "unlimited", "standard", "enterprise"), "plan", "limits: unlimited, standard, enterprise")
-	flags.Float64Var(&o.Limits.Rate, "rate", 0, "requests a second, in place of the plan's")
-	flags.IntVar(&o.Limits.Burst, "burst", 0, "requests at once, in place of the plan's")
-	flags.DurationVar(&o.Limits.Operating, "operating", 0, "budget of a method in a window, in place of the plan's")
-	flags.DurationVar(&o.Limits.Window, "operating-window", 0, "that window (default 10m)")
-	flags.Var(oneOf(&f.charge, "inner", "batch", "none"), "charge", "who pays for a batch: each inner method, batch itself, none")
-	flags.BoolVar(&o.NoCounters, "no-counters", false, "leave the operating time out of answers, as self-hosted portals may")
-	flags.Float64Var(&o.Speed, "speed", 1, "how much faster clocks, limits and latencies run: 60 makes an hour a minute")
-	flags.DurationVar(&o.Latency, "latency", 0, "how long an answer is under way")
-	flags.DurationVar(&o.Jitter, "jitter", 0, "what may come on top of the latency")
-	flags.Float64Var(&o.Returns, "returns", 0, "share, 0 to 1, of the paid payments whose money was given back")
-	flags.BoolVar(&o.Odd, "odd", false, "spell values in all the ways that portals do")
+	flags.Float64Var(&o.Limits.Rate, "rate", 0, "requests per second, instead of the plan's")
+	flags.IntVar(&o.Limits.Burst, "burst", 0, "requests at once, instead of the plan's")
+	flags.DurationVar(&o.Limits.Operating, "operating", 0, "operating time of a method in a window, instead of the plan's")
+	flags.DurationVar(&o.Limits.Window, "operating-window", 0, "length of the window of --operating (default 10m)")
+	flags.Var(oneOf(&f.charge, "inner", "batch", "none"), "charge", "method that is charged for a batch: inner (each inner method), batch, none")
+	flags.BoolVar(&o.NoCounters, "no-counters", false, "omit the operating time from responses, as some self-hosted portals do")
+	flags.Float64Var(&o.Speed, "speed", 1, "factor by which clocks, limits and latencies run faster: with 60, an hour takes a minute")
+	flags.DurationVar(&o.Latency, "latency", 0, "time that a response takes")
+	flags.DurationVar(&o.Jitter, "jitter", 0, "most random time added to the latency")
+	flags.Float64Var(&o.Returns, "returns", 0, "share, 0 to 1, of the paid payments that were refunded")
+	flags.BoolVar(&o.Odd, "odd", false, "spell values in all the ways that real portals do")
 	flags.BoolVar(&o.Unknown, "unknown", false, "add fields that no documentation names")
-	flags.Float64Var(&o.Refuse, "refuse", 0, "share, 0 to 1, of payments that lists show and a get refuses")
-	flags.Float64Var(&o.Poison, "poison", 0, "share of payments with a value that cannot be read")
-	flags.BoolVar(&o.Rights.NotAdmin, "not-admin", false, "refuse what needs an administrator")
-	flags.StringSliceVar(&o.Rights.Scopes, "scopes", nil, "`names` of the scopes granted (default crm,sale)")
+	flags.Float64Var(&o.Refuse, "refuse", 0, "share, 0 to 1, of payments that lists show but a get refuses")
+	flags.Float64Var(&o.Poison, "poison", 0, "share, 0 to 1, of payments with a malformed value")
+	flags.BoolVar(&o.Rights.NotAdmin, "not-admin", false, "refuse methods that need an administrator")
+	flags.StringSliceVar(&o.Rights.Scopes, "scopes", nil, "granted scopes: `names`, comma-separated (default crm,sale)")
 	flags.Var(oneOf(&f.state, string(bitrixtest.StateOpen), string(bitrixtest.StateNoPlan), string(bitrixtest.StateBlocked),
 		string(bitrixtest.StateClosed), string(bitrixtest.StateNoUser), string(bitrixtest.StateNoRight),
 		string(bitrixtest.StateDeleted), string(bitrixtest.StateDismissed), string(bitrixtest.StateLapsed),
 		string(bitrixtest.StateRemoved), string(bitrixtest.StateNoServer)),
-		"state", "whether it answers at all: open, no-plan, blocked, closed, no-user, no-right; with 401: deleted, dismissed, lapsed, removed, no-server")
-	flags.BoolVar(&f.oauth, "oauth", false, "have an application too, and its authorization server at the same address")
-	flags.DurationVar(&o.OAuth.Life, "token-life", 0, "how long the application's access tokens live (default 1h)")
-	flags.IntVar(&o.OAuth.ExpireAfter, "token-requests", 0, "make an access token expire after so many requests")
-	flags.BoolVar(&f.strict, "strict", false, "at the end, print the rules that clients broke, as tests check them; exit code 1 if there are any")
+		"state", "state of the portal: open, no-plan, blocked, closed, no-user, no-right; with 401: deleted, dismissed, lapsed, removed, no-server")
+	flags.BoolVar(&f.oauth, "oauth", false, "also serve an OAuth application, and its authorization server at the same address")
+	flags.DurationVar(&o.OAuth.Life, "token-life", 0, "lifetime of the application's access tokens (default 1h)")
+	flags.IntVar(&o.OAuth.ExpireAfter, "token-requests", 0, "expire an access token after this many requests")
+	flags.BoolVar(&f.strict, "strict", false, "at the end, print the rules that clients broke; exit with code 1 if there are any")
 	valueFlags(flags, &o.Values)
 	flags.StringArrayVar(&f.faults, "fault", nil,
-		"what goes wrong, such as html,every=20 or command,share=0.01,code=INTERNAL_SERVER_ERROR; a `fault` a flag")
+		"inject this `fault`, such as html,every=20 or command,share=0.01,code=INTERNAL_SERVER_ERROR; may be repeated")
 	serverFlags(flags, &o.Server)
 	return cmd
 }
 
-// portalOptions makes options of flags.
+// portalOptions returns the options that the flags describe.
 func (f *portalFlags) portalOptions() (bitrixtest.Options, error) {
 	o := f.options
 	o.Plan = bitrixtest.Plan(f.plan)

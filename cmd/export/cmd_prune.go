@@ -15,9 +15,10 @@ func (p *program) pruneCommand() *cobra.Command {
 		Use: "prune JOB…",
 		Example: `b24export prune job.yaml --dry-run
 b24export prune job.yaml`,
-		Short: "Delete what is past retention, and what no manifest names.",
-		Long: `Deletes snapshots beyond sink.history, and files that no manifest names, as the end
-of a run does by itself. An unfinished run's work stays. It prints the paths.`,
+		Short: "Delete snapshots past retention and files that no manifest names.",
+		Long: `Deletes the snapshots that exceed sink.history and the files that no manifest names,
+and prints their paths. Each run does the same at its end. Unfinished work of a run is
+kept.`,
 		Args: r.args(1, -1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := r.load(cmd.Context(), p, args)
@@ -58,7 +59,7 @@ of a run does by itself. An unfinished run's work stays. It prints the paths.`,
 			return err
 		},
 	}
-	r.addFlags(cmd.Flags(), "these `portals` only; names between commas")
+	r.addFlags(cmd.Flags(), "prune these `portals` only, comma-separated")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be deleted")
 	return cmd
 }

@@ -24,11 +24,11 @@ func (p *program) reportCommand() *cobra.Command {
 		Use: "report JOB",
 		Example: `b24export report job.yaml > report.html
 b24export report job.yaml --only acme --snapshot 20261122T020000Z --out report.html`,
-		Short: "Write one HTML page about a run.",
-		Long: `Writes a page about the run that made a snapshot: what changed, by day, currency and
-status; the ledger; rejects; what it cost the portal, and how fast it went against
-both of the portal's limits; and the snapshots before it. The page needs nothing else: no script, no
-font, no network.`,
+		Short: "Write an HTML page about a run.",
+		Long: `The page covers the run that published a snapshot: changes by day, currency and
+status; the ledger; rejects; the requests to the portal and their pace compared with
+both of the portal's limits; and the earlier snapshots. The page is self-contained: no
+script, no font, no network.`,
 		Args: r.args(1, 1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(snapshot); err != nil {

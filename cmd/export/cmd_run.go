@@ -39,14 +39,14 @@ func (p *program) runCommand() *cobra.Command {
 		Example: `b24export run job.yaml
 b24export run job.yaml --only acme --mode full
 B24_WEBHOOK=https://acme.bitrix24.com/rest/1/SECRET/ b24export run --to ./data`,
-		Short: "Export, or go on with an export that was cut off.",
-		Long: `Lists the payments of each of the job's portals, gets those that are new or
-changed, and publishes a snapshot. What an earlier run left unfinished is taken
-up by itself, on whatever machine.
+		Short: "Export payments, or resume an interrupted export.",
+		Long: `Lists the payments of each portal in the job file, fetches the new and changed
+payments, and publishes a snapshot. A run resumes the unfinished work of an earlier
+run automatically, also on another machine.
 
-Without a job file, the webhook comes from the variable B24_WEBHOOK, and the rest
-from flags. Every key of the job file that is no secret has a flag, which counts
-more than the file.`,
+Without a job file, the webhook comes from the variable B24_WEBHOOK and everything
+else from flags. Every non-secret key of the job file has a flag. A flag overrides
+the file.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if opts.Parallel < 1 {
 				return usagef(cmd, "--parallel %d: must be at least 1", opts.Parallel)
@@ -71,31 +71,31 @@ more than the file.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&opts.Only, "only", nil, "do these `portals` and no others; names between commas")
-	flags.IntVar(&opts.Parallel, "parallel", 16, "how many portals to do at a time")
-	flags.StringVar(&shard, "shard", "", "do the portals that fall to part `I/N`, such as 0/4; by default what an array job's variables say")
-	flags.BoolVar(&opts.Restart, "restart", false, "throw an unfinished snapshot away instead of going on with it")
+	flags.StringSliceVar(&opts.Only, "only", nil, "export these `portals` only, comma-separated")
+	flags.IntVar(&opts.Parallel, "parallel", 16, "number of portals to export at the same time")
+	flags.StringVar(&shard, "shard", "", "export the portals of shard `I/N`, such as 0/4; by default the shard in the variables of an array job")
+	flags.BoolVar(&opts.Restart, "restart", false, "discard an unfinished snapshot instead of resuming it")
 	flags.BoolVar(&opts.AllowDeletes, "allow-deletes", false, "let this run delete more rows than deletes.max allows")
-	flags.BoolVar(&opts.RejectsOK, "rejects-ok", false, "exit with 0 instead of 3 when payments below rejects.max were rejected")
+	flags.BoolVar(&opts.RejectsOK, "rejects-ok", false, "exit with 0 instead of 3 if payments were rejected, but fewer than rejects.max")
 	flags.DurationVar(&opts.IfOlder, "if-older", 0, "skip portals whose newest snapshot is younger than this `duration`, such as 12h")
-	flags.StringVar(&shown.file, "metrics-file", "", "write metrics for Prometheus to this `file`, every 15 s and at the end; for node_exporter's textfile collector")
-	flags.StringVar(&shown.address, "metrics-addr", "", "serve metrics at this `address` while the run lasts, such as 127.0.0.1:9424; without a host only this machine reaches it")
-	flags.StringVar(&shown.push, "metrics-push", "", "push metrics to the Pushgateway at this `address`, every 15 s and at the end; its group has the label instance: job file and shard, or what ?instance= says")
+	flags.StringVar(&shown.file, "metrics-file", "", "write Prometheus metrics to this `file`, every 15 s and at the end, for node_exporter's textfile collector")
+	flags.StringVar(&shown.address, "metrics-addr", "", "serve metrics at this `address` during the run, such as 127.0.0.1:9424; without a host, on the loopback address only")
+	flags.StringVar(&shown.push, "metrics-push", "", "push metrics to the Pushgateway at this `URL`, every 15 s and at the end; the label instance is the job file and shard, or the value of ?instance=")
 	addKeyFlags(flags)
 	return cmd
 }
 
-// keyFlag is a job's key as a flag: text, which the job's own rules read.
+// keyFlag is a key of the job file as a flag. The job's own rules parse its text.
 type keyFlag struct{ text, kind string }
 
 func (f *keyFlag) String() string        { return f.text }
 func (f *keyFlag) Set(text string) error { f.text = text; return nil }
 func (f *keyFlag) Type() string          { return f.kind }
 
-// keyAnnotation marks flags of the job's keys, for the help.
+// keyAnnotation marks the flags of the job file's keys, for the help.
 const keyAnnotation = "job key"
 
-// addKeyFlags adds a flag for each of the job's keys that has one.
+// addKeyFlags adds a flag for each key of the job file that has one.
 func addKeyFlags(flags *pflag.FlagSet) {
 	for _, key := range jobfile.Keys() {
 		if key.Flag == "" {
@@ -123,7 +123,7 @@ func addKeyFlags(flags *pflag.FlagSet) {
 	}
 }
 
-// keyFlags are the flags of the job's keys that were given.
+// keyFlags returns the given flags of the job file's keys, by name.
 func keyFlags(flags *pflag.FlagSet) map[string]string {
 	given := make(map[string]string)
 	flags.Visit(func(f *pflag.Flag) {

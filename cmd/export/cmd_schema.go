@@ -48,10 +48,9 @@ func (p *program) schemaCommand() *cobra.Command {
 		Example: `b24export schema                              # the columns, to read
 b24export schema --format bigquery > schema.json
 bq load --source_format=PARQUET --schema=schema.json …`,
-		Short: "Print the columns of the dataset's tables.",
-		Long: `Prints the columns of one of the dataset's tables: names, types, where they come
-from, what null means, an example, and what changes a value. Columns are only ever
-added, at the end.`,
+		Short: "Print the columns of a table of the dataset.",
+		Long: `For each column: name, type, source, meaning of null, an example, and what changes
+its value. Columns may be appended, never removed or changed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.json {
@@ -65,8 +64,8 @@ added, at the end.`,
 	}
 	// Markdown is what a person can read without a tool, so it is the default.
 	formats := slices.Concat([]string{"markdown"}, slices.DeleteFunc(schemas.Formats(), func(f string) bool { return f == "markdown" }))
-	cmd.Flags().Var(oneOf(&format, formats...), "format", "form: "+strings.Join(formats, ", "))
-	cmd.Flags().Var(oneOf(&name, tableNames()...), "table", "which one: "+strings.Join(tableNames(), ", "))
+	cmd.Flags().Var(oneOf(&format, formats...), "format", "output format: "+strings.Join(formats, ", "))
+	cmd.Flags().Var(oneOf(&name, tableNames()...), "table", "table to print: "+strings.Join(tableNames(), ", "))
 	return cmd
 }
 

@@ -32,9 +32,9 @@ func (p *program) snapshotsCommand() *cobra.Command {
 		Use: "snapshots JOB…",
 		Example: `b24export snapshots job.yaml
 b24export snapshots job.yaml --json | jq -r .snapshot`,
-		Short: "List the snapshots that are kept.",
+		Short: "List the retained snapshots.",
 		Long: `Lists each portal's snapshots, newest first, with their rows and changes. Wherever a
-command names a snapshot, it takes an id from this list, the start of one, a day
+command takes a snapshot, it accepts an id from this list, the start of an id, a day
 (the newest snapshot of that day, UTC), latest or previous.`,
 		Args: r.args(1, -1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,7 +64,7 @@ command names a snapshot, it takes an id from this list, the start of one, a day
 			})
 		},
 	}
-	r.addFlags(cmd.Flags(), "list these `portals` only; names between commas")
+	r.addFlags(cmd.Flags(), "list these `portals` only, comma-separated")
 	return cmd
 }
 

@@ -28,8 +28,8 @@ func (p *program) sqlCommand() *cobra.Command {
 		Example: `b24export sql job.yaml > payments.sql && duckdb -init payments.sql
 b24export sql job.yaml --engine bigquery --dataset sales > payments.bq.sql
 b24export sql job.yaml --engine bigquery --part load | bq query --use_legacy_sql=false`,
-		Short: "Print the SQL to query or load a dataset.",
-		Long: `Prints statements for the job's own dataset, as it is now.
+		Short: "Print SQL statements to query or load the dataset.",
+		Long: `The statements read the job's dataset as it is now.
 
 duckdb    secrets for the bucket, then views: payments (the newest snapshots),
           payments_history, payments_changes, payments_rejects, payments_live (the
@@ -37,11 +37,11 @@ duckdb    secrets for the bucket, then views: payments (the newest snapshots),
           with related tables also payments_orders and so on, and payments_named
 bigquery  a partitioned and clustered table, a load job into it, external tables,
           and a MERGE of the change feed; for a dataset in Google Cloud Storage.
-          --part prints one of these by itself, for a scheduler
+          --part prints one of these only, for a scheduler
 
-The views name the files of published snapshots, which never change: no run
-disturbs a query. They show newer snapshots once the statements are printed and
-executed again. Keys and passwords are never printed.`,
+The views name the files of published snapshots. These files never change, so a run
+does not disturb a query. To see newer snapshots, print and execute the statements
+again. Keys and passwords are never printed.`,
 		Args: f.reading.args(1, 1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(f.snapshot); err != nil {
@@ -57,11 +57,11 @@ executed again. Keys and passwords are never printed.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var(oneOf(&f.engine, "duckdb", "bigquery"), "engine", "whose SQL: duckdb, bigquery")
-	flags.StringVar(&f.snapshot, "snapshot", "", "each portal as of this `snapshot`: an id such as 20261122T020000Z, the start of one, a day such as 2026-11-22, or previous")
-	f.reading.addFlags(flags, "these `portals` only; names between commas")
-	flags.Var(oneOf(&f.part, append([]string{allParts}, bigQueryParts...)...), "part", "which of BigQuery's statements: all, table, external, load, merge")
-	flags.StringVar(&f.dataset, "dataset", "bitrix24", "BigQuery's dataset, or PROJECT.DATASET; a `name`")
+	flags.Var(oneOf(&f.engine, "duckdb", "bigquery"), "engine", "engine that executes the statements: duckdb, bigquery")
+	flags.StringVar(&f.snapshot, "snapshot", "", "each portal as of this `snapshot`: an id such as 20261122T020000Z, the start of an id, a day such as 2026-11-22, or previous")
+	f.reading.addFlags(flags, "print statements for these `portals` only, comma-separated")
+	flags.Var(oneOf(&f.part, append([]string{allParts}, bigQueryParts...)...), "part", "BigQuery statements to print: all, table, external, load, merge")
+	flags.StringVar(&f.dataset, "dataset", "bitrix24", "`name` of the BigQuery dataset, or PROJECT.DATASET")
 	return cmd
 }
 

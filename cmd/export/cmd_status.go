@@ -75,7 +75,7 @@ has come, and which run holds the lease. It reads the sink only, and changes not
 			})
 		},
 	}
-	r.addFlags(cmd.Flags(), "show these `portals` only; names between commas")
+	r.addFlags(cmd.Flags(), "show these `portals` only, comma-separated")
 	return cmd
 }
 

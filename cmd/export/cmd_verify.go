@@ -29,22 +29,22 @@ func (p *program) verifyCommand() *cobra.Command {
 		Use: "verify JOB…",
 		Example: `b24export verify job.yaml
 b24export verify job.yaml --only acme --snapshot 20261122T020000Z
-b24export verify job.yaml --all          # every snapshot that is kept
-b24export verify job.yaml --sample 100   # and get a hundred payments anew`,
-		Short: "Read snapshots back and hold them against their manifests.",
-		Long: `Reads every file of each portal's newest snapshot with another Parquet reader than
-the library that wrote it, and holds it against the manifest: checksum, size,
-columns, rows, order, unique ids, statistics, changes, totals, and the manifest
-against its own checksum and the snapshot before. A difference is exit code 1, and
-is told with the file where it is.
+b24export verify job.yaml --all          # every retained snapshot
+b24export verify job.yaml --sample 100   # and fetch 100 payments again`,
+		Short: "Read snapshots back and check them against their manifests.",
+		Long: `Reads every file of each portal's newest snapshot with a different Parquet reader
+than the library that wrote it. It checks each file against the manifest: checksum,
+size, columns, rows, order, unique ids, statistics, changes, totals. It checks the
+manifest against its own checksum and against the previous snapshot. If something
+differs, it prints the file and the difference and exits with code 1.
 
-With --all, so is every snapshot that is kept, the oldest first. What no manifest
-names is no part of the dataset: prune --dry-run lists it.
+With --all it verifies every retained snapshot, oldest first. A file that no manifest
+names is not part of the dataset; prune --dry-run lists such files.
 
-With --sample, so many payments of the newest snapshot read, drawn by lot, are got
-from the portal anew and compared with their rows. One whose order was saved after
-the row was read counts as changed since; one that cannot be got any more, as
-refused; any other difference is exit code 1.`,
+With --sample N it also fetches N random payments of the newest snapshot from the
+portal again and compares them with their rows. A payment whose order was saved after
+the row was read counts as changed since. A payment that the portal no longer returns
+counts as refused. Any other difference makes the exit code 1.`,
 		Args: r.args(1, -1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(snapshot); err != nil {
@@ -117,9 +117,9 @@ refused; any other difference is exit code 1.`,
 			return err
 		},
 	}
-	r.addFlags(cmd.Flags(), "verify these `portals` only; names between commas")
-	cmd.Flags().BoolVar(&all, "all", false, "every snapshot that is kept, not only the newest")
-	cmd.Flags().IntVar(&sample, "sample", 0, "also get so many payments anew from the portal and compare")
+	r.addFlags(cmd.Flags(), "verify these `portals` only, comma-separated")
+	cmd.Flags().BoolVar(&all, "all", false, "verify every retained snapshot, not only the newest")
+	cmd.Flags().IntVar(&sample, "sample", 0, "also fetch this number of payments from the portal again and compare them")
 	cmd.Flags().StringVar(&snapshot, "snapshot", "", snapshotFlag)
 	return cmd
 }

@@ -12,12 +12,12 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// completeLimit is how long a shell waits for names that are read from a sink.
+// completeLimit is the most time that a completion spends reading names from a sink.
 const completeLimit = 3 * time.Second
 
-// addCompletions adds what a shell offers for arguments and flags: job files, and
-// the words, portals, snapshots and columns that a flag takes. What cannot be read
-// is not offered; a completion prints no error.
+// addCompletions adds the completions that a shell offers for arguments and flags: job
+// files, and the names, portals, snapshots and columns that a flag accepts. If a source
+// of completions cannot be read, the shell offers none; a completion prints no error.
 func (p *program) addCompletions(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	completes := func(name string, offer cobra.CompletionFunc) {
@@ -25,16 +25,16 @@ func (p *program) addCompletions(cmd *cobra.Command) {
 			_ = cmd.RegisterFlagCompletionFunc(name, offer) // fails for an unknown flag alone
 		}
 	}
-	words := func(f *pflag.Flag) {
+	choices := func(f *pflag.Flag) {
 		if c, ok := f.Value.(*choice); ok {
-			completes(f.Name, cobra.FixedCompletions(c.words, cobra.ShellCompDirectiveNoFileComp))
+			completes(f.Name, cobra.FixedCompletions(c.names, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}
-	flags.VisitAll(words)
-	cmd.PersistentFlags().VisitAll(words)
+	flags.VisitAll(choices)
+	cmd.PersistentFlags().VisitAll(choices)
 	for _, key := range jobfile.Keys() {
-		if key.Type == "word" && key.Flag != "" && flags.Lookup(key.Flag) != nil && flags.Lookup(key.Flag).Annotations[keyAnnotation] != nil {
-			completes(key.Flag, cobra.FixedCompletions(wordsOf(key.Rule), cobra.ShellCompDirectiveNoFileComp))
+		if key.Type == "name" && key.Names != nil && key.Flag != "" && flags.Lookup(key.Flag) != nil && flags.Lookup(key.Flag).Annotations[keyAnnotation] != nil {
+			completes(key.Flag, cobra.FixedCompletions(key.Names, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}
 	completes("only", p.completeList(p.portalsOf))
@@ -45,11 +45,6 @@ func (p *program) addCompletions(cmd *cobra.Command) {
 	if cmd.ValidArgsFunction == nil && strings.Contains(cmd.Use, "JOB") {
 		cmd.ValidArgsFunction = p.completeArgs
 	}
-}
-
-// wordsOf returns the words of a rule such as "full, incremental or backfill".
-func wordsOf(rule string) []string {
-	return strings.Fields(strings.NewReplacer(",", " ", " or ", " ").Replace(rule))
 }
 
 // completeArgs offers job files, for cat Parquet files too, and after diff's job

@@ -24,8 +24,8 @@ type reading struct {
 
 // addFlags adds --from, --name and --only. what is the usage of --only.
 func (r *reading) addFlags(flags *pflag.FlagSet, what string) {
-	flags.StringVar(&r.from, "from", "", "read the dataset at this `URL` or path, in the place of a job's")
-	flags.StringVar(&r.name, "name", "payments", "with --from: the dataset's `name`")
+	flags.StringVar(&r.from, "from", "", "read the dataset at this `URL` or path instead of a job's")
+	flags.StringVar(&r.name, "name", "payments", "`name` of the dataset, with --from")
 	addOnly(flags, &r.only, what)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,29 +13,42 @@ import (
 // helpWidth is how wide the descriptions of flags may be.
 const helpWidth = 100
 
-// help writes a command's help: how it is used first, then what it does, then
-// all its flags.
+// help writes a command's help: what the command does, examples, details, flags.
+// The flags that all commands share are one line.
 func help(cmd *cobra.Command, _ []string) {
 	var b strings.Builder
 	writeHelp(&b, cmd)
-	writeFlags(&b, "Flags of every command", cmd.InheritedFlags())
+	if shared := sharedFlags(cmd); len(shared) > 0 {
+		fmt.Fprintf(&b, "\nFlags of every command: %s.\nb24export help all describes them.\n", strings.Join(shared, ", "))
+	}
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, "\n%s COMMAND --help tells more of a command", cmd.CommandPath())
+		fmt.Fprintf(&b, "\n%s COMMAND --help shows the help of one command", cmd.CommandPath())
 		if !cmd.HasParent() {
-			b.WriteString(", b24export help all of each, on one page")
+			b.WriteString(", b24export help all that of every command")
 		}
 		b.WriteString(".\n")
 	}
 	io.WriteString(cmd.OutOrStdout(), b.String()) // its error shows when output is flushed
 }
 
-// helpCommand is help, for one command or for all.
+// sharedFlags returns the flags that the command has because every command has them.
+func sharedFlags(cmd *cobra.Command) []string {
+	var names []string
+	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, "--"+f.Name)
+		}
+	})
+	return names
+}
+
+// helpCommand returns the command help, which shows the help of one command or of all.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND | all]",
 		Example: `b24export help run
 b24export help all | less`,
-		Short: "Tell what a command does, or all of them on one page.",
+		Short: "Show the help of a command, or of all commands on one page.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			if len(args) == 1 && args[0] == "all" {
@@ -63,7 +77,7 @@ b24export help all | less`,
 	}
 }
 
-// completionExamples are how the library's own command is used.
+// completionExamples has an example for each command of the library's own.
 var completionExamples = map[string]string{
 	"completion": "b24export completion bash > /etc/bash_completion.d/b24export",
 	"bash":       "source <(b24export completion bash)",
@@ -72,12 +86,15 @@ var completionExamples = map[string]string{
 	"powershell": "b24export completion powershell | Out-String | Invoke-Expression",
 }
 
-// addCompletion adds the command that prints completions, with examples.
+// addCompletion adds the command that prints completion scripts, with examples.
 func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	if cmd, _, err := root.Find([]string{"completion"}); err == nil {
+		cmd.Short, cmd.Long = "Print the completion script for a shell.", ""
 		cmd.Example = completionExamples[cmd.Name()]
 		for _, shell := range cmd.Commands() {
+			shell.Short = "Print the completion script for " + shell.Name() + "."
+			_, shell.Long, _ = strings.Cut(shell.Long, "\n") // its first line is the same as Short
 			shell.Example = completionExamples[shell.Name()]
 		}
 	}
@@ -104,16 +121,15 @@ func helpAll(root *cobra.Command) {
 	io.WriteString(root.OutOrStdout(), b.String()) // its error shows when output is flushed
 }
 
-// writeHelp writes a command's help without what is the same for all commands.
+// writeHelp writes a command's help without the flags that all commands share.
 func writeHelp(b *strings.Builder, cmd *cobra.Command) {
+	b.WriteString(cmd.Short + "\n")
 	if cmd.HasExample() {
-		b.WriteString(indent(cmd.Example) + "\n\n")
+		b.WriteString("\nExamples:\n" + indent(cmd.Example) + "\n")
 	}
-	text := cmd.Long
-	if text == "" {
-		text = cmd.Short
+	if cmd.Long != "" {
+		b.WriteString("\n" + strings.TrimSpace(cmd.Long) + "\n")
 	}
-	b.WriteString(strings.TrimSpace(text) + "\n")
 	if cmd.HasParent() {
 		fmt.Fprintf(b, "\nUsage: %s\n", cmd.UseLine())
 	}
@@ -139,7 +155,7 @@ func writeHelp(b *strings.Builder, cmd *cobra.Command) {
 		title = "Flags of every command"
 	}
 	writeFlags(b, title, own)
-	writeFlags(b, "Flags in the place of the job's keys", keys)
+	writeFlags(b, "Flags that replace keys of the job file", keys)
 	if !cmd.HasParent() {
 		b.WriteString("\nExit codes:\n" + exitCodesHelp + "\n")
 	}
@@ -165,19 +181,19 @@ const exitCodesHelp = `    0  complete
    75  gave up on something temporary; running again resumes
   130  interrupted by a signal; running again resumes`
 
-// choice is a flag that takes one of a few words.
+// choice is a flag whose value is one of a few names.
 type choice struct {
 	value *string
-	words []string
+	names []string
 }
 
-// oneOf makes a choice of words; the first one is the default.
-func oneOf(value *string, words ...string) *choice {
-	*value = words[0]
-	return &choice{value: value, words: words}
+// oneOf returns a choice of names. The first name is the default.
+func oneOf(value *string, names ...string) *choice {
+	*value = names[0]
+	return &choice{value: value, names: names}
 }
 
-// String is the chosen word.
+// String returns the chosen name.
 func (c *choice) String() string {
 	if c.value == nil { // the zero value, which the flag library asks for
 		return ""
@@ -185,16 +201,14 @@ func (c *choice) String() string {
 	return *c.value
 }
 
-// Set chooses a word.
-func (c *choice) Set(word string) error {
-	for _, w := range c.words {
-		if w == word {
-			*c.value = word
-			return nil
-		}
+// Set chooses a name.
+func (c *choice) Set(name string) error {
+	if !slices.Contains(c.names, name) {
+		return fmt.Errorf("must be one of %s", strings.Join(c.names, ", "))
 	}
-	return fmt.Errorf("must be one of %s", strings.Join(c.words, ", "))
+	*c.value = name
+	return nil
 }
 
-// Type names the kind of value in a help text that has no word for it.
-func (c *choice) Type() string { return "word" }
+// Type returns the type that the help shows for the flag.
+func (c *choice) Type() string { return "name" }

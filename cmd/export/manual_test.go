@@ -82,9 +82,9 @@ func TestManualHasEveryVariable(t *testing.T) {
 	}
 }
 
-// Every command says in one line what it does, begins its help with an example
-// of itself, and does not let a flag go without a description. One page has the
-// same of all of them.
+// The help of every command begins with one line that says what the command does.
+// Examples follow, then details and flags. Every flag has a description. help all
+// has the same for all commands.
 func TestEveryCommandHelps(t *testing.T) {
 	_, page, _ := runProgram(t, "help", "all")
 	root := testProgram().rootCommand()
@@ -98,20 +98,23 @@ func TestEveryCommandHelps(t *testing.T) {
 	}
 	for _, cmd := range commands {
 		library := strings.HasPrefix(cmd.CommandPath(), "b24export completion")
-		if !library && !strings.HasSuffix(cmd.Short, ".") || strings.Contains(cmd.Short, "\n") {
+		if !strings.HasSuffix(cmd.Short, ".") || strings.Contains(cmd.Short, "\n") {
 			t.Errorf("%s: short description %q", cmd.Name(), cmd.Short)
 		}
 		if !strings.Contains(cmd.Example, cmd.CommandPath()) {
 			t.Errorf("%s: its example does not have it: %s", cmd.Name(), cmd.Example)
 		}
 		code, stdout, stderr := runProgram(t, append([]string{"help"}, strings.Fields(cmd.CommandPath())[1:]...)...)
-		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, indent(cmd.Example)) {
+		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, cmd.Short+"\n\nExamples:\n"+indent(cmd.Example)+"\n") {
 			t.Errorf("help %s: exit code %d, stderr %s, stdout %s", cmd.Name(), code, stderr, stdout)
 		}
 		if flags := cmd.Flags().FlagUsages(); regexp.MustCompile(`(?m)^ +--[a-z-]+( [a-z]+)? *$`).MatchString(flags) {
 			t.Errorf("%s has a flag without a description:\n%s", cmd.Name(), flags)
 		}
 		for line := range strings.Lines(stdout) {
+			if strings.Contains(line, " word ") {
+				t.Errorf("help %s: a flag of type word: %s", cmd.Name(), line)
+			}
 			if !library && len([]rune(line)) > helpWidth+1 && !strings.Contains(line, "python3") {
 				t.Errorf("help %s: a line of %d characters: %s", cmd.Name(), len([]rune(line)), line)
 			}
@@ -120,9 +123,9 @@ func TestEveryCommandHelps(t *testing.T) {
 			continue
 		}
 		title := "\n" + cmd.CommandPath() + "\n" + strings.Repeat("=", len(cmd.CommandPath())) + "\n\n"
-		_, part, ok := strings.Cut(page, title+indent(cmd.Example)+"\n")
+		_, part, ok := strings.Cut(page, title+cmd.Short+"\n\nExamples:\n"+indent(cmd.Example)+"\n")
 		if !ok {
-			t.Errorf("help all has no part of %s that begins with its example", cmd.CommandPath())
+			t.Errorf("help all has no part of %s that begins with what it does and an example", cmd.CommandPath())
 			continue
 		}
 		part, _, _ = strings.Cut(part, "\n\n\n")

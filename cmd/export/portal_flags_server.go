@@ -6,12 +6,12 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// serverFlags adds the flags for how the fake portal's server differs from its
-// documentation. docs/portals.md says which servers do so.
+// serverFlags adds the flags that make the fake portal's server differ from its
+// documentation. docs/portals.md lists the servers that do so.
 func serverFlags(flags *pflag.FlagSet, s *bitrixtest.Server) {
-	flags.Int64Var(&s.EmptyBehind, "empty-behind", 0, "show no payment above this `id` in lists, and count them all; -1: show none")
+	flags.Int64Var(&s.EmptyBehind, "empty-behind", 0, "show no payment above this `id` in lists, but count all; -1: show none")
 	flags.BoolVar(&s.TypesForAdmins, "types-for-admins", false, "refuse crm.type.list with --not-admin")
 	flags.BoolVar(&s.OtherTypesEmpty, "other-types-empty", false, "show no payments of CRM items other than deals and smart invoices")
-	flags.BoolVar(&s.OneRefusal, "one-refusal", false, "refuse a payment that is not there and one that is not for this user in the same words")
-	flags.DurationVar(&s.CountCost, "count-cost", 0, "what counting a list costs for each row, as old servers load all rows for it")
+	flags.BoolVar(&s.OneRefusal, "one-refusal", false, "use the same message for a payment that does not exist and one that the user may not see")
+	flags.DurationVar(&s.CountCost, "count-cost", 0, "time to count a list, per row, as old servers load all rows for it")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// program is one invocation: what it was started with, and what its flags say.
+// program is one invocation: its environment, its output and its flags.
 type program struct {
 	// lookup reads the environment. Nothing below this package does.
 	lookup func(name string) (string, bool)
@@ -25,9 +25,9 @@ type program struct {
 	progress  string
 }
 
-// run is the program: it does what args say and returns the exit code. It reads
-// the environment by lookup only. When ctx ends, it saves what it has and
-// returns; the cause errInterrupted means a signal.
+// run executes the command in args and returns the exit code. It reads the
+// environment through lookup only. When ctx ends, it saves a checkpoint and returns;
+// the cause errInterrupted means a signal.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{
 		lookup: lookup,
@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	return p.finish(root.ExecuteContext(ctx))
 }
 
-// keepOrder makes the library list commands as the manual does, not by name.
+// keepOrder makes the library list commands in the order of the manual, not by name.
 var keepOrder = sync.OnceFunc(func() { cobra.EnableCommandSorting = false })
 
 func (p *program) rootCommand() *cobra.Command {
@@ -50,11 +50,12 @@ func (p *program) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use: "b24export",
 		Example: `b24export demo              # no account needed: a fake portal, exported to ./b24export-demo
-b24export run job.yaml      # export, or go on with an export that was cut off
-b24export cat job.yaml      # look at the rows`,
-		Long: `Exports the payments of Bitrix24 portals to Parquet files in a folder or a
-bucket, for DuckDB, BigQuery, ClickHouse and the like. It uses a portal's limits to
-the full and never breaks them, and takes up by itself what was cut off.`,
+b24export run job.yaml      # export, or resume an interrupted export
+b24export cat job.yaml      # print the rows`,
+		Short: "Export the payments of Bitrix24 portals to Parquet files.",
+		Long: `The files go to a folder or a bucket, for DuckDB, BigQuery, ClickHouse and other
+engines. An export uses a portal's limits fully and never exceeds them. It resumes
+interrupted runs automatically.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          unknownCommand,
@@ -66,7 +67,7 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 		},
 		PersistentPreRun: func(*cobra.Command, []string) { p.setUp() },
 	}
-	// The library's completion keeps the output that it finds when it is added.
+	// The library's completion command keeps the output that is set when it is added.
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetHelpFunc(help)
@@ -75,12 +76,12 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 	root.SuggestionsMinimumDistance = 2
 	root.Flags().BoolVar(&version, "version", false, "print version, commit, date, Go and schema version")
 	flags := root.PersistentFlags()
-	flags.BoolVar(&p.json, "json", false, "machine output: one JSON object a line on standard output")
+	flags.BoolVar(&p.json, "json", false, "print one JSON object per line to standard output, for scripts")
 	flags.Var(oneOf(&p.logLevel, "auto", "debug", "info", "warn", "error"), "log-level",
-		"least level of log lines on standard error: debug, info, warn, error; auto: warn beside a progress bar, else info")
-	flags.Var(oneOf(&p.logFormat, "text", "json"), "log-format", "form of log lines: text, json")
+		"lowest level of log lines on standard error: debug, info, warn, error; auto: warn with a progress bar, otherwise info")
+	flags.Var(oneOf(&p.logFormat, "text", "json"), "log-format", "format of log lines: text, json")
 	flags.Var(oneOf(&p.progress, "auto", "bar", "log", "none"), "progress",
-		"bar, log (a line every 30 s), none; auto: bar on a terminal, none with --json, else log")
+		"how progress is shown: bar, log (a line every 30 s), none; auto: bar on a terminal, none with --json, otherwise log")
 	for _, cmd := range p.commands() {
 		cmd.Flags().SortFlags = false
 		p.addCompletions(cmd)
@@ -91,7 +92,7 @@ the full and never breaks them, and takes up by itself what was cut off.`,
 	return root
 }
 
-// commands are the program's own, in the order of the manual.
+// commands returns the program's own commands, in the order of the manual.
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		p.demoCommand(),
@@ -114,7 +115,7 @@ func (p *program) commands() []*cobra.Command {
 	}
 }
 
-// unknownCommand is what the bare program makes of an argument.
+// unknownCommand rejects an argument that is not a command, and suggests a near one.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -126,7 +127,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "unknown command %s%s", shownArg(args[0]), near)
 }
 
-// noArgs, exactly and atLeastOne are rules for a command's arguments.
+// noArgs, exactly and atLeastOne check the number of a command's arguments.
 func noArgs(cmd *cobra.Command, args []string) error { return exactly(0, "")(cmd, args) }
 
 func exactly(n int, what string) cobra.PositionalArgs {

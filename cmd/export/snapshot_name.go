@@ -22,7 +22,7 @@ const (
 const dayLayout = "2006-01-02"
 
 // snapshotFlag is the usage text of --snapshot.
-const snapshotFlag = "this `snapshot` instead of the newest: an id such as 20261122T020000Z, the start of one, a day such as 2026-11-22, latest or previous"
+const snapshotFlag = "use this `snapshot` instead of the newest: an id such as 20261122T020000Z, the start of an id, a day such as 2026-11-22, latest or previous"
 
 // idStart is the beginning of a snapshot's id.
 var idStart = regexp.MustCompile(`^[0-9]{1,8}$|^[0-9]{8}T[0-9]{0,6}Z?$`)

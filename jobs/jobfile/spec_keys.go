@@ -10,10 +10,12 @@ import (
 type Key struct {
 	// Path is the key's place; [] stands for each element of a list.
 	Path string
-	// Type is what kind of value it has: a duration, a word, a section, …
+	// Type is the kind of its value: duration, name, section, …
 	Type string
-	// Rule is what the value must be.
+	// Rule says which values are allowed.
 	Rule string
+	// Names are the allowed values of a key that has a fixed choice, else nil.
+	Names []string
 	// Default is the value of a key that is not given, as a file would have
 	// it; empty if there is none.
 	Default string
@@ -54,7 +56,7 @@ var keys = func() []Key {
 	all := slices.Concat(jobKeys, portalKeys, sourceKeys, backfillKeys, sinkKeys, runKeys)
 	for i := range all {
 		if k := &all[i]; k.Type == "" {
-			k.Type, k.Rule = k.reading.typ, k.reading.rule
+			k.Type, k.Rule, k.Names = k.reading.typ, k.reading.rule, k.reading.names
 		}
 	}
 	return all

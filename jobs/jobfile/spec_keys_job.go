@@ -34,7 +34,7 @@ var jobKeys = []Key{
 		Path: "name", Required: true, Example: "payments", Flag: "name",
 		Text: "The dataset's folder, and its table's name. It cannot end in `_history`, `_changes` or `_rejects`, " +
 			"the folders beside a dataset's own. By flags alone: `payments`.",
-		reading: word(datasetName, datasetRule, func(s *Spec, _ int, v string) { s.Name = v }),
+		reading: name(datasetName, datasetRule, func(s *Spec, _ int, v string) { s.Name = v }),
 	},
 	{
 		Path: "mode", Default: "incremental", Example: "full", Flag: "mode",

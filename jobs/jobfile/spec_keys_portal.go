@@ -22,7 +22,7 @@ var portalKeys = []Key{
 		Path: "portals[].name", Example: "acme", Flag: "portal",
 		Text: "What the portal is called: the folder `portal=acme`. Each name only once. Without one it comes from the " +
 			"address: `acme.bitrix24.com` is `acme`, `b24.example.org` is `b24-example-org`.",
-		reading: word(portalName, portalRule, func(s *Spec, i int, v string) { s.Portals[i].Name = v }),
+		reading: name(portalName, portalRule, func(s *Spec, i int, v string) { s.Portals[i].Name = v }),
 	},
 	{
 		Path: "portals[].webhook", Secret: true, Example: "${B24_WEBHOOK}",

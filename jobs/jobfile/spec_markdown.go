@@ -59,7 +59,7 @@ func tableOf(b *bufio.Writer, prefix string, at *branch) {
 
 func valueCell(k *Key) string {
 	s := k.Rule
-	if k.Type != "word" && k.Type != k.Rule {
+	if (k.Type != "name" || k.Names == nil) && k.Type != k.Rule {
 		s = k.Type + ": " + s
 	}
 	return cell(s + "; such as `" + k.Example + "`")

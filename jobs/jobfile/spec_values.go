@@ -15,11 +15,12 @@ import (
 // returns nil; or leaves s alone and says what is wrong. What it says must not
 // repeat the text, which may be a secret.
 type reading struct {
-	typ  string // of one value, for the reference
-	rule string // what it must be, for the reference and for problems
-	list bool   // many values; read adds one, reset drops those of the default
-	lone bool   // of a list: a value by itself is a list of one
-	read func(s *Spec, at int, text string) *fault
+	typ   string   // type of one value, for the reference
+	rule  string   // allowed values, for the reference and for problems
+	names []string // of a fixed choice: the allowed values
+	list  bool     // many values; read adds one, reset removes the values of the default
+	lone  bool     // of a list: a single value is a list of one
+	read  func(s *Spec, at int, text string) *fault
 
 	reset func(s *Spec, at int)
 }
@@ -92,14 +93,14 @@ func truth(p put[bool]) reading {
 	}}
 }
 
-// oneOf reads a word of a list.
-func oneOf[T ~string](p put[T], words ...T) reading {
-	names := make([]string, len(words))
-	for i, w := range words {
-		names[i] = string(w)
+// oneOf reads one of a few fixed names.
+func oneOf[T ~string](p put[T], values ...T) reading {
+	names := make([]string, len(values))
+	for i, v := range values {
+		names[i] = string(v)
 	}
 	all := alternatives(names)
-	return reading{typ: "word", rule: all, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "name", rule: all, names: names, read: func(s *Spec, at int, text string) *fault {
 		if !slices.Contains(names, text) {
 			f := &fault{rule: "must be " + all}
 			if near := nearest(text, names); near != "" {
@@ -245,8 +246,8 @@ func limit(example string, p func(s *Spec, at int, share float64, count int64)) 
 	return r
 }
 
-// word reads a name of given characters.
-func word(form *regexp.Regexp, rule string, p put[string]) reading {
+// name reads a name of given characters.
+func name(form *regexp.Regexp, rule string, p put[string]) reading {
 	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *fault {
 		if !form.MatchString(text) {
 			return &fault{rule: "must be " + rule}
@@ -258,7 +259,7 @@ func word(form *regexp.Regexp, rule string, p put[string]) reading {
 
 // text reads what must only not be empty.
 func text(p put[string]) reading {
-	return reading{typ: "text", rule: "not empty", read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "string", rule: "not empty", read: func(s *Spec, at int, text string) *fault {
 		switch {
 		case text == "":
 			return &fault{rule: "is empty"}
