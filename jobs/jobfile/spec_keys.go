@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Key is one key of the job file. The table of them is what the file is read
-// by, what flags are made from, and what the reference is printed from.
+// Key is one key of the job file. The table of keys drives the parser, the flags of
+// the command run and the reference in docs/job-file.md.
 type Key struct {
-	// Path is the key's place; [] stands for each element of a list.
+	// Path is the key's place, such as portals[].name; [] means each element of a list.
 	Path string
 	// Type is the kind of its value: duration, name, section, …
 	Type string
@@ -16,42 +16,42 @@ type Key struct {
 	Rule string
 	// Names are the allowed values of a key that has a fixed choice, else nil.
 	Names []string
-	// Default is the value of a key that is not given, as a file would have
-	// it; empty if there is none.
+	// Default is the value of a key that is not given, as a file writes it; empty
+	// if there is none.
 	Default string
-	// Text is what the key means, in one line of Markdown.
+	// Text is the key's meaning, in one line of Markdown.
 	Text string
-	// Example is a value as a file may have it.
+	// Example is a value as a file writes it.
 	Example string
-	// Flag is the flag of the key, without dashes; empty if it has none, as no
-	// secret has, and nothing that belongs to one.
+	// Flag is the key's flag without dashes; empty if it has none. Secrets and the
+	// keys that belong to them have none.
 	Flag string
-	// Secret keys' values are never shown.
+	// Secret reports whether the value must never be shown.
 	Secret bool
-	// Required keys must be given wherever their section is.
+	// Required reports whether the key must be given if its section is given.
 	Required bool
 
-	optional bool // of a section: what it lacks is not missing if it is not there
+	optional bool // of a section: its required keys are required only if the section is given
 	reading  reading
 }
 
-// Name is the last part of the path: what stands in the file.
+// Name returns the last part of the path, which is the key as the file has it.
 func (k *Key) Name() string {
 	return strings.TrimSuffix(k.Path[strings.LastIndexByte(k.Path, '.')+1:], "[]")
 }
 
-// Keys are all keys, sections before what is in them, in the order in which the
-// reference has them.
+// Keys returns all keys in the order of the reference. A section comes before the
+// keys in it.
 func Keys() []Key { return slices.Clone(keys) }
 
-// The types of keys that have no value of their own.
+// The types of keys that have no value.
 const (
 	typeSection  = "section"
 	typeSections = "list of sections"
 )
 
-// keys is filled in at start-up, since the entries' types and rules come from
-// their readings.
+// keys is completed at start-up: the types and rules of the entries come from their
+// readings.
 var keys = func() []Key {
 	all := slices.Concat(jobKeys, portalKeys, sourceKeys, backfillKeys, sinkKeys, runKeys)
 	for i := range all {
@@ -62,17 +62,17 @@ var keys = func() []Key {
 	return all
 }()
 
-// branch is a key with what may stand under it.
+// branch is a key with the keys under it.
 type branch struct {
 	key      *Key // nil for the file itself
 	names    []string
 	children map[string]*branch
 }
 
-// isLeaf reports whether the key has values, and nothing under it.
+// isLeaf reports whether the key has a value, and no keys under it.
 func (b *branch) isLeaf() bool { return b.key != nil && b.key.reading.read != nil }
 
-// tree is the table as the file nests it.
+// tree is the table of keys, nested as in the file.
 var tree = func() *branch {
 	root := &branch{children: make(map[string]*branch)}
 	for i := range keys {
@@ -88,8 +88,8 @@ var tree = func() *branch {
 	return root
 }()
 
-// sectionsWith says where a key of that name belongs, for those who put it into
-// another section.
+// sectionsWith returns the places of the keys with this name, for the hint to a user
+// who put a key into the wrong section.
 func sectionsWith(name string) []string {
 	var found []string
 	for i := range keys {

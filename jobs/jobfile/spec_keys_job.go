@@ -11,8 +11,8 @@ import (
 
 const year = 365 * day
 
-// datasetName leaves out what would hide or mix up folders: engines skip those
-// that begin with _ (and _runs and _state are the program's own).
+// datasetName and portalName exclude names that hide or mix up folders. Engines skip
+// folders whose names begin with _, and b24export itself uses _runs and _state.
 var (
 	datasetName = regexp.MustCompile(`^[a-z0-9][a-z0-9_]{0,62}$`)
 	portalName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
@@ -23,35 +23,35 @@ const (
 	portalRule  = "1 to 63 of a-z, 0-9 and -, the first one not -"
 )
 
-// jobKeys are the keys of the job as a whole.
+// jobKeys are the keys of the whole job.
 var jobKeys = []Key{
 	{
 		Path: "version", Required: true, Example: "1",
-		Text:    "The form of the file.",
+		Text:    "The version of the job file's format.",
 		reading: count(1, 1, func(s *Spec, _ int, v int64) { s.Version = int(v) }),
 	},
 	{
 		Path: "name", Required: true, Example: "payments", Flag: "name",
-		Text: "The dataset's folder, and its table's name. It cannot end in `_history`, `_changes` or `_rejects`, " +
-			"the folders beside a dataset's own. By flags alone: `payments`.",
+		Text: "The name of the dataset: of its folder and its table. It must not end in `_history`, `_changes` or `_rejects`, " +
+			"which are other folders of a dataset. Without a job file the default is `payments`.",
 		reading: name(datasetName, datasetRule, func(s *Spec, _ int, v string) { s.Name = v }),
 	},
 	{
 		Path: "mode", Default: "incremental", Example: "full", Flag: "mode",
-		Text: "What a run gets. `full`: every payment. `incremental`: those that are new or differ from the last " +
-			"snapshot; the first run of a portal is a full one. `backfill`: a part of the past.",
+		Text: "Which payments a run fetches. `full`: all. `incremental`: those that are new or differ from the last " +
+			"snapshot; the first run of a portal is a full one. `backfill`: a range of the past.",
 		reading: oneOf(func(s *Spec, _ int, v pipeline.Mode) { s.Mode = v },
 			pipeline.Full, pipeline.Incremental, pipeline.Backfill),
 	},
 	{
 		Path: "full_every", Default: "7d", Example: "30d", Flag: "full-every",
-		Text: "Of an incremental job: when the newest full run has become that old, the next run gets everything " +
-			"anew. It finds what no listing shows.",
+		Text: "For an incremental job: when the last full run is older than this, the next run fetches all payments " +
+			"again. A full run finds changes that no listing shows.",
 		reading: span(time.Minute, 10*year, "never", func(s *Spec, _ int, v time.Duration) { s.FullEvery = v }),
 	},
 	{
 		Path: "include", Example: "[portals.yaml]",
-		Text: "Files of further portals, each with the key `portals` and nothing else; one file may stand without brackets. " +
+		Text: "Files with more portals. Each has the key `portals` and no other. The brackets may be omitted for one file. " +
 			"A relative path is relative to the job file's folder.",
 		reading: includes(),
 	},
@@ -72,8 +72,8 @@ func includes() reading {
 var backfillKeys = []Key{
 	{
 		Path: "backfill", Type: typeSection,
-		Text: "Of mode `backfill`: which part of the past; exactly one of these, or `source.ids`. Days are those of the " +
-			"portal's time zone.",
+		Text: "For mode `backfill`: the range of the past. Give exactly one of these sections, or `source.ids`. Days are in " +
+			"the portal's time zone.",
 	},
 	{
 		Path: "backfill.billed", Type: typeSection, optional: true,
@@ -86,7 +86,7 @@ var backfillKeys = []Key{
 	},
 	{
 		Path: "backfill.billed.to", Required: true, Example: "2024-01-01", Flag: "billed-to",
-		Text:    "The day after the last one.",
+		Text:    "The day after the last day.",
 		reading: date(func(s *Spec, _ int, v Date) { s.Backfill.Billed.To = v }),
 	},
 	{
@@ -100,7 +100,7 @@ var backfillKeys = []Key{
 	},
 	{
 		Path: "backfill.paid.to", Required: true, Example: "2024-01-01", Flag: "paid-to",
-		Text:    "The day after the last one.",
+		Text:    "The day after the last day.",
 		reading: date(func(s *Spec, _ int, v Date) { s.Backfill.Paid.To = v }),
 	},
 }

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// Markdown writes the table of keys as the reference of the job file: a heading,
-// a sentence and a table for each section. docs/job-file.md has it between two
-// markers.
+// Markdown writes the reference of the job file: for each section a heading, a
+// sentence and a table of its keys. docs/job-file.md contains it between two markers.
 func Markdown(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "### The job\n\n")
@@ -18,7 +17,7 @@ func Markdown(w io.Writer) error {
 	return b.Flush()
 }
 
-// sections writes those under a branch, each with those under it.
+// sections writes the sections under a branch, each followed by its own sections.
 func sections(b *bufio.Writer, at *branch) {
 	for _, name := range at.names {
 		child := at.children[name]
@@ -31,8 +30,8 @@ func sections(b *bufio.Writer, at *branch) {
 	}
 }
 
-// tableOf writes the values that stand in a branch. A section of sections alone
-// has none, and names them instead.
+// tableOf writes the table of a branch's values, and names the sections under it. A
+// branch without values has no table.
 func tableOf(b *bufio.Writer, prefix string, at *branch) {
 	var leaves []*Key
 	var under []string
@@ -82,5 +81,5 @@ func flagCell(k *Key) string {
 	return "`--" + k.Flag + "`"
 }
 
-// cell is a text as a table's cell can have it.
+// cell returns s escaped for a cell of a table.
 func cell(s string) string { return strings.ReplaceAll(s, "|", "\\|") }
