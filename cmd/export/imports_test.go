@@ -94,9 +94,10 @@ var allowed = []struct {
 	{"sinks", []string{"bitrix/jsonscan", "pipeline", "schemas", "sinks/durable"}, "storage does not know where rows come from"},
 	{"sinks/sinktest", []string{"bitrix/jsonscan", "pipeline", "schemas", "sinks", "sinks/durable"}, "the suite of stores and datasets needs no portal"},
 	{"jobs/jobfile", []string{"bitrix", "bitrix/jsonscan", "pipeline", "schemas", "sinks/durable"}, "a job file is read without a portal, and without storage"},
-	{"jobs/source", []string{"bitrix", "bitrix/jsonscan", "jobs/jobfile", "pipeline", "schemas", "sinks/durable"}, "how payments are read does not depend on where they go"},
-	{"jobs", []string{"bitrix", "bitrix/jsonscan", "jobs/jobfile", "jobs/source", "pipeline", "schemas", "sinks", "sinks/durable"}, "jobs wires them, and knows no command"},
-	{"cmd/export", []string{"bitrix", "bitrix/bitrixtest", "bitrix/jsonscan", "jobs", "jobs/jobfile", "jobs/source", "pipeline", "schemas", "sinks", "sinks/durable"}, "the program shows them all"},
+	{"jobs/source/spill", nil, "records are sorted whatever they are"},
+	{"jobs/source", []string{"bitrix", "bitrix/jsonscan", "jobs/jobfile", "jobs/source/spill", "pipeline", "schemas", "sinks/durable"}, "how payments are read does not depend on where they go"},
+	{"jobs", []string{"bitrix", "bitrix/jsonscan", "jobs/jobfile", "jobs/source", "jobs/source/spill", "pipeline", "schemas", "sinks", "sinks/durable"}, "jobs wires them, and knows no command"},
+	{"cmd/export", []string{"bitrix", "bitrix/bitrixtest", "bitrix/jsonscan", "jobs", "jobs/jobfile", "jobs/source", "jobs/source/spill", "pipeline", "schemas", "sinks", "sinks/durable"}, "the program shows them all"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

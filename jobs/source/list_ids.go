@@ -20,6 +20,7 @@ import (
 
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
+	"b24export/jobs/source/spill"
 	"b24export/pipeline"
 	"b24export/schemas"
 )
@@ -119,15 +120,15 @@ func (g *givenIDs) above(after int64) iter.Seq2[int64, error] {
 			once(g.lines())
 			return
 		}
-		var sorted spill
+		var sorted spill.Sorter
 		defer func() {
-			if err := sorted.close(); err != nil {
+			if err := sorted.Close(); err != nil {
 				g.log.Warn("clean up behind a file of ids", "error", err)
 			}
 		}()
 		for id, err := range g.lines() {
 			if err == nil && id > after {
-				err = sorted.add(spillKey{id}, nil)
+				err = sorted.Add(spill.Key{id}, nil)
 			}
 			if err != nil {
 				yield(0, err)
@@ -135,8 +136,8 @@ func (g *givenIDs) above(after int64) iter.Seq2[int64, error] {
 			}
 		}
 		once(func(yield func(int64, error) bool) {
-			for rec, err := range sorted.sorted() {
-				if !yield(rec.key[0], err) {
+			for rec, err := range sorted.Sorted() {
+				if !yield(rec.Key[0], err) {
 					return
 				}
 			}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"b24export/bitrix"
+	"b24export/jobs/source/spill"
 	"b24export/pipeline"
 	"b24export/schemas"
 )
@@ -58,7 +59,7 @@ type listItems struct {
 	counted   atomic.Int64
 
 	mu      sync.Mutex
-	sorted  spill
+	sorted  spill.Sorter
 	refused ItemsRefusedError
 }
 
@@ -90,7 +91,7 @@ func (e *ItemsRefusedError) Unwrap() error { return e.First }
 func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
 		defer func() {
-			if err := l.sorted.close(); err != nil {
+			if err := l.sorted.Close(); err != nil {
 				l.log.Warn("clean up behind a listing", "error", err)
 			}
 		}()
@@ -98,11 +99,11 @@ func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq
 			yield(nil, err)
 			return
 		}
-		l.counted.Store(l.sorted.count)
-		l.log.Info("the payments of all CRM items are listed", "payments", l.sorted.count)
+		l.counted.Store(l.sorted.Count())
+		l.log.Info("the payments of all CRM items are listed", "payments", l.sorted.Count())
 		page := make([]listed, 0, bitrix.PageSize)
 		var last itemPayment
-		for rec, err := range l.sorted.sorted() {
+		for rec, err := range l.sorted.Sorted() {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -196,7 +197,7 @@ func (l *listItems) take(ctx context.Context, items []owner, after pipeline.Paym
 	for i := range found {
 		if found[i].id > int64(after) {
 			value = found[i].appendTo(value[:0])
-			if err := l.sorted.add(spillKey{found[i].id, found[i].of.typeID, found[i].of.id}, value); err != nil {
+			if err := l.sorted.Add(spill.Key{found[i].id, found[i].of.typeID, found[i].of.id}, value); err != nil {
 				return err
 			}
 		}
@@ -381,12 +382,12 @@ func (p *itemPayment) appendTo(b []byte) []byte {
 }
 
 // decodeItemPayment reads what appendTo wrote. The raw bytes are the record's.
-func decodeItemPayment(rec spilled) itemPayment {
-	at, n := binary.Varint(rec.value)
-	order, m := binary.Uvarint(rec.value[n:])
+func decodeItemPayment(rec spill.Record) itemPayment {
+	at, n := binary.Varint(rec.Value)
+	order, m := binary.Uvarint(rec.Value[n:])
 	return itemPayment{
-		id: rec.key[0], of: owner{rec.key[1], rec.key[2]}, order: int64(order),
-		at: time.UnixMicro(at), raw: rec.value[n+m:],
+		id: rec.Key[0], of: owner{rec.Key[1], rec.Key[2]}, order: int64(order),
+		at: time.UnixMicro(at), raw: rec.Value[n+m:],
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"b24export/bitrix"
+	"b24export/jobs/source/spill"
 	"b24export/schemas"
 )
 
@@ -18,11 +19,11 @@ import (
 func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner, error] {
 	return func(ctx context.Context) iter.Seq2[owner, error] {
 		return func(yield func(owner, error) bool) {
-			var sorted spill
+			var sorted spill.Sorter
 			fail := func(err error) { yield(owner{}, fmt.Errorf("list the bindings of orders: %w", err)) }
 			// An error of close has nobody to be told to but the log of whoever
 			// cleans temporary folders.
-			defer func() { _ = sorted.close() }()
+			defer func() { _ = sorted.Close() }()
 			listing := bitrix.Listing{
 				Method: MethodOwners, Items: "orderEntity", IDField: "orderId",
 				Select:  []string{"orderId", "ownerId", "ownerTypeId"},
@@ -36,7 +37,7 @@ func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner
 				for _, raw := range page.Items {
 					_, typeID, id, err := schemas.ReadOwner(raw)
 					if err == nil && typeID != 0 && id != 0 {
-						err = sorted.add(spillKey{typeID, id}, nil)
+						err = sorted.Add(spill.Key{typeID, id}, nil)
 					}
 					if err != nil {
 						fail(err)
@@ -45,12 +46,12 @@ func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner
 				}
 			}
 			var last owner
-			for rec, err := range sorted.sorted() {
+			for rec, err := range sorted.Sorted() {
 				if err != nil {
 					fail(err)
 					return
 				}
-				item := owner{rec.key[0], rec.key[1]}
+				item := owner{rec.Key[0], rec.Key[1]}
 				if item != last && !yield(item, nil) {
 					return
 				}

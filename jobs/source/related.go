@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"b24export/bitrix"
+	"b24export/jobs/source/spill"
 	"b24export/schemas"
 )
 
@@ -22,7 +23,7 @@ type Related struct {
 	how    rowMaker
 	// orders and owners are what payments refer to, companies and contacts what
 	// owners refer to, each by type and id.
-	orders, owners, companies, contacts spill
+	orders, owners, companies, contacts spill.Sorter
 	lastOrder                           int64
 	lastOwner                           owner
 	types                               map[int64]bool // of owners
@@ -39,7 +40,7 @@ func (r *Related) Refer(p *schemas.Payment) error {
 	// Payments of an order mostly stand side by side.
 	if id := p.OrderID.V; id > 0 && id != r.lastOrder {
 		r.lastOrder = id
-		if err := r.orders.add(spillKey{0, id}, nil); err != nil {
+		if err := r.orders.Add(spill.Key{0, id}, nil); err != nil {
 			return err
 		}
 	}
@@ -49,19 +50,19 @@ func (r *Related) Refer(p *schemas.Payment) error {
 	}
 	r.lastOwner = own
 	r.types[own.typeID] = true
-	return r.owners.add(spillKey{own.typeID, own.id}, nil)
+	return r.owners.Add(spill.Key{own.typeID, own.id}, nil)
 }
 
 // Close removes what was kept in temporary files.
 func (r *Related) Close() error {
-	return errors.Join(r.orders.close(), r.owners.close(), r.companies.close(), r.contacts.close())
+	return errors.Join(r.orders.Close(), r.owners.Close(), r.companies.Close(), r.contacts.Close())
 }
 
 // Rows are what was read of a related table.
 type Rows[R any] struct {
 	table *schemas.Table[R]
-	fill  func(key spillKey, at schemas.Instant, row *R)
-	raw   spill
+	fill  func(key spill.Key, at schemas.Instant, row *R)
+	raw   spill.Sorter
 	// Unreadable counts rows that were left out, and First says what is wrong with
 	// one of them.
 	Unreadable int64
@@ -69,7 +70,7 @@ type Rows[R any] struct {
 }
 
 // add keeps a row as the portal sent it.
-func (s *Rows[R]) add(key spillKey, raw []byte, at time.Time) error {
+func (s *Rows[R]) add(key spill.Key, raw []byte, at time.Time) error {
 	var row R
 	if err := s.table.Read(raw, &row); err != nil {
 		if s.Unreadable++; s.First == nil {
@@ -78,27 +79,27 @@ func (s *Rows[R]) add(key spillKey, raw []byte, at time.Time) error {
 		return nil
 	}
 	value := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(raw)), uint64(schemas.InstantOf(at)))
-	return s.raw.add(key, append(value, raw...))
+	return s.raw.Add(key, append(value, raw...))
 }
 
 // Each calls add with each row, in the order of the table's keys. It may be called
 // again.
 func (s *Rows[R]) Each(add func(*R) error) error {
-	var last spillKey
+	var last spill.Key
 	first := true
-	for rec, err := range s.raw.sorted() {
+	for rec, err := range s.raw.Sorted() {
 		if err != nil {
 			return err
 		}
-		if !first && rec.key == last {
+		if !first && rec.Key == last {
 			continue // listed twice, since the list moved while it was read
 		}
-		first, last = false, rec.key
+		first, last = false, rec.Key
 		var row R
-		if err := s.table.Read(rec.value[8:], &row); err != nil {
+		if err := s.table.Read(rec.Value[8:], &row); err != nil {
 			return err // unreachable: add has read it
 		}
-		s.fill(rec.key, schemas.Instant(binary.BigEndian.Uint64(rec.value)), &row)
+		s.fill(rec.Key, schemas.Instant(binary.BigEndian.Uint64(rec.Value)), &row)
 		if err := add(&row); err != nil {
 			return err
 		}
@@ -107,11 +108,11 @@ func (s *Rows[R]) Each(add func(*R) error) error {
 }
 
 // Close removes what was kept in temporary files.
-func (s *Rows[R]) Close() error { return s.raw.close() }
+func (s *Rows[R]) Close() error { return s.raw.Close() }
 
 // Orders reads the orders that payments refer to.
 func (r *Related) Orders(ctx context.Context) (*Rows[schemas.Order], error) {
-	rows := &Rows[schemas.Order]{table: schemas.OrderTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.Order) {
+	rows := &Rows[schemas.Order]{table: schemas.OrderTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.Order) {
 		row.ExtractedAt = schemas.Some(at)
 	}}
 	list := bitrix.Listing{Method: "sale.order.list", Items: "orders", IDField: "id", Select: schemas.OrderTable.Fields()}
@@ -120,20 +121,20 @@ func (r *Related) Orders(ctx context.Context) (*Rows[schemas.Order], error) {
 
 // Owners reads the CRM items that payments refer to, and notes what they refer to.
 func (r *Related) Owners(ctx context.Context) (*Rows[schemas.Owner], error) {
-	rows := &Rows[schemas.Owner]{table: schemas.OwnerTable, fill: func(key spillKey, at schemas.Instant, row *schemas.Owner) {
+	rows := &Rows[schemas.Owner]{table: schemas.OwnerTable, fill: func(key spill.Key, at schemas.Instant, row *schemas.Owner) {
 		row.EntityTypeID, row.ExtractedAt = key[0], schemas.Some(at)
 	}}
 	err := r.named(ctx, &r.owners, func(typeID int64) bitrix.Listing {
 		return itemListing(typeID, schemas.OwnerTable.Fields())
-	}, func(key spillKey, raw []byte, at time.Time) error {
+	}, func(key spill.Key, raw []byte, at time.Time) error {
 		var row schemas.Owner
 		if schemas.OwnerTable.Read(raw, &row) == nil {
 			for _, ref := range []struct {
-				to *spill
+				to *spill.Sorter
 				id int64
 			}{{&r.companies, row.CompanyID.V}, {&r.contacts, row.ContactID.V}} {
 				if ref.id > 0 {
-					if err := ref.to.add(spillKey{0, ref.id}, nil); err != nil {
+					if err := ref.to.Add(spill.Key{0, ref.id}, nil); err != nil {
 						return err
 					}
 				}
@@ -156,7 +157,7 @@ func itemListing(typeID int64, fields []string) bitrix.Listing {
 
 // Companies reads the companies that owners refer to. Owners comes before.
 func (r *Related) Companies(ctx context.Context) (*Rows[schemas.Company], error) {
-	rows := &Rows[schemas.Company]{table: schemas.CompanyTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.Company) {
+	rows := &Rows[schemas.Company]{table: schemas.CompanyTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.Company) {
 		row.ExtractedAt = schemas.Some(at)
 	}}
 	list := itemListing(companyType, schemas.CompanyTable.Fields())
@@ -165,7 +166,7 @@ func (r *Related) Companies(ctx context.Context) (*Rows[schemas.Company], error)
 
 // Contacts reads the contacts that owners refer to. Owners comes before.
 func (r *Related) Contacts(ctx context.Context) (*Rows[schemas.Contact], error) {
-	rows := &Rows[schemas.Contact]{table: schemas.ContactTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.Contact) {
+	rows := &Rows[schemas.Contact]{table: schemas.ContactTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.Contact) {
 		row.ExtractedAt = schemas.Some(at)
 	}}
 	list := itemListing(contactType, schemas.ContactTable.Fields())
@@ -180,8 +181,8 @@ type namedCommand struct {
 
 // named lists elements by their ids, which wanted has by type. list says how a type
 // is listed, take gets what came.
-func (r *Related) named(ctx context.Context, wanted *spill, list func(typeID int64) bitrix.Listing,
-	take func(key spillKey, raw []byte, at time.Time) error) error {
+func (r *Related) named(ctx context.Context, wanted *spill.Sorter, list func(typeID int64) bitrix.Listing,
+	take func(key spill.Key, raw []byte, at time.Time) error) error {
 	walked := make(map[int64]bool) // types that do not take lists of ids
 	var open []namedCommand
 	flush := func() error {
@@ -230,18 +231,18 @@ func (r *Related) named(ctx context.Context, wanted *spill, list func(typeID int
 }
 
 // distinct yields the keys of a spill, each once.
-func distinct(s *spill) iter.Seq2[spillKey, error] {
-	return func(yield func(spillKey, error) bool) {
-		var last spillKey
-		for rec, err := range s.sorted() {
+func distinct(s *spill.Sorter) iter.Seq2[spill.Key, error] {
+	return func(yield func(spill.Key, error) bool) {
+		var last spill.Key
+		for rec, err := range s.Sorted() {
 			if err != nil {
-				yield(spillKey{}, err)
+				yield(spill.Key{}, err)
 				return
 			}
-			if rec.key == last {
+			if rec.Key == last {
 				continue
 			}
-			if last = rec.key; !yield(last, nil) {
+			if last = rec.Key; !yield(last, nil) {
 				return
 			}
 		}
@@ -252,7 +253,7 @@ func distinct(s *spill) iter.Seq2[spillKey, error] {
 // answers do not: an answer with ids that nobody asked for, or none for several ids,
 // is what servers give that read a list in a filter as the number 1.
 func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(typeID int64) bitrix.Listing,
-	take func(key spillKey, raw []byte, at time.Time) error) (refused []namedCommand, err error) {
+	take func(key spill.Key, raw []byte, at time.Time) error) (refused []namedCommand, err error) {
 	commands := make([]bitrix.Command, len(cmds))
 	for i, cmd := range cmds {
 		l := list(cmd.typeID)
@@ -297,7 +298,7 @@ func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(t
 		}
 		at := r.how.stamp(res.At)
 		for j, raw := range raws {
-			if err := take(spillKey{cmd.typeID, ids[j]}, raw, at); err != nil {
+			if err := take(spill.Key{cmd.typeID, ids[j]}, raw, at); err != nil {
 				return nil, err
 			}
 		}
@@ -312,8 +313,8 @@ func isNoType(err error) bool {
 
 // walkNamed lists all elements of a type from an id on, and takes those that are
 // wanted.
-func (r *Related) walkNamed(ctx context.Context, l bitrix.Listing, typeID, from int64, wanted *spill,
-	take func(key spillKey, raw []byte, at time.Time) error) error {
+func (r *Related) walkNamed(ctx context.Context, l bitrix.Listing, typeID, from int64, wanted *spill.Sorter,
+	take func(key spill.Key, raw []byte, at time.Time) error) error {
 	l.FullChains = true
 	next, stop := iter.Pull2(distinct(wanted))
 	defer stop()
@@ -324,8 +325,8 @@ func (r *Related) walkNamed(ctx context.Context, l bitrix.Listing, typeID, from 
 		}
 		at := r.how.stamp(page.At)
 		for i, id := range page.IDs {
-			here := spillKey{typeID, id}
-			for more && err == nil && key.compare(here) < 0 {
+			here := spill.Key{typeID, id}
+			for more && err == nil && key.Compare(here) < 0 {
 				key, err, more = next()
 			}
 			if err != nil {

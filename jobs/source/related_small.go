@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"b24export/bitrix"
+	"b24export/jobs/source/spill"
 	"b24export/schemas"
 )
 
@@ -52,8 +53,8 @@ var smallLists = []struct{ table, method string }{
 // payments refer to; Refer comes before.
 func (r *Related) Small(ctx context.Context, wanted func(table string) bool) *Small {
 	s := &Small{
-		Users: &Rows[schemas.User]{table: schemas.UserTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.User) { row.ExtractedAt = schemas.Some(at) }},
-		Pays:  &Rows[schemas.PaySystem]{table: schemas.PaySystemTable, fill: func(_ spillKey, at schemas.Instant, row *schemas.PaySystem) { row.ExtractedAt = schemas.Some(at) }},
+		Users: &Rows[schemas.User]{table: schemas.UserTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.User) { row.ExtractedAt = schemas.Some(at) }},
+		Pays:  &Rows[schemas.PaySystem]{table: schemas.PaySystemTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.PaySystem) { row.ExtractedAt = schemas.Some(at) }},
 		Errs:  make(map[string]error),
 	}
 	f := &funnels{names: make(map[[2]int64]string)}
@@ -158,7 +159,7 @@ func (r *Related) users(ctx context.Context, got []bitrix.Result, rows *Rows[sch
 			}
 			at := r.how.stamp(res.At)
 			for i, raw := range raws {
-				if err := rows.add(spillKey{0, ids[i]}, raw, at); err != nil {
+				if err := rows.add(spill.Key{0, ids[i]}, raw, at); err != nil {
 					return err
 				}
 			}
@@ -192,7 +193,7 @@ func (r *Related) systems(ctx context.Context, got []bitrix.Result, rows *Rows[s
 		}
 		before, at := last, r.how.stamp(res.At)
 		for i, raw := range raws {
-			if err := rows.add(spillKey{0, ids[i]}, raw, at); err != nil {
+			if err := rows.add(spill.Key{0, ids[i]}, raw, at); err != nil {
 				return err
 			}
 			last = max(last, ids[i])
@@ -211,7 +212,7 @@ type funnels struct {
 	names map[[2]int64]string // by type and funnel
 }
 
-func (f *funnels) fill(key spillKey, at schemas.Instant, row *schemas.Stage) {
+func (f *funnels) fill(key spill.Key, at schemas.Instant, row *schemas.Stage) {
 	row.EntityTypeID, row.CategoryID, row.ExtractedAt = key[0], schemas.Some(key[1]), schemas.Some(at)
 	if name := f.names[[2]int64{key[0], key[1]}]; name != "" {
 		row.Category = schemas.Some(name)
@@ -275,7 +276,7 @@ func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[sc
 	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.id, b.id) })
 	for i, s := range all {
 		// The third part of the key keeps stages of a funnel in the order of their ids.
-		if err := rows.add(spillKey{s.place[0], s.place[1], int64(i)}, s.raw, s.at); err != nil {
+		if err := rows.add(spill.Key{s.place[0], s.place[1], int64(i)}, s.raw, s.at); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
+	"b24export/jobs/source/spill"
 	"b24export/pipeline"
 )
 
@@ -77,9 +78,9 @@ func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Se
 	return func(yield func([]listed, error) bool) {
 		// Changes first, ids after them: a payment that is deleted in between is
 		// gone, and one that is created is new.
-		var sorted spill
+		var sorted spill.Sorter
 		defer func() {
-			if err := sorted.close(); err != nil {
+			if err := sorted.Close(); err != nil {
 				l.log.Warn("clean up behind a listing", "error", err)
 			}
 		}()
@@ -97,7 +98,7 @@ func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Se
 }
 
 // collect puts the payments above after of the orders saved into sorted.
-func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sorted *spill) error {
+func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sorted *spill.Sorter) error {
 	orders := bitrix.Listing{
 		Method: MethodOrders, Items: "orders", IDField: "id", Select: []string{"id"},
 		Filter: bitrix.Params{">=dateUpdate": l.since.Format(time.RFC3339)},
@@ -121,7 +122,7 @@ func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sort
 
 // payments puts the payments of at most idsARequest orders into sorted. What does
 // not fit on a page is asked for again, behind it.
-func (l *listOrders) payments(ctx context.Context, orders []int64, after pipeline.PaymentID, sorted *spill) error {
+func (l *listOrders) payments(ctx context.Context, orders []int64, after pipeline.PaymentID, sorted *spill.Sorter) error {
 	type group struct {
 		orders []int64
 		after  int64
@@ -161,7 +162,7 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 				}
 				last = ids[k]
 				value := binary.AppendVarint(nil, res.At.UnixMicro())
-				if err := sorted.add(spillKey{last}, append(value, raw...)); err != nil {
+				if err := sorted.Add(spill.Key{last}, append(value, raw...)); err != nil {
 					return err
 				}
 			}
@@ -176,8 +177,8 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 
 // merge lists the ids above after, with the values of those that are in sorted.
 // It ends early when yield says so.
-func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted *spill, yield func([]listed, error) bool) error {
-	next, stop := iter.Pull2(sorted.sorted())
+func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted *spill.Sorter, yield func([]listed, error) bool) error {
+	next, stop := iter.Pull2(sorted.Sorted())
 	defer stop()
 	rec, err, ok := next()
 	all := l.listing(nil)
@@ -192,12 +193,12 @@ func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted
 		items := make([]listed, len(page.IDs))
 		for i, id := range page.IDs {
 			items[i] = listed{ID: pipeline.PaymentID(id), Unread: true}
-			for ok && err == nil && rec.key[0] <= id {
+			for ok && err == nil && rec.Key[0] <= id {
 				// A payment that moved to another order meanwhile may come
 				// twice: with the same values, or the next run has the later ones.
-				if rec.key[0] == id {
-					at, n := binary.Varint(rec.value)
-					items[i] = l.listed(slices.Clone(rec.value[n:]), pipeline.PaymentID(id), time.UnixMicro(at))
+				if rec.Key[0] == id {
+					at, n := binary.Varint(rec.Value)
+					items[i] = l.listed(slices.Clone(rec.Value[n:]), pipeline.PaymentID(id), time.UnixMicro(at))
 				}
 				rec, err, ok = next()
 			}

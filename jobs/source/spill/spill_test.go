@@ -1,4 +1,4 @@
-package source
+package spill
 
 import (
 	"encoding/binary"
@@ -9,24 +9,24 @@ import (
 
 // Whatever is added, in whatever order and in however many runs, comes back
 // sorted, each record once, and nothing stays behind.
-func TestSpillSorts(t *testing.T) {
+func TestSorts(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, n := range []int{0, 1, 30, 20_000} {
-		s := spill{limit: 4000} // some hundred runs, and so merges between
+		s := Sorter{limit: 4000} // some hundred runs, and so merges between
 		r := rand.New(rand.NewPCG(1, uint64(n)))
 		for _, i := range r.Perm(n) {
 			var value [8]byte
 			binary.BigEndian.PutUint64(value[:], uint64(i))
-			if err := s.add(spillKey{int64(i / 6), int64(i / 2 % 3), int64(i % 2)}, value[:]); err != nil {
+			if err := s.Add(Key{int64(i / 6), int64(i / 2 % 3), int64(i % 2)}, value[:]); err != nil {
 				t.Fatal(err)
 			}
 		}
 		next := uint64(0)
-		for rec, err := range s.sorted() {
+		for rec, err := range s.Sorted() {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := binary.BigEndian.Uint64(rec.value); got != next {
+			if got := binary.BigEndian.Uint64(rec.Value); got != next {
 				t.Fatalf("of %d: record %d at place %d", n, got, next)
 			}
 			next++
@@ -34,10 +34,10 @@ func TestSpillSorts(t *testing.T) {
 		if next != uint64(n) {
 			t.Errorf("%d records, want %d", next, n)
 		}
-		if len(s.runs) > spillRuns {
+		if len(s.runs) > maxRuns {
 			t.Errorf("%d runs side by side", len(s.runs))
 		}
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -48,21 +48,21 @@ func TestSpillSorts(t *testing.T) {
 
 // A file of a million ids in disorder: the memory is that of a run, not of the
 // file.
-func BenchmarkSpillOfMillionIDs(b *testing.B) {
+func BenchmarkMillionIDs(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		var s spill
+		var s Sorter
 		for i := range int64(1_000_000) {
-			if err := s.add(spillKey{i * 7919 % 1_000_003}, nil); err != nil {
+			if err := s.Add(Key{i * 7919 % 1_000_003}, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
-		for _, err := range s.sorted() {
+		for _, err := range s.Sorted() {
 			if err != nil {
 				b.Fatal(err)
 			}
 		}
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
