@@ -120,6 +120,8 @@ type Checkpoint struct {
 	Range string `json:"range,omitempty"`
 	Since *Since `json:"since,omitempty"`
 	Dates *Dates `json:"list_dates,omitempty"`
+	// TimeZone is Manifest.TimeZone, as far as it is known.
+	TimeZone string `json:"time_zone,omitempty"`
 	// Done is the id up to which every listed payment is accounted for. The
 	// listing goes on behind it.
 	Done     PaymentID `json:"done"`

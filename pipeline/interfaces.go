@@ -110,6 +110,9 @@ type Source[R any] interface {
 	// Dates is what the source has found out about the dates that its listing
 	// shows; nil if they need no reading. Called concurrently with the others.
 	Dates() *Dates
+	// TimeZone returns the portal's time zone as Manifest.TimeZone has it; "" if it is
+	// not known by now. Called concurrently with the others.
+	TimeZone() string
 }
 
 // Table is what the engine has to know of a row.

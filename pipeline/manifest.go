@@ -35,6 +35,11 @@ type Manifest struct {
 	// Dates is how the dates of the listing were read; nil if it shows them as they
 	// are.
 	Dates *Dates `json:"list_dates,omitempty"`
+	// TimeZone is the portal's time zone, in which its days are counted: an IANA name
+	// such as Europe/Berlin, of the portal's city or of one with the same rules, or an
+	// offset such as +03:00 if all dates that the run saw have that one; "" if it is
+	// not known.
+	TimeZone string `json:"time_zone,omitempty"`
 	// Since is what told the changes; nil if it was the listing itself.
 	Since      *Since    `json:"since,omitempty"`
 	StartedAt  time.Time `json:"started_at"`

@@ -14,6 +14,7 @@ import (
 // portal is a scripted source of rows. It counts gets, and can be told to be
 // slow or to fail.
 type portal struct {
+	zone     string // by TimeZone
 	mu       sync.Mutex
 	rows     map[PaymentID]row
 	refuse   map[PaymentID]bool // listed, but a get is refused
@@ -153,6 +154,8 @@ func (p *portal) Total() int64 { return p.total }
 
 // Dates implements pipeline.Source.
 func (p *portal) Dates() *Dates { return nil }
+
+func (p *portal) TimeZone() string { return p.zone }
 
 func (p *portal) getsSum() (n int) {
 	for _, g := range p.gets {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,6 +228,7 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	cp.WrittenAt = r.Now().UTC().Truncate(time.Microsecond)
 	cp.Use = r.before.Add(r.Source.Use())
 	cp.Dates = r.Source.Dates().Add(r.dates)
+	cp.TimeZone = r.timeZone()
 	// Died before: the newest checkpoint is still the one before, and what was
 	// written for this one is overwritten or swept. Died after: the next run
 	// goes on from here.
@@ -299,6 +301,10 @@ func (r *run[R]) mergeFiles(ctx context.Context, guard *DeleteGuard) error {
 	return r.commit(ctx, cp)
 }
 
+// timeZone returns the portal's time zone as this run has seen it, else as an earlier
+// run of the snapshot has.
+func (r *run[R]) timeZone() string { return cmp.Or(r.Source.TimeZone(), r.cp.TimeZone) }
+
 func (r *run[R]) manifest(made MergeResult) *Manifest {
 	m := &Manifest{
 		Version:       ManifestVersion,
@@ -317,6 +323,7 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Backfill:      r.cp.Backfill,
 		Since:         r.cp.Since,
 		Dates:         r.Source.Dates().Add(r.dates),
+		TimeZone:      r.timeZone(),
 		StartedAt:     r.cp.StartedAt,
 		// It stands in the checkpoint before it is published: whoever
 		// publishes it, and however often, publishes the same bytes.

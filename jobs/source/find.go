@@ -36,7 +36,7 @@ type job struct {
 // Else. now is the clock of extracted_at; nil: the instants at which answers came.
 // The caller closes client.
 func Find(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, now func() time.Time, log *slog.Logger) (*Found, error) {
-	j := job{spec: spec, client: client, rowMaker: rowMaker{fields: spec.Source.Fields, now: now}, log: log}
+	j := job{spec: spec, client: client, rowMaker: rowMaker{fields: spec.Source.Fields, now: now, zone: new(timeZone)}, log: log}
 	part, err := partOf(ctx, &j)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ type rowMaker struct {
 	fields []string
 	now    func() time.Time // nil: the instants at which answers came
 	clock  *listClock       // nil: the list shows dates as they are stored
+	zone   *timeZone        // nil: nobody asks for it
 }
 
 func (r *rowMaker) stamp(at time.Time) time.Time {
@@ -62,6 +63,7 @@ func (r *rowMaker) stamp(at time.Time) time.Time {
 
 // listed reads an element of a listing of payments.
 func (r *rowMaker) listed(raw []byte, id pipeline.PaymentID, at time.Time) listed {
+	r.zone.see(raw)
 	at = r.stamp(at)
 	item := listed{ID: id}
 	if err := item.Row.ReadListed(raw, r.fields); err != nil {

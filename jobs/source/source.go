@@ -68,6 +68,7 @@ func (s *Source) Chunk() int {
 
 // Begin implements pipeline.Source.
 func (s *Source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Since, error) {
+	s.zone.remember(scope.Last)
 	if s.since == nil {
 		return keepMark(scope), nil
 	}
@@ -162,6 +163,7 @@ func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (g
 // read puts a payment that was fetched into got, as a row or as a reject.
 func (s *Source) read(item listed, res *bitrix.Result, orders *owners, got *pipeline.Got[schemas.Payment]) {
 	at := s.stamp(res.At)
+	s.zone.see(res.Value)
 	row := item.Row
 	if err := row.ReadGot(res.Value); err != nil {
 		got.Rejects = append(got.Rejects, *badValue(item.ID, "get", err, res.Attempts, at))

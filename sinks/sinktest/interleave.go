@@ -140,6 +140,9 @@ func (r *reader) Total() int64 { return 0 }
 
 func (r *reader) Dates() *pipeline.Dates { return nil }
 
+// TimeZone implements pipeline.Source.
+func (r *reader) TimeZone() string { return "" }
+
 // turns gives two jobs their effects in a random order.
 type turns struct {
 	mu     sync.Mutex

@@ -135,6 +135,9 @@ func (p *portal) Total() int64 { return 0 }
 // Dates implements pipeline.Source.
 func (p *portal) Dates() *pipeline.Dates { return nil }
 
+// TimeZone implements pipeline.Source.
+func (p *portal) TimeZone() string { return "" }
+
 // table is what a snapshot of p must have, if the one before had old: what is
 // listed as it was keeps its old row, and so does what cannot be read.
 func (p *portal) table(old []schemas.Payment) []schemas.Payment {

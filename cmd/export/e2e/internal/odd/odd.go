@@ -176,6 +176,9 @@ func (p *portal) Total() int64 { return 0 }
 
 func (p *portal) Dates() *pipeline.Dates { return nil }
 
+// TimeZone implements pipeline.Source.
+func (p *portal) TimeZone() string { return "" }
+
 // texts are of three scripts, with what quoting and patterns stumble over.
 var texts = []string{
 	"", "by phone", "Звонить до 18:00", "电话联系", "50 % off", "under_score", `it's "quoted"`, `back\slash`, "two\nlines", "ёлка", "naïve",
