@@ -11,6 +11,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 // fileKind is what a file of a snapshot has to look like.
@@ -51,7 +52,7 @@ func openArrow(obj Object) (_ *file.Reader, err error) {
 	}
 	r, err := file.NewParquetReader(io.NewSectionReader(obj, 0, obj.Size()))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+		return nil, fmt.Errorf("%w: %w", parquetcheck.ErrCorrupt, err)
 	}
 	return r, nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/schema"
+
+	"b24export/sinks/parquetcheck"
 )
 
 // Arrow's own bridge from Parquet to records, package pqarrow, links gRPC and the
@@ -145,14 +147,14 @@ func readColumn[T any](r columnReader[T], rows int64, b array.Builder, add func(
 			if err := r.Err(); err != nil {
 				return err
 			}
-			return fmt.Errorf("%w: %d values for %d rows", errCorrupt, done, rows)
+			return fmt.Errorf("%w: %d values for %d rows", parquetcheck.ErrCorrupt, done, rows)
 		}
 		n, read, err := r.ReadBatch(rows-done, values, levels, nil)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return fmt.Errorf("%w: a page without values", errCorrupt)
+			return fmt.Errorf("%w: a page without values", parquetcheck.ErrCorrupt)
 		}
 		at := 0
 		for i := range n {
@@ -161,7 +163,7 @@ func readColumn[T any](r columnReader[T], rows int64, b array.Builder, add func(
 				continue
 			}
 			if at >= read {
-				return fmt.Errorf("%w: %d values for %d rows", errCorrupt, read, n)
+				return fmt.Errorf("%w: %d values for %d rows", parquetcheck.ErrCorrupt, read, n)
 			}
 			add(values[at])
 			at++

@@ -13,6 +13,8 @@ import (
 	azblob "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"gocloud.dev/blob"
+
+	"b24export/sinks/parquetcheck"
 )
 
 // Open implements Store. Reads fetch blocks of 2 MiB and keep the newest few. Each
@@ -107,7 +109,7 @@ func againIfReplaced(read func() error) error {
 // noteReplaced makes sure that an error says so if an object was replaced: a
 // Parquet library may have made something else of it.
 func noteReplaced(obj Object, err error) error {
-	if r, ok := obj.(*readAhead); err == nil || !ok || !r.isReplaced() || errors.Is(err, ErrReplaced) && !errors.Is(err, errCorrupt) {
+	if r, ok := obj.(*readAhead); err == nil || !ok || !r.isReplaced() || errors.Is(err, ErrReplaced) && !errors.Is(err, parquetcheck.ErrCorrupt) {
 		return err
 	}
 	text, _, _ := strings.Cut(err.Error(), ": ")

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"testing"
+
+	"b24export/sinks/parquetcheck"
 )
 
 func putAll(t *testing.T, s Store, key string, data []byte) {
@@ -94,12 +96,12 @@ func TestReplacedTableIsReadAgain(t *testing.T) {
 			}
 		}
 		want := map[int]int{0: 100, 1: 70}[times]
-		if n != want || errors.Is(failed, ErrReplaced) != (times == 2) || errors.Is(failed, errCorrupt) {
+		if n != want || errors.Is(failed, ErrReplaced) != (times == 2) || errors.Is(failed, parquetcheck.ErrCorrupt) {
 			t.Errorf("replaced %d times: %d rows, error %v", times, n, failed)
 		}
 		s.times = times
 		name, err := Table(t.Context(), s, "x.parquet")
-		if (err == nil) != (times < 2) || err == nil && name != "payments" || errors.Is(err, errCorrupt) {
+		if (err == nil) != (times < 2) || err == nil && name != "payments" || errors.Is(err, parquetcheck.ErrCorrupt) {
 			t.Errorf("replaced %d times: table %q, error %v", times, name, err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 func seedCheckpoint() pipeline.Checkpoint {
@@ -212,7 +213,7 @@ func FuzzSegment(f *testing.F) {
 			if err != nil || row == nil {
 				return
 			}
-			if n++; row.ID <= last || n > int64(len(data))*maxPageValues {
+			if n++; row.ID <= last || n > int64(len(data))*parquetcheck.MaxPageValues {
 				t.Fatalf("row %d: payment %d after payment %d", n, row.ID, last)
 			}
 			last = row.ID

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"b24export/pipeline"
+	"b24export/sinks/parquetcheck"
 )
 
 // readBack makes sure, with little reading, that a file that was just written is
@@ -31,7 +32,7 @@ func (d *Dataset) readBack(ctx context.Context, f pipeline.File, totals map[stri
 	r, err := openArrow(obj)
 	if err == nil {
 		if faults := footerFaults(r, k, f); len(faults) > 0 {
-			return fmt.Errorf("%w: %s", errCorrupt, faults[0])
+			return fmt.Errorf("%w: %s", parquetcheck.ErrCorrupt, faults[0])
 		}
 		if k.table == paymentTable.name {
 			err = v.rows(ctx, obj, r, k, f, nil, "id", "paid", "sum", "currency")
@@ -41,7 +42,7 @@ func (d *Dataset) readBack(ctx context.Context, f pipeline.File, totals map[stri
 	case obj.err != nil:
 		return obj.err // the storage's fault, not the file's
 	case err == nil && len(v.found) > 0:
-		err = fmt.Errorf("%w: %s", errCorrupt, v.found[0].What)
+		err = fmt.Errorf("%w: %s", parquetcheck.ErrCorrupt, v.found[0].What)
 	}
 	return err
 }

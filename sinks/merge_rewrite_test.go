@@ -1,7 +1,6 @@
 package sinks
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 // TestProfileCompatible: nothing in a file of the profile is newer than version 1 of
@@ -22,25 +22,12 @@ func TestProfileCompatible(t *testing.T) {
 		opts := testFileOptions()
 		opts.profile, opts.codec = profileCompatible, codecs[codec]
 		data, f := writePayments(t, opts, rows)
-		footer, err := readFooter(bytes.NewReader(data), int64(len(data)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		version := int64(0)
-		r := &thriftReader{data: footer}
-		err = r.fields(func(id int16, kind byte) (err error) {
-			if id == 1 {
-				version, err = r.number(kind)
-				return err
-			}
-			return r.skip(kind)
-		})
-		if err != nil || version != 1 {
-			t.Errorf("footer of version %d, %v", version, err)
-		}
 		file, err := openParquet(object(data))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if version := file.Metadata().Version; version != 1 {
+			t.Errorf("footer of version %d", version)
 		}
 		if n := len(file.Metadata().RowGroups); n != 3 {
 			t.Errorf("%d row groups", n)
@@ -52,7 +39,7 @@ func TestProfileCompatible(t *testing.T) {
 				if c.Codec != want || c.DictionaryPageOffset != 0 || slices.ContainsFunc(c.Encoding, func(e format.Encoding) bool { return !plain(e) }) {
 					t.Errorf("column %s: %s, %v", c.PathInSchema, c.Codec, c.Encoding)
 				}
-				start, end, err := chunkRange(c, int64(len(data)))
+				start, end, err := parquetcheck.ChunkRange(c, int64(len(data)))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -64,8 +51,8 @@ func TestProfileCompatible(t *testing.T) {
 					t.Errorf("column %s: %d pages", c.PathInSchema, len(pages))
 				}
 				for _, p := range pages {
-					if format.PageType(p.kind) != format.DataPage || format.Encoding(p.encoding) != format.Plain || p.stats.there {
-						t.Errorf("column %s: a page of type %s in %s", c.PathInSchema, format.PageType(p.kind), format.Encoding(p.encoding))
+					if p.Kind != format.DataPage || p.Encoding != format.Plain || p.HasStatistics() {
+						t.Errorf("column %s: a page of type %s in %s", c.PathInSchema, p.Kind, p.Encoding)
 					}
 				}
 			}

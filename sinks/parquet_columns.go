@@ -9,6 +9,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 // column moves values of one column into rows of type T.
@@ -56,7 +57,7 @@ func requiredSetter[T, V any](c schemas.Column[T], of func(parquet.Value) V) fun
 	return func(rows []T, values []parquet.Value) error {
 		for i := range values {
 			if values[i].IsNull() {
-				return fmt.Errorf("%w: a row without %s", errCorrupt, c.Name)
+				return fmt.Errorf("%w: a row without %s", parquetcheck.ErrCorrupt, c.Name)
 			}
 			*c.At(&rows[i]).(*V) = of(values[i])
 		}
@@ -145,6 +146,14 @@ func encodingOf(column string) encoding.Encoding {
 		return e
 	}
 	return &parquet.Plain
+}
+
+// checkPages is parquetcheck.CheckPages, for a column of one of this package's tables.
+func checkPages(data []byte, m *format.ColumnMetaData, rows int64) ([]parquetcheck.Page, error) {
+	if len(m.PathInSchema) != 1 {
+		return nil, fmt.Errorf("%w: a nested column", parquetcheck.ErrCorrupt)
+	}
+	return parquetcheck.CheckPages(data, m, encodingOf(m.PathInSchema[0]).Encoding(), rows)
 }
 
 // addEncodings makes the encodings of a table's columns known.

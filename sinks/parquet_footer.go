@@ -7,6 +7,8 @@ import (
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"b24export/sinks/parquetcheck"
 )
 
 // finishFooter returns the end of a file as parquet-go wrote it, page indexes and
@@ -47,11 +49,11 @@ func finishFooter(tail []byte, version int32) ([]byte, error) {
 // footerOf returns the footer at the end of data.
 func footerOf(data []byte) ([]byte, error) {
 	if len(data) < 8 {
-		return nil, fmt.Errorf("%w: no footer", errCorrupt)
+		return nil, fmt.Errorf("%w: no footer", parquetcheck.ErrCorrupt)
 	}
 	n := uint64(binary.LittleEndian.Uint32(data[len(data)-8:]))
 	if n > uint64(len(data)-8) {
-		return nil, fmt.Errorf("%w: a footer of %d bytes in %d", errCorrupt, n, len(data))
+		return nil, fmt.Errorf("%w: a footer of %d bytes in %d", parquetcheck.ErrCorrupt, n, len(data))
 	}
 	return data[len(data)-8-int(n) : len(data)-8], nil
 }

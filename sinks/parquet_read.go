@@ -11,6 +11,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+
+	"b24export/sinks/parquetcheck"
 )
 
 // rowReader reads the rows of a Parquet file of this package. It holds one row
@@ -33,11 +35,11 @@ type rowReader[T, C any] struct {
 }
 
 // guard turns a panic of a Parquet library into an error. Both panic on some
-// files that are not what they say; checkPages and checkFooter keep the
+// files that are not what they say; package parquetcheck keeps the
 // corruptions away that are worse than a panic.
 func guard(err *error) {
 	if r := recover(); r != nil {
-		*err = fmt.Errorf("%w: %v", errCorrupt, r)
+		*err = fmt.Errorf("%w: %v", parquetcheck.ErrCorrupt, r)
 	}
 }
 
@@ -54,7 +56,7 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 	}
 	version, _ := file.Lookup(metaSchema)
 	if v, err := strconv.Atoi(version); err != nil || v < 1 {
-		return nil, fmt.Errorf("%w: schema version %q", errCorrupt, version)
+		return nil, fmt.Errorf("%w: schema version %q", parquetcheck.ErrCorrupt, version)
 	} else if v > t.version {
 		return nil, fmt.Errorf("it has columns of version %d, this program knows those of version %d: use a newer one", v, t.version)
 	}
@@ -69,11 +71,11 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 	// ones.
 	have, want := file.Root().Columns(), t.schema.Fields()
 	if len(have) > len(want) || len(have) == 0 {
-		return nil, fmt.Errorf("%w: it has %d columns", errCorrupt, len(have))
+		return nil, fmt.Errorf("%w: it has %d columns", parquetcheck.ErrCorrupt, len(have))
 	}
 	for i, c := range have {
 		if c.Name() != want[i].Name() || !c.Leaf() || !c.Optional() || !parquet.EqualTypes(c.Type(), want[i].Type()) {
-			return nil, fmt.Errorf("%w: column %d is %s, want %s %s", errCorrupt, i, c, want[i].Name(), want[i])
+			return nil, fmt.Errorf("%w: column %d is %s, want %s %s", parquetcheck.ErrCorrupt, i, c, want[i].Name(), want[i])
 		}
 		r.columns[i] = c
 	}
@@ -83,14 +85,14 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 // openParquet opens a file whose footer has been looked at.
 func openParquet(obj Object) (_ *parquet.File, err error) {
 	defer guard(&err)
-	if err := checkFooter(obj, obj.Size()); err != nil {
+	if err := parquetcheck.CheckFooter(obj); err != nil {
 		return nil, err
 	}
 	file, err := parquet.OpenFile(obj, obj.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+		return nil, fmt.Errorf("%w: %w", parquetcheck.ErrCorrupt, err)
 	}
-	if err := checkFlat(file.Metadata().Schema); err != nil {
+	if err := parquetcheck.CheckFlat(file.Metadata().Schema); err != nil {
 		return nil, err
 	}
 	return file, nil
@@ -177,17 +179,17 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 	size := r.obj.Size()
 	start, end := size, int64(0)
 	for i := range group.Columns {
-		s, e, err := chunkRange(&group.Columns[i].MetaData, size)
+		s, e, err := parquetcheck.ChunkRange(&group.Columns[i].MetaData, size)
 		if err != nil {
 			return err
 		}
 		start, end = min(start, s), max(end, e)
 	}
 	if len(group.Columns) < len(r.file.Root().Columns()) || group.NumRows <= 0 || start >= end {
-		return fmt.Errorf("%w: %d rows in %d bytes", errCorrupt, group.NumRows, end-start)
+		return fmt.Errorf("%w: %d rows in %d bytes", parquetcheck.ErrCorrupt, group.NumRows, end-start)
 	}
 	r.bytes = resize(r.bytes, int(end-start))
-	if err := readFull(r.obj, r.bytes, start); err != nil {
+	if err := parquetcheck.ReadFull(r.obj, r.bytes, start); err != nil {
 		return err
 	}
 	loaded := &loadedBytes{data: r.bytes, off: start}
@@ -195,24 +197,24 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 		if column == nil {
 			continue
 		}
-		s, e, err := chunkRange(&group.Columns[i].MetaData, size)
+		s, e, err := parquetcheck.ChunkRange(&group.Columns[i].MetaData, size)
 		if err != nil {
 			return err
 		}
 		// The library takes the first row group's for all of them.
 		m := &group.Columns[i].MetaData
 		if m.Codec != r.file.Metadata().RowGroups[0].Columns[i].MetaData.Codec {
-			return fmt.Errorf("%w: column %s: compressed in two ways", errCorrupt, column.Name())
+			return fmt.Errorf("%w: column %s: compressed in two ways", parquetcheck.ErrCorrupt, column.Name())
 		}
 		if m.PathInSchema[0] != column.Name() {
-			return fmt.Errorf("%w: column %s is called %q", errCorrupt, column.Name(), m.PathInSchema)
+			return fmt.Errorf("%w: column %s is called %q", parquetcheck.ErrCorrupt, column.Name(), m.PathInSchema)
 		}
 		if _, err := checkPages(r.bytes[s-start:e-start], m, group.NumRows); err != nil {
 			return fmt.Errorf("column %s: %w", column.Name(), err)
 		}
 		chunk, ok := r.file.RowGroups()[index].ColumnChunks()[i].(*parquet.FileColumnChunk)
 		if !ok {
-			return fmt.Errorf("%w: column %s", errCorrupt, column.Name())
+			return fmt.Errorf("%w: column %s", parquetcheck.ErrCorrupt, column.Name())
 		}
 		r.chunks[i] = chunkReader{pages: chunk.PagesFrom(loaded)}
 	}
@@ -265,23 +267,23 @@ type chunkReader struct {
 	values parquet.ValueReader
 }
 
-// read reads at least one value, of one page. checkPages has seen to it that
+// read reads at least one value, of one page. parquetcheck.CheckPages has seen to it that
 // there are enough.
 func (c *chunkReader) read(values []parquet.Value) (int, error) {
 	for {
 		if c.page == nil {
 			page, err := c.pages.ReadPage()
 			if errors.Is(err, io.EOF) {
-				return 0, fmt.Errorf("%w: too few values", errCorrupt)
+				return 0, fmt.Errorf("%w: too few values", parquetcheck.ErrCorrupt)
 			}
 			if err != nil {
-				return 0, fmt.Errorf("%w: %w", errCorrupt, err)
+				return 0, fmt.Errorf("%w: %w", parquetcheck.ErrCorrupt, err)
 			}
 			c.page, c.values = page, page.Values()
 		}
 		n, err := c.values.ReadValues(values)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, fmt.Errorf("%w: %w", errCorrupt, err)
+			return 0, fmt.Errorf("%w: %w", parquetcheck.ErrCorrupt, err)
 		}
 		if n > 0 {
 			return n, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/parquet-go/parquet-go/compress"
 
 	"b24export/pipeline"
+	"b24export/sinks/parquetcheck"
 )
 
 const (
@@ -89,7 +90,7 @@ type rowWriter[T, C any] struct {
 
 func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowWriter[T, C] {
 	hashing := &hashingWriter{w: bufio.NewWriterSize(w, 64<<10), hash: sha256.New()}
-	out := &parquetOut{pages: newHeaderFilter(hashing), out: hashing, version: 2}
+	out := &parquetOut{pages: parquetcheck.NewHeaderFilter(hashing), out: hashing, version: 2}
 	schema := t.schema
 	limit := cmp.Or(opts.groupText, groupText)
 	if opts.profile == profileCompatible {
@@ -103,7 +104,7 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		// Every engine reads data pages of version 1.
 		parquet.DataPageVersion(1),
 		// The column index has the bounds of pages, and boundedText keeps them
-		// short. headerFilter does the rest.
+		// short. parquetcheck.HeaderFilter does the rest.
 		parquet.DataPageStatistics(false),
 		parquet.ColumnIndexSizeLimit(func([]string) int { return 0 }), // no limit: see boundedText
 		parquet.SortingWriterConfig(parquet.SortingColumns(sortedBy(t.keys)...)),
@@ -241,7 +242,7 @@ func (w *hashingWriter) Write(p []byte) (int, error) {
 // parquetOut is where parquet-go writes to: pages go on at once, what comes after
 // them when it is complete.
 type parquetOut struct {
-	pages *headerFilter
+	pages *parquetcheck.HeaderFilter
 	tail  *bytes.Buffer // nil until the last page is written
 	out   *hashingWriter
 	// version is the footer's. Readers that know only 1 read the files of profile
@@ -258,7 +259,7 @@ func (w *parquetOut) Write(p []byte) (int, error) {
 
 // finish writes the tail, with the footer that the file gets.
 func (w *parquetOut) finish() error {
-	if len(w.pages.pending) > 0 {
+	if w.pages.InHeader() {
 		return errors.New("the last page is cut off")
 	}
 	tail, err := finishFooter(w.tail.Bytes(), w.version)

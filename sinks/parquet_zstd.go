@@ -6,6 +6,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/format"
+
+	"b24export/sinks/parquetcheck"
 )
 
 // zstdCodec compresses pages by Zstandard. It takes less memory than parquet-go's:
@@ -43,7 +45,7 @@ func newZstdCodec(options ...zstd.EOption) *zstdCodec {
 		return e
 	}
 	c.decoders.New = func() any {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPage))
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(parquetcheck.MaxPage))
 		if err != nil {
 			panic(err) // unreachable: the options are right
 		}

@@ -10,6 +10,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 // readRows yields the rows of a file with ids above after, in their order. If
@@ -47,13 +48,13 @@ func eachRow[T, C any](ctx context.Context, s Store, key string, size int64, t *
 	defer obj.Close()
 	fail := func(err error) error {
 		err = fmt.Errorf("read %s: %w", key, err)
-		if size >= 0 && errors.Is(err, errCorrupt) {
+		if size >= 0 && errors.Is(err, parquetcheck.ErrCorrupt) {
 			err = damaged{err} // else it is anybody's file, who may have written it so
 		}
 		return noteReplaced(obj, err)
 	}
 	if size >= 0 && obj.Size() != size {
-		return fail(fmt.Errorf("%w: it has %d bytes, its manifest says %d", errCorrupt, obj.Size(), size))
+		return fail(fmt.Errorf("%w: it has %d bytes, its manifest says %d", parquetcheck.ErrCorrupt, obj.Size(), size))
 	}
 	r, err := openRows(obj, t)
 	if err != nil {
@@ -66,7 +67,7 @@ func eachRow[T, C any](ctx context.Context, s Store, key string, size int64, t *
 		}
 		id := t.id(row)
 		if id <= last {
-			return fail(fmt.Errorf("%w: payment %d comes after payment %d", errCorrupt, id, last))
+			return fail(fmt.Errorf("%w: payment %d comes after payment %d", parquetcheck.ErrCorrupt, id, last))
 		}
 		last = id
 		if id > after && !do(row) {
@@ -277,10 +278,10 @@ func (l *lastRows) next(ctx context.Context, after int64) (*schemas.Payment, err
 	case err != nil:
 	case row == nil:
 		if l.left != 0 {
-			err = fmt.Errorf("%w: its manifest says %d rows more", errCorrupt, l.left)
+			err = fmt.Errorf("%w: its manifest says %d rows more", parquetcheck.ErrCorrupt, l.left)
 		}
 	case row.ID <= l.last:
-		err = fmt.Errorf("%w: payment %d comes after payment %d", errCorrupt, row.ID, l.last)
+		err = fmt.Errorf("%w: payment %d comes after payment %d", parquetcheck.ErrCorrupt, row.ID, l.last)
 	default:
 		l.last = row.ID
 		l.left--

@@ -14,6 +14,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 // RelatedVersion is that of a Related's form.
@@ -170,7 +171,7 @@ func differences(found []Difference) error {
 	if len(found) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %s", errCorrupt, found[0])
+	return fmt.Errorf("%w: %s", parquetcheck.ErrCorrupt, found[0])
 }
 
 // MissRelated notes that a related table could not be read, and why. A table of an

@@ -14,6 +14,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 // WriteSegment implements pipeline.Sink. Rows and ids that are gone share one
@@ -268,7 +269,7 @@ func (s *openSegment) mismatch(what error) error {
 // damage makes a lost segment of an error of its bytes. Other errors are the
 // storage's, and stay as they are.
 func (s *openSegment) damage(err error) error {
-	if errors.Is(err, errCorrupt) {
+	if errors.Is(err, parquetcheck.ErrCorrupt) {
 		return lostSegment(s.Number, err)
 	}
 	return err

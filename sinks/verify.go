@@ -14,6 +14,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 // Difference is something in a snapshot that is not as its manifest says.
@@ -257,17 +258,17 @@ func (v *verifier) content(ctx context.Context, obj Object, k fileKind, f pipeli
 		v.add(f.Path, "%s", fault)
 	}
 	var buf []byte
-	pages := make([][]pageInfo, r.MetaData().Schema.NumColumns())
-	return v.rows(ctx, obj, r, k, f, func(group int) ([][]pageInfo, error) {
+	pages := make([][]parquetcheck.Page, r.MetaData().Schema.NumColumns())
+	return v.rows(ctx, obj, r, k, f, func(group int) ([][]parquetcheck.Page, error) {
 		g := &footer.Metadata().RowGroups[group]
 		for j := range g.Columns {
 			m := &g.Columns[j].MetaData
-			start, end, err := chunkRange(m, obj.Size())
+			start, end, err := parquetcheck.ChunkRange(m, obj.Size())
 			if err != nil {
 				return nil, err
 			}
 			buf = resize(buf, int(end-start))
-			if err := readFull(obj, buf, start); err != nil {
+			if err := parquetcheck.ReadFull(obj, buf, start); err != nil {
 				return nil, err
 			}
 			if pages[j], err = checkPages(buf, m, g.NumRows); err != nil {
@@ -282,19 +283,18 @@ func (v *verifier) content(ctx context.Context, obj Object, k fileKind, f pipeli
 // what the file says of its values. pages goes through the pages of a row group
 // before Arrow may; nil leaves that out.
 func (v *verifier) rows(ctx context.Context, obj Object, r *file.Reader, k fileKind, f pipeline.File,
-	pages func(group int) ([][]pageInfo, error), columns ...string) (err error) {
+	pages func(group int) ([][]parquetcheck.Page, error), columns ...string) (err error) {
 	defer guard(&err)
 	schema, err := arrowSchema(r.MetaData().Schema)
 	if err != nil || schemaDiff(schema, k.schema) != "" {
 		return nil // told already; columns of other types cannot be compared
 	}
-	index, err := readIndex(obj, obj.Size())
+	x, err := parquetcheck.NewIndex(obj, k.id)
 	if err != nil {
 		return err
 	}
 	c := &counter{v: v, file: f.Path, k: k, r: r, group: -1}
-	x := &indexChecker{obj: obj, index: index, id: k.id}
-	x.footer(schema.NumFields())
+	x.CheckFooter(schema.NumFields())
 	var indices []int
 	for i := range schema.NumFields() {
 		if len(columns) == 0 || slices.Contains(columns, schema.Field(i).Name) {
@@ -310,9 +310,10 @@ func (v *verifier) rows(ctx context.Context, obj Object, r *file.Reader, k fileK
 		}
 	}
 	c.finish(f)
-	for i, fault := range x.faults {
+	faults := x.Faults()
+	for i, fault := range faults {
 		hint := ""
-		if i+1 == len(x.faults) && r.MetaData().KeyValueMetadata().FindValue(metaLayout) == nil {
+		if i+1 == len(faults) && r.MetaData().KeyValueMetadata().FindValue(metaLayout) == nil {
 			hint = ". Version 0.1.0 wrote files so, and engines that skip pages miss rows in them: the next run of the portal writes its table again, and this snapshot stays as it is until retention deletes it"
 		}
 		v.add(f.Path, "%s%s", fault, hint)
@@ -320,8 +321,8 @@ func (v *verifier) rows(ctx context.Context, obj Object, r *file.Reader, k fileK
 	return nil
 }
 
-func (v *verifier) rowGroup(i int, schema *arrow.Schema, indices []int, pages func(int) ([][]pageInfo, error), c *counter, x *indexChecker) error {
-	var seen [][]pageInfo
+func (v *verifier) rowGroup(i int, schema *arrow.Schema, indices []int, pages func(int) ([][]parquetcheck.Page, error), c *counter, x *parquetcheck.Index) error {
+	var seen [][]parquetcheck.Page
 	if pages != nil {
 		var err error
 		if seen, err = pages(i); err != nil {
@@ -334,7 +335,7 @@ func (v *verifier) rowGroup(i int, schema *arrow.Schema, indices []int, pages fu
 	}
 	defer rec.Release()
 	c.record(rec)
-	return x.group(i, rec, indices, seen)
+	return x.CheckGroup(i, rec, indices, seen)
 }
 
 // watchedObject remembers the storage's error, which a Parquet library passes

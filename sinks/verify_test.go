@@ -16,6 +16,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
 )
 
 // published makes and publishes a snapshot with a table of three row groups, a
@@ -179,7 +180,7 @@ func TestVerifyFindsDisorder(t *testing.T) {
 	}
 	for _, err := range m.d.ReadPayments(t.Context(), man, 0) {
 		if err != nil {
-			if !errors.Is(err, errCorrupt) {
+			if !errors.Is(err, parquetcheck.ErrCorrupt) {
 				t.Errorf("reading it: %v", err)
 			}
 			return
@@ -365,7 +366,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: table %q, error %v", man.Files[i].Path, got, err)
 		}
 	}
-	if _, err := Table(t.Context(), m.s, m.d.ManifestPath(snapshot2)); !errors.Is(err, errCorrupt) {
+	if _, err := Table(t.Context(), m.s, m.d.ManifestPath(snapshot2)); !errors.Is(err, parquetcheck.ErrCorrupt) {
 		t.Errorf("a manifest: error %v", err)
 	}
 	for _, err := range Payments(t.Context(), m.s, man.Files[1].Path, 0) {

@@ -1,4 +1,4 @@
-package sinks
+package parquetcheck
 
 import (
 	"encoding/binary"

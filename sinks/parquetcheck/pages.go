@@ -1,4 +1,4 @@
-package sinks
+package parquetcheck
 
 import (
 	"encoding/binary"
@@ -10,24 +10,23 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// What a file of this package cannot have more of. A corrupt file that claims
-// more is refused before anything is allocated for it.
+// Limits of a file that this program writes. A corrupt file that claims more is
+// refused before anything is allocated for it.
 const (
-	maxFooter     = 64 << 20
-	maxColumns    = 1000
-	maxRowGroups  = 1 << 15   // the format's own limit
-	maxPage       = 256 << 20 // uncompressed
-	maxPageValues = 1 << 20
+	maxFooter    = 64 << 20
+	maxColumns   = 1000
+	maxRowGroups = 1 << 15 // the format's own limit
+	// MaxPage is how many bytes an uncompressed page may have.
+	MaxPage = 256 << 20
+	// MaxPageValues is how many values a page may have.
+	MaxPageValues = 1 << 20
 	maxPages      = 1 << 16 // of a column chunk
 )
 
-// errCorrupt says that a file is not as this program wrote it.
-var errCorrupt = errors.New("corrupt Parquet file")
-
-// checkFooter makes sure that a file ends in a footer that can be decoded
-// without harm.
-func checkFooter(obj io.ReaderAt, size int64) error {
-	footer, err := readFooter(obj, size)
+// CheckFooter returns an error unless a file ends in a footer that the libraries
+// decode without harm.
+func CheckFooter(file File) error {
+	footer, err := readFooter(file)
 	if err != nil {
 		return err
 	}
@@ -50,135 +49,132 @@ func checkFooter(obj io.ReaderAt, size int64) error {
 	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: footer: %w", errCorrupt, err)
+		return fmt.Errorf("%w: footer: %w", ErrCorrupt, err)
 	case r.at != len(footer):
-		return fmt.Errorf("%w: footer: %d bytes too many", errCorrupt, len(footer)-r.at)
+		return fmt.Errorf("%w: footer: %d bytes too many", ErrCorrupt, len(footer)-r.at)
 	case elements > 1+maxColumns || groups > maxRowGroups:
-		return fmt.Errorf("%w: footer: %d columns, %d row groups", errCorrupt, elements, groups)
+		return fmt.Errorf("%w: footer: %d columns, %d row groups", ErrCorrupt, elements, groups)
 	}
 	return nil
 }
 
 // readFooter reads a file's footer, whose length is not believed.
-func readFooter(obj io.ReaderAt, size int64) ([]byte, error) {
+func readFooter(file File) ([]byte, error) {
+	size := file.Size()
 	const magic = "PAR1"
 	var head, tail [8]byte
 	if size < int64(len(head)+len(tail)) {
-		return nil, fmt.Errorf("%w: %d bytes are too few", errCorrupt, size)
+		return nil, fmt.Errorf("%w: %d bytes are too few", ErrCorrupt, size)
 	}
-	if err := readFull(obj, head[:], 0); err != nil {
+	if err := ReadFull(file, head[:], 0); err != nil {
 		return nil, err
 	}
-	if err := readFull(obj, tail[:], size-8); err != nil {
+	if err := ReadFull(file, tail[:], size-8); err != nil {
 		return nil, err
 	}
 	if string(head[:4]) != magic || string(tail[4:]) != magic {
-		return nil, fmt.Errorf("%w: it does not begin and end with %s", errCorrupt, magic)
+		return nil, fmt.Errorf("%w: it does not begin and end with %s", ErrCorrupt, magic)
 	}
 	n := int64(binary.LittleEndian.Uint32(tail[:4]))
 	if n > size-12 || n > maxFooter {
-		return nil, fmt.Errorf("%w: a footer of %d bytes in a file of %d", errCorrupt, n, size)
+		return nil, fmt.Errorf("%w: a footer of %d bytes in a file of %d", ErrCorrupt, n, size)
 	}
 	footer := make([]byte, n)
-	return footer, readFull(obj, footer, size-8-n)
+	return footer, ReadFull(file, footer, size-8-n)
 }
 
-// checkFlat makes sure that a schema is a root and its columns. Arrow's reader
+// CheckFlat returns an error unless a schema is a root and its columns. Arrow's reader
 // allocates for as many children as a node says it has.
-func checkFlat(elements []format.SchemaElement) error {
+func CheckFlat(elements []format.SchemaElement) error {
 	for i, e := range elements {
 		if n := int(e.NumChildren.V); i == 0 && n != len(elements)-1 || i > 0 && n != 0 {
-			return fmt.Errorf("%w: column %q has %d parts", errCorrupt, e.Name, n)
+			return fmt.Errorf("%w: column %q has %d parts", ErrCorrupt, e.Name, n)
 		}
 	}
 	return nil
 }
 
-// readFull fills p or gives an error, which io.ReaderAt may leave to the next
-// call.
-func readFull(r io.ReaderAt, p []byte, off int64) error {
+// ReadFull fills p or returns an error, which io.ReaderAt may leave to the next
+// call. The end of the file is ErrCorrupt.
+func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	if n == len(p) {
 		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w: it ends early", errCorrupt)
+		err = fmt.Errorf("%w: it ends early", ErrCorrupt)
 	}
 	return err
 }
 
-// chunkRange is where a column chunk's bytes lie, if that is inside of the file.
-func chunkRange(m *format.ColumnMetaData, size int64) (start, end int64, err error) {
+// ChunkRange returns where the bytes of a column chunk lie in a file of size bytes.
+func ChunkRange(m *format.ColumnMetaData, size int64) (start, end int64, err error) {
 	start = m.DataPageOffset
 	if m.DictionaryPageOffset != 0 {
 		start = m.DictionaryPageOffset
 	}
 	if start < 4 || m.TotalCompressedSize < 0 || m.TotalCompressedSize > size-start ||
 		m.DataPageOffset < start || m.DataPageOffset > start+m.TotalCompressedSize {
-		return 0, 0, fmt.Errorf("%w: column %q lies outside of the file", errCorrupt, m.PathInSchema)
+		return 0, 0, fmt.Errorf("%w: column %q lies outside of the file", ErrCorrupt, m.PathInSchema)
 	}
 	return start, start + m.TotalCompressedSize, nil
 }
 
-// checkPages goes through the pages of a column chunk, whose bytes are data:
-// sizes must fit, checksums hold, compression and encoding be what this program
-// gives the column, and values as many as the row group has rows. It returns the
-// pages, with offsets in the chunk.
-func checkPages(data []byte, m *format.ColumnMetaData, rows int64) (pages []pageInfo, err error) {
-	if len(m.PathInSchema) != 1 {
-		return nil, fmt.Errorf("%w: a nested column", errCorrupt)
-	}
+// CheckPages checks the pages of a column chunk, whose bytes are data. Sizes must
+// fit, checksums must be right, the encoding must be want, the codec one that this
+// program uses, and there must be as many values as rows. It returns the pages, with
+// offsets in the chunk.
+func CheckPages(data []byte, m *format.ColumnMetaData, want format.Encoding, rows int64) (pages []Page, err error) {
 	whole := len(data)
-	want := encodingOf(m.PathInSchema[0]).Encoding()
 	values, dictionary := int64(0), false
 	for page := 0; len(data) > 0; page++ {
 		h, n, err := pageHeader(data)
 		if err != nil {
-			return nil, fmt.Errorf("%w: page %d: %w", errCorrupt, page, err)
+			return nil, fmt.Errorf("%w: page %d: %w", ErrCorrupt, page, err)
 		}
 		h.offset = int64(whole - len(data))
 		h.size = int64(n) + h.compressed
 		data = data[n:]
 		switch {
 		case h.compressed < 0 || h.compressed > int64(len(data)):
-			return nil, fmt.Errorf("%w: page %d: %d bytes announced, %d left", errCorrupt, page, h.compressed, len(data))
-		case h.uncompressed < 0 || h.uncompressed > maxPage:
-			return nil, fmt.Errorf("%w: page %d: %d bytes uncompressed", errCorrupt, page, h.uncompressed)
-		case h.values < 0 || h.values > maxPageValues:
-			return nil, fmt.Errorf("%w: page %d: %d values", errCorrupt, page, h.values)
+			return nil, fmt.Errorf("%w: page %d: %d bytes announced, %d left", ErrCorrupt, page, h.compressed, len(data))
+		case h.uncompressed < 0 || h.uncompressed > MaxPage:
+			return nil, fmt.Errorf("%w: page %d: %d bytes uncompressed", ErrCorrupt, page, h.uncompressed)
+		case h.values < 0 || h.values > MaxPageValues:
+			return nil, fmt.Errorf("%w: page %d: %d values", ErrCorrupt, page, h.values)
 		case page == maxPages:
-			return nil, fmt.Errorf("%w: more than %d pages", errCorrupt, page)
+			return nil, fmt.Errorf("%w: more than %d pages", ErrCorrupt, page)
 		}
 		body := data[:h.compressed]
 		data = data[h.compressed:]
 		if crc32.ChecksumIEEE(body) != uint32(h.crc) {
-			return nil, fmt.Errorf("%w: page %d: checksum mismatch", errCorrupt, page)
+			return nil, fmt.Errorf("%w: page %d: checksum mismatch", ErrCorrupt, page)
 		}
 		if n, ok := uncompressedSize(m.Codec, body, uint64(h.uncompressed)); !ok || n != uint64(h.uncompressed) {
-			return nil, fmt.Errorf("%w: page %d: not of %d bytes compressed by %s", errCorrupt, page, h.uncompressed, m.Codec)
+			return nil, fmt.Errorf("%w: page %d: not of %d bytes compressed by %s", ErrCorrupt, page, h.uncompressed, m.Codec)
 		}
-		switch format.PageType(h.kind) {
+		switch h.Kind {
 		case format.DictionaryPage:
 			// Each value takes a byte at least, and only the first page is one.
-			if page != 0 || h.values > h.uncompressed || want != format.RLEDictionary || format.Encoding(h.encoding) != format.Plain {
-				return nil, fmt.Errorf("%w: page %d: a dictionary of %d values", errCorrupt, page, h.values)
+			if page != 0 || h.values > h.uncompressed || want != format.RLEDictionary || h.Encoding != format.Plain {
+				return nil, fmt.Errorf("%w: page %d: a dictionary of %d values", ErrCorrupt, page, h.values)
 			}
 			dictionary = true
 		case format.DataPage:
 			if want == format.RLEDictionary && !dictionary {
 				want = format.Plain // as in files of the profile compatible
 			}
-			if !fits(format.Encoding(h.encoding), want, m.Type) || format.Encoding(h.levels) != format.RLE {
-				return nil, fmt.Errorf("%w: page %d: encoding %s", errCorrupt, page, format.Encoding(h.encoding))
+			if !fits(h.Encoding, want, m.Type) || format.Encoding(h.levels) != format.RLE {
+				return nil, fmt.Errorf("%w: page %d: encoding %s", ErrCorrupt, page, h.Encoding)
 			}
 			values += h.values
 		default:
-			return nil, fmt.Errorf("%w: page %d: of type %d", errCorrupt, page, h.kind)
+			return nil, fmt.Errorf("%w: page %d: of type %d", ErrCorrupt, page, int64(h.Kind))
 		}
 		pages = append(pages, h)
 	}
 	if values != rows {
-		return nil, fmt.Errorf("%w: %d values for %d rows", errCorrupt, values, rows)
+		return nil, fmt.Errorf("%w: %d values for %d rows", ErrCorrupt, values, rows)
 	}
 	return pages, nil
 }
@@ -190,22 +186,30 @@ func fits(got, want format.Encoding, t format.Type) bool {
 	return got == want || t == format.Int64 && simple(got) && simple(want)
 }
 
-// pageInfo is what a page's header says, and where in its column chunk the page is.
-type pageInfo struct {
-	kind, uncompressed, compressed, crc, values, encoding, levels int64
-	offset, size                                                  int64 // with the header
-	stats                                                         statistics
-	statsAt                                                       int // where in the header they begin; 0: not there
+// Page is what a page's header says, and where in its column chunk the page is.
+type Page struct {
+	Kind     format.PageType
+	Encoding format.Encoding
+
+	uncompressed, compressed, crc, values, levels int64
+	offset, size                                  int64 // with the header
+	stats                                         statistics
+	statsAt                                       int // where in the header they begin; 0: not there
 }
 
+// HasStatistics reports whether the page's header has statistics.
+func (p *Page) HasStatistics() bool { return p.stats.there }
+
 // pageHeader decodes the page header that data begins with, and returns its length.
-func pageHeader(data []byte) (pageInfo, int, error) {
-	var h pageInfo
+func pageHeader(data []byte) (Page, int, error) {
+	var h Page
 	r := &thriftReader{data: data}
 	err := r.fields(func(id int16, kind byte) (err error) {
 		switch id {
 		case 1:
-			h.kind, err = r.number(kind)
+			var n int64
+			n, err = r.number(kind)
+			h.Kind = format.PageType(n)
 		case 2:
 			h.uncompressed, err = r.number(kind)
 		case 3:
@@ -219,7 +223,9 @@ func pageHeader(data []byte) (pageInfo, int, error) {
 				case id == 1:
 					h.values, err = r.number(kind)
 				case id == 2:
-					h.encoding, err = r.number(kind)
+					var n int64
+					n, err = r.number(kind)
+					h.Encoding = format.Encoding(n)
 				case id == 3 && data:
 					h.levels, err = r.number(kind)
 				case id == 5 && data:

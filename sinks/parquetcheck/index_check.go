@@ -1,4 +1,4 @@
-package sinks
+package parquetcheck
 
 import (
 	"bytes"
@@ -12,24 +12,43 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// indexChecker compares what a file says about its own values with the values, as
+// Index compares what a file says about its own values with the values, as
 // Arrow reads them. Engines skip row groups and pages by it, so where it is wrong
 // their queries miss rows, without an error.
-type indexChecker struct {
-	obj    Object
-	index  *fileIndex
+type Index struct {
+	file   File
+	footer *footer
 	id     int // the column by which rows are sorted
-	faults []indexFault
+	faults []fault
 }
 
-// indexFault is one kind of fault of one column: where it is first, and how often.
-type indexFault struct {
+// NewIndex returns an Index of a file, whose rows are sorted by the column with the
+// number id; -1: by none.
+func NewIndex(file File, id int) (*Index, error) {
+	footer, err := decodeFooter(file)
+	if err != nil {
+		return nil, err
+	}
+	return &Index{file: file, footer: footer, id: id}, nil
+}
+
+// Faults returns what is wrong in words, each kind of fault of a column once.
+func (c *Index) Faults() []string {
+	texts := make([]string, len(c.faults))
+	for i, f := range c.faults {
+		texts[i] = f.String()
+	}
+	return texts
+}
+
+// fault is one kind of fault of one column: where it is first, and how often.
+type fault struct {
 	column, what string
 	where        string
 	times        int
 }
 
-func (f indexFault) String() string {
+func (f fault) String() string {
 	text := f.what
 	if f.column != "" {
 		text = "column " + f.column + ": " + text
@@ -43,27 +62,27 @@ func (f indexFault) String() string {
 	return text
 }
 
-func (c *indexChecker) fault(column, where, what string) {
-	i := slices.IndexFunc(c.faults, func(f indexFault) bool { return f.column == column && f.what == what })
+func (c *Index) add(column, where, what string) {
+	i := slices.IndexFunc(c.faults, func(f fault) bool { return f.column == column && f.what == what })
 	if i < 0 {
 		i = len(c.faults)
-		c.faults = append(c.faults, indexFault{column: column, what: what, where: where})
+		c.faults = append(c.faults, fault{column: column, what: what, where: where})
 	}
 	c.faults[i].times++
 }
 
-// footer checks what needs no values. columns is how many the file has.
-func (c *indexChecker) footer(columns int) {
-	if c.index.orders != columns {
-		c.fault("", "", fmt.Sprintf("the footer says for %d of %d columns how bounds compare", c.index.orders, columns))
+// CheckFooter checks what needs no values. columns is how many the file has.
+func (c *Index) CheckFooter(columns int) {
+	if c.footer.orders != columns {
+		c.add("", "", fmt.Sprintf("the footer says for %d of %d columns how bounds compare", c.footer.orders, columns))
 	}
 	rows := int64(0)
-	for i := range c.index.groups {
-		g := &c.index.groups[i]
+	for i := range c.footer.groups {
+		g := &c.footer.groups[i]
 		where := fmt.Sprintf("row group %d", i)
 		rows += g.rows
 		if c.id >= 0 && (len(g.sorting) > 1 || len(g.sorting) == 1 && g.sorting[0] != (sortingColumn{column: int64(c.id)})) {
-			c.fault("", where, "the row groups name another order than that of ids")
+			c.add("", where, "the row groups name another order than that of ids")
 		}
 		compressed, offset := int64(0), int64(0)
 		for j := range g.chunks {
@@ -73,32 +92,32 @@ func (c *indexChecker) footer(columns int) {
 				offset = chunk.start()
 			}
 			if chunk.bloomAt != 0 {
-				c.fault(chunk.name, where, "it has a Bloom filter, which this program never writes")
+				c.add(chunk.name, where, "it has a Bloom filter, which this program never writes")
 			}
 		}
 		if len(g.chunks) != columns {
-			c.fault("", where, "the row group has another number of columns")
+			c.add("", where, "the row group has another number of columns")
 		}
 		// Engines that split a file give a row group to whom its middle belongs.
 		if g.compressed != 0 && g.compressed != compressed || g.offset != 0 && g.offset != offset {
-			c.fault("", where, "the row group's place or size is not that of its columns")
+			c.add("", where, "the row group's place or size is not that of its columns")
 		}
 	}
-	if rows != c.index.rows {
-		c.fault("", "", "the row groups have another number of rows than the file")
+	if rows != c.footer.rows {
+		c.add("", "", "the row groups have another number of rows than the file")
 	}
 }
 
-// group checks a row group. rec has the columns with the given numbers. pages are
+// CheckGroup checks a row group. rec has the columns with the given numbers. pages are
 // the chunks' pages by their headers, by number of column; nil where the pages have
 // not been gone through: then the offset index says where they are.
-func (c *indexChecker) group(number int, rec arrow.Record, columns []int, pages [][]pageInfo) error {
-	g := &c.index.groups[number]
+func (c *Index) CheckGroup(number int, rec arrow.Record, columns []int, pages [][]Page) error {
+	g := &c.footer.groups[number]
 	for i, column := range columns {
 		if column >= len(g.chunks) {
-			return nil // told by footer
+			return nil // CheckFooter has found it
 		}
-		k := chunkChecker{indexChecker: c, chunk: &g.chunks[column], values: rec.Column(i), group: number}
+		k := chunkChecker{Index: c, chunk: &g.chunks[column], values: rec.Column(i), group: number}
 		if pages != nil {
 			k.pages = pages[column]
 		}
@@ -111,11 +130,11 @@ func (c *indexChecker) group(number int, rec arrow.Record, columns []int, pages 
 
 // chunkChecker checks one column in one row group.
 type chunkChecker struct {
-	*indexChecker
+	*Index
 	chunk  *chunkIndex
 	values arrow.Array
 	group  int
-	pages  []pageInfo // nil: not gone through
+	pages  []Page // nil: not gone through
 }
 
 func (k *chunkChecker) fault(page int, what string) {
@@ -123,15 +142,15 @@ func (k *chunkChecker) fault(page int, what string) {
 	if page >= 0 {
 		where += fmt.Sprintf(", page %d", page)
 	}
-	k.indexChecker.fault(k.chunk.name, where, what)
+	k.Index.add(k.chunk.name, where, what)
 }
 
 func (k *chunkChecker) check() error {
-	locations, err := readOffsetIndex(k.obj, k.obj.Size(), k.chunk)
+	locations, err := readOffsetIndex(k.file, k.chunk)
 	if err != nil {
 		return fmt.Errorf("column %s: offset index: %w", k.chunk.name, err)
 	}
-	index, err := readColumnIndex(k.obj, k.obj.Size(), k.chunk)
+	index, err := readColumnIndex(k.file, k.chunk)
 	if err != nil {
 		return fmt.Errorf("column %s: column index: %w", k.chunk.name, err)
 	}
@@ -185,9 +204,9 @@ func (k *chunkChecker) statistics(all *facts) {
 
 // located reports whether an offset index is that of the chunk's pages.
 func (k *chunkChecker) located(locations []pageLocation, rows int64) bool {
-	var data []pageInfo
+	var data []Page
 	for _, p := range k.pages {
-		if p.kind == int64(format.DataPage) {
+		if p.Kind == format.DataPage {
 			data = append(data, p)
 		}
 	}
@@ -247,13 +266,13 @@ func (k *chunkChecker) headers(facts []facts) {
 	var counts []encodingCount
 	data := 0
 	for _, p := range k.pages {
-		i := slices.IndexFunc(counts, func(e encodingCount) bool { return e.page == p.kind && e.encoding == p.encoding })
+		i := slices.IndexFunc(counts, func(e encodingCount) bool { return e.page == int64(p.Kind) && e.encoding == int64(p.Encoding) })
 		if i < 0 {
 			i = len(counts)
-			counts = append(counts, encodingCount{page: p.kind, encoding: p.encoding})
+			counts = append(counts, encodingCount{page: int64(p.Kind), encoding: int64(p.Encoding)})
 		}
 		counts[i].count++
-		if p.kind == int64(format.DataPage) {
+		if p.Kind == format.DataPage {
 			s := &p.stats
 			if s.there && (s.nulls >= 0 && s.nulls != facts[data].nulls || (s.min != nil || s.max != nil) && !facts[data].within(s.min, s.max)) {
 				k.fault(data, "the statistics of pages are not those of their values")

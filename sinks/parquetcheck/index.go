@@ -1,9 +1,6 @@
-package sinks
+package parquetcheck
 
-import (
-	"fmt"
-	"io"
-)
+import "fmt"
 
 // What a file says about its own values, for engines that skip parts of it:
 // statistics, page indexes, order. Neither Parquet library helps to check it:
@@ -53,8 +50,8 @@ func (r *thriftReader) statistics(kind byte) (s statistics, err error) {
 	return s, err
 }
 
-// fileIndex is a footer, as far as engines skip parts of a file by it.
-type fileIndex struct {
+// footer is the part of a file's footer by which engines skip parts of the file.
+type footer struct {
 	rows   int64
 	orders int // columns for which the footer says how bounds compare
 	groups []groupIndex
@@ -96,14 +93,14 @@ func (c *chunkIndex) start() int64 {
 
 type encodingCount struct{ page, encoding, count int64 }
 
-// readIndex decodes a file's footer.
-func readIndex(obj io.ReaderAt, size int64) (*fileIndex, error) {
-	footer, err := readFooter(obj, size)
+// decodeFooter decodes a file's footer.
+func decodeFooter(file File) (*footer, error) {
+	data, err := readFooter(file)
 	if err != nil {
 		return nil, err
 	}
-	x := new(fileIndex)
-	r := &thriftReader{data: footer}
+	x := new(footer)
+	r := &thriftReader{data: data}
 	err = r.fields(func(id int16, kind byte) (err error) {
 		switch id {
 		case 3:
@@ -121,7 +118,7 @@ func readIndex(obj io.ReaderAt, size int64) (*fileIndex, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: footer: %w", errCorrupt, err)
+		return nil, fmt.Errorf("%w: footer: %w", ErrCorrupt, err)
 	}
 	return x, nil
 }
@@ -256,8 +253,8 @@ const (
 type pageLocation struct{ offset, size, firstRow int64 }
 
 // readColumnIndex reads a chunk's column index; nil if it has none.
-func readColumnIndex(obj io.ReaderAt, size int64, c *chunkIndex) (*columnIndex, error) {
-	data, err := readIndexBytes(obj, size, c.columnIndexAt, c.columnN)
+func readColumnIndex(file File, c *chunkIndex) (*columnIndex, error) {
+	data, err := readIndexBytes(file, c.columnIndexAt, c.columnN)
 	if data == nil {
 		return nil, err
 	}
@@ -289,8 +286,8 @@ func readColumnIndex(obj io.ReaderAt, size int64, c *chunkIndex) (*columnIndex, 
 }
 
 // readOffsetIndex reads a chunk's offset index; nil if it has none.
-func readOffsetIndex(obj io.ReaderAt, size int64, c *chunkIndex) ([]pageLocation, error) {
-	data, err := readIndexBytes(obj, size, c.offsetIndexAt, c.offsetsN)
+func readOffsetIndex(file File, c *chunkIndex) ([]pageLocation, error) {
+	data, err := readIndexBytes(file, c.offsetIndexAt, c.offsetsN)
 	if data == nil {
 		return nil, err
 	}
@@ -325,13 +322,13 @@ func readOffsetIndex(obj io.ReaderAt, size int64, c *chunkIndex) ([]pageLocation
 }
 
 // readIndexBytes reads an index; nil if at is 0, which says that there is none.
-func readIndexBytes(obj io.ReaderAt, size, at, n int64) ([]byte, error) {
+func readIndexBytes(file File, at, n int64) ([]byte, error) {
 	switch {
 	case at == 0:
 		return nil, nil
-	case at < 0 || n <= 0 || n > maxIndex || at > size-n:
-		return nil, fmt.Errorf("%w: an index of %d bytes at %d", errCorrupt, n, at)
+	case at < 0 || n <= 0 || n > maxIndex || at > file.Size()-n:
+		return nil, fmt.Errorf("%w: an index of %d bytes at %d", ErrCorrupt, n, at)
 	}
 	data := make([]byte, n)
-	return data, readFull(obj, data, at)
+	return data, ReadFull(file, data, at)
 }

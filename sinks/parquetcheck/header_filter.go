@@ -1,4 +1,4 @@
-package sinks
+package parquetcheck
 
 import (
 	"errors"
@@ -6,27 +6,32 @@ import (
 	"io"
 )
 
-// headerFilter passes on the pages that parquet-go writes, without the statistics
+// HeaderFilter passes on the pages that parquet-go writes, without the statistics
 // in their headers.
 //
 // Told to write no statistics of pages, parquet-go writes some all the same: that
 // the page has no nulls, however many it has. Told to write them, it puts whole
 // texts into each header. The filter renames the field, from 5 to one that no reader
 // knows, so that nothing changes its length.
-type headerFilter struct {
+type HeaderFilter struct {
 	w       io.Writer
 	pending []byte // the beginning of a header
 	body    int64  // what is left of the bytes that are no header
 }
 
-// newHeaderFilter returns a filter for a file from its first byte on.
-func newHeaderFilter(w io.Writer) *headerFilter {
-	return &headerFilter{w: w, body: int64(len("PAR1"))}
+// NewHeaderFilter returns a filter for a file from its first byte on. The filter
+// writes to w.
+func NewHeaderFilter(w io.Writer) *HeaderFilter {
+	return &HeaderFilter{w: w, body: int64(len("PAR1"))}
 }
+
+// InHeader reports whether the filter waits for the rest of a page header.
+func (f *HeaderFilter) InHeader() bool { return len(f.pending) > 0 }
 
 const maxPageHeader = 1 << 16
 
-func (f *headerFilter) Write(p []byte) (int, error) {
+// Write implements io.Writer.
+func (f *HeaderFilter) Write(p []byte) (int, error) {
 	written := len(p)
 	for len(p) > 0 {
 		if f.body > 0 {
