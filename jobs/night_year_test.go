@@ -185,8 +185,7 @@ func (e *runJob) feed(t *testing.T, m *pipeline.Manifest) []sinks.Change {
 	}
 	defer store.Close()
 	var feed []sinks.Change
-	key := fmt.Sprintf("payments_changes/portal=acme/snapshot=%s/changes.parquet", m.Snapshot)
-	for c, err := range sinks.Changes(t.Context(), store, key) {
+	for c, err := range sinks.New(store, &sinks.Options{Portal: "acme"}).ReadChanges(t.Context(), m) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -202,7 +202,9 @@ type MergeResult struct {
 	Rows    int64
 	Carried int64
 	Changes Changes
-	Totals  map[string]Total
+	// Feed is the manifest's.
+	Feed   string
+	Totals map[string]Total
 	// Ledger is the whole ledger, of the merge of a backfill; else nil.
 	Ledger *Ledger
 }

@@ -46,10 +46,14 @@ type Manifest struct {
 	FinishedAt time.Time `json:"finished_at"`
 	// FullAt is the start of the newest run, up to this one, that got every
 	// payment anew.
-	FullAt  time.Time        `json:"full_at"`
-	Ledger  Ledger           `json:"ledger"`
-	Changes Changes          `json:"changes"`
-	Totals  map[string]Total `json:"totals"`
+	FullAt  time.Time `json:"full_at"`
+	Ledger  Ledger    `json:"ledger"`
+	Changes Changes   `json:"changes"`
+	// Feed is FeedTable where the snapshot's table is its change feed, which is so of
+	// a portal's first snapshot: each row is an insert. Else the change feed is a file of
+	// its own, or nothing changed.
+	Feed   string           `json:"feed,omitempty"`
+	Totals map[string]Total `json:"totals"`
 	// UnknownIDs are those that the ledger counts as unknown.
 	UnknownIDs []IDRange `json:"unknown_ids,omitempty"`
 	// Deletes is the limit of deletions that the snapshot was published under; nil
@@ -63,6 +67,9 @@ type Manifest struct {
 	// It stands last, and nowhere but in the stored one.
 	Checksum string `json:"checksum,omitempty"`
 }
+
+// FeedTable is the value of Manifest.Feed of a portal's first snapshot.
+const FeedTable = "table"
 
 // Dates says how a run read the dates that its listing shows.
 type Dates struct {

@@ -332,6 +332,7 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Ledger:     r.cp.Ledger,
 		UnknownIDs: inOrder(r.cp.UnknownIDs),
 		Changes:    made.Changes,
+		Feed:       made.Feed,
 		Totals:     made.Totals,
 		Files:      made.Files,
 		PortalUse:  r.before.Add(r.Source.Use()),

@@ -56,6 +56,9 @@ func (d *Dataset) openJoin(ctx context.Context, j *joining, cp pipeline.Checkpoi
 		if err != nil {
 			return fmt.Errorf("what was deleted since the backfill began: %w", err)
 		}
+		if m.Changes.Delete == 0 {
+			continue
+		}
 		for c, err := range d.ReadChanges(ctx, m) {
 			if err != nil {
 				return fmt.Errorf("what was deleted since the backfill began: %w", err)

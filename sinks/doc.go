@@ -14,7 +14,7 @@
 //
 //	payments/portal=acme/payments.parquet                                  the current table, replaced whole
 //	payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet  a snapshot's table
-//	payments_changes/portal=acme/snapshot=20261122T020000Z/changes.parquet   what it changed; none if nothing
+//	payments_changes/portal=acme/snapshot=20261122T020000Z/changes.parquet   what it changed; none if nothing, none for a first snapshot
 //	payments_rejects/portal=acme/snapshot=20261122T020000Z/rejects.parquet   what it could not read; none if nothing
 //	_runs/payments/portal=acme/20261122T020000Z.json                       its manifest; without one it does not exist
 //	_state/payments/portal=acme/checkpoint-00000042.json                   how far the run is; the highest number counts

@@ -77,8 +77,8 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	if err != nil {
 		return pipeline.MergeResult{}, err
 	}
-	if res.Changes.Sum() == 0 {
-		// An earlier attempt at this merge may have left one.
+	if res.Changes.Sum() == 0 || res.Feed == pipeline.FeedTable {
+		// An earlier attempt at this merge, or an older program, may have left one.
 		if err := d.store.Delete(ctx, d.changes(cp.Snapshot)); err != nil {
 			return pipeline.MergeResult{}, err
 		}
@@ -130,7 +130,11 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 	res.Rows = m.file.Rows
 	res.Totals = totalsOf(&m.totals)
 	res.Files = []pipeline.File{m.file}
-	if res.Changes.Sum() > 0 {
+	switch {
+	case res.Changes.Sum() == 0:
+	case m.changes == nil:
+		res.Feed = pipeline.FeedTable
+	default:
 		res.Files = append(res.Files, m.feed)
 	}
 	return res, nil
@@ -139,17 +143,17 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 // merge is the writing end of one merge.
 type merge struct {
 	table      *rowWriter[schemas.Payment, paymentColumns]
-	changes    *rowWriter[schemas.Change, changeColumns]
-	join       *joining // nil but for a backfill
+	changes    *rowWriter[schemas.Change, changeColumns] // nil for a first snapshot, whose table is its feed
+	join       *joining                                  // nil but for a backfill
 	change     schemas.Change
 	totals     schemas.Totals
 	result     pipeline.MergeResult
 	file, feed pipeline.File // what became of table and changes
 }
 
-// mergeTable writes table and change feed. The feed is complete before the
-// table gets its name. Died in between, or anywhere in here: both lie where no
-// manifest names them, and are written again.
+// mergeTable writes the table and, beside it, the change feed. A first snapshot has no
+// feed. The feed is complete before the table gets its name. If the program dies in
+// here, both files lie where no manifest names them, and are written again.
 func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, join *joining, allowed func() error) (*merge, error) {
 	var m *merge
 	err := d.store.Put(ctx, d.history(cp.Snapshot), func(out io.Writer) error {
@@ -160,6 +164,19 @@ func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *
 				return err
 			}
 		}
+		write := func() error {
+			err := d.mergeRows(ctx, m, cp, last)
+			if err == nil {
+				m.file, err = m.table.close()
+			}
+			return err
+		}
+		if last == nil {
+			if err := write(); err != nil {
+				return err
+			}
+			return allowed()
+		}
 		err := d.store.Put(ctx, d.changes(cp.Snapshot), func(feed io.Writer) error {
 			if m.changes != nil {
 				// The storage asks for the feed again, but the table's rows are
@@ -167,16 +184,13 @@ func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *
 				return errAgain
 			}
 			m.changes = newRowWriter(feed, changeTable, d.fileOptions(cp.Snapshot))
-			err := d.mergeRows(ctx, m, cp, last)
-			if err != nil {
-				return err
-			}
-			if m.file, err = m.table.close(); err != nil {
+			if err := write(); err != nil {
 				return err
 			}
 			if m.result.Changes.Sum() == 0 {
 				return errNoRows
 			}
+			var err error
 			if m.feed, err = m.changes.close(); err != nil {
 				return err
 			}
@@ -287,6 +301,9 @@ func (m *merge) put(p, was *schemas.Payment, gone bool) error {
 	}
 	if was == nil {
 		m.result.Changes.Insert++
+		if m.changes == nil {
+			return nil
+		}
 		m.change = changeRow(OpInsert, nil, p)
 		return m.changes.add(&m.change)
 	}

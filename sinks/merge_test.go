@@ -70,7 +70,7 @@ func (m *merger) merge(last *pipeline.Manifest) (pipeline.MergeResult, []schemas
 	}
 	var feed []Change
 	if res.Changes.Sum() > 0 {
-		for c, err := range Changes(m.t.Context(), m.s, m.d.ChangesPath(m.cp.Snapshot)) {
+		for c, err := range m.d.ReadChanges(m.t.Context(), &pipeline.Manifest{Snapshot: m.cp.Snapshot, Feed: res.Feed, Files: res.Files}) {
 			if err != nil {
 				m.t.Fatal(err)
 			}
@@ -90,7 +90,7 @@ func (m *merger) last(rows []schemas.Payment) *pipeline.Manifest {
 	m.cp = cp
 	return &pipeline.Manifest{
 		Version: 1, Dataset: "payments", Portal: "acme", Snapshot: snapshot1, SchemaVersion: schemas.Version,
-		Ledger: pipeline.Ledger{Listed: res.Rows, Got: res.Rows}, Changes: res.Changes, Totals: res.Totals, Files: res.Files,
+		Ledger: pipeline.Ledger{Listed: res.Rows, Got: res.Rows}, Changes: res.Changes, Feed: res.Feed, Totals: res.Totals, Files: res.Files,
 	}
 }
 
@@ -255,6 +255,20 @@ func TestMergeLeavesNoFilesWithoutRows(t *testing.T) {
 			t.Errorf("%s is there: %v", key, err)
 		}
 	}
+	// Of a first snapshot the table is the change feed.
+	cp := m.cp
+	m.cp.Snapshot = pipeline.SnapshotID("20261124T020000Z")
+	key := m.d.ChangesPath(m.cp.Snapshot)
+	putText(t, m.s, key, "an older program's")
+	m.segment(2, part{Rows: []schemas.Payment{pay(1, 10)}})
+	first, _, feed := m.merge(nil)
+	if len(first.Files) != 1 || first.Feed != pipeline.FeedTable || len(feed) != 1 || feed[0].Op != OpInsert {
+		t.Errorf("merged %+v, with feed %+v", first, feed)
+	}
+	if _, err := m.s.Read(t.Context(), key); !isAbsent(err) {
+		t.Errorf("%s is there: %v", key, err)
+	}
+	m.cp = cp
 	// The table is the exception.
 	m.segment(1, part{Gone: []pipeline.PaymentID{1}})
 	if _, rows, _ = m.merge(last); len(rows) != 0 {

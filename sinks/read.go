@@ -133,9 +133,13 @@ func (d *Dataset) ReadPayments(ctx context.Context, m *pipeline.Manifest, after 
 	return readRows(ctx, d.store, f.Path, f.Bytes, paymentTable, int64(after))
 }
 
-// ReadChanges yields what a snapshot changed. The row is valid until the next
-// step of the sequence.
+// ReadChanges yields what a snapshot changed: the rows of its change feed, or of a first
+// snapshot each row of the table as an insert. The row is valid until the next step of
+// the sequence.
 func (d *Dataset) ReadChanges(ctx context.Context, m *pipeline.Manifest) iter.Seq2[*Change, error] {
+	if m.Feed == pipeline.FeedTable {
+		return insertsOf(d.ReadPayments(ctx, m, 0))
+	}
 	f, ok := fileOf(m, d.changes(m.Snapshot))
 	if !ok {
 		return none[Change]
@@ -197,6 +201,23 @@ func changesOf(records iter.Seq2[*schemas.Change, error]) iter.Seq2[*Change, err
 				return
 			}
 			c.set(r)
+			if !yield(&c, nil) {
+				return
+			}
+		}
+	}
+}
+
+// insertsOf yields each row of a table as an insert.
+func insertsOf(rows iter.Seq2[*schemas.Payment, error]) iter.Seq2[*Change, error] {
+	return func(yield func(*Change, error) bool) {
+		var c Change
+		for p, err := range rows {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			c = Change{Op: OpInsert, Payment: *p}
 			if !yield(&c, nil) {
 				return
 			}

@@ -121,11 +121,28 @@ func (v *verifier) manifest() {
 	if n := rows(v.d.history(v.m.Snapshot)); n != v.m.Ledger.Rows() {
 		v.add(path, "the table has %d rows, by the ledger it should have %d", n, v.m.Ledger.Rows())
 	}
-	if n := rows(v.d.changes(v.m.Snapshot)); n != v.m.Changes.Sum() {
+	if v.m.Feed == pipeline.FeedTable {
+		v.tableAsFeed(path)
+	} else if n := rows(v.d.changes(v.m.Snapshot)); n != v.m.Changes.Sum() {
 		v.add(path, "the change feed has %d rows, the manifest counts %d changes", n, v.m.Changes.Sum())
 	}
 	if n := rows(v.d.rejects(v.m.Snapshot)); n != v.m.Ledger.Rejected {
 		v.add(path, "there are %d rejects, the ledger counts %d", n, v.m.Ledger.Rejected)
+	}
+}
+
+// tableAsFeed checks that a snapshot whose table is its change feed can be one: the
+// first of its portal, with nothing but inserts, and without a feed of its own.
+func (v *verifier) tableAsFeed(path string) {
+	table, _ := fileOf(v.m, v.d.history(v.m.Snapshot))
+	if c := v.m.Changes; c != (pipeline.Changes{Insert: table.Rows}) {
+		v.add(path, "its table of %d rows is its change feed, and it counts %d inserts, %d updates and %d deletes", table.Rows, c.Insert, c.Update, c.Delete)
+	}
+	if v.m.Previous != "" {
+		v.add(path, "its table is its change feed, which only a first snapshot's can be, and the snapshot before is %q", v.m.Previous)
+	}
+	if _, ok := fileOf(v.m, v.d.changes(v.m.Snapshot)); ok {
+		v.add(path, "its table is its change feed, and it names a change feed as well")
 	}
 }
 

@@ -103,6 +103,10 @@ func TestVerify(t *testing.T) {
 		}, []string{"rows of op delete, the manifest says 0", "rows of op insert, the manifest says"}},
 		{"count of changes", func(_ *merger, man *pipeline.Manifest) { man.Changes.Update++ },
 			[]string{"changes.parquet: it has", "20261123T020000Z.json: the change feed has"}},
+		{"its table is its change feed", func(_ *merger, man *pipeline.Manifest) {
+			man.Feed, man.Previous = pipeline.FeedTable, snapshot1
+		},
+			[]string{"rows is its change feed, and it counts", "only a first snapshot's can be", "names a change feed as well"}},
 		{"ledger", func(_ *merger, man *pipeline.Manifest) { man.Ledger.Carried++ },
 			[]string{"ledger does not add up", "by the ledger it should have"}},
 		{"rejects", func(_ *merger, man *pipeline.Manifest) {
@@ -409,7 +413,7 @@ func TestVerifyOfFullRowGroups(t *testing.T) {
 	}
 	man := &pipeline.Manifest{
 		Version: 1, Dataset: "payments", Portal: "acme", Snapshot: snapshot2, SchemaVersion: schemas.Version,
-		Ledger: pipeline.Ledger{Listed: res.Rows, Got: res.Rows}, Changes: res.Changes, Totals: res.Totals, Files: res.Files,
+		Ledger: pipeline.Ledger{Listed: res.Rows, Got: res.Rows}, Changes: res.Changes, Feed: res.Feed, Totals: res.Totals, Files: res.Files,
 	}
 	if err := m.d.Publish(t.Context(), man); err != nil {
 		t.Fatal(err)

@@ -54,6 +54,9 @@ jsonl  one object per line; decimals are numbers with all digits, times are stri
        the column extra is an object
 arrow  an Arrow IPC stream, with the schema's descriptions
 
+--changes prints the change feed. A portal's first snapshot has no file of it: each row
+of its table is an insert.
+
 --where compares a column with a value by = != < <= > >=. Join several comparisons
 with and. Put a string with spaces between single quotes. Days and times without an
 offset are in UTC. null can be compared with = and != only. A row whose value is null

@@ -80,6 +80,7 @@ type sqlFiles struct {
 	live    []string // the tables that are replaced, of portals with snapshots
 	history []string
 	changes []string
+	first   []string // tables of first snapshots, which are their change feeds
 	rejects []string
 	related map[string][]string // by table
 	// kept are all snapshots, each as portal and id; shown those in current.
@@ -131,6 +132,9 @@ func (s *sqlFiles) add(ctx context.Context, data *dataset, asOf pipeline.Snapsho
 			switch f.Path {
 			case data.HistoryPath(id):
 				s.history = append(s.history, f.Path)
+				if m.Feed == pipeline.FeedTable {
+					s.first = append(s.first, f.Path)
+				}
 			case data.ChangesPath(id):
 				s.changes = append(s.changes, f.Path)
 			case data.RejectsPath(id):

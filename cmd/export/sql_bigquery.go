@@ -82,20 +82,31 @@ func (b *bigQuery) load(f *sqlFiles, shape string) []statement {
 
 // feed brings the table up to date by the change feed.
 func (b *bigQuery) feed(f *sqlFiles) []statement {
-	if len(f.changes) == 0 {
-		return []statement{{comment: "No snapshot has changes yet: print again after a run for the MERGE."}}
-	}
-	return []statement{
-		{
+	var all []statement
+	var feeds []string
+	columns := strings.Join(b.columns, ", ")
+	if len(f.changes) > 0 {
+		all = append(all, statement{
 			"The change feed of the snapshots that are kept.",
 			b.external("_changes", f.name+"_changes", f.changes, "portal", "snapshot"),
-		},
-		{
-			"Instead of loading everything again: the change feed into the table. To repeat it does no harm. It is enough as long as it\n" +
-				"is done more often than snapshots go (sink.history); after that, load everything.",
-			b.merge(),
-		},
+		})
+		feeds = append(feeds, "SELECT `op`, "+columns+" FROM "+b.table("_changes"))
 	}
+	if len(f.first) > 0 {
+		all = append(all, statement{
+			"The tables of first snapshots, which have no change feed: each row is an insert.",
+			b.external("_first", f.name+"_history", f.first, "portal", "snapshot"),
+		})
+		feeds = append(feeds, "SELECT 'insert' AS `op`, "+columns+" FROM "+b.table("_first"))
+	}
+	if len(feeds) == 0 {
+		return []statement{{comment: "No snapshot has changes yet: print again after a run for the MERGE."}}
+	}
+	return append(all, statement{
+		"Instead of loading everything again: the change feed into the table. To repeat it does no harm. It is enough as long as it\n" +
+			"is done more often than snapshots go (sink.history); after that, load everything.",
+		b.merge(feeds),
+	})
 }
 
 // bigQuery spells statements about one dataset.
@@ -128,8 +139,8 @@ func (b *bigQuery) external(suffix, folder string, files []string, partitions ..
 		b.table(suffix), strings.Join(partitions, " STRING, "), b.text(b.root+folder), strings.Join(b.paths(files), ",\n    "))
 }
 
-// merge keeps of each payment its last change, and applies that.
-func (b *bigQuery) merge() string {
+// merge keeps of each payment its last change among those of feeds, and applies that.
+func (b *bigQuery) merge(feeds []string) string {
 	var set, insert []string
 	for _, c := range b.columns {
 		set = append(set, c+" = S."+c)
@@ -138,12 +149,14 @@ func (b *bigQuery) merge() string {
 	return fmt.Sprintf(`MERGE INTO %s AS T
 USING (
   SELECT * FROM (
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY portal, id ORDER BY snapshot DESC) AS nth FROM %s
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY portal, id ORDER BY snapshot DESC) AS nth FROM (
+      %s
+    ) AS feeds
   ) AS feed WHERE nth = 1
 ) AS S
 ON T.portal = S.portal AND T.id = S.id
 WHEN MATCHED AND S.op = 'delete' THEN DELETE
 WHEN MATCHED AND S.snapshot >= T.snapshot THEN UPDATE SET %s
 WHEN NOT MATCHED AND S.op != 'delete' THEN INSERT (%s) VALUES (%s)`,
-		b.table(""), b.table("_changes"), strings.Join(set, ", "), strings.Join(b.columns, ", "), strings.Join(insert, ", "))
+		b.table(""), strings.Join(feeds, "\n      UNION ALL\n      "), strings.Join(set, ", "), strings.Join(b.columns, ", "), strings.Join(insert, ", "))
 }

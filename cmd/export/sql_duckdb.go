@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 
 	"b24export/schemas"
+	"b24export/sinks"
 )
 
 // duckDBStatements are those that make the views of a dataset.
@@ -28,14 +29,15 @@ func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 		schema        *arrow.Schema
 		files         []string
 		partitions    []string
+		inserts       []string // tables of which each row is one of the view, as an insert
 	}{
-		{f.name, "Each portal's table as of its newest snapshot. These files never change, so no run disturbs a query.", schemas.Payments(), f.current, []string{"portal", "snapshot"}},
-		{f.name + "_live", "The paths that each run replaces: always the newest table without printing anew. A query that is under way while a\nrun replaces a table can fail (DuckDB opens a file more than once); it can then be executed again.", schemas.Payments(), f.live, []string{"portal"}},
-		{f.name + "_history", "All snapshots that are kept; say which: WHERE snapshot = '…'.", schemas.Payments(), f.history, []string{"portal", "snapshot"}},
-		{f.name + "_changes", "What each snapshot changed against the one before.", schemas.Changes(), f.changes, []string{"portal", "snapshot"}},
-		{f.name + "_rejects", "Payments that could not be read, and why.", schemas.Rejects(), f.rejects, []string{"portal", "snapshot"}},
+		{f.name, "Each portal's table as of its newest snapshot. These files never change, so no run disturbs a query.", schemas.Payments(), f.current, []string{"portal", "snapshot"}, nil},
+		{f.name + "_live", "The paths that each run replaces: always the newest table without printing anew. A query that is under way while a\nrun replaces a table can fail (DuckDB opens a file more than once); it can then be executed again.", schemas.Payments(), f.live, []string{"portal"}, nil},
+		{f.name + "_history", "All snapshots that are kept; say which: WHERE snapshot = '…'.", schemas.Payments(), f.history, []string{"portal", "snapshot"}, nil},
+		{f.name + "_changes", "What each snapshot changed against the one before. A portal's first snapshot has no change feed: each row of its table\nis an insert.", schemas.Changes(), f.changes, []string{"portal", "snapshot"}, f.first},
+		{f.name + "_rejects", "Payments that could not be read, and why.", schemas.Rejects(), f.rejects, []string{"portal", "snapshot"}, nil},
 	} {
-		sql, err := duckDBView(v.name, root, v.schema, v.files, v.partitions)
+		sql, err := duckDBView(v.name, root, v.schema, v.files, v.inserts, v.partitions)
 		if err != nil {
 			return nil, err
 		}
@@ -72,36 +74,47 @@ func duckDBAsOf(f *sqlFiles) string {
   ) USING (portal, snapshot)`, sqlIdentifier(f.name+"_as_of"), sqlIdentifier(f.name+"_history"), kept)
 }
 
-// duckDBView makes a view of files, or an empty one of the same columns.
-func duckDBView(name, root string, schema *arrow.Schema, files, partitions []string) (string, error) {
+// duckDBView returns a view of files, and of inserts, which are tables of payments of
+// which each row is an insert. Without any of them it is empty and has the same columns.
+func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partitions []string) (string, error) {
 	types, err := schemas.SQLTypes(schema, "duckdb")
 	if err != nil {
 		return "", err
 	}
-	var columns []string
+	var columns, empty, inserted, hive []string
 	for i, field := range schema.Fields() {
 		column := sqlIdentifier(field.Name)
-		if len(files) == 0 {
-			column = fmt.Sprintf("NULL::%s AS %s", types[i], column)
+		none := fmt.Sprintf("NULL::%s AS %s", types[i], column)
+		columns, empty = append(columns, column), append(empty, none)
+		switch field.Name {
+		case "op":
+			column = "'" + sinks.OpInsert + "' AS " + column
+		case "changed":
+			column = none
 		}
-		columns = append(columns, column)
+		inserted = append(inserted, column)
 	}
-	var hive []string
 	for _, p := range partitions {
 		hive = append(hive, fmt.Sprintf("'%s': VARCHAR", p))
-		if len(files) == 0 {
-			p = "NULL::VARCHAR AS " + p
-		}
-		columns = append(columns, p)
-	}
-	begin := fmt.Sprintf("CREATE OR REPLACE VIEW %s AS\n  SELECT %s", sqlIdentifier(name), strings.Join(columns, ", "))
-	if len(files) == 0 {
-		return begin + "\n  WHERE false", nil
+		columns, empty, inserted = append(columns, p), append(empty, "NULL::VARCHAR AS "+p), append(inserted, p)
 	}
 	// By name: files of older versions lack the columns that were added since.
-	// Types of partitions are told, since a portal may be called 123.
-	return fmt.Sprintf("%s\n  FROM read_parquet([\n    %s\n  ], union_by_name = true, hive_partitioning = true, hive_types = {%s})",
-		begin, strings.Join(sqlPaths(root, files), ",\n    "), strings.Join(hive, ", ")), nil
+	// Types of partitions are given, since a portal may be called 123.
+	read := func(columns, files []string) string {
+		return fmt.Sprintf("SELECT %s\n  FROM read_parquet([\n    %s\n  ], union_by_name = true, hive_partitioning = true, hive_types = {%s})",
+			strings.Join(columns, ", "), strings.Join(sqlPaths(root, files), ",\n    "), strings.Join(hive, ", "))
+	}
+	var parts []string
+	if len(files) > 0 {
+		parts = append(parts, read(columns, files))
+	}
+	if len(inserts) > 0 {
+		parts = append(parts, read(inserted, inserts))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "SELECT "+strings.Join(empty, ", ")+"\n  WHERE false")
+	}
+	return fmt.Sprintf("CREATE OR REPLACE VIEW %s AS\n  %s", sqlIdentifier(name), strings.Join(parts, "\n  UNION ALL\n  ")), nil
 }
 
 // duckDBRoot is what DuckDB calls a sink, with the slash at its end, and the

@@ -80,7 +80,7 @@ func relatedViews(root string, f *sqlFiles) ([]statement, error) {
 	}
 	var all []statement
 	for _, t := range schemas.Related {
-		sql, err := duckDBView(f.name+"_"+t.Name, root, t.Schema, f.related[t.Name], []string{"portal"})
+		sql, err := duckDBView(f.name+"_"+t.Name, root, t.Schema, f.related[t.Name], nil, []string{"portal"})
 		if err != nil {
 			return nil, err
 		}

@@ -53,7 +53,8 @@ func TestBigQueryStatements(t *testing.T) {
 		t.Errorf("before the first run: %v, %v", all, err)
 	}
 	files.current = []string{"payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet"}
-	files.changes = []string{"payments_changes/portal=acme/snapshot=20261122T020000Z/changes.parquet"}
+	files.first = files.current
+	files.changes = []string{"payments_changes/portal=acme/snapshot=20261123T020000Z/changes.parquet"}
 	all, err := bigQueryStatements("gs://b/p", "proj.sales", allParts, files)
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +68,7 @@ func TestBigQueryStatements(t *testing.T) {
 		"CREATE OR REPLACE EXTERNAL TABLE `proj.sales.payments_external`",
 		"LOAD DATA OVERWRITE `proj.sales.payments`",
 		"CREATE OR REPLACE EXTERNAL TABLE `proj.sales.payments_changes`",
+		"CREATE OR REPLACE EXTERNAL TABLE `proj.sales.payments_first`",
 		"MERGE INTO `proj.sales.payments` AS T",
 	}
 	if !slices.Equal(begins, want) {

@@ -197,6 +197,9 @@ func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
 	if !slices.Equal(w.feed(first), changes(nil, table)) {
 		t.Error("the first feed is not all inserts")
 	}
+	if len(first.Files) != 1 || first.Feed != pipeline.FeedTable {
+		t.Errorf("the first snapshot has files %v and feed %q, want its table as its feed", first.Files, first.Feed)
+	}
 	w.wantKeys(append(w.filesOf(first), d.CurrentPath())...)
 
 	// A night without changes has no change feed.

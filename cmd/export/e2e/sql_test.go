@@ -189,12 +189,25 @@ func TestMergeForBigQuery(t *testing.T) {
 	}
 	for _, s := range printSQL(t, p.env, file, "--engine", "bigquery", "--part", "merge") {
 		if strings.HasPrefix(s.SQL, "MERGE ") {
-			merge = strings.NewReplacer("`bitrix24.payments`", "loaded", "`bitrix24.payments_changes`", "payments_changes", "`", `"`).Replace(s.SQL)
+			merge = strings.NewReplacer("`bitrix24.payments`", "loaded", "`bitrix24.payments_changes`", "later", "`bitrix24.payments_first`", "first", "`", `"`).Replace(s.SQL)
 		}
 	}
-	if err := duck.Exec("CREATE TABLE loaded AS FROM payments_as_of((SELECT min(snapshot) FROM payments_history))"); err != nil {
-		t.Fatal(err)
+	// The external tables: the change feeds that are files, and the first snapshot's table.
+	for _, sql := range []string{
+		"CREATE VIEW first AS FROM payments_history WHERE snapshot = (SELECT min(snapshot) FROM payments_history)",
+		"CREATE VIEW later AS FROM payments_changes WHERE snapshot != (SELECT min(snapshot) FROM payments_history)",
+		"CREATE TABLE loaded AS FROM first",
+		"CREATE TABLE begun AS FROM first WHERE false",
+	} {
+		if err := duck.Exec(sql); err != nil {
+			t.Fatal(err)
+		}
 	}
+	inserts := duck.Query(t, "SELECT count(*), count(*) FILTER (op = 'insert' AND changed IS NULL) FROM payments_changes SEMI JOIN first USING (snapshot)", 2)[0]
+	if rows := duck.Query(t, "SELECT count(*) FROM first", 1)[0][0]; inserts[0] != rows || inserts[1] != rows || rows == "0" {
+		t.Errorf("the first snapshot has %s rows, its change feed %s with %s inserts", rows, inserts[0], inserts[1])
+	}
+	// extracted_at of rows that were read again and found unchanged is no change.
 	want, err := fingerprintOf(duck, "payments")
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +222,13 @@ func TestMergeForBigQuery(t *testing.T) {
 		if got, err := fingerprintOf(duck, "loaded"); err != nil || got != want {
 			t.Errorf("merged: %s, %v, want %s", got, err, want)
 		}
+	}
+	// Without a load, into an empty table.
+	if err := duck.Exec(strings.ReplaceAll(merge, "loaded", "begun")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := fingerprintOf(duck, "begun"); err != nil || got != want {
+		t.Errorf("merged into an empty table: %s, %v, want %s", got, err, want)
 	}
 }
 
