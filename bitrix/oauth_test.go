@@ -283,7 +283,7 @@ func TestStopAtEveryTokenEffect(t *testing.T) {
 					switch {
 					case !lost && err != nil:
 						t.Errorf("stopped at effect %d (%s): the next process: %v", k, at, err)
-					case lost && (codeOf(err) != bitrix.CodeInvalidGrant || !strings.Contains(err.Error(), "cut off before its tokens were stored")):
+					case lost && (codeOf(err) != bitrix.CodeInvalidGrant || !strings.Contains(err.Error(), "interrupted before its tokens were stored")):
 						t.Errorf("stopped at effect %d (%s): the next process is told: %v", k, at, err)
 					case lost && !variant.dead:
 						t.Errorf("stopped at effect %d (%s): a process that lives on lost its tokens", k, at)

@@ -182,7 +182,7 @@ func (t *tokens) attempt(ctx context.Context, refused Secret, refresh bool) (err
 			return t.adopt(now)
 		}
 		if open = !begun.IsZero(); open {
-			e.Description += fmt.Sprintf("; a refresh that began at %s was cut off before its tokens were stored, and they are lost",
+			e.Description += fmt.Sprintf("; a refresh that began at %s was interrupted before its tokens were stored, and they are lost",
 				begun.UTC().Format(time.RFC3339))
 		}
 	}

@@ -51,7 +51,7 @@ func TestLostTokens(t *testing.T) {
 			o.Faults = []bitrixtest.Fault{{Kind: bitrixtest.FaultLostAnswer, Method: bitrixtest.TokenMethod, Times: 1}}
 		})
 		out := e.run(t, 4)
-		if !strings.Contains(out.Err.Error(), "invalid_grant") || !strings.Contains(out.Err.Error(), "cut off before its tokens were stored") ||
+		if !strings.Contains(out.Err.Error(), "invalid_grant") || !strings.Contains(out.Err.Error(), "interrupted before its tokens were stored") ||
 			!strings.Contains(jobs.Hint(out.Err), "b24export auth JOB") {
 			t.Errorf("error %v\nhint  %s", out.Err, jobs.Hint(out.Err))
 		}

@@ -6,32 +6,32 @@ import (
 	"strings"
 )
 
-// NewFile is a job file in the making, for people to go on with. Bytes writes it;
-// what it says is checked by Parse, as of any other file.
+// NewFile is the content of a new job file, which a person can then edit. Bytes returns
+// its text. NewFile checks nothing; Parse checks the text, as that of any other file.
 type NewFile struct {
-	// Name, Mode, Plan and To are the keys name, mode, plan and sink.url, and
-	// Portal the portal's name. An empty Plan is left to its default.
+	// Name, Mode, Plan and To are the values of name, mode, plan and sink.url; Portal
+	// is the portal's name. An empty Plan leaves the default.
 	Name, Mode, Plan, Portal, To string
-	// Webhook is where the webhook is kept: ${NAME} or ${file:PATH}. It is
-	// written as it is, and so must not be the webhook itself.
+	// Webhook is the reference to the webhook, ${NAME} or ${file:PATH}. It is written
+	// to the file unchanged, so it must not be the webhook itself.
 	Webhook string
-	// Enrich is the key source.enrich. Get and List are the requests that a run takes
-	// with each of its values, of so many Payments; all 0 if that is not known.
+	// Enrich is the value of source.enrich. Get and List are the requests that a run
+	// needs for Payments payments with enrich get and list. All three are 0 if unknown.
 	Enrich              string
 	Payments, Get, List int64
-	// Command is what crontab runs, with whole paths: cron has neither the folder nor
-	// the PATH of a shell. At is the hour of a nightly run, such as 02:00; "" if there
-	// is none.
+	// Command is the command for crontab, with absolute paths: cron has neither the
+	// folder nor the PATH of a shell. At is the time of a nightly run, such as 02:00,
+	// or "" for none.
 	Command, At string
 }
 
-// Bytes gives the file's text, with a comment on each key. References in any
-// value but Webhook mean themselves.
+// Bytes returns the file's text, with a comment on each key. It escapes ${ in all
+// values except Webhook.
 func (f NewFile) Bytes() []byte {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# A job of b24export: what to export, and where to. All keys, and what else they")
-	line("# can say: docs/job-file.md.")
+	line("# A job of b24export: what to export, and where to. docs/job-file.md describes all")
+	line("# keys and their values.")
 	if hour, minute, ok := strings.Cut(f.At, ":"); ok {
 		line("#")
 		line("# For crontab, each night. A run resumes what an earlier one left unfinished:")
@@ -39,22 +39,22 @@ func (f NewFile) Bytes() []byte {
 	}
 	line("version: 1")
 	line("")
-	line("# The dataset's folder, and its table's name.")
+	line("# The name of the dataset's folder and table.")
 	line("name: %s", plainly(f.Name))
 	line("")
-	line("# incremental: get what is new or has changed. full: get everything each time.")
+	line("# incremental: fetch new and changed payments. full: fetch all payments each time.")
 	line("mode: %s", plainly(f.Mode))
 	line("")
 	line("portals:")
-	line("    # What the portal is called: the folder portal=%s.", comment(f.Portal))
+	line("    # The portal's name, which is also its folder: portal=%s.", comment(f.Portal))
 	line("  - name: %s", plainly(f.Portal))
 	line("")
-	line("    # Where the inbound webhook is kept. It has the whole right of its user, so")
-	line("    # it does not stand here itself.")
+	line("    # The place of the inbound webhook. A webhook has all rights of its user, so it")
+	line("    # is not written here.")
 	line("    webhook: %s", quoted(f.Webhook))
 	line("")
-	line("    # The limits that come with the portal's plan: standard, enterprise, or")
-	line("    # unlimited for a server of your own.")
+	line("    # The portal's plan, which sets its limits: standard, enterprise, or unlimited")
+	line("    # for a server of your own.")
 	if f.Plan == "" {
 		line("    # plan: enterprise")
 	} else {
@@ -62,13 +62,13 @@ func (f NewFile) Bytes() []byte {
 	}
 	line("")
 	line("source:")
-	line("  # get: each new or changed payment by itself. list: what the listing shows, and a")
-	line("  # sample of payments to compare it with. get also finds what a listing shows")
-	line("  # otherwise: dates on some servers, and payments that this user may not read.")
+	line("  # get: fetch each new or changed payment. list: use the values of the listing, and")
+	line("  # fetch a sample to compare. get also detects what a listing shows wrongly: dates on")
+	line("  # some servers, and payments that this user may not read.")
 	if f.Payments > 0 {
-		line("  # %d payments take %d requests with get, %d with list.", f.Payments, f.Get, f.List)
+		line("  # %d payments need %d requests with get, %d with list.", f.Payments, f.Get, f.List)
 	} else {
-		line("  # b24export plan tells how many requests each of them takes.")
+		line("  # b24export plan predicts the requests for each of them.")
 	}
 	line("  enrich: %s", plainly(f.Enrich))
 	line("")
@@ -79,10 +79,10 @@ func (f NewFile) Bytes() []byte {
 	return []byte(b.String())
 }
 
-// plainly is a text as a YAML value that means it.
+// plainly returns a YAML value that stands for exactly this text.
 func plainly(text string) string { return quoted(strings.ReplaceAll(text, "${", "$${")) }
 
-// quoted is a text as a YAML value, in double quotes unless it is plain.
+// quoted returns a text as a YAML value, in double quotes where it needs them.
 func quoted(text string) string {
 	if datasetName.MatchString(text) && strings.Trim(text, "0123456789_") != "" && !isYAMLWord(text) {
 		return text
@@ -94,8 +94,8 @@ func quoted(text string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// isYAMLWord reports whether a plain text would be read as something else than a
-// text, by this or by another reader of YAML.
+// isYAMLWord reports whether this or another reader of YAML would read the unquoted text
+// as something other than a string.
 func isYAMLWord(text string) bool {
 	switch text {
 	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
@@ -104,7 +104,7 @@ func isYAMLWord(text string) bool {
 	return text[0] >= '0' && text[0] <= '9' // numbers such as 1e3 and 0x10
 }
 
-// comment is a text as a comment's line can have it.
+// comment returns a text without the characters that would end a comment.
 func comment(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff {
