@@ -123,7 +123,15 @@ func (c *portalCheck) changes(ctx context.Context) {
 	}
 	since := "since: " + string(c.spec.Source.Since)
 	_, err := c.call(ctx, method, params)
+	lacking := ""
+	if err == nil && c.spec.Source.Since == jobfile.SinceEvents {
+		limited, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(method))
+		lacking, err = source.LacksQueue(limited, c.client)
+		cancel()
+	}
 	switch e, refused := source.RefusalOf(err); {
+	case lacking != "":
+		c.warn(since, "change the plan, or write since: list into the job", "every run lists all payments: %s", lacking)
 	case refused:
 		c.warn(since, c.letAdministrator(), "every run lists all payments: %v", e)
 	case err != nil:

@@ -190,7 +190,7 @@ func (c *call) featureGet() *apiError {
 		return errNoMethod
 	}
 	value := "N"
-	switch c.args.param("CODE").text + c.args.param("code").text {
+	switch c.args.param("CODE").text {
 	case "rest_offline_extended", "rest_auth_connector":
 		if !c.x.c.Values.NoOfflineFeature {
 			value = "Y"

@@ -58,10 +58,12 @@ func SinceProbe(spec *jobfile.Spec) (method string, params bitrix.Params) {
 	return "", nil
 }
 
-// Watermarks are kept in manifests, as KIND:TEXT.
+// Watermarks are kept in manifests, as KIND:TIME. That of events ends in markShown
+// if the queue has shown that reserved events can be seen.
 const (
 	markOrders = "orders"
 	markEvents = "events"
+	markShown  = " shown"
 )
 
 // mark makes a watermark, with the portal's time.
@@ -76,7 +78,7 @@ func markOf(since *pipeline.Since, kind string) (at time.Time, ok bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	at, err := time.Parse(time.RFC3339, text)
+	at, err := time.Parse(time.RFC3339, strings.TrimSuffix(text, markShown))
 	return at, err == nil
 }
 
