@@ -226,7 +226,7 @@ or without the views:
 }
 
 // queryManagers is the first question of most people.
-const queryManagers = "SELECT manager, date_trunc('month', date_paid)::DATE AS month, currency, sum(sum) AS revenue FROM payments_named WHERE paid GROUP BY ALL ORDER BY month DESC, revenue DESC LIMIT 10"
+const queryManagers = "SELECT manager, date_trunc('month', paid_day)::DATE AS month, currency, sum(sum) AS revenue FROM payments_named WHERE paid GROUP BY ALL ORDER BY month DESC, revenue DESC LIMIT 10"
 
 // invokedAs returns the words by which the program was started: go run makes a
 // program that is gone when it ends.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,8 +34,9 @@ b24export sql job.yaml --engine bigquery --part load | bq query --use_legacy_sql
 
 duckdb    secrets for the bucket, then views: payments (the newest snapshots),
           payments_history, payments_changes, payments_rejects, payments_live (the
-          path that each run replaces), and the macro payments_as_of(snapshot);
-          with related tables also payments_orders and so on, and payments_named
+          path that each run replaces), payments_days (with the days of the portal's
+          time zone), and the macro payments_as_of(snapshot); with related tables
+          also payments_orders and so on, and payments_named
 bigquery  a partitioned and clustered table, a load job into it, external tables,
           and a MERGE of the change feed; for a dataset in Google Cloud Storage.
           --part prints one of these only, for a scheduler
@@ -86,6 +88,7 @@ type sqlFiles struct {
 	// kept are all snapshots, each as portal and id; shown those in current.
 	kept  [][2]string
 	shown []string
+	zones []sqlZone
 }
 
 func (p *program) sql(ctx context.Context, f *sqlFlags, args []string) error {
@@ -146,6 +149,7 @@ func (s *sqlFiles) add(ctx context.Context, data *dataset, asOf pipeline.Snapsho
 		s.current = append(s.current, data.HistoryPath(newest.Snapshot))
 		s.live = append(s.live, data.CurrentPath())
 		s.shown = append(s.shown, data.portal+" as of "+string(newest.Snapshot))
+		s.zones = append(s.zones, sqlZone{data.portal, cmp.Or(newest.TimeZone, unknownZone)})
 	}
 	return s.addRelated(ctx, data)
 }

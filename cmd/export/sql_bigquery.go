@@ -50,7 +50,7 @@ func bigQueryStatements(sinkURL, dataset, part string, f *sqlFiles) ([]statement
 		"external": append([]statement{{
 			"The current tables, as a table of its own that is read from the bucket at each query.",
 			b.external("_external", f.name, []string{f.name + "/*"}, "portal"),
-		}}, b.related(f)...),
+		}, b.days(f)}, b.related(f)...),
 		"load":  b.load(f, shape),
 		"merge": b.feed(f),
 	}

@@ -43,6 +43,7 @@ func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 		}
 		all = append(all, statement{v.comment, sql})
 	}
+	all = append(all, duckDBDays(f))
 	related, err := relatedViews(root, f)
 	if err != nil {
 		return nil, err

@@ -27,8 +27,9 @@ func (s *sqlFiles) addRelated(ctx context.Context, data *dataset) error {
 }
 
 // namedText is what the views of names are for.
-const namedText = "The payments with names beside the numbers: whose deal, which company, which manager. What was deleted, or may not be\n" +
-	"read, has null there; so have portals without the related table."
+const namedText = "The payments with names beside the numbers: whose deal, which company, which manager; and with\n" +
+	"the days of the portal's time zone. What was deleted, or may not be read, has null there; so have portals without the\n" +
+	"related table."
 
 // namedColumns are what payments_named adds to the columns of the payments: an
 // expression over the joined tables, and its name.
@@ -59,14 +60,15 @@ var namedJoins = []struct{ table, as, on string }{
 	{"pay_systems", "y", "y.id = p.pay_system_id"},
 }
 
-// namedSelect is the query of payments_named. named makes a table's name of a suffix.
+// namedSelect is the query of payments_named, over payments_days. table makes a table's
+// name of a suffix.
 func namedSelect(table func(suffix string) string) string {
 	var b strings.Builder
 	b.WriteString("SELECT p.*")
 	for _, c := range namedColumns {
 		b.WriteString(",\n    " + c.expr + " AS " + c.name)
 	}
-	b.WriteString("\n  FROM " + table("") + " p")
+	b.WriteString("\n  FROM " + table("_days") + " p")
 	for _, j := range namedJoins {
 		fmt.Fprintf(&b, "\n  LEFT JOIN %s %s ON %[2]s.portal = p.portal AND %s", table("_"+j.table), j.as, j.on)
 	}

@@ -49,7 +49,7 @@ func TestDuckDBRoots(t *testing.T) {
 
 func TestBigQueryStatements(t *testing.T) {
 	files := &sqlFiles{name: "payments"}
-	if all, err := bigQueryStatements("gs://b/p", "sales", allParts, files); err != nil || len(all) != 5 {
+	if all, err := bigQueryStatements("gs://b/p", "sales", allParts, files); err != nil || len(all) != 6 {
 		t.Errorf("before the first run: %v, %v", all, err)
 	}
 	files.current = []string{"payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet"}
@@ -66,6 +66,7 @@ func TestBigQueryStatements(t *testing.T) {
 	want := []string{
 		"CREATE TABLE IF NOT EXISTS `proj.sales.payments` (",
 		"CREATE OR REPLACE EXTERNAL TABLE `proj.sales.payments_external`",
+		"CREATE OR REPLACE VIEW `proj.sales.payments_days` AS",
 		"LOAD DATA OVERWRITE `proj.sales.payments`",
 		"CREATE OR REPLACE EXTERNAL TABLE `proj.sales.payments_changes`",
 		"CREATE OR REPLACE EXTERNAL TABLE `proj.sales.payments_first`",
@@ -79,8 +80,8 @@ func TestBigQueryStatements(t *testing.T) {
 			t.Errorf("want %s in %s", part, all[1].sql)
 		}
 	}
-	if !strings.Contains(all[3].comment, "proj:sales.payments") || !strings.Contains(all[3].sql, "'gs://b/p/"+files.current[0]+"'") {
-		t.Errorf("load job: %s\n%s", all[3].comment, all[3].sql)
+	if !strings.Contains(all[4].comment, "proj:sales.payments") || !strings.Contains(all[4].sql, "'gs://b/p/"+files.current[0]+"'") {
+		t.Errorf("load job: %s\n%s", all[4].comment, all[4].sql)
 	}
 	if _, err := bigQueryStatements("s3://b", "sales", allParts, files); err == nil {
 		t.Error("BigQuery reads s3://, it says")

@@ -310,7 +310,8 @@ func TestBigQueryStatementsParse(t *testing.T) {
 	gcs := servers.StartGCS(t)
 	p := place{url: gcs.Bucket("warehouse"), dir: t.TempDir(), env: gcs.Env()}
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 300, AllowRegets: true, Strict: t})
-	j := newJob(serve(t, portal, portal), p.url)
+	// Some related tables have files, others are empty ones.
+	j := newJob(serve(t, portal, portal), p.url).with("source", "related", []string{"orders", "owners", "stages"})
 	j["mode"] = "incremental"
 	file := j.write(t)
 	for run := range 2 {
@@ -338,6 +339,9 @@ func TestBigQueryStatementsParse(t *testing.T) {
 			t.Fatal(err)
 		}
 		input.Write(append(line, '\n'))
+	}
+	if !strings.Contains(input.String(), "VIEW `bitrix24.payments_named`") || !strings.Contains(input.String(), "VIEW `bitrix24.payments_days`") {
+		t.Error("the views of names and of days are not among the statements")
 	}
 	if !words["CREATE"] || !words["LOAD"] || !words["MERGE"] || !words["SELECT"] {
 		t.Errorf("statements that begin with %v", words)

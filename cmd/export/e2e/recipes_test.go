@@ -60,7 +60,8 @@ func TestRecipes(t *testing.T) {
 
 	// BigQuery's forms of a query show the same. That they are BigQuery is
 	// TestBigQueryStatementsParse's.
-	inBigQuery := strings.NewReplacer("`bitrix24.payments`", "payments", "JSON_VALUE(", "json_extract_string(", "COUNTIF(", "count_if(", "INT64", "BIGINT")
+	inBigQuery := strings.NewReplacer("`bitrix24.payments`", "payments", "`bitrix24.payments_named`", "payments_named",
+		"DATE_TRUNC(paid_day, MONTH)", "date_trunc('month', paid_day)::DATE", "GROUP BY month, manager", "GROUP BY ALL", "JSON_VALUE(", "json_extract_string(", "COUNTIF(", "count_if(", "INT64", "BIGINT")
 	for _, at := range forBigQuery.FindAllStringSubmatchIndex(now, -1) {
 		before := recipe.FindAllStringSubmatch(now[:at[0]], -1)
 		if shown := show(t, duck, inBigQuery.Replace(now[at[2]:at[3]])); shown != before[len(before)-1][2] {
