@@ -112,6 +112,14 @@ func (c *Client) Close() {
 // callers than these only wait for each other.
 func (c *Client) Concurrency() int { return c.governor.limits.Concurrency }
 
+// RequestSize is how many commands of a method fit into a request now, at least 1.
+func (c *Client) RequestSize(method string) int {
+	if c.isSingle(method) {
+		return 1
+	}
+	return c.governor.sizes.limit(method)
+}
+
 // Result is the portal's answer to one command.
 type Result struct {
 	// Value is the raw JSON of the result. It is a part of the whole answer,

@@ -18,8 +18,9 @@ type governor struct {
 	sizes   *sizes
 	slots   chan struct{} // one for each request under way
 	flying  atomic.Int64
-	// answered is when the last good answer came, in nanoseconds since 1970.
-	answered atomic.Int64
+	// answered is when the last good answer came, in nanoseconds since 1970; took is
+	// the mean time under way, in nanoseconds.
+	answered, took atomic.Int64
 	// failing is what keeps the portal from answering; nil while it answers.
 	failing atomic.Pointer[failure]
 }
@@ -104,7 +105,12 @@ func (g *governor) try(ctx context.Context, needs []need) (*ticket, error) {
 }
 
 // leave makes room for the next request: the answer is there, or will not come.
-func (g *governor) leave(*ticket) {
+func (g *governor) leave(t *ticket) {
+	took := int64(time.Since(t.sent))
+	if mean := g.took.Load(); mean > 0 {
+		took = mean + int64(costWeight*float64(took-mean))
+	}
+	g.took.Store(took) // of two at the same moment one may be lost
 	g.flying.Add(-1)
 	<-g.slots
 }
@@ -132,6 +138,11 @@ type Gauge struct {
 	Slowed bool
 	// Methods are those called so far, by name.
 	Methods []MethodGauge
+	// Window is how long used operating time counts.
+	Window time.Duration
+	// Answer is how long requests have been under way of late; 0 before the first
+	// answer.
+	Answer time.Duration
 	// InFlight requests are under way; ForRate and ForOperating are how many
 	// wait for the one limit and for the other.
 	InFlight, ForRate, ForOperating int
@@ -161,6 +172,7 @@ func (g *governor) gauge() Gauge {
 	gauge := Gauge{
 		Tokens: rate.tokens, Burst: rate.room, Rate: rate.rate, Slowed: rate.slowed,
 		Methods: methods, InFlight: int(g.flying.Load()), ForRate: rate.queued, ForOperating: queued,
+		Window: g.limits.Window, Answer: time.Duration(g.took.Load()),
 	}
 	if f := g.failing.Load(); f != nil {
 		gauge.Failing, gauge.FailingSince = f.cause, f.since

@@ -3,6 +3,7 @@ package bitrix
 import (
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -289,6 +290,11 @@ type MethodGauge struct {
 	Method string
 	// Used is what counts against Budget, requests in flight included.
 	Used, Budget time.Duration
+	// Limit is the part of Budget that the client uses: a little less, and less
+	// still after a refusal. 0 while nothing limits the method.
+	Limit time.Duration
+	// Falls are the parts of Used, by when each is free again; ascending.
+	Falls []Fall
 	// Reported is what the portal counted when it last told. Counted: it has
 	// told; else nothing but a refusal limits the method.
 	Reported time.Duration
@@ -300,6 +306,12 @@ type MethodGauge struct {
 	ResetAt time.Time
 	// Blocked: the portal has refused the method, and ResetAt has not come.
 	Blocked bool
+}
+
+// Fall is used operating time that no longer counts from At on, by our clock.
+type Fall struct {
+	At   time.Time
+	Used time.Duration
 }
 
 // state gives the accounts in the order of their names, and how many wait.
@@ -316,6 +328,10 @@ func (b *budgets) state() (methods []MethodGauge, queued int) {
 		if a.counted {
 			g.Used = seconds(a.used(now))
 			g.Reported = seconds(a.reported)
+			g.Falls = a.falls(now)
+		}
+		if limit := a.limit(now); !math.IsInf(limit, 1) {
+			g.Limit = seconds(limit)
 		}
 		if g.Blocked {
 			g.ResetAt = a.blocked

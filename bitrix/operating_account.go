@@ -146,6 +146,16 @@ func (a *account) used(now time.Time) float64 {
 	return reported + after + a.flight()
 }
 
+// least is what counts against the budget at now if nobody else uses the portal.
+// used is more where a report has counted requests that ended after its own was
+// sent: they are in it twice.
+func (a *account) least(now time.Time) (sum float64) {
+	for _, f := range a.falls(now) {
+		sum += f.Used.Seconds()
+	}
+	return sum
+}
+
 // resets is when the announced reset has come for sure, on our clock.
 func (a *account) resets() time.Time { return a.clock.ours(a.reset).Add(a.guard()) }
 
@@ -158,6 +168,50 @@ func (a *account) edge(now time.Time) time.Time {
 	}
 	gone := now.Sub(from)/a.basket() + 1
 	return a.reset.Add(-a.window + gone*a.basket())
+}
+
+// falls returns what counts at now, by when each part of it falls out. What the
+// portal has reported beyond our own costs is taken to fall out first. The sum may
+// be less than used, which counts twice what answers on the way may have counted.
+func (a *account) falls(now time.Time) []Fall {
+	others := a.used(now) - a.flight()
+	if a.reset.IsZero() {
+		return []Fall{{At: now.Add(a.window), Used: seconds(others + a.flight())}}
+	}
+	parts := make(map[int64]float64) // by number of basket, from the one that is to fall at the reset
+	book := func(booked time.Time, cost float64) {
+		if !booked.Before(a.edge(now)) {
+			parts[int64(booked.Sub(a.reset.Add(-a.window))/a.basket())] += cost
+			others -= cost
+		}
+	}
+	var own float64
+	for _, c := range a.history {
+		own += c.cost
+	}
+	for _, c := range a.history {
+		book(c.booked, c.cost*min(1, a.reported/own)) // see used
+	}
+	for _, c := range a.recent {
+		book(c.booked, c.cost)
+		others -= c.cost // used has it once as reported, and once for sure
+	}
+	book(a.clock.theirs(now), a.flight())
+	others += a.flight()
+	first := a.resets()
+	if others > 0 {
+		oldest := int64(0)
+		if !now.Before(first) {
+			oldest = int64(now.Sub(first)/a.basket()) + 1
+		}
+		parts[oldest] += others
+	}
+	falls := make([]Fall, 0, len(parts))
+	for n, cost := range parts {
+		falls = append(falls, Fall{At: first.Add(time.Duration(n) * a.basket()), Used: seconds(cost)})
+	}
+	slices.SortFunc(falls, func(x, y Fall) int { return x.At.Compare(y.At) })
+	return falls
 }
 
 // drop takes the oldest charges out of the books.
@@ -223,6 +277,10 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 	if len(a.flying) == 0 && last.After(a.asOf) && last.After(a.probedAt) {
 		// A basket has fallen out, by our books with too little in it. But
 		// they do not know what others, or an earlier run, had put there.
+		return true, true, time.Time{}
+	}
+	if len(a.flying) == 0 && a.least(now)+cost <= limit {
+		// There may be room, and the next report will show it.
 		return true, true, time.Time{}
 	}
 	return false, false, next

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -97,6 +98,9 @@ type Watch struct {
 	Total func() int64
 	Gauge func() bitrix.Gauge
 	Use   func() pipeline.PortalUse
+	// Left predicts how much longer the run fetches, by the model of MakePlan. ok is
+	// false while nobody knows.
+	Left func(now time.Time) (left time.Duration, ok bool)
 	// Started is when the run began.
 	Started time.Time
 }
@@ -269,10 +273,17 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	}
 	defer func() { out.limits = done() }()
 	progress := new(pipeline.Progress)
+	var reading atomic.Pointer[source.Source] // nil until the run has found a way to list
 	if o.Watch != nil {
 		o.Watch(&Watch{
 			Dataset: spec.Name, Portal: portal.Name, Progress: progress, Of: of, Total: progress.Total.Load,
 			Gauge: client.Gauge, Use: func() pipeline.PortalUse { return source.UseOf(client) }, Started: time.Now(),
+			Left: func(now time.Time) (time.Duration, bool) {
+				if src := reading.Load(); src != nil {
+					return src.Left(now, progress)
+				}
+				return 0, false
+			},
 		})
 	}
 	way, err := source.Find(ctx, spec, client, o.Now, log)
@@ -290,6 +301,7 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 			}
 		}
 		src := way.Source()
+		reading.Store(src)
 		from, to := pipeline.Source[schemas.Payment](src), data
 		var nights pipeline.Sink[schemas.Payment]
 		patience := spec.Patience // with a backfill's merge

@@ -134,6 +134,7 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 				return err
 			}
 		}
+		r.Progress.Answered.Add(int64(len(c.get) + len(c.pooled)))
 		// The collector receives until results is closed, or fails; then ctx
 		// has ended. What was read after the end of ctx still finds it there.
 		select {

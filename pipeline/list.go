@@ -83,6 +83,9 @@ listing:
 		}
 		if total := l.Source.Total(); total > 0 && !l.hole {
 			l.Progress.Total.Store(l.before + total)
+			if l.last != nil {
+				l.Progress.Fresh.Store(max(0, l.before+total-l.last.Ledger.Rows()))
+			}
 		}
 		for i := range page {
 			item := &page[i]

@@ -24,8 +24,10 @@ func (p RunPhase) String() string {
 type Progress struct {
 	phase    atomic.Int32
 	Total    atomic.Int64 // what the listing will show; 0 while that is unknown
+	Fresh    atomic.Int64 // how many more that is than the last snapshot has
 	Listed   atomic.Int64 // payments that the listing has shown
 	ToGet    atomic.Int64 // those of them that are got
+	Answered atomic.Int64 // those of ToGet that were read, though an earlier one may not be
 	Got      atomic.Int64
 	Carried  atomic.Int64
 	Rejected atomic.Int64
@@ -42,6 +44,7 @@ func (p *Progress) setPhase(ph RunPhase) { p.phase.Store(int32(ph)) }
 func (p *Progress) take(l Ledger) {
 	p.Listed.Store(l.Listed)
 	p.ToGet.Store(l.Listed - l.Carried)
+	p.Answered.Store(l.Listed - l.Carried)
 	p.Got.Store(l.Got)
 	p.Carried.Store(l.Carried)
 	p.Rejected.Store(l.Rejected)

@@ -41,7 +41,7 @@ type view struct {
 	// Binding is the limit that the run waits for: rate, operating, latency or
 	// none.
 	Binding string `json:"binding"`
-	// ETA is the seconds that are left, -1 while nobody can tell.
+	// ETA is the seconds that fetching still takes, -1 while nobody can tell.
 	ETA     float64 `json:"eta_s"`
 	Seconds float64 `json:"seconds"`
 
@@ -61,15 +61,10 @@ func (v *view) failed() bool {
 	return v.exit != nil && *v.exit != jobs.ExitComplete && *v.exit != jobs.ExitRejects
 }
 
-// watcher makes views of one portal's run. It remembers where the run began, so
-// that what an earlier run had done does not count as speed. Not for concurrent
-// use.
+// watcher makes views of one portal's run. Not for concurrent use.
 type watcher struct {
 	*jobs.Watch
-	began     bool
-	beganDone int64
-	beganAt   time.Time
-	exit      *int // nil while the run goes on
+	exit *int // nil while the run goes on
 }
 
 // look takes a view at the instant now.
@@ -99,19 +94,14 @@ func (w *watcher) look(now time.Time) view {
 	v.OperatingUsed, v.OperatingBudget = tight.Used.Seconds(), tight.Budget.Seconds()
 	v.Done = v.Got + v.Carried + v.Rejected + p.Vanished.Load()
 	v.Total = max(w.Total(), p.Listed.Load())
-	if p.Phase() == pipeline.PhaseStarting {
-		return v
-	}
-	if !w.began {
-		w.began, w.beganDone, w.beganAt = true, v.Done, now
-	}
-	passed, done := now.Sub(w.beganAt).Seconds(), float64(v.Done-w.beganDone)
-	if v.Total > 0 && done > 0 && passed > 0 {
-		v.ETA = float64(max(0, v.Total-v.Done)) * passed / done
-		if v.Binding == bitrix.BindingOperating {
-			// The speed so far knows nothing of the pause that has just begun.
-			v.ETA = max(v.ETA, tight.ResetAt.Sub(now).Seconds())
+	switch p.Phase() {
+	case pipeline.PhaseStarting:
+	case pipeline.PhaseFetching:
+		if left, ok := w.Left(now); ok {
+			v.ETA = left.Seconds()
 		}
+	case pipeline.PhaseMerging, pipeline.PhasePublishing, pipeline.PhaseDone:
+		v.ETA = 0
 	}
 	return v
 }

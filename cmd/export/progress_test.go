@@ -23,6 +23,7 @@ type fakeRun struct {
 	progress pipeline.Progress
 	total    int64
 	gauge    bitrix.Gauge
+	left     time.Duration // -1: not known
 	started  time.Time
 }
 
@@ -33,6 +34,7 @@ func (f *fakeRun) watch() *jobs.Watch {
 		Total:    func() int64 { return f.total },
 		Gauge:    func() bitrix.Gauge { return f.gauge },
 		Use:      func() pipeline.PortalUse { return pipeline.PortalUse{Requests: 12} },
+		Left:     func(time.Time) (time.Duration, bool) { return f.left, f.left >= 0 },
 		Started:  f.started,
 	}
 }
@@ -70,7 +72,7 @@ func (idleSink) Begin(context.Context) (pipeline.State, error)     { return pipe
 func (idleSink) Commit(context.Context, pipeline.Checkpoint) error { return nil }
 func (idleSink) End(context.Context) error                         { return nil }
 
-func TestViewTellsTheSpeedOfThisRunAlone(t *testing.T) {
+func TestViewShowsWhatIsLeft(t *testing.T) {
 	start := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	f := &fakeRun{total: 10_000, started: start, gauge: bitrix.Gauge{
 		Tokens: 31.4, Burst: 50, Binding: bitrix.BindingOperating,
@@ -86,25 +88,24 @@ func TestViewTellsTheSpeedOfThisRunAlone(t *testing.T) {
 	}
 	f.begin(t)
 
-	// An earlier run had done 5,000; they are no speed of this one.
-	f.progress.Got.Store(4000)
+	f.progress.Got.Store(5000)
 	f.progress.Carried.Store(900)
 	f.progress.Rejected.Store(60)
 	f.progress.Vanished.Store(40)
-	w.look(start)
-	f.progress.Got.Add(1000)
+	f.left = 40 * time.Second
 	v := w.look(start.Add(10 * time.Second))
 	if want := "fetching: 6,000 of 10,000, 40 s left, rate 31 of 50 free, operating 240 of 480 s (limiting)"; v.text() != want {
 		t.Errorf("got  %s\nwant %s", v.text(), want)
 	}
-	if v.Requests != 12 || v.Seconds != 10 {
+	if v.Requests != 12 || v.Seconds != 10 || v.ETA != 40 {
 		t.Errorf("got %+v", v)
 	}
 
-	// A pause that has just begun counts, whatever the speed was.
-	f.gauge.Methods[1].ResetAt = start.Add(100 * time.Second)
-	if v := w.look(start.Add(10 * time.Second)); v.ETA != 90 {
-		t.Errorf("in a pause of 90 s: %v s left", v.ETA)
+	// Where nobody knows it, nothing is shown.
+	f.left = -1
+	v = w.look(start.Add(10 * time.Second))
+	if want := "fetching: 6,000 of 10,000, rate 31 of 50 free, operating 240 of 480 s (limiting)"; v.text() != want || v.ETA != -1 {
+		t.Errorf("got  %s, %v s left\nwant %s", v.text(), v.ETA, want)
 	}
 }
 

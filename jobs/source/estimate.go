@@ -77,7 +77,7 @@ func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client
 		return Estimate{}, err
 	}
 	est.Range = part.span
-	p := planner{spec: spec, client: client, read: read, limits: limits, filter: part.sale.filter, given: -1}
+	p := planner{spec: spec, client: client, read: read, model: newModel(limits, client.Concurrency()), filter: part.sale.filter, given: -1}
 	if part.ids != nil && part.ids.File != "" {
 		p.given = part.ids.counted.Load()
 	} else if part.ids != nil {
@@ -126,21 +126,16 @@ type planner struct {
 	spec   *jobfile.Spec
 	client *bitrix.Client
 	read   RowReader
-	limits bitrix.Limits
 	filter bitrix.Params // what the payments have to match
 	given  int64         // ids that a file names; -1: there is none
+	model
 
 	total   int64   // payments on the portal
 	fresh   int64   // of them, those that the last snapshot's ids end before
 	changed float64 // share of the sample that differs from the last snapshot
 	orders  float64 // orders a payment
 
-	answer                time.Duration // of a chunk's request, without waits
-	chain                 time.Duration // of a full chain of pages
-	listCost, getCost     time.Duration // operating time of one command
-	ownersCost            time.Duration
-	listBytes, getBytes   int64 // a page, a payment
-	counted, batchCharged bool  // what the portal reports of operating time
+	listBytes, getBytes int64 // a page, a payment
 }
 
 // samples is how many pages are looked at, spread over the listing.
@@ -300,7 +295,8 @@ func (p *planner) probeGets(ctx context.Context, chunk []listed) error {
 	}
 	p.answer = took
 	p.getBytes = (p.client.Use().BytesReceived - before) / int64(len(chunk))
-	p.readGauge()
+	gauge := p.client.Gauge()
+	p.learn(&gauge)
 	return nil
 }
 
@@ -311,24 +307,4 @@ func (p *planner) timed(ctx context.Context, commands []bitrix.Command) ([]bitri
 	use := p.client.Use()
 	waited := use.RateWait + use.OperatingWait - before.RateWait - before.OperatingWait
 	return results, max(0, time.Since(start)-waited), err
-}
-
-// readGauge takes what the governor has learnt from the answers.
-func (p *planner) readGauge() {
-	for _, m := range p.client.Gauge().Methods {
-		switch m.Method {
-		case MethodList:
-			p.listCost = m.Cost
-		case MethodGet:
-			p.getCost = m.Cost
-		case MethodOwners:
-			p.ownersCost = m.Cost
-		}
-		p.counted = p.counted || m.Counted
-		if m.Method == "batch" {
-			// A portal that charges the methods inside a batch reports nothing
-			// for the batch itself.
-			p.batchCharged = m.Reported > 0
-		}
-	}
 }

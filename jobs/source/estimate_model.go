@@ -17,7 +17,7 @@ func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 		f.Requests = ceilDiv(p.given, idsARequest)
 	}
 	f.Bytes = pages * p.listBytes
-	loads := []load{{method: MethodList, requests: f.Requests, cost: p.listCost * time.Duration(pages)}}
+	loads := []load{p.load(MethodList, f.Requests, pages)}
 
 	orders := int64(math.Ceil(p.orders * float64(get)))
 	gets, owners := get, int64(0)
@@ -39,10 +39,54 @@ func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 	f.Requests += requests
 	f.Bytes += gets * p.getBytes
 	loads = append(loads,
-		load{method: MethodGet, requests: requests, cost: p.getCost * time.Duration(gets)},
-		load{method: MethodOwners, requests: requests, cost: p.ownersCost * time.Duration(owners)})
+		p.load(MethodGet, requests, gets), p.load(MethodOwners, requests, owners))
 	p.spans(&f, loads)
 	return f
+}
+
+// model predicts how long requests take: by what the portal's answers have shown
+// of it, and by what is used of its limits when the requests begin.
+type model struct {
+	// rate, burst and window are those of bitrix.Limits, Share applied. tokens
+	// requests can go at once.
+	rate, burst, tokens float64
+	window              time.Duration
+	concurrency         int
+	answer              time.Duration // of a chunk's request, without waits
+	chain               time.Duration // of a full chain of pages
+	budget              time.Duration // of each method that is not in methods
+	methods             map[string]bitrix.MethodGauge
+	at                  time.Time // when the requests begin, if methods have Falls
+	// counted: the portal reports operating time; batchCharged: for the method
+	// batch.
+	counted, batchCharged bool
+}
+
+// newModel returns the model of a portal that nothing is used of.
+func newModel(limits bitrix.Limits, concurrency int) model {
+	m := model{rate: limits.Rate, burst: float64(limits.Burst), window: limits.Window, concurrency: concurrency, budget: limits.Operating}
+	if limits.Share > 0 {
+		m.rate, m.burst = m.rate*limits.Share, math.Floor(m.burst*limits.Share)
+	}
+	if m.window <= 0 {
+		m.window = 10 * time.Minute
+	}
+	m.tokens = m.burst
+	return m
+}
+
+// learn takes the costs of commands from a gauge.
+func (m *model) learn(gauge *bitrix.Gauge) {
+	m.methods = make(map[string]bitrix.MethodGauge, len(gauge.Methods))
+	for _, g := range gauge.Methods {
+		m.methods[g.Method] = bitrix.MethodGauge{Cost: g.Cost, Limit: m.budget}
+		m.counted = m.counted || g.Counted
+		if g.Method == methodBatch {
+			// A portal that charges the methods inside a batch reports nothing
+			// for the batch itself.
+			m.batchCharged = g.Reported > 0
+		}
+	}
 }
 
 // load is what a run asks of one method.
@@ -52,34 +96,29 @@ type load struct {
 	cost     time.Duration
 }
 
-// spans predicts the time that a forecast's requests take.
-func (p *planner) spans(f *Forecast, loads []load) {
-	l := p.limits
-	if l.Share > 0 {
-		l.Rate, l.Burst = l.Rate*l.Share, int(float64(l.Burst)*l.Share)
-	}
+// methodBatch is the method that some portals charge for all commands of a batch.
+const methodBatch = "batch"
+
+// load returns the load of so many commands of a method in so many requests.
+func (m *model) load(method string, requests, commands int64) load {
+	return load{method: method, requests: requests, cost: m.methods[method].Cost * time.Duration(commands)}
+}
+
+// spans predicts the time that a forecast's requests take. The first load is the
+// listing's.
+func (m *model) spans(f *Forecast, loads []load) {
 	// The first answer has to come before there is anything to get, and the
 	// last one before the run can end.
-	ends := 2 * p.answer.Seconds()
-	if l.Rate > 0 {
-		f.RateS = max(0, float64(f.Requests)-float64(l.Burst))/l.Rate + ends
+	ends := 2 * m.answer.Seconds()
+	if m.rate > 0 {
+		f.RateS = m.rateSpan(f.Requests).Seconds() + ends
 	}
-	concurrency := p.client.Concurrency()
 	// One chain of pages has to end before the next can begin.
-	listing := float64(loads[0].requests) * p.chain.Seconds()
-	f.LatencyS = math.Ceil(float64(f.Requests)/float64(concurrency))*p.answer.Seconds() + ends
-	f.LatencyS = max(f.LatencyS, listing+p.answer.Seconds())
-	if l.Operating > 0 && p.counted {
-		if p.batchCharged {
-			all := load{requests: f.Requests}
-			for _, m := range loads {
-				all.cost += m.cost
-			}
-			loads = []load{all}
-		}
-		for _, m := range loads {
-			f.OperatingS = max(f.OperatingS, greedySpan(m, l).Seconds()+ends)
-		}
+	listing := float64(loads[0].requests) * m.chain.Seconds()
+	f.LatencyS = math.Ceil(float64(f.Requests)/float64(m.concurrency))*m.answer.Seconds() + ends
+	f.LatencyS = max(f.LatencyS, listing+m.answer.Seconds())
+	if m.counted && m.budget > 0 {
+		f.OperatingS = m.operatingSpan(f.Requests, loads).Seconds() + ends
 	}
 	f.Seconds, f.Binding = f.LatencyS, bitrix.BindingLatency
 	if f.RateS >= f.Seconds {
@@ -91,53 +130,121 @@ func (p *planner) spans(f *Forecast, loads []load) {
 	}
 }
 
-// windowBaskets is how many parts a portal's window has; each falls out whole.
-const windowBaskets = 10
+// rateSpan is when the last of so many requests may be sent by the rate limit.
+func (m *model) rateSpan(requests int64) time.Duration {
+	if m.rate <= 0 {
+		return 0
+	}
+	return seconds(max(0, float64(requests)-m.tokens) / m.rate)
+}
+
+// operatingSpan is when the last request may be sent by the operating budgets and
+// the rate limit together; 0 if there are no budgets.
+func (m *model) operatingSpan(requests int64, loads []load) (span time.Duration) {
+	if !m.counted {
+		return 0
+	}
+	if m.batchCharged {
+		all := load{method: methodBatch, requests: requests}
+		for _, l := range loads {
+			all.cost += l.cost
+		}
+		loads = []load{all}
+	}
+	for _, l := range loads {
+		span = max(span, m.greedySpan(l))
+	}
+	return span
+}
+
+const (
+	// windowBaskets is how many parts a portal's window has; each falls out whole.
+	windowBaskets = 10
+	// playedRequests is how many requests of a method are played one by one. By
+	// then each further one takes as long as the ones before.
+	playedRequests = 20_000
+)
 
 // greedySpan plays a method's requests against its budget: each is sent as soon
 // as the rate has a token and the budget has room. Under a sliding window
 // nothing is faster.
-func greedySpan(m load, l bitrix.Limits) time.Duration {
-	if m.requests == 0 {
+func (m *model) greedySpan(l load) time.Duration {
+	gauge := m.methods[l.method]
+	budget := gauge.Limit
+	if l.requests == 0 || budget <= 0 {
 		return 0
 	}
-	window := l.Window
-	if window <= 0 {
-		window = 10 * time.Minute
+	cost := min(l.cost/time.Duration(l.requests), budget) // a request that the budget never has room for is sent all the same
+	w := window{basket: m.window / windowBaskets, whole: m.window}
+	for _, fall := range gauge.Falls {
+		w.book(fall.At.Sub(m.at), fall.Used)
 	}
-	basket := window / windowBaskets
-	cost := m.cost / time.Duration(m.requests)
-	if cost > l.Operating {
-		cost = l.Operating // a request that the budget never has room for is sent all the same
+	if len(w.falls) > 0 {
+		w.phase = w.falls[0].at % w.basket
 	}
-	var now, used time.Duration
-	tokens := float64(l.Burst)
-	booked := make(map[int64]time.Duration) // by number of basket
-	oldest := int64(0)
-	for range m.requests {
-		if l.Rate > 0 {
-			if tokens < 1 {
-				now += time.Duration((1 - tokens) / l.Rate * float64(time.Second))
-				tokens = 1
-			}
-			tokens--
-		}
+	var now time.Duration
+	tokens := m.tokens
+	played := min(l.requests, playedRequests)
+	for range played {
 		before := now
-		for used+cost > l.Operating {
-			for booked[oldest] == 0 {
-				delete(booked, oldest)
-				oldest++
-			}
-			now = max(now, time.Duration(oldest)*basket+window)
-			used -= booked[oldest]
-			booked[oldest] = 0
+		if m.rate > 0 && tokens < 1 {
+			now += seconds((1 - tokens) / m.rate)
 		}
-		tokens = min(float64(l.Burst), tokens+(now-before).Seconds()*l.Rate)
-		booked[int64(now/basket)] += cost
-		used += cost
+		now = w.room(now, budget-cost)
+		if m.rate > 0 {
+			tokens = min(max(1, m.burst), tokens+(now-before).Seconds()*m.rate) - 1
+		}
+		w.spend(now, cost)
+	}
+	if rest := l.requests - played; rest > 0 {
+		each := float64(cost) / (float64(budget) / float64(m.window))
+		if m.rate > 0 {
+			each = max(each, float64(time.Second)/m.rate)
+		}
+		now += time.Duration(float64(rest) * each)
 	}
 	return now
 }
+
+// window is a method's operating time of late, as the portal keeps it: in baskets,
+// each of which stops to count as a whole.
+type window struct {
+	basket, whole time.Duration
+	phase         time.Duration // of the baskets' edges
+	used          time.Duration
+	falls         []fall // ascending
+}
+
+// fall is operating time that counts until at.
+type fall struct{ at, used time.Duration }
+
+func (w *window) book(until, used time.Duration) {
+	w.used += used
+	if last := len(w.falls) - 1; last >= 0 && w.falls[last].at >= until {
+		w.falls[last].used += used
+		return
+	}
+	w.falls = append(w.falls, fall{until, used})
+}
+
+// spend books operating time that is used at now.
+func (w *window) spend(now, used time.Duration) {
+	start := now - w.phase
+	start -= ((start % w.basket) + w.basket) % w.basket
+	w.book(start+w.phase+w.whole, used)
+}
+
+// room returns the first instant from now on at which no more than most is used.
+func (w *window) room(now, most time.Duration) time.Duration {
+	for len(w.falls) > 0 && (w.used > most || w.falls[0].at <= now) {
+		now = max(now, w.falls[0].at)
+		w.used -= w.falls[0].used
+		w.falls = w.falls[1:]
+	}
+	return now
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // chainRequests is how many requests a listing of so many pages takes: short
 // chains at first, as bitrix.Client.Pages has them, which at the end may take the

@@ -41,6 +41,7 @@ type Source struct {
 	enrich jobfile.Enrich
 	rowMaker
 	sample sampler
+	speed  speed
 	// commands are of earlier gets, *[]bitrix.Command, to be used again.
 	commands sync.Pool
 }

@@ -1,0 +1,106 @@
+package source
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/pipeline"
+)
+
+// speed is how fast a run has been since its first answers came.
+type speed struct {
+	mu     sync.Mutex
+	looked bool
+	begun  bool // the answers have begun to come
+	at     time.Time
+	done   int64
+	use    bitrix.Use
+}
+
+// rest returns how long the rest of a run takes at its speed so far, time left out
+// in which requests waited for a limit; 0 while there is no speed.
+func (s *speed) rest(now time.Time, done, left int64, use bitrix.Use) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun {
+		s.begun = s.looked && done > s.done
+		s.looked, s.at, s.done, s.use = true, now, done, use
+	}
+	if done <= s.done {
+		return 0
+	}
+	waited := use.RateWait + use.OperatingWait - s.use.RateWait - s.use.OperatingWait
+	active := max(0, now.Sub(s.at)-waited)
+	return time.Duration(float64(active) * float64(left) / float64(done-s.done))
+}
+
+// Left predicts how much longer a run takes that is fetching, by the model that
+// MakeEstimate uses: from what is left to do, from what is used of the portal's
+// limits, and from what commands have cost so far. Merging and publishing are not
+// in it. ok is false while nobody knows how many payments there are. It is safe
+// for concurrent use.
+func (s *Source) Left(now time.Time, p *pipeline.Progress) (left time.Duration, ok bool) {
+	total := p.Total.Load()
+	if total == 0 {
+		return 0, false
+	}
+	listed, toGet := p.Listed.Load(), p.ToGet.Load()
+	unlisted, pending := max(0, total-listed), max(0, toGet-p.Answered.Load())
+	// New payments have the highest ids. Of those before, as many are fetched as so
+	// far.
+	fresh, share := min(unlisted, p.Fresh.Load()), 1.0
+	if listed > 0 {
+		share = min(1, float64(toGet)/float64(listed))
+	}
+	gets := pending + fresh + int64(math.Ceil(share*float64(unlisted-fresh)))
+
+	gauge := s.client.Gauge()
+	m := modelNow(now, &gauge, s.client.Concurrency())
+	requests, loads := s.rest(&m, unlisted, gets, int64(gauge.InFlight))
+	left = max(m.rateSpan(requests), m.operatingSpan(requests, loads), m.answer*time.Duration(requests/int64(m.concurrency)), s.speed.rest(now, listed-pending, unlisted+pending, s.client.Use()))
+	if requests > 0 {
+		return left + m.answer, true
+	}
+	return max(left, m.answer/2), true // the last answers are on their way
+}
+
+// modelNow returns the model of a portal as a gauge shows it.
+func modelNow(now time.Time, gauge *bitrix.Gauge, concurrency int) model {
+	m := newModel(bitrix.Limits{Rate: gauge.Rate, Burst: int(math.Ceil(gauge.Burst)), Window: gauge.Window}, concurrency)
+	m.learn(gauge)
+	m.tokens, m.at, m.answer = gauge.Tokens, now, gauge.Answer
+	for _, g := range gauge.Methods {
+		m.methods[g.Method] = g
+	}
+	return m
+}
+
+// rest returns what the rest of a run asks of the portal, in how many requests:
+// unlisted payments are listed, and gets fetched. flying requests are under way.
+func (s *Source) rest(m *model, unlisted, gets, flying int64) (requests int64, loads []load) {
+	var pages, lists int64
+	if unlisted > 0 && s.find.sale != nil {
+		pages = unlisted/bitrix.PageSize + 1
+		lists = ceilDiv(pages, int64(s.client.RequestSize(MethodList)))
+		flying-- // a part of the listing
+	}
+	chunks := ceilDiv(gets, int64(s.Chunk()))
+	owners := chunks
+	if s.enrich == jobfile.EnrichList {
+		owners = ceilDiv(gets, 2*ordersACommand) // see listedChunk: two payments an order
+		gets /= sampleEvery
+	}
+	if s.find.owned {
+		owners = 0
+	}
+	if chunks > 0 {
+		all := chunks * ceilDiv(ceilDiv(gets+owners, chunks), int64(s.client.RequestSize(MethodGet)))
+		requests = max(0, all-max(0, flying))
+		gets, owners = gets*requests/all, owners*requests/all
+	}
+	loads = []load{m.load(MethodList, lists, pages), m.load(MethodGet, requests, gets), m.load(MethodOwners, requests, owners)}
+	return lists + requests, loads
+}
