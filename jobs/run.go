@@ -315,10 +315,13 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 			Sink:   to,
 			Nights: nights,
 			Table: pipeline.Table[schemas.Payment]{
-				ID:     func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
-				Same:   src.Same,
-				Fill:   src.Fill,
-				ReadAt: func(p *schemas.Payment) time.Time { return p.ExtractedAt.V.Time() },
+				ID:      func(p *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(p.ID) },
+				Same:    src.Same,
+				Mark:    src.Mark,
+				Fill:    src.Fill,
+				Keep:    src.Keep,
+				Differs: src.Differs,
+				ReadAt:  func(p *schemas.Payment) time.Time { return p.ExtractedAt.V.Time() },
 			},
 			Options: pipeline.Options{
 				Dataset:         spec.Name,

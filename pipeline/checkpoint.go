@@ -175,6 +175,10 @@ type Segment struct {
 	SHA256        string `json:"sha256,omitempty"`
 	RejectsBytes  int64  `json:"rejects_bytes,omitempty"`
 	RejectsSHA256 string `json:"rejects_sha256,omitempty"`
+	// Marks counts the rows that have a mark; they are in an object of their own.
+	Marks       int64  `json:"marks,omitempty"`
+	MarksBytes  int64  `json:"marks_bytes,omitempty"`
+	MarksSHA256 string `json:"marks_sha256,omitempty"`
 	// Range is the part of the listing that the segment accounts for, and Ledger
 	// what it adds to the checkpoint's. The zero Range means that an older
 	// program wrote the segment, and that neither is known.

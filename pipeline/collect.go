@@ -106,6 +106,7 @@ func (c *collector[R]) take(res result[R]) {
 	}
 	c.part.Rows = append(c.part.Rows, res.got.Rows...)
 	c.part.Gone = append(c.part.Gone, res.gone...)
+	c.part.Marks = append(c.part.Marks, res.marks...)
 	l := &c.now.Ledger
 	l.Gone += int64(len(res.gone))
 	for _, id := range res.got.Vanished {
@@ -208,6 +209,7 @@ func (c *collector[R]) save(ctx context.Context) error {
 	if !c.partEmpty() {
 		slices.Sort(c.part.Gone)
 		slices.SortFunc(c.part.Rejects, func(a, b Reject) int { return cmp.Compare(a.ID, b.ID) })
+		slices.SortFunc(c.part.Marks, func(a, b Mark) int { return cmp.Compare(a.ID, b.ID) })
 		// Died while the segment is written, or before the commit: no
 		// checkpoint names it, and the next writer of this number overwrites it.
 		seg, err := c.Sink.WriteSegment(ctx, c.cp.Number+1, c.part)
@@ -222,7 +224,7 @@ func (c *collector[R]) save(ctx context.Context) error {
 		return err
 	}
 	c.now, c.from, c.changed = c.cp, c.to, false
-	c.part = Part[R]{Rows: c.part.Rows[:0], Gone: c.part.Gone[:0], Rejects: c.part.Rejects[:0]}
+	c.part = Part[R]{Rows: c.part.Rows[:0], Gone: c.part.Gone[:0], Rejects: c.part.Rejects[:0], Marks: c.part.Marks[:0]}
 	c.Progress.Saved.Store(c.cp.Ledger.Listed)
 	c.Log.Debug("checkpoint", "number", c.cp.Number, "done", c.cp.Done, "got", c.cp.Ledger.Got)
 	return nil

@@ -46,6 +46,8 @@ func TestStopAtEveryEffect(t *testing.T) {
 func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 	p, m := newPortal(300), newMemory(t)
 	p.refuse = map[PaymentID]bool{30: true}
+	// Not among the rows that the backfill is about.
+	p.otherwise = func(id PaymentID) bool { return id%7 == 0 && (id < 300 || id > 700) }
 	count, dead := 0, false
 	m.effect = func(name string) outcome {
 		if dead {
@@ -141,6 +143,14 @@ func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 			}
 		}
 		time.Sleep(time.Hour)
+	}
+	// A quiet night fetches nothing but the payment that is refused each night.
+	p.show, p.gets, m.effect = nil, map[PaymentID]int{}, nil
+	cfg := config(p, m)
+	cfg.Mode = Incremental
+	mustRun(t, cfg)
+	if n := p.getsSum(); n != p.gets[30] {
+		t.Errorf("the last night was quiet, and fetched %v", p.gets)
 	}
 	if !stopped {
 		if len(m.checkpoints) != 1 || len(m.segments) != 0 {

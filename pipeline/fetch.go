@@ -98,6 +98,7 @@ func (r *run[R]) fetchPart(ctx context.Context, part Range, hole bool) error {
 		return collectErr
 	})
 	err := g.Wait()
+	r.why.add(l.why)
 	if collectErr != nil {
 		// It has the group's first error as its cause, and what became of the
 		// save besides.
@@ -133,6 +134,7 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 			if err := r.checkGot(c.get, res.got); err != nil {
 				return err
 			}
+			r.markGot(&res)
 		}
 		r.Progress.Answered.Add(int64(len(c.get) + len(c.pooled)))
 		// The collector receives until results is closed, or fails; then ctx

@@ -13,7 +13,7 @@ var fillingTable = Table[row]{
 	ID:     rowTable.ID,
 	Same:   rowTable.Same,
 	ReadAt: rowTable.ReadAt,
-	Fill: func(listed, last *row) (row, bool) {
+	Fill: func(listed, last *row, _ uint64) (row, bool) {
 		filled := *last
 		filled.value = listed.value
 		return filled, listed.value/10 == last.value/10

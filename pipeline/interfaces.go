@@ -119,13 +119,24 @@ type Source[R any] interface {
 type Table[R any] struct {
 	// ID gives a row's payment id.
 	ID func(*R) PaymentID
-	// Same reports whether a listing's row has the same values as the last
-	// snapshot's, as far as a listing knows them.
-	Same func(listed, last *R) bool
+	// Same reports whether a listing shows a payment as it did when last was
+	// fetched, as far as a listing knows its values. mark is what Mark returned then;
+	// 0: the listing had the values of last, or what it had is not known.
+	Same func(listed, last *R, mark uint64) bool
+	// Mark returns a number other than 0 that stands for what a listing shows, if got,
+	// which was fetched for it, has other values; else 0. nil: rows have no marks.
+	Mark func(listed, got *R) uint64
 	// Fill returns the last snapshot's row with what only a listing has, and true,
-	// where the listing's row differs from it in nothing else. Such a row is
-	// written without a get. It is asked only where Same says no; nil: never.
-	Fill func(listed, last *R) (R, bool)
+	// where the listing's row differs from it in nothing else. mark is as with Same.
+	// Such a row is written without a get. It is called only where Same reports
+	// false; nil: never.
+	Fill func(listed, last *R, mark uint64) (R, bool)
+	// Keep sets values of a listing's row that this listing cannot show to those that
+	// the last snapshot's row has. nil: there are none.
+	Keep func(listed, last *R)
+	// Differs names the columns in which a listing's row differs from the last
+	// snapshot's. nil: a run does not say why it fetched much.
+	Differs func(listed, last *R) []string
 	// ReadAt returns when a row's values were read from the portal.
 	ReadAt func(*R) time.Time
 }
@@ -146,10 +157,19 @@ type Part[R any] struct {
 	// no longer lists, or that vanished before they were got.
 	Gone    []PaymentID
 	Rejects []Reject
+	// Marks are those of Rows that have one, in ascending order of id.
+	Marks []Mark
+}
+
+// Mark says that a listing showed other values of a payment than its row has, and
+// stands for them; see Table.Mark.
+type Mark struct {
+	ID   PaymentID
+	Mark uint64
 }
 
 // Sink keeps one portal's dataset. Methods are called from one goroutine at a
-// time, but for Last, Rejected and Pool, which may run beside WriteSegment and
+// time, but for Last, Rejected, Marks and Pool, which may run beside WriteSegment and
 // Commit. All but Commit and Begin may be repeated with the same arguments, by this runner or
 // another one, and then leave the same bytes behind. A method that returns nil
 // has made its effect durable; one that returns an error may or may not have
@@ -165,6 +185,10 @@ type Sink[R any] interface {
 	// Rejected gives the ids, ascending, of the payments that the snapshot of m
 	// has as rejects.
 	Rejected(ctx context.Context, m *Manifest) ([]PaymentID, error)
+	// Marks yields the marks of the rows of the snapshot that m is the manifest of, in
+	// ascending order of id, beginning with the first id above after. Marks that are
+	// lost or damaged are left out: the sink logs that, and returns no error.
+	Marks(ctx context.Context, m *Manifest, after PaymentID) iter.Seq2[Mark, error]
 	// WriteSegment stores a part under the name that follows from number, the
 	// number of the checkpoint that will name it. It keeps nothing of part.
 	WriteSegment(ctx context.Context, number int64, part Part[R]) (Segment, error)
@@ -205,6 +229,8 @@ type MergeResult struct {
 	// Feed is the manifest's.
 	Feed   string
 	Totals map[string]Total
+	// Listed is the file with the marks of the table's rows, nil if none has one.
+	Listed *File
 	// Ledger is the whole ledger, of the merge of a backfill; else nil.
 	Ledger *Ledger
 }

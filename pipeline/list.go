@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 )
@@ -16,6 +15,7 @@ type chunk[R any] struct {
 	get     []Listed[R]
 	pooled  []R                // rows of earlier work that spare a get
 	filled  []R                // rows that need no get; see Table.Fill
+	marks   []Mark             // of filled, and of what was got
 	known   map[PaymentID]bool // those of get that the last snapshot has
 	rejects []Reject           // the listing's own
 	gone    []PaymentID
@@ -43,9 +43,11 @@ type lister[R any] struct {
 	window chan struct{} // one token a chunk that is not collected yet
 	open   chunk[R]
 	next   func() (*R, error)
-	row    *R                          // the last snapshot's next row, nil behind its end
-	reuse  func(PaymentID) (*R, error) // the pool's row of an id, nil if it has none
-	retry  []PaymentID                 // the last snapshot's rejects that are still ahead
+	row    *R                              // the last snapshot's next row, nil behind its end
+	reuse  func(PaymentID) (*R, error)     // the pool's row of an id, nil if it has none
+	retry  []PaymentID                     // the last snapshot's rejects that are still ahead
+	mark   func(PaymentID) (uint64, error) // the last snapshot's mark of an id, 0 if it has none
+	why    reasons
 }
 
 // flushListed bounds how much of a listing without changes a kill can undo, and
@@ -68,6 +70,9 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 		}
 		l.wasRejected(l.part.After) // and away with all up to there
 	}
+	mark, stopMarks := l.lastMarks(ctx)
+	defer stopMarks()
+	l.mark = mark
 	reuse, stopPool := l.pooledRows(ctx)
 	defer stopPool()
 	l.reuse = reuse
@@ -154,7 +159,11 @@ func (l *lister[R]) passRow(ctx context.Context, row *R) error {
 	case absence == Gone:
 		return l.dropped(ctx, id)
 	case absence == Doubtful, rejected:
-		return l.doubt(ctx, doubtful[R]{id: id, known: true, was: *row, rejected: rejected})
+		mark, err := l.mark(id)
+		if err != nil {
+			return err
+		}
+		return l.doubt(ctx, doubtful[R]{id: id, known: true, was: *row, mark: mark, rejected: rejected})
 	}
 	l.open.outside++
 	l.open.through = id
@@ -165,8 +174,13 @@ func (l *lister[R]) passRow(ctx context.Context, row *R) error {
 // row of it, if any.
 func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 	var was *R
+	var mark uint64
 	if l.row != nil && l.Table.ID(l.row) == item.ID {
 		was = l.row
+		if mark, err = l.mark(item.ID); err != nil {
+			return err
+		}
+		l.complete(item, was)
 	}
 	rejected := l.wasRejected(item.ID)
 	l.open.through = item.ID
@@ -177,14 +191,17 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 	case item.Unread && was == nil:
 		err = l.doubt(ctx, doubtful[R]{id: item.ID})
 	case item.Unread && rejected:
-		err = l.doubt(ctx, doubtful[R]{id: item.ID, known: true, was: *was, rejected: true})
+		err = l.doubt(ctx, doubtful[R]{id: item.ID, known: true, was: *was, mark: mark, rejected: true})
 	default:
-		same := was != nil && !rejected && (item.Unread || l.mode == Incremental && l.Table.Same(&item.Row, was))
-		if !same && was != nil && !rejected && l.fill(item, was) {
+		same := was != nil && !rejected && (item.Unread || l.mode == Incremental && l.Table.Same(&item.Row, was, mark))
+		if !same && was != nil && !rejected && l.fill(item, was, mark) {
 			break
 		}
 		var pooled *R
 		if !same {
+			if was != nil && !rejected {
+				l.because(item, was)
+			}
 			if pooled, err = l.reuse(item.ID); err != nil {
 				return err
 			}
@@ -202,15 +219,16 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 
 // fill takes what only the listing has into the last snapshot's row, and reports
 // whether that makes a get needless.
-func (l *lister[R]) fill(item *Listed[R], was *R) bool {
+func (l *lister[R]) fill(item *Listed[R], was *R, mark uint64) bool {
 	if l.mode != Incremental || l.Table.Fill == nil || item.Reject != nil || item.Unread {
 		return false
 	}
-	row, ok := l.Table.Fill(&item.Row, was)
+	row, ok := l.Table.Fill(&item.Row, was, mark)
 	if !ok {
 		return false
 	}
 	l.open.filled = append(l.open.filled, row)
+	l.open.marked(item.ID, mark)
 	l.open.listed++
 	l.open.carried++
 	l.Progress.Listed.Add(1)
@@ -220,8 +238,9 @@ func (l *lister[R]) fill(item *Listed[R], was *R) bool {
 
 // keep carries a row of the last snapshot by writing it. A backfill's merge may
 // build on a later one, and then has to know that this payment was seen.
-func (l *lister[R]) keep(was *R) {
+func (l *lister[R]) keep(was *R, mark uint64) {
 	l.open.filled = append(l.open.filled, *was)
+	l.open.marked(l.Table.ID(was), mark)
 	l.open.listed++
 	l.open.carried++
 	l.Progress.Listed.Add(1)
@@ -270,7 +289,7 @@ func (l *lister[R]) stands(pooled *R, item *Listed[R], was *R) bool {
 	if l.last != nil && at.Before(l.last.StartedAt) || was != nil && l.Table.ReadAt(was).After(at) {
 		return false
 	}
-	return l.Table.Same(&item.Row, pooled)
+	return l.Table.Same(&item.Row, pooled, 0)
 }
 
 // dropped notes an id that the last snapshot has and the portal no longer.
@@ -288,6 +307,7 @@ type doubtful[R any] struct {
 	id       PaymentID
 	known    bool // the last snapshot has it
 	was      R    // its row there
+	mark     uint64
 	rejected bool // which is older than that snapshot
 	pooled   *R   // its row of earlier work, nil if there is none
 }
@@ -335,12 +355,13 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 		switch {
 		case there && d.known:
 			// Where only the listing's bounds made it doubtful, it is as it was.
-			same := !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was)
+			l.complete(&item, &d.was)
+			same := !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was, d.mark)
 			if same && l.Nights != nil {
-				l.keep(&d.was)
+				l.keep(&d.was, d.mark)
 				continue
 			}
-			if same || d.rejected || !l.fill(&item, &d.was) {
+			if same || d.rejected || !l.fill(&item, &d.was, d.mark) {
 				l.take(&item, &d.was, d.pooled, same)
 			}
 		case there:
@@ -381,52 +402,4 @@ func (l *lister[R]) flush(ctx context.Context) error {
 	}
 	l.open = chunk[R]{seq: l.open.seq + 1, through: l.open.through}
 	return nil
-}
-
-// lastRows returns a function that gives the last snapshot's rows of the part,
-// one a call, nil at the end. A row is valid until the next call.
-func (l *lister[R]) lastRows(ctx context.Context) (next func() (*R, error), stop func()) {
-	if l.last == nil {
-		return func() (*R, error) { return nil, nil }, func() {}
-	}
-	return pullRows(l.Sink.Last(ctx, l.last, l.part.After), fmt.Sprintf("snapshot %s", l.last.Snapshot))
-}
-
-// pooledRows returns a function that gives the pool's row of an id. Ids must be
-// asked for in ascending order. A row is valid until the next call.
-func (l *lister[R]) pooledRows(ctx context.Context) (reuse func(PaymentID) (*R, error), stop func()) {
-	if len(l.pool) == 0 {
-		return func(PaymentID) (*R, error) { return nil, nil }, func() {}
-	}
-	next, stop := pullRows(l.Sink.Pool(ctx, l.pool, l.part.After), "segments of earlier work")
-	var row *R
-	begun := false
-	return func(id PaymentID) (*R, error) {
-		var err error
-		for !begun || row != nil && l.Table.ID(row) < id {
-			begun = true
-			if row, err = next(); err != nil {
-				return nil, err
-			}
-		}
-		if row == nil || l.Table.ID(row) > id {
-			return nil, nil
-		}
-		return row, nil
-	}, stop
-}
-
-// pullRows makes a function of a sequence: a row a call, nil at the end.
-func pullRows[R any](rows iter.Seq2[*R, error], what string) (next func() (*R, error), stop func()) {
-	pull, stop := iter.Pull2(rows)
-	return func() (*R, error) {
-		row, err, ok := pull()
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", what, err)
-		}
-		if !ok {
-			return nil, nil
-		}
-		return row, nil
-	}, stop
 }

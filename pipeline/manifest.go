@@ -58,9 +58,16 @@ type Manifest struct {
 	UnknownIDs []IDRange `json:"unknown_ids,omitempty"`
 	// Deletes is the limit of deletions that the snapshot was published under; nil
 	// for a portal's first one.
-	Deletes   *DeleteGuard `json:"deletes,omitempty"`
-	Files     []File       `json:"files"`
-	PortalUse PortalUse    `json:"portal_use"`
+	Deletes *DeleteGuard `json:"deletes,omitempty"`
+	Files   []File       `json:"files"`
+	// Listed is the file that has, for rows whose values the listing shows otherwise,
+	// what it showed. It is the program's own: without it, such payments are fetched
+	// once more.
+	Listed *File `json:"listed,omitempty"`
+	// PriorFingerprint is the job_fingerprint of the newest earlier snapshot that had
+	// another one; "" if there was none.
+	PriorFingerprint string    `json:"prior_fingerprint,omitempty"`
+	PortalUse        PortalUse `json:"portal_use"`
 	// Pace is how the fetching went on; nil if it took no time to speak of.
 	Pace *Pace `json:"pace,omitempty"`
 	// Checksum is that of the stored manifest; who stores it says how it is made.

@@ -22,10 +22,19 @@ type row struct {
 }
 
 var rowTable = Table[row]{
-	ID:     func(r *row) PaymentID { return r.id },
-	Same:   func(a, b *row) bool { return a.value == b.value },
+	ID:   func(r *row) PaymentID { return r.id },
+	Same: func(a, b *row, mark uint64) bool { return a.value == b.value || mark != 0 && mark == markOf(a) },
+	Mark: func(listed, got *row) uint64 {
+		if listed.value == got.value {
+			return 0
+		}
+		return markOf(listed)
+	},
 	ReadAt: func(r *row) time.Time { return r.read },
 }
+
+// markOf is the mark of a listing's row.
+func markOf(listed *row) uint64 { return uint64(listed.value) + 1<<63 }
 
 // values are rows without their times.
 func values(rows []row) []row {
@@ -52,6 +61,7 @@ type memory struct {
 	lost        map[int64]bool // segments that a test has lost or damaged
 	history     map[SnapshotID][]row
 	rejects     map[SnapshotID][]PaymentID
+	marks       map[SnapshotID]map[PaymentID]uint64
 	manifests   map[SnapshotID]Manifest
 	current     []row
 	feeds       map[SnapshotID]Changes
@@ -76,6 +86,7 @@ func newMemory(t testing.TB) *memory {
 		lost:        map[int64]bool{},
 		history:     map[SnapshotID][]row{},
 		rejects:     map[SnapshotID][]PaymentID{},
+		marks:       map[SnapshotID]map[PaymentID]uint64{},
 		manifests:   map[SnapshotID]Manifest{},
 		feeds:       map[SnapshotID]Changes{},
 	}
@@ -155,6 +166,19 @@ func (m *memory) Rejected(_ context.Context, man *Manifest) ([]PaymentID, error)
 	return m.rejects[man.Snapshot], nil
 }
 
+func (m *memory) Marks(_ context.Context, man *Manifest, after PaymentID) iter.Seq2[Mark, error] {
+	return func(yield func(Mark, error) bool) {
+		m.mu.Lock()
+		marks := maps.Clone(m.marks[man.Snapshot])
+		m.mu.Unlock()
+		for _, id := range slices.Sorted(maps.Keys(marks)) {
+			if id > after && !yield(Mark{id, marks[id]}, nil) {
+				return
+			}
+		}
+	}
+}
+
 func (m *memory) WriteSegment(_ context.Context, number int64, part Part[row]) (Segment, error) {
 	if !slices.IsSortedFunc(part.Rows, func(a, b row) int { return int(a.id - b.id) }) {
 		m.t.Errorf("segment %d: rows do not ascend", number)
@@ -168,7 +192,7 @@ func (m *memory) WriteSegment(_ context.Context, number int64, part Part[row]) (
 			}
 		}
 		m.segments[number] = Part[row]{
-			Rows: slices.Clone(part.Rows), Gone: slices.Clone(part.Gone), Rejects: slices.Clone(part.Rejects),
+			Rows: slices.Clone(part.Rows), Gone: slices.Clone(part.Gone), Rejects: slices.Clone(part.Rejects), Marks: slices.Clone(part.Marks),
 		}
 		return nil
 	})
@@ -231,6 +255,10 @@ func (m *memory) Merge(_ context.Context, cp Checkpoint, last *Manifest) (MergeR
 		}
 	}
 	carried := maps.Clone(old)
+	marks := map[PaymentID]uint64{}
+	if last != nil {
+		maps.Copy(marks, m.marks[last.Snapshot])
+	}
 	var rejects []PaymentID
 	missing := &SegmentsError{Err: errors.New("segments are missing")}
 	for _, seg := range cp.Segments {
@@ -247,9 +275,17 @@ func (m *memory) Merge(_ context.Context, cp Checkpoint, last *Manifest) (MergeR
 			}
 			table[r.id] = r
 			delete(carried, r.id)
+			delete(marks, r.id)
 		}
 		for _, id := range part.Gone {
 			delete(carried, id)
+			delete(marks, id)
+		}
+		for _, mark := range part.Marks {
+			if table[mark.ID].id == 0 {
+				m.t.Errorf("segment %d has a mark of payment %d, and no row", seg.Number, mark.ID)
+			}
+			marks[mark.ID] = mark.Mark
 		}
 		for _, rej := range part.Rejects {
 			rejects = append(rejects, rej.ID)
@@ -263,6 +299,9 @@ func (m *memory) Merge(_ context.Context, cp Checkpoint, last *Manifest) (MergeR
 	maps.Copy(table, carried)
 	rows := slices.SortedFunc(maps.Values(table), func(a, b row) int { return int(a.id - b.id) })
 	res.Rows = int64(len(rows))
+	if len(marks) > 0 {
+		res.Listed = &File{Path: "listed", Rows: int64(len(marks))}
+	}
 	for id, r := range table {
 		if was, ok := old[id]; !ok {
 			res.Changes.Insert++
@@ -280,6 +319,7 @@ func (m *memory) Merge(_ context.Context, cp Checkpoint, last *Manifest) (MergeR
 			m.t.Errorf("snapshot %s merged again with other rows", cp.Snapshot)
 		}
 		m.history[cp.Snapshot] = rows
+		m.marks[cp.Snapshot] = marks
 		m.rejects[cp.Snapshot] = slices.Sorted(slices.Values(rejects))
 		return nil
 	})

@@ -14,19 +14,21 @@ import (
 // portal is a scripted source of rows. It counts gets, and can be told to be
 // slow or to fail.
 type portal struct {
-	zone     string // by TimeZone
-	mu       sync.Mutex
-	rows     map[PaymentID]row
-	refuse   map[PaymentID]bool // listed, but a get is refused
-	vanish   map[PaymentID]bool // listed, but gone when got
-	badList  map[PaymentID]bool // listed with values that cannot be read
-	gets     map[PaymentID]int
-	getError func(chunk []Listed[row]) error
-	getTime  time.Duration
-	total    int64
-	since    *Since
-	scopes   []Scope
-	finds    map[PaymentID]int
+	zone   string // by TimeZone
+	mu     sync.Mutex
+	rows   map[PaymentID]row
+	refuse map[PaymentID]bool // listed, but a get is refused
+	vanish map[PaymentID]bool // listed, but gone when got
+	// otherwise, if set, says which payments the listing shows with another value.
+	otherwise func(PaymentID) bool
+	badList   map[PaymentID]bool // listed with values that cannot be read
+	gets      map[PaymentID]int
+	getError  func(chunk []Listed[row]) error
+	getTime   time.Duration
+	total     int64
+	since     *Since
+	scopes    []Scope
+	finds     map[PaymentID]int
 	// show, if set, is what a listing makes of a payment; false leaves it out,
 	// and absent is what that means.
 	show     func(Listed[row]) (Listed[row], bool)
@@ -66,10 +68,18 @@ func (p *portal) Find(_ context.Context, ids []PaymentID) ([]Listed[row], error)
 	for _, id := range slices.Backward(ids) {
 		p.finds[id]++
 		if r, ok := p.rows[id]; ok {
-			found = append(found, Listed[row]{ID: id, Row: row{id: id, value: r.value}})
+			found = append(found, Listed[row]{ID: id, Row: row{id: id, value: p.listed(r)}})
 		}
 	}
 	return found, nil
+}
+
+// listed is the value that the listing shows of a row.
+func (p *portal) listed(r row) int {
+	if p.otherwise != nil && p.otherwise(r.id) {
+		return r.value + 1_000_000
+	}
+	return r.value
 }
 
 func (p *portal) List(_ context.Context, after PaymentID) iter.Seq2[[]Listed[row], error] {
@@ -88,7 +98,7 @@ func (p *portal) List(_ context.Context, after PaymentID) iter.Seq2[[]Listed[row
 				return
 			}
 			p.mu.Lock()
-			item := Listed[row]{ID: id, Row: row{id: id, value: p.rows[id].value}}
+			item := Listed[row]{ID: id, Row: row{id: id, value: p.listed(p.rows[id])}}
 			if p.badList[id] {
 				item.Reject = &Reject{ID: id, Stage: "list", Code: "BAD_VALUE"}
 			}

@@ -166,10 +166,11 @@ type run[R any] struct {
 	before  PortalUse // what earlier runs of this snapshot cost the portal
 	dates   *Dates    // what they found out about the listing's dates
 	resumed bool
-	begun   bool   // the source has begun in this run
-	gap     bool   // see Scope.Gap
-	again   bool   // what is resumed is not all that was asked for
-	listed  int64  // what earlier runs of this snapshot have listed
+	begun   bool  // the source has begun in this run
+	gap     bool  // see Scope.Gap
+	again   bool  // what is resumed is not all that was asked for
+	listed  int64 // what earlier runs of this snapshot have listed
+	why     reasons
 	reject  Reject // the first reject of this run, for the error's text
 }
 
@@ -293,6 +294,7 @@ func (r *run[R]) mergeFiles(ctx context.Context, guard *DeleteGuard) error {
 		return fmt.Errorf("merge snapshot %s: table has %d rows, %d of them carried; the ledger wants %d and %d",
 			cp.Snapshot, made.Rows, made.Carried, l.Rows(), carried)
 	}
+	r.warnOfNeedlessGets(made.Changes.Update)
 	cp.Manifest = r.manifest(made)
 	cp.Manifest.Deletes = guard
 	cp.Pace = nil // the manifest has it now
@@ -335,8 +337,15 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Feed:       made.Feed,
 		Totals:     made.Totals,
 		Files:      made.Files,
+		Listed:     made.Listed,
 		PortalUse:  r.before.Add(r.Source.Use()),
 		Pace:       r.cp.Pace,
+	}
+	if r.last != nil {
+		m.PriorFingerprint = r.last.PriorFingerprint
+		if r.last.Fingerprint != r.Fingerprint {
+			m.PriorFingerprint = r.last.Fingerprint
+		}
 	}
 	if r.cp.Mode != Full && r.last != nil {
 		m.FullAt = r.last.FullAt

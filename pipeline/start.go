@@ -90,6 +90,10 @@ func (r *run[R]) begin(old Checkpoint) error {
 	if r.Mode == Backfill && r.last != nil && r.last.Fingerprint != r.Fingerprint {
 		return &OtherTableError{Snapshot: r.last.Snapshot}
 	}
+	if r.last != nil && r.last.Fingerprint != r.Fingerprint && r.last.PriorFingerprint == r.Fingerprint {
+		r.Log.Warn("another job writes to this name too, and each of the two fetches everything in turn: give one of them another name",
+			"snapshot", r.last.Snapshot, "its_job_fingerprint", r.last.Fingerprint, "job_fingerprint", r.Fingerprint)
+	}
 	if r.Mode == Incremental {
 		r.cp.Mode, why = ResolveIncremental(r.last, r.Fingerprint, r.FullEvery, now)
 	}

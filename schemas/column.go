@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -154,6 +155,38 @@ func (c *Column[R]) differs(a, b *R) bool {
 		return *at != *c.At(b).(*Null[Decimal])
 	}
 	return false
+}
+
+// text returns the row's value as text, "" for null. Equal values have equal texts,
+// and other values other ones.
+func (c *Column[R]) text(row *R) string {
+	whole := func(n int64, valid bool) string {
+		if !valid {
+			return ""
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	switch at := c.At(row).(type) {
+	case *int64:
+		return whole(*at, true)
+	case *bool:
+		return strconv.FormatBool(*at)
+	case *Null[int64]:
+		return whole(at.V, at.Valid)
+	case *Null[Instant]:
+		return whole(int64(at.V), at.Valid)
+	case *Null[Decimal]:
+		return whole(int64(at.V), at.Valid)
+	case *Null[bool]:
+		if at.Valid {
+			return strconv.FormatBool(at.V)
+		}
+	case *Null[string]:
+		if at.Valid {
+			return "=" + at.V
+		}
+	}
+	return ""
 }
 
 // append adds the row's value to b, a builder of the column's kind.

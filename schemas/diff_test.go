@@ -139,3 +139,42 @@ func TestSameListedAfterGet(t *testing.T) {
 		t.Errorf("changed, though only got:\nlisted %+v\nlast   %+v", listed, last)
 	}
 }
+
+// A mark stands for the columns that a get has too, and for nothing else.
+func TestMark(t *testing.T) {
+	listed := Payment{ID: 7, PaySystemName: Some("Card (2)"), Sum: Some(Decimal(15000)), DateBill: Some(Instant(5)), OrderID: Some(int64(3))}
+	got := listed
+	if m := Mark(&listed, &got); m != 0 {
+		t.Errorf("mark %d of a row that is as it was listed", m)
+	}
+	got.PaySystemName = Some("Card")
+	mark := Mark(&listed, &got)
+	// Stored marks depend on it.
+	if mark != 0x8bb4192a630da98a {
+		t.Errorf("mark %#x: another one than stored marks have", mark)
+	}
+	if SameListed(&listed, &got, nil) || !SameMarked(&listed, &got, nil, mark) {
+		t.Error("the listing shows what it showed, and the row is not the same")
+	}
+	for i := range fields {
+		name := Payments().Field(i).Name
+		now := listed
+		touch(&now, i)
+		unseen := map[string]bool{"entity_type_id": true, "entity_id": true, "extra": true, "extracted_at": true}
+		if got := SameMarked(&now, &got, nil, mark); got != unseen[name] {
+			t.Errorf("SameMarked, where the listing shows another %s = %t, want %t", name, got, unseen[name])
+		}
+	}
+	// Null, an empty text and a text that looks like null differ.
+	seen := map[uint64]bool{}
+	for _, name := range []Null[string]{{}, Some(""), Some("="), Some("0")} {
+		for _, number := range []Null[string]{{}, Some(""), Some("=")} {
+			p := listed
+			p.PaySystemName, p.AccountNumber = name, number
+			seen[markOf(&p)] = true
+		}
+	}
+	if len(seen) != 12 {
+		t.Errorf("12 rows have %d marks", len(seen))
+	}
+}

@@ -36,7 +36,7 @@ func TestFill(t *testing.T) {
 		{"another sum", later(`{"id":1,"paid":"Y","sum":"1.6","orderId":3}`), nil, "", true},
 		{"another order", later(`{"id":1,"paid":"Y","sum":"1.5","orderId":4}`), nil, "", true},
 	} {
-		row, ok := Fill(tt.listed, &last, tt.fields)
+		row, ok := Fill(tt.listed, &last, tt.fields, 0)
 		if ok != (tt.extra != "") {
 			t.Errorf("%s: filled %t: %+v", tt.name, ok, row)
 			continue

@@ -20,6 +20,8 @@
 //	_state/payments/portal=acme/checkpoint-00000042.json                   how far the run is; the highest number counts
 //	_state/payments/portal=acme/segment-00000041.parquet                   rows read, and ids that are gone
 //	_state/payments/portal=acme/segment-00000041.rejects.parquet           rejects of that segment
+//	_state/payments/portal=acme/segment-00000041.listed.parquet            marks of that segment's rows, if any has one
+//	_state/payments/portal=acme/listed-20261122T020000Z.parquet            marks of a snapshot's rows, if any has one
 //	_state/payments/portal=acme/lease-00000043.json                        who is at work, and until when
 //	_state/payments/portal=acme/backfill/…                                 the same of a backfill: its own lease, checkpoints and segments
 //	_state/payments/portal=acme/probe-…                                    a proof of conditional writes, gone in a moment
@@ -60,7 +62,8 @@
 // and snapshots that are read are compared with what checkpoint and manifest say
 // of them (of a segment that includes its checksum), so even that would be an
 // error and not wrong data. A segment that is missing or damaged is a
-// *pipeline.SegmentsError: its payments are read again.
+// *pipeline.SegmentsError: its payments are read again. Marks (pipeline.Mark) that are
+// missing or damaged are no error: payments that have one are fetched once more.
 //
 // # Death
 //

@@ -114,7 +114,8 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 		return pipeline.MergeResult{}, err
 	}
 	if kept {
-		return pipeline.MergeResult{Rows: f.Rows, Carried: f.Rows, Totals: last.Totals, Files: []pipeline.File{f}}, nil
+		listed, err := d.keepMarks(ctx, cp, last)
+		return pipeline.MergeResult{Rows: f.Rows, Carried: f.Rows, Totals: last.Totals, Files: []pipeline.File{f}, Listed: listed}, err
 	}
 	m, err := d.mergeTable(ctx, cp, last, join, allowed)
 	for try := 1; errors.Is(err, errAgain); try++ {
@@ -130,6 +131,7 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 	res.Rows = m.file.Rows
 	res.Totals = totalsOf(&m.totals)
 	res.Files = []pipeline.File{m.file}
+	res.Listed = m.listed
 	switch {
 	case res.Changes.Sum() == 0:
 	case m.changes == nil:
@@ -144,6 +146,8 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 type merge struct {
 	table      *rowWriter[schemas.Payment, paymentColumns]
 	changes    *rowWriter[schemas.Change, changeColumns] // nil for a first snapshot, whose table is its feed
+	marks      *rowWriter[markRow, markColumns]          // nil where no row has one
+	listed     *pipeline.File                            // what became of marks
 	join       *joining                                  // nil but for a backfill
 	change     schemas.Change
 	totals     schemas.Totals
@@ -165,7 +169,7 @@ func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *
 			}
 		}
 		write := func() error {
-			err := d.mergeRows(ctx, m, cp, last)
+			err := d.mergeMarks(ctx, m, cp, last, func() error { return d.mergeRows(ctx, m, cp, last) })
 			if err == nil {
 				m.file, err = m.table.close()
 			}
@@ -212,6 +216,7 @@ func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *
 func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoint, last *pipeline.Manifest) error {
 	segments := d.segmentsOf(cp).segmentRows(cp.Segments)
 	defer segments.close()
+	segments.marks = m.marks != nil
 	old := &lastRows{}
 	if last != nil {
 		var err error
@@ -223,6 +228,18 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 		}
 	}
 	defer old.close()
+	oldMark, stop := markAt(d.oldMarks(ctx, m, last))
+	defer stop()
+	stay := func(was *schemas.Payment) error {
+		mark, err := oldMark(was.ID)
+		if err == nil {
+			err = m.mark(was.ID, mark)
+		}
+		if err != nil {
+			return err
+		}
+		return m.stay(was)
+	}
 	row, err := segments.next(ctx)
 	if err != nil {
 		return err
@@ -237,17 +254,19 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 		switch {
 		case takeNew && m.join != nil && !m.join.wins(row, pick(takeOld, was)):
 			if takeOld {
-				err = m.stay(was)
+				err = stay(was)
 			}
 		case !takeNew:
 			if m.join != nil {
 				m.join.carry(was)
 			}
-			err = m.stay(was)
-		case !takeOld:
-			err = m.put(&row.Payment, nil, row.Gone)
+			err = stay(was)
+		case row.Gone:
+			err = m.put(&row.Payment, pick(takeOld, was), true)
 		default:
-			err = m.put(&row.Payment, was, row.Gone)
+			if err = m.mark(row.ID, segments.mark()); err == nil {
+				err = m.put(&row.Payment, pick(takeOld, was), false)
+			}
 		}
 		if err == nil && takeNew {
 			row, err = segments.next(ctx)

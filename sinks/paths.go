@@ -91,6 +91,27 @@ func (l layout) checkpoint(n int64) string     { return l.numbered(checkpointKin
 func (l layout) lease(n int64) string          { return l.numbered(leaseKind, n) }
 func (l layout) segment(n int64) string        { return l.numbered(segmentKind, n) }
 func (l layout) segmentRejects(n int64) string { return l.numbered(segmentRejectsKind, n) }
+func (l layout) segmentMarks(n int64) string   { return l.numbered(segmentMarksKind, n) }
+
+// listed has the marks of a snapshot's rows, also for a backfill.
+func (l layout) listed(id pipeline.SnapshotID) string {
+	l.work = ""
+	return l.state() + listedStart + string(id) + listedEnd
+}
+
+// listedOf reads a snapshot's id out of a path that listed returned; "" if it is none.
+func (l layout) listedOf(key string) pipeline.SnapshotID {
+	id, err := pipeline.ParseSnapshotID(strings.TrimPrefix(strings.TrimSuffix(path.Base(key), listedEnd), listedStart))
+	if err != nil || key != l.listed(id) {
+		return ""
+	}
+	return id
+}
+
+const (
+	listedStart = "listed-"
+	listedEnd   = ".parquet"
+)
 
 // prefixes are all places where this portal's objects are.
 func (l layout) prefixes() []string {
@@ -116,6 +137,7 @@ var (
 	leaseKind          = kind{"lease-", ".json"}
 	segmentKind        = kind{"segment-", ".parquet"}
 	segmentRejectsKind = kind{"segment-", ".rejects.parquet"}
+	segmentMarksKind   = kind{"segment-", ".listed.parquet"}
 )
 
 func (l layout) numbered(k kind, n int64) string {

@@ -57,6 +57,13 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 		}
 		seg.RejectsBytes, seg.RejectsSHA256 = f.Bytes, f.SHA256
 	}
+	if len(part.Marks) > 0 {
+		f, err := d.writeSegmentMarks(ctx, number, part.Marks)
+		if err != nil {
+			return pipeline.Segment{}, err
+		}
+		seg.Marks, seg.MarksBytes, seg.MarksSHA256 = f.Rows, f.Bytes, f.SHA256
+	}
 	return seg, nil
 }
 
@@ -108,6 +115,8 @@ type segmentRows struct {
 	queue []pipeline.Segment // not opened yet, by their first id
 	open  []*openSegment     // more than one only where segments overlap
 	taken []*openSegment     // those that stand at the row given last
+	best  *openSegment       // the one that the row given last is of
+	marks bool               // marks are wanted too
 	// skip, if set, is told of segments that are missing or damaged, which are
 	// then left out. Else they are an error.
 	skip func(error)
@@ -119,6 +128,8 @@ type openSegment struct {
 	rows *rowReader[segmentRow, segmentColumns]
 	row  *segmentRow
 	read pipeline.Segment // what was read so far, for comparison
+	// marks are those of the rows from row on, if they are wanted.
+	marks []pipeline.Mark
 }
 
 func (d *Dataset) segmentRows(segments []pipeline.Segment) *segmentRows {
@@ -149,6 +160,12 @@ func (s *segmentRows) next(ctx context.Context) (*segmentRow, error) {
 		if err := s.do(seg, seg.start(ctx, s.d)); err != nil {
 			return nil, err
 		}
+		if s.marks && seg.Marks > 0 {
+			var err error
+			if seg.marks, err = s.d.marksOf(ctx, seg.Segment); err != nil {
+				return nil, err
+			}
+		}
 		s.open = slices.DeleteFunc(s.open, func(seg *openSegment) bool { return seg.row == nil })
 	}
 	if len(s.open) == 0 {
@@ -165,7 +182,21 @@ func (s *segmentRows) next(ctx context.Context) (*segmentRow, error) {
 			best = seg
 		}
 	}
+	s.best = best
 	return best.row, nil
+}
+
+// mark returns the mark of the row given last, 0 if it has none. It is called at most
+// once for a row.
+func (s *segmentRows) mark() uint64 {
+	marks := &s.best.marks
+	for len(*marks) > 0 && int64((*marks)[0].ID) < s.best.row.ID {
+		*marks = (*marks)[1:]
+	}
+	if len(*marks) > 0 && int64((*marks)[0].ID) == s.best.row.ID {
+		return (*marks)[0].Mark
+	}
+	return 0
 }
 
 // do passes on an error of a segment, unless the segment is to be left out.

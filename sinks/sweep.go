@@ -21,7 +21,8 @@ const tempAge = time.Hour
 //  1. the manifests of snapshots past retention, oldest first;
 //  2. their files, and those of snapshots that were given up or whose manifest
 //     an earlier sweep got rid of;
-//  3. segments that the checkpoint does not name;
+//  3. segments that the checkpoint does not name, and the marks of snapshots before
+//     the one that it is based on;
 //  4. older checkpoints;
 //  5. older leases, and old probes and temporary files.
 //
@@ -70,7 +71,7 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 		return nil, err
 	}
 	if d.work != "" {
-		return d.sweepableState(ctx, cp, lease) // the rest is the nights' business
+		return d.sweepableState(ctx, cp, lease, nil) // the rest is the nights' business
 	}
 	// A backfill's merge needs the change feeds of all snapshots since it began.
 	base, unfinished, err := d.backfillBase(ctx)
@@ -92,6 +93,7 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 			kept[id] = true
 		}
 	}
+	gone := func(id pipeline.SnapshotID) bool { return !kept[id] && (old[id] || id < cp.Snapshot) }
 	var files []string
 	for _, kind := range []string{"_history", "_changes", "_rejects"} {
 		for e, err := range d.store.List(ctx, path.Join(d.name+kind, d.part())+"/") {
@@ -99,19 +101,23 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 				return nil, err
 			}
 			id := d.snapshotOf(e.Key)
-			if id != "" && !kept[id] && (old[id] || id < cp.Snapshot) {
+			if id != "" && gone(id) {
 				files = append(files, e.Key)
 			}
 		}
 	}
-	state, err := d.sweepableState(ctx, cp, lease)
+	// A run compares with the newest snapshot's marks alone.
+	unmarked := func(id pipeline.SnapshotID) bool { return gone(id) || id < cp.Previous }
+	state, err := d.sweepableState(ctx, cp, lease, unmarked)
 	if err != nil {
 		return nil, err
 	}
 	return append(append(manifests, files...), state...), nil
 }
 
-func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, lease int64) ([]string, error) {
+// sweepableState lists what of the private state Sweep deletes. unmarked reports whether
+// a snapshot's marks are no longer needed.
+func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, lease int64, unmarked func(pipeline.SnapshotID) bool) ([]string, error) {
 	named := make(map[int64]bool)
 	needed := slices.Concat(cp.Segments, cp.Pool)
 	if cp.Backfill != "" {
@@ -132,6 +138,9 @@ func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, le
 		if !isSegment {
 			segment, isSegment = d.number(segmentRejectsKind, e.Key)
 		}
+		if !isSegment {
+			segment, isSegment = d.number(segmentMarksKind, e.Key)
+		}
 		checkpoint, isCheckpoint := d.number(checkpointKind, e.Key)
 		number, isLease := d.number(leaseKind, e.Key)
 		switch {
@@ -142,6 +151,10 @@ func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, le
 		case isCheckpoint:
 			if checkpoint < cp.Number {
 				checkpoints = append(checkpoints, e.Key)
+			}
+		case d.listedOf(e.Key) != "":
+			if unmarked(d.listedOf(e.Key)) {
+				segments = append(segments, e.Key)
 			}
 		case isLease:
 			if number < lease {

@@ -269,7 +269,7 @@ func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, fr
 			if ok && schemas.SameListed(&row, &old, p.spec.Source.Fields) {
 				continue
 			}
-			if _, filled := schemas.Fill(&row, &old, p.spec.Source.Fields); !ok || !filled {
+			if _, filled := schemas.Fill(&row, &old, p.spec.Source.Fields, 0); !ok || !filled {
 				differ++
 			}
 		}

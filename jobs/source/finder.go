@@ -30,7 +30,7 @@ type finder struct {
 	absent func(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
 	// same is pipeline.Table's Same: whether a row is as the last snapshot has
 	// it, as far as this listing knows.
-	same func(listed, last *schemas.Payment) bool
+	same func(listed, last *schemas.Payment, mark uint64) bool
 	// method is the one that shows the payments' values; "" if none does.
 	method string
 	// owned is whether the rows have their owners already. If so, an owner that

@@ -122,6 +122,23 @@ func (c *listClock) lossy() bool {
 	return false
 }
 
+// hides reports whether the list may show a date that is stored as known as listed,
+// which is a corrected date or null.
+func (c *listClock) hides(listed, known schemas.Null[schemas.Instant]) bool {
+	switch {
+	case !known.Valid || listed == known:
+		return false
+	case !listed.Valid:
+		return c.lossy()
+	case c.form == formMinutes:
+		return floor(known.V, minute) == listed.V
+	case c.form == formDays:
+		// The list shows the beginning of the user's day, by the server's clock.
+		return listed.V <= known.V+c.shift && known.V+c.shift < listed.V+day
+	}
+	return false
+}
+
 // exact reports whether a row's date_paid is what a get gives.
 func (c *listClock) exact(row *schemas.Payment) bool {
 	if !row.DatePaid.Valid {

@@ -253,7 +253,7 @@ func (l *listBare) finder() finder {
 	return finder{
 		list: l.list, again: l.again, total: l.ids.counted.Load,
 		absent: always(l.rest), // of the ids, each is listed
-		same:   func(_, _ *schemas.Payment) bool { return false },
+		same:   func(_, _ *schemas.Payment, _ uint64) bool { return false },
 	}
 }
 

@@ -455,6 +455,6 @@ func (l *listItems) again(ctx context.Context, asked []listed) (there map[pipeli
 	return rows, true, nil
 }
 
-func (l *listItems) same(listed, last *schemas.Payment) bool {
-	return schemas.SameListed(listed, last, nil) && listed.EntityTypeID == last.EntityTypeID && listed.EntityID == last.EntityID
+func (l *listItems) same(listed, last *schemas.Payment, mark uint64) bool {
+	return schemas.SameMarked(listed, last, nil, mark) && listed.EntityTypeID == last.EntityTypeID && listed.EntityID == last.EntityID
 }

@@ -217,6 +217,6 @@ func (l *listSale) absent(id pipeline.PaymentID, last *schemas.Payment) pipeline
 	return l.absence(id, last)
 }
 
-func (l *listSale) same(listed, last *schemas.Payment) bool {
-	return schemas.SameListed(listed, last, l.fields)
+func (l *listSale) same(listed, last *schemas.Payment, mark uint64) bool {
+	return schemas.SameMarked(listed, last, l.fields, mark)
 }

@@ -290,14 +290,40 @@ func (s *Source) getListed(ctx context.Context, chunk []listed) (got pipeline.Go
 }
 
 // Same is pipeline.Table's Same.
-func (s *Source) Same(listed, last *schemas.Payment) bool { return s.find.same(listed, last) }
+func (s *Source) Same(listed, last *schemas.Payment, mark uint64) bool {
+	return s.find.same(listed, last, mark)
+}
+
+// Mark is pipeline.Table's Mark. A finder that shows ids alone has nothing to mark.
+func (s *Source) Mark(listed, got *schemas.Payment) uint64 {
+	if s.find.method == "" {
+		return 0
+	}
+	return schemas.Mark(listed, got)
+}
 
 // Fill is pipeline.Table's Fill. Only sale.payment.list has what a get has not.
-func (s *Source) Fill(listed, last *schemas.Payment) (schemas.Payment, bool) {
+func (s *Source) Fill(listed, last *schemas.Payment, mark uint64) (schemas.Payment, bool) {
 	if s.find.method != MethodList {
 		return schemas.Payment{}, false
 	}
-	return schemas.Fill(listed, last, s.fields)
+	return schemas.Fill(listed, last, s.fields, mark)
+}
+
+// Keep is pipeline.Table's Keep: a date of bill that is known stays where the list
+// cannot show it.
+func (s *Source) Keep(listed, last *schemas.Payment) {
+	if s.find.sale == nil || s.find.sale.clock == nil {
+		return
+	}
+	if s.find.sale.clock.hides(listed.DateBill, last.DateBill) {
+		listed.DateBill = last.DateBill
+	}
+}
+
+// Differs is pipeline.Table's Differs.
+func (s *Source) Differs(listed, last *schemas.Payment) []string {
+	return schemas.ListedChanges(listed, last, s.fields)
 }
 
 // Use implements pipeline.Source.

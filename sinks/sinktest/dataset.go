@@ -76,8 +76,11 @@ func (w *world) run(store sinks.Store, p *portal) (*pipeline.Manifest, error) {
 		Source: p,
 		Sink:   w.dataset(store),
 		Table: pipeline.Table[schemas.Payment]{
-			ID:     func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
-			Same:   func(listed, last *schemas.Payment) bool { return schemas.SameListed(listed, last, nil) },
+			ID: func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
+			Same: func(listed, last *schemas.Payment, mark uint64) bool {
+				return schemas.SameMarked(listed, last, nil, mark)
+			},
+			Mark:   schemas.Mark,
 			ReadAt: func(r *schemas.Payment) time.Time { return r.ExtractedAt.V.Time() },
 		},
 		Options: pipeline.Options{
@@ -180,7 +183,33 @@ func (w *world) filesOf(m *pipeline.Manifest) []string {
 	for _, f := range m.Files {
 		paths = append(paths, f.Path)
 	}
+	if m.Listed != nil {
+		paths = append(paths, m.Listed.Path)
+	}
 	return paths
+}
+
+// wantMarks makes sure that a snapshot has the marks of its rows, and no others.
+func (w *world) wantMarks(m *pipeline.Manifest, rows []schemas.Payment) {
+	w.t.Helper()
+	var want, got []int64
+	for i := range rows {
+		if listedOtherwise(rows[i].ID) {
+			want = append(want, rows[i].ID)
+		}
+	}
+	for mark, err := range w.dataset(w.store).Marks(w.t.Context(), m, 0) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		got = append(got, int64(mark.ID))
+	}
+	if !slices.Equal(got, want) {
+		w.t.Errorf("snapshot %s has marks of %v, want %v", m.Snapshot, got, want)
+	}
+	if (m.Listed == nil) != (len(want) == 0) || m.Listed != nil && m.Listed.Rows != int64(len(want)) {
+		w.t.Errorf("snapshot %s: the manifest names %+v, want %d marks", m.Snapshot, m.Listed, len(want))
+	}
 }
 
 func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
@@ -205,6 +234,8 @@ func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
 	// A night without changes has no change feed.
 	second := w.mustRun(p)
 	w.verify(second)
+	w.wantMarks(first, table)
+	w.wantMarks(second, table)
 	if len(second.Files) != 1 || second.Ledger.Carried != 120 {
 		t.Errorf("nothing changed, but files are %v, carried %d", second.Files, second.Ledger.Carried)
 	}
@@ -216,6 +247,7 @@ func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
 	table = p.table(old)
 	third := w.mustRun(p)
 	w.verify(third)
+	w.wantMarks(third, table)
 	if !slices.Equal(w.rows(d.CurrentPath()), table) {
 		t.Error("the third table is not the portal's")
 	}
@@ -250,6 +282,7 @@ func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
 	// Everything is gone.
 	fifth := w.mustRun(newPortal(0))
 	w.verify(fifth)
+	w.wantMarks(fifth, nil)
 	if rows := w.rows(d.CurrentPath()); len(rows) != 0 {
 		t.Errorf("%d rows of an empty portal", len(rows))
 	}
@@ -353,6 +386,7 @@ func death(t *testing.T, open func(*testing.T) sinks.Store, answer Answer, k int
 	if !slices.Equal(w.rows(d.CurrentPath()), after) {
 		t.Fatalf("death %d, at %s: the next run's table is not the portal's", k, fatal)
 	}
+	w.wantMarks(m, after)
 	// All feeds since the first snapshot, one after another.
 	want := changes(before, after)
 	var feed []change

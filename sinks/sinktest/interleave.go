@@ -187,8 +187,11 @@ func (w *world) do(store sinks.Store, p *living, job int, name string) (*pipelin
 	cfg := pipeline.Config[schemas.Payment]{
 		Source: &reader{living: p}, Sink: data,
 		Table: pipeline.Table[schemas.Payment]{
-			ID:     func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
-			Same:   func(listed, last *schemas.Payment) bool { return schemas.SameListed(listed, last, nil) },
+			ID: func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
+			Same: func(listed, last *schemas.Payment, mark uint64) bool {
+				return schemas.SameMarked(listed, last, nil, mark)
+			},
+			Mark:   schemas.Mark,
 			ReadAt: func(r *schemas.Payment) time.Time { return r.ExtractedAt.V.Time() },
 		},
 		Options: pipeline.Options{

@@ -50,6 +50,10 @@ func payment(id int64) schemas.Payment {
 	return p
 }
 
+// listedOtherwise reports whether the list shows another value of a payment than a
+// get, so that its row has a mark.
+func listedOtherwise(id int64) bool { return id%5 == 1 }
+
 // change makes a portal as it is a day later: some payments are gone, some
 // changed, some new, and one cannot be read.
 func (p *portal) change() *portal {
@@ -82,6 +86,9 @@ func (p *portal) List(_ context.Context, after pipeline.PaymentID) iter.Seq2[[]p
 				continue
 			}
 			row.EntityTypeID, row.EntityID = schemas.Null[int64]{}, schemas.Null[int64]{}
+			if listedOtherwise(row.ID) {
+				row.PaySystemName = schemas.Some("Cash desk")
+			}
 			page = append(page, pipeline.Listed[schemas.Payment]{ID: pipeline.PaymentID(row.ID), Row: row})
 			if len(page) == 25 {
 				if !yield(page, nil) {

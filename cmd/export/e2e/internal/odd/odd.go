@@ -107,7 +107,7 @@ func run(t testing.TB, store sinks.Store, name string, options sinks.Options, no
 		Sink:   sinks.New(store, &options),
 		Table: pipeline.Table[schemas.Payment]{
 			ID:     func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
-			Same:   func(listed, last *schemas.Payment) bool { return len(schemas.Changed(listed, last)) == 0 },
+			Same:   func(listed, last *schemas.Payment, _ uint64) bool { return len(schemas.Changed(listed, last)) == 0 },
 			ReadAt: func(r *schemas.Payment) time.Time { return r.ExtractedAt.V.Time() },
 		},
 		Options: pipeline.Options{

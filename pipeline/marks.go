@@ -1,0 +1,104 @@
+package pipeline
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// A listing may show another value than a get for good: the payment system as it is
+// called now, a date that it cannot show. Compared with its row, such a payment would
+// look changed each night. So for each row that a get made otherwise than it was
+// listed, its mark is kept, which stands for what the listing showed. A later listing
+// is compared with that. On most portals no row has one.
+//
+// Marks follow their rows: through segments, merges, and snapshots in which nothing
+// has changed. They are no part of what is promised: a payment whose mark is lost is
+// compared with its row, and fetched once more.
+
+// marked notes the mark of a row of the chunk.
+func (c *chunk[R]) marked(id PaymentID, mark uint64) {
+	if mark != 0 {
+		c.marks = append(c.marks, Mark{id, mark})
+	}
+}
+
+// markGot notes the marks of rows that were fetched for a chunk's listed payments.
+func (r *run[R]) markGot(res *result[R]) {
+	if r.Table.Mark == nil || len(res.got.Rows) == 0 {
+		return
+	}
+	at := make(map[PaymentID]int, len(res.get))
+	for i := range res.get {
+		at[res.get[i].ID] = i
+	}
+	for i := range res.got.Rows {
+		row := &res.got.Rows[i]
+		// An item without values has nothing to compare with later.
+		if item := &res.get[at[r.Table.ID(row)]]; !item.Unread {
+			res.marked(item.ID, r.Table.Mark(&item.Row, row))
+		}
+	}
+}
+
+// complete sets what this listing cannot show of a payment to what is known of it.
+func (l *lister[R]) complete(item *Listed[R], was *R) {
+	if l.Table.Keep != nil && item.Reject == nil && !item.Unread && !item.Missing {
+		l.Table.Keep(&item.Row, was)
+	}
+}
+
+// reasons counts the payments that an incremental run fetches although the last
+// snapshot has them, and by which columns the listing made it do so.
+type reasons struct {
+	payments int64
+	columns  map[string]int64
+}
+
+// because notes why a payment is fetched again.
+func (l *lister[R]) because(item *Listed[R], was *R) {
+	if l.mode != Incremental || l.Table.Differs == nil || item.Reject != nil || item.Unread {
+		return
+	}
+	l.why.payments++
+	if l.why.columns == nil {
+		l.why.columns = make(map[string]int64)
+	}
+	for _, name := range l.Table.Differs(&item.Row, was) {
+		l.why.columns[name]++
+	}
+}
+
+// add adds what another part of the listing has noted.
+func (w *reasons) add(other reasons) {
+	w.payments += other.payments
+	for name, n := range other.columns {
+		if w.columns == nil {
+			w.columns = make(map[string]int64)
+		}
+		w.columns[name] += n
+	}
+}
+
+// column returns the column that made most gets, "" if none did.
+func (w *reasons) column() string {
+	names := slices.SortedFunc(maps.Keys(w.columns), func(a, b string) int {
+		return cmp.Or(-cmp.Compare(w.columns[a], w.columns[b]), cmp.Compare(a, b))
+	})
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
+}
+
+// warnOfNeedlessGets logs that the run fetched more than half of a table of which
+// hardly anything had changed, and which column of the listing made it do so.
+func (r *run[R]) warnOfNeedlessGets(updated int64) {
+	w := &r.why
+	if 2*w.payments <= r.cp.Ledger.Listed || 10*updated > w.payments || w.column() == "" {
+		return
+	}
+	r.Log.Warn("most payments were fetched again, and are as they were: the listing shows a column otherwise than a get. "+
+		"The next run compares with what this listing showed; if this comes back, the listing shows another value each time",
+		"fetched", w.payments, "changed", updated, "column", w.column())
+}

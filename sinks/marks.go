@@ -1,0 +1,206 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
+)
+
+// markRow is the mark of a payment's row; see pipeline.Mark. A segment has its marks
+// in an object beside it, a snapshot in one among the private state. There is none
+// where no row has a mark.
+type markRow struct {
+	ID   int64
+	Mark schemas.Null[int64] // the bits of the mark
+}
+
+type markColumns struct {
+	ID   *int64 `parquet:"id,optional"`
+	Mark *int64 `parquet:"mark,optional"`
+}
+
+var markTable = newTable("listed", []schemas.Column[markRow]{
+	{Name: "id", Since: 1, Encoding: schemas.Delta, At: func(m *markRow) any { return &m.ID }},
+	{Name: "mark", Since: 1, At: func(m *markRow) any { return &m.Mark }},
+}, func(m *markRow) int64 { return m.ID }, func(c *markColumns, m *markRow) { c.ID, c.Mark = &m.ID, ptr(&m.Mark) })
+
+func rowOfMark(id int64, mark uint64) markRow {
+	return markRow{ID: id, Mark: schemas.Some(int64(mark))}
+}
+
+// writeSegmentMarks stores the marks of a part beside its segment.
+//
+// Died before the checkpoint: as with the segment.
+func (d *Dataset) writeSegmentMarks(ctx context.Context, number int64, marks []pipeline.Mark) (pipeline.File, error) {
+	return putFile(ctx, d, d.segmentMarks(number), markTable, "", func(add func(*markRow) error) error {
+		for _, m := range marks {
+			row := rowOfMark(int64(m.ID), m.Mark)
+			if err := add(&row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() error { return d.notBeyond(ctx, number-1) })
+}
+
+// Marks implements pipeline.Sink.
+func (d *Dataset) Marks(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[pipeline.Mark, error] {
+	return func(yield func(pipeline.Mark, error) bool) {
+		if m.Listed == nil {
+			return
+		}
+		f := *m.Listed
+		f.Path = d.listed(m.Snapshot)
+		// The whole file is checked first: a part of it would look like marks that are
+		// not there.
+		err := d.sameSum(ctx, f)
+		if err == nil {
+			for row, rowErr := range readRows(ctx, d.store, f.Path, f.Bytes, markTable, int64(after)) {
+				if err = rowErr; err != nil {
+					break
+				}
+				if !yield(pipeline.Mark{ID: pipeline.PaymentID(row.ID), Mark: uint64(row.Mark.V)}, nil) {
+					return
+				}
+			}
+		}
+		if errors.Is(err, ErrDamaged) {
+			d.opts.Log.Warn("what the listing showed is lost; payments that it shows otherwise than their rows are fetched again", "error", err)
+			err = nil
+		}
+		if err != nil {
+			yield(pipeline.Mark{}, err)
+		}
+	}
+}
+
+// marksOf returns the marks of a segment's rows, none if they are lost or damaged.
+func (d *Dataset) marksOf(ctx context.Context, seg pipeline.Segment) ([]pipeline.Mark, error) {
+	key := d.segmentMarks(seg.Number)
+	obj, err := d.openSegmentFile(ctx, seg.Number, key, seg.MarksBytes, seg.MarksSHA256)
+	if err != nil {
+		return nil, d.lostMarks(err)
+	}
+	defer obj.Close()
+	rows, err := openRows(obj, markTable)
+	if err != nil {
+		return nil, d.lostMarks(fmt.Errorf("read %s: %w", key, err))
+	}
+	marks := make([]pipeline.Mark, 0, seg.Marks)
+	for row, err := range rows.all(ctx, 0) {
+		if err != nil {
+			return nil, d.lostMarks(fmt.Errorf("read %s: %w", key, err))
+		}
+		marks = append(marks, pipeline.Mark{ID: pipeline.PaymentID(row.ID), Mark: uint64(row.Mark.V)})
+	}
+	return marks, nil
+}
+
+// lostMarks logs an error that says that marks are lost, and returns any other one.
+func (d *Dataset) lostMarks(err error) error {
+	if !errors.Is(err, ErrDamaged) && !errors.Is(err, parquetcheck.ErrCorrupt) {
+		return err
+	}
+	d.opts.Log.Warn("what the listing showed of some payments is lost; they are fetched again", "error", err)
+	return nil
+}
+
+// mergeMarks calls write with the writing end of the new snapshot's marks, if any row
+// may have one. It is called for each attempt at the table.
+func (d *Dataset) mergeMarks(ctx context.Context, m *merge, cp pipeline.Checkpoint, last *pipeline.Manifest, write func() error) error {
+	m.marks, m.listed = nil, nil
+	if (last == nil || last.Listed == nil) && !slices.ContainsFunc(cp.Segments, func(s pipeline.Segment) bool { return s.Marks > 0 }) {
+		return write()
+	}
+	key := d.listed(cp.Snapshot)
+	err := d.store.Put(ctx, key, func(out io.Writer) error {
+		if m.marks != nil {
+			return errAgain // as with the change feed
+		}
+		m.marks = newRowWriter(out, markTable, d.fileOptions(cp.Snapshot))
+		if err := write(); err != nil {
+			return err
+		}
+		f, err := m.marks.close()
+		if err != nil {
+			return err
+		}
+		if f.Rows == 0 {
+			return errNoRows
+		}
+		f.Path = key
+		m.listed = &f
+		return d.notBeyond(ctx, cp.Number)
+	})
+	if errors.Is(err, errNoRows) {
+		return nil
+	}
+	return err
+}
+
+// oldMarks returns the marks of the last snapshot's rows, if marks are written.
+func (d *Dataset) oldMarks(ctx context.Context, m *merge, last *pipeline.Manifest) iter.Seq2[pipeline.Mark, error] {
+	if m.marks == nil || last == nil {
+		return func(func(pipeline.Mark, error) bool) {}
+	}
+	return d.Marks(ctx, last, 0)
+}
+
+// mark notes the mark of a row of the new table.
+func (m *merge) mark(id int64, mark uint64) error {
+	if m.marks == nil || mark == 0 {
+		return nil
+	}
+	row := rowOfMark(id, mark)
+	return m.marks.add(&row)
+}
+
+// keepMarks gives the last snapshot's marks to a snapshot with the same table. What is
+// lost is left out.
+func (d *Dataset) keepMarks(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (*pipeline.File, error) {
+	if last.Listed == nil {
+		return nil, nil
+	}
+	old := *last.Listed
+	old.Path = d.listed(last.Snapshot)
+	kept := old
+	kept.Path = d.listed(cp.Snapshot)
+	err := d.sameSum(ctx, old)
+	if err == nil {
+		err = d.store.Link(ctx, kept.Path, old.Path)
+	}
+	if isAbsent(err) || errors.Is(err, ErrDamaged) {
+		return nil, nil // the lister has said so
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &kept, nil
+}
+
+// markAt returns a function that returns the mark of an id among ascending marks, 0 if
+// it has none. Ids must be asked for in ascending order.
+func markAt(marks iter.Seq2[pipeline.Mark, error]) (of func(id int64) (uint64, error), stop func()) {
+	pull, stop := iter.Pull2(marks)
+	var next pipeline.Mark
+	more := true
+	return func(id int64) (uint64, error) {
+		for more && int64(next.ID) < id {
+			var err error
+			if next, err, more = pull(); err != nil {
+				return 0, err
+			}
+		}
+		if !more || int64(next.ID) > id {
+			return 0, nil
+		}
+		return next.Mark, nil
+	}, stop
+}
