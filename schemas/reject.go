@@ -33,7 +33,7 @@ var RejectTable = NewTable("payments_rejects", "Payments that could not be read.
 	},
 	{
 		Name: "description", Since: 1, Large: true, Source: "error_description",
-		Null: "the portal gives none", Example: "Access denied", Changes: never,
+		Null: "the portal returns none", Example: "Access denied", Changes: never,
 		Description: "The portal's text, or which rule the value broke.",
 		At:          func(r *Reject) any { return &r.Description },
 	},

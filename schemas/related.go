@@ -90,7 +90,7 @@ type PaySystem struct {
 }
 
 const (
-	noText    = "the portal gives none"
+	noText    = "the portal returns none"
 	noRef     = "none, or 0"
 	theEdit   = "an edit"
 	readTable = "each time that the table is read"
