@@ -9,13 +9,13 @@ type Change struct {
 	// Changed has the names of the columns that an update changed,
 	// comma-separated; null for an insert or a delete.
 	Changed Null[string]
-	// Payment is the row as it is now; for a delete, as it was last known.
+	// Payment is the row after the change; for a delete, the last known row.
 	Payment Payment
 }
 
-// ChangeTable is the change feed: what happened, then the columns of
-// PaymentTable. Columns of its own can only be added before it has a version of
-// its own, as they stand in front of those.
+// ChangeTable is the change feed: the kind of change, then the columns of PaymentTable.
+// Columns of its own can be added only once it has its own version, because they come
+// before those of PaymentTable.
 var ChangeTable = NewTable("payments_changes", "What changed against the snapshot before, sorted by id.", slices.Concat(
 	[]Column[Change]{
 		{

@@ -9,49 +9,47 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/decimal128"
 )
 
-// Column describes one column of a table whose rows are of type R. Everything
-// that the program knows about a column is here; what else there is about it is
-// a loop over the table, or is generated from it.
+// Column describes one column of a table whose rows have the type R. It is the only
+// place that describes the column: everything else loops over the table, or is
+// generated from it.
 type Column[R any] struct {
 	Name string
-	// Since is the version of the table that brought the column. It never
-	// decreases from one column to the next.
+	// Since is the version of the table that added the column. It never decreases from
+	// one column to the next.
 	Since int
-	// From says which answer of the portal has the value, and Field what it is
-	// called there.
+	// From is the answer of the portal that has the value, and Field its name there.
 	From  Origin
 	Field string
-	// Words has what the portal's codes are called here, for a text that is one of
-	// a few: "" means null, and any other code is an error.
+	// Words maps the portal's codes to this column's, for a text that is one of a few:
+	// "" means null, and any other code is an error.
 	Words map[string]string
-	// Zero says that 0 is a value of a whole number, not the portal's way to write
-	// that there is none.
+	// Zero reports that 0 is a value of a whole number, not the portal's spelling of
+	// none.
 	Zero bool
-	// Encoding is how values are stored in Parquet.
+	// Encoding is the way values are stored in Parquet.
 	Encoding Encoding
-	// Large marks texts of any length. They count against the memory of a row
-	// group.
+	// Large marks texts of any length. They count towards the memory of a row group.
 	Large bool
-	// Untracked marks a value that is another one each time the row is fetched:
-	// a difference in it is no change of the row.
+	// Untracked marks a value that is different each time the row is fetched. A
+	// difference in it is not a change of the row.
 	Untracked bool
 
-	// Texts for people. Source may be empty where it is just Field.
+	// Texts for people. Source may be empty if it is the same as Field.
 	Source, Unit, Null, Example, Changes, Description string
 
-	// At returns a pointer to the column's value in a row. Its type is the
-	// column's kind: *Null[int64], *Null[string], *Null[bool], *Null[Instant] or
-	// *Null[Decimal]; or *int64 or *bool for a value that every row has. As all
-	// columns are nullable in files, those differ only in how they are read.
+	// At returns a pointer to the column's value in a row. Its type is the column's
+	// kind: *Null[int64], *Null[string], *Null[bool], *Null[Instant] or *Null[Decimal];
+	// or *int64 or *bool for a value that every row has. All columns are nullable in
+	// files, so the latter differ only in how they are read.
 	At func(*R) any
 }
 
-// Origin says where a column's value comes from.
+// Origin is the source of a column's value.
 type Origin int
 
-// FromProgram: not from a field of an answer. FromGet: crm.item.payment.get, and
-// every listing of payments. FromList: sale.payment.list alone. FromOwners:
-// crm.orderentity.list.
+// FromProgram: the value does not come from a field of an answer. FromGet: from
+// crm.item.payment.get and every listing of payments. FromList: from sale.payment.list
+// only. FromOwners: from crm.orderentity.list.
 const (
 	FromProgram Origin = iota
 	FromGet
@@ -59,17 +57,16 @@ const (
 	FromOwners
 )
 
-// Encoding is how the values of a column are stored.
+// Encoding is the way the values of a column are stored.
 type Encoding int
 
-// Plain is for values that nothing better is known of. Delta is for integers
-// that are near to the ones before. Dictionary is for values that repeat; such
-// texts are kept once in memory, too.
+// Plain is the default. Delta is for integers that are close to the previous one.
+// Dictionary is for values that repeat; such texts are also kept once in memory.
 //
-// Only encodings that old readers know are used: delta encodings of text would
-// save 5 % of a file, and shut some readers out. Amounts are plain: prices have
-// common endings, which the compression finds in whole bytes, but not in the
-// packed bits of differences.
+// Only encodings that old readers know are used: delta encodings of text would save 5 %
+// of a file, but some readers could not read it. Amounts are plain: the compression
+// finds the common endings of prices in whole bytes, but not in the packed bits of
+// differences.
 const (
 	Plain Encoding = iota
 	Delta
@@ -94,7 +91,7 @@ func (c *Column[R]) kind() arrow.DataType {
 	}
 }
 
-// source returns the text that says where the value comes from.
+// source returns the text that describes the value's source.
 func (c *Column[R]) source() string {
 	if c.Source != "" {
 		return c.Source
@@ -102,8 +99,8 @@ func (c *Column[R]) source() string {
 	return c.Field
 }
 
-// set reads a field of the portal into row. It returns the rule that v breaks,
-// "" if none. Payments are read by generated code in its place.
+// set reads a field of the portal into row. It returns the rule that v breaks, or "" if
+// none. Payments are read by generated code instead.
 func (c *Column[R]) set(row *R, v *value, pool *interner) (rule string) {
 	switch at := c.At(row).(type) {
 	case *int64:
@@ -157,8 +154,8 @@ func (c *Column[R]) differs(a, b *R) bool {
 	return false
 }
 
-// text returns the row's value as text, "" for null. Equal values have equal texts,
-// and other values other ones.
+// text returns the row's value as text, or "" for null. Equal values have equal texts,
+// and different values different texts.
 func (c *Column[R]) text(row *R) string {
 	whole := func(n int64, valid bool) string {
 		if !valid {

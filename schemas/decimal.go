@@ -5,12 +5,12 @@ import (
 	"strconv"
 )
 
-// Decimal is a number with four digits behind the point, as the number of its
+// Decimal is a number with four digits after the point, stored as its number of
 // ten-thousandths: 12.34 is 123400.
 type Decimal int64
 
 const (
-	// Precision and Scale of a Decimal, as SQL has them: DECIMAL(18,4).
+	// Precision and Scale of a Decimal in SQL: DECIMAL(18,4).
 	Precision = 18
 	Scale     = 4
 
@@ -20,7 +20,7 @@ const (
 	ruleRange   = "must fit DECIMAL(18,4)"
 )
 
-// String gives the number with all its four digits: "12.3400".
+// String returns the number with all four decimals: "12.3400".
 func (d Decimal) String() string {
 	magnitude := uint64(d)
 	if d < 0 {
@@ -30,7 +30,7 @@ func (d Decimal) String() string {
 	return formatScaled(d < 0, strconv.AppendUint(digits[:0], magnitude, 10))
 }
 
-// formatScaled sets the point Scale digits before the end.
+// formatScaled inserts the point Scale digits before the end.
 func formatScaled(negative bool, digits []byte) string {
 	out := make([]byte, 0, len(digits)+Scale+2)
 	if negative {
@@ -49,9 +49,9 @@ func formatScaled(negative bool, digits []byte) string {
 	return string(append(out, digits[max(whole, 0):]...))
 }
 
-// ParseDecimal reads a number such as 12, -0.5 or 1.5E2 exactly, however many
-// digits it has, and rounds it half to even to four digits. Numbers that then
-// need more than 14 digits before the point are errors.
+// ParseDecimal parses a number such as 12, -0.5 or 1.5E2 exactly, with any number of
+// digits, and rounds it half to even to four decimals. It returns an error if the
+// result has more than 14 digits before the point.
 func ParseDecimal(text string) (Decimal, error) {
 	d, rule := parseDecimal([]byte(text))
 	if rule != "" {
@@ -60,8 +60,8 @@ func ParseDecimal(text string) (Decimal, error) {
 	return d, nil
 }
 
-// parseDecimal gives the rule that b breaks, "" if none. Its time grows with
-// the length of b, but not with the size of the exponent.
+// parseDecimal returns the number in b and the rule that b breaks, or "" if none. Its
+// time depends on the length of b, but not on the size of the exponent.
 func parseDecimal(b []byte) (Decimal, string) {
 	n, ok := scanNumeral(b)
 	if !ok {
@@ -107,7 +107,7 @@ func parseDecimal(b []byte) (Decimal, string) {
 	return Decimal(v), ""
 }
 
-// numeral is a number's text taken apart: 0.d₀d₁d₂… × 10^point.
+// numeral is a parsed number: 0.d₀d₁d₂… × 10^point.
 type numeral struct {
 	negative bool
 	text     []byte // the digits before and behind the point, with the point
@@ -116,7 +116,7 @@ type numeral struct {
 	point    int64
 }
 
-// digit gives the i-th digit, for 0 ≤ i < count.
+// digit returns the i-th digit, for 0 ≤ i < count.
 func (n *numeral) digit(i int) byte {
 	if i >= n.whole {
 		i++ // the point
@@ -124,8 +124,8 @@ func (n *numeral) digit(i int) byte {
 	return n.text[i] - '0'
 }
 
-// scanNumeral reads the grammar of a JSON number, but for leading zeros, which
-// numbers in strings may have.
+// scanNumeral parses the grammar of a JSON number, but also accepts leading zeros,
+// which numbers in strings may have.
 func scanNumeral(b []byte) (numeral, bool) {
 	var n numeral
 	if len(b) > 0 && b[0] == '-' {
@@ -166,7 +166,8 @@ func scanNumeral(b []byte) (numeral, bool) {
 	if len(b) == 0 || countDigits(b) != len(b) {
 		return n, false
 	}
-	// More than any text has digits to make up for, and far from an overflow.
+	// More than any text has digits to make up for, and far from an overflow. The
+	// exponent is limited to this.
 	const limit = 1 << 50
 	exponent := int64(0)
 	for _, c := range b {
@@ -176,7 +177,7 @@ func scanNumeral(b []byte) (numeral, bool) {
 	return n, true
 }
 
-// countDigits counts the digits that b begins with.
+// countDigits returns the number of digits at the start of b.
 func countDigits(b []byte) int {
 	n := 0
 	for n < len(b) && isDigit(b[n]) {

@@ -6,10 +6,10 @@ import (
 	"strconv"
 )
 
-// SameListed reports whether a row that a listing gave has the same values as
-// the last snapshot's, as far as a listing knows them: all columns but those of
-// the CRM item and the time, and of Extra only the given fields, which are
-// those that listed was read with.
+// SameListed reports whether a listed row has the same values as the last snapshot's
+// row. It compares the columns that a listing has: all except those of the CRM item and
+// the time, and of Extra only the given fields, which must be the fields that listed
+// was read with.
 func SameListed(listed, last *Payment, fields []string) bool {
 	a, b := *listed, *last
 	a.clearUnlisted()
@@ -17,10 +17,10 @@ func SameListed(listed, last *Payment, fields []string) bool {
 	return a == b && sameMembers(listed.Extra, last.Extra, fields)
 }
 
-// Mark returns a number that stands for what a listing shows of a payment, in the
-// columns that a get has too, if got, which was fetched for it, has other values
-// there. It returns 0 if the values are the same. The number is the same on every
-// machine; a program with other columns of a get makes other numbers.
+// Mark returns a number that identifies the listed values of a payment in the columns
+// that a get also has, if got, which was fetched for it, has other values there. It
+// returns 0 if the values are the same. The number is the same on every machine. A
+// program with other columns of a get returns other numbers.
 func Mark(listed, got *Payment) uint64 {
 	for i := range PaymentTable.Columns {
 		if c := &PaymentTable.Columns[i]; c.From == FromGet && c.differs(listed, got) {
@@ -30,12 +30,12 @@ func Mark(listed, got *Payment) uint64 {
 	return 0
 }
 
-// markOf returns the mark of a listing's row.
+// markOf returns the mark of a listed row.
 func markOf(listed *Payment) uint64 {
 	text := make([]byte, 0, 256)
 	for i := range PaymentTable.Columns {
 		if c := &PaymentTable.Columns[i]; c.From == FromGet {
-			// Name and length keep values of neighbours apart.
+			// The name and the length separate neighbouring values.
 			value := c.text(listed)
 			text = append(text, c.Name...)
 			text = append(text, 0)
@@ -47,8 +47,8 @@ func markOf(listed *Payment) uint64 {
 	return max(binary.BigEndian.Uint64(sum[:]), 1)
 }
 
-// SameMarked is SameListed for a row that was fetched when Mark returned mark: the
-// columns that a get has too are compared with what the listing showed at that
+// SameMarked is SameListed for a row that was fetched when Mark returned mark. It
+// compares the columns that a get also has with the values that were listed at that
 // time, not with the row.
 func SameMarked(listed, last *Payment, fields []string, mark uint64) bool {
 	if mark == 0 {
@@ -59,8 +59,8 @@ func SameMarked(listed, last *Payment, fields []string, mark uint64) bool {
 	return seen == *last && sameMembers(listed.Extra, last.Extra, fields) && markOf(listed) == mark
 }
 
-// ListedChanges names the columns in which a listing's row differs from the last
-// snapshot's, in the table's order.
+// ListedChanges returns the names of the columns in which a listed row differs from the
+// last snapshot's row, in the table's order.
 func ListedChanges(listed, last *Payment, fields []string) []string {
 	var names []string
 	for i := range PaymentTable.Columns {
@@ -74,11 +74,11 @@ func ListedChanges(listed, last *Payment, fields []string) []string {
 	return names
 }
 
-// Fill returns the last snapshot's row with the values that a listing has and a
-// get has not, where the listing shows it to be the same in all others, as
-// SameMarked reports. So a column that the snapshot's program did not know yet costs
-// no get. The row is then as of the listing. It reports false where it is not the
-// same, or is another order's, whose owner has to be asked for.
+// Fill returns the last snapshot's row with the values that only a listing has, if the
+// listing shows the same values in all other columns, as SameMarked reports. So a
+// column that the snapshot's program did not know needs no get. The returned row is as
+// of the listing. Fill returns false if the values differ, or if the row belongs to
+// another order, whose owner must be fetched.
 func Fill(listed, last *Payment, fields []string, mark uint64) (Payment, bool) {
 	if listed.OrderID != last.OrderID {
 		return Payment{}, false
@@ -92,8 +92,8 @@ func Fill(listed, last *Payment, fields []string, mark uint64) (Payment, bool) {
 	return row, true
 }
 
-// Changed names the columns in which two rows differ, in the table's order.
-// When a row was read is no difference: extracted_at is never among them.
+// Changed returns the names of the columns in which two rows differ, in the table's
+// order. It ignores when a row was read: extracted_at is never among them.
 func Changed(old, new *Payment) []string {
 	var names []string
 	for i := range PaymentTable.Columns {

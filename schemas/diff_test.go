@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// touch gives row another value in its i-th field. Tests that must hold for
-// every column go through the struct this way, so that none is forgotten.
+// touch sets the i-th field of row to another value. Tests that must hold for every
+// column go through the struct this way, so that none is forgotten.
 func touch(row *Payment, i int) {
 	switch f := reflect.ValueOf(row).Elem().Field(i).Addr().Interface().(type) {
 	case *int64:
@@ -116,9 +116,9 @@ func TestSameListedExtra(t *testing.T) {
 	}
 }
 
-// A payment that is got as it was listed, with fields that the get spells in
-// its own way or has besides, must not look changed to the next listing: it
-// would be got again every night.
+// A payment that is got as it was listed, with fields that the get spells in its own
+// way or has besides, must not look changed to the next listing: it would be fetched
+// again every night.
 func TestSameListedAfterGet(t *testing.T) {
 	raw := []byte(`{"id":1,"sum":"1.5","orderId":3,"companyId":"5","comments":null}`)
 	fields := []string{"companyId", "comments"}

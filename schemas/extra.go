@@ -8,22 +8,22 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// appendMember adds a member to an object that is being put together: a comma
-// or brace, name, and value. raw must be valid.
+// appendMember appends a member to an object under construction: a comma or brace,
+// name, and value. raw must be valid JSON.
 func appendMember(object, name, raw []byte) []byte {
 	if len(object) == 0 {
 		object = append(object, '{')
 	} else {
 		object = append(object, ',')
 	}
-	// Its error is that of an invalid name, which the reader refuses.
+	// Its error is for an invalid name, which the reader refuses.
 	object, _ = jsontext.AppendQuote(object, name)
 	object = append(object, ':')
 	return append(object, raw...)
 }
 
-// addExtra adds the members that appendMember has put together to p.Extra, but
-// for those that are there already.
+// addExtra adds the members that appendMember has collected to p.Extra, except those
+// that p.Extra already has.
 func (p *Payment) addExtra(members []byte) error {
 	object := append(members, '}')
 	if p.Extra.Valid {
@@ -33,8 +33,9 @@ func (p *Payment) addExtra(members []byte) error {
 		}
 		object = merged
 	}
-	// One order of names, one spelling of strings, no white space: equal values
-	// are equal texts. Numbers stay as they are, since many are no floats.
+	// The canonical form has one order of names, one spelling of strings, and no white
+	// space: equal values are equal texts. Numbers stay unchanged, because many are not
+	// floats.
 	canonical, err := jsontext.AppendFormat(nil, object, jsontext.ReorderRawObjects(true))
 	if err != nil {
 		return syntaxError(err, object) // unreachable: each member was read, and none is there twice
@@ -43,7 +44,7 @@ func (p *Payment) addExtra(members []byte) error {
 	return nil
 }
 
-// fillExtra makes the members of p.Extra that fields names those of listed.
+// fillExtra replaces the members of p.Extra that fields names with those of listed.
 func (p *Payment) fillExtra(listed Null[string], fields []string) error {
 	if sameMembers(listed, p.Extra, fields) {
 		return nil
@@ -69,7 +70,7 @@ func (p *Payment) fillExtra(listed Null[string], fields []string) error {
 	return p.addExtra(object)
 }
 
-// mergeExtra adds to the object old those members of more that it has not.
+// mergeExtra adds to the object old the members of more that it does not have.
 func mergeExtra(old string, more []byte) ([]byte, error) {
 	var object []byte
 	var names []string
@@ -88,8 +89,8 @@ func mergeExtra(old string, more []byte) ([]byte, error) {
 	return append(object, '}'), err
 }
 
-// sameMembers reports whether the fields have equal values in both of two Extra
-// columns. Both must be canonical; one that is no JSON is equal to nothing.
+// sameMembers reports whether the fields have equal values in two Extra columns. Both
+// must be canonical. A text that is not JSON is equal to nothing.
 func sameMembers(a, b Null[string], fields []string) bool {
 	if a == b || len(fields) == 0 {
 		return true
@@ -99,13 +100,13 @@ func sameMembers(a, b Null[string], fields []string) bool {
 	return errA == nil && errB == nil && bytes.Equal(onlyA, onlyB)
 }
 
-// HasExtra reports whether Extra has a member of that name, with whatever value.
+// HasExtra reports whether Extra has a member of that name, with any value.
 func (p *Payment) HasExtra(name string) bool {
 	member, err := project(p.Extra, []string{name})
 	return err == nil && len(member) > 0
 }
 
-// project gives those members of extra that fields names.
+// project returns the members of extra that fields names.
 func project(extra Null[string], fields []string) ([]byte, error) {
 	if !extra.Valid {
 		return nil, nil
@@ -119,8 +120,8 @@ func project(extra Null[string], fields []string) ([]byte, error) {
 	return object, err
 }
 
-// eachMember calls f for the members of an object, in their order. What f gets
-// is valid during the call.
+// eachMember calls f for the members of an object, in order. The arguments are valid
+// only during the call.
 func eachMember(object []byte, f func(name, raw []byte)) error {
 	r := newReader()
 	defer r.release()

@@ -9,23 +9,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxRaw is how many bytes of what was sent an error shows: enough to see what
-// it is, short enough for a log line.
+// maxRaw is the number of bytes of the sent text that an error shows: enough to
+// identify it, short enough for a log line.
 const maxRaw = 200
 
-// FieldError says that the portal's value cannot be read as its column's type.
+// FieldError reports that a value of the portal cannot be read as its column's type.
 type FieldError struct {
-	// Field is the portal's name of the field, "" if it is about the object as
-	// a whole.
+	// Field is the portal's name of the field, or "" if the error is about the whole
+	// object.
 	Field string
-	// Rule is what the value should have been: "must be a decimal number".
+	// Rule says what the value should be: "must be a decimal number".
 	Rule string
-	// Raw is the JSON text that was sent, cut to 200 bytes, always valid UTF-8;
-	// "" if there was none.
+	// Raw is the JSON text that the portal sent, cut to 200 bytes of valid UTF-8; "" if
+	// there was none.
 	Raw string
 }
 
-// Error gives field, rule and text in one line.
+// Error returns field, rule and text in one line.
 func (e *FieldError) Error() string {
 	field := e.Field
 	if field == "" {
@@ -41,7 +41,7 @@ func fieldError(field, rule string, raw []byte) *FieldError {
 	return &FieldError{Field: excerpt([]byte(field)), Rule: rule, Raw: excerpt(raw)}
 }
 
-// syntaxError translates what jsontext says of raw.
+// syntaxError translates an error of jsontext about raw.
 func syntaxError(err error, raw []byte) *FieldError {
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok { // the end of raw where a value should have been
@@ -54,7 +54,7 @@ func syntaxError(err error, raw []byte) *FieldError {
 		}
 		depth++
 	}
-	// Show the place, with something before it.
+	// Show the place and some text before it.
 	from := max(0, min(int(syntax.ByteOffset), len(raw))-maxRaw/2)
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		if depth > 1 {
@@ -65,7 +65,7 @@ func syntaxError(err error, raw []byte) *FieldError {
 	return fieldError(field, "must be valid JSON: "+syntax.Err.Error(), raw[from:])
 }
 
-// excerpt gives the beginning of b as valid UTF-8 of at most maxRaw bytes.
+// excerpt returns the beginning of b as valid UTF-8 of at most maxRaw bytes.
 func excerpt(b []byte) string {
 	const ellipsis = "…"
 	head := b[:min(len(b), maxRaw+utf8.UTFMax)]

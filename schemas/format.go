@@ -10,7 +10,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 )
 
-// formats are those of Format, with what each one is, in the order of Formats.
+// formats are the formats of Format with their descriptions, in the order of Formats.
 var formats = []struct {
 	name  string
 	write func(io.Writer, *arrow.Schema, []described) error
@@ -22,7 +22,7 @@ var formats = []struct {
 	{"markdown", writeMarkdown},
 }
 
-// Formats names the formats that Format knows.
+// Formats returns the names of the formats that Format can write.
 func Formats() []string {
 	var names []string
 	for _, f := range formats {
@@ -52,7 +52,7 @@ func Format(w io.Writer, schema *arrow.Schema, format string) error {
 	return fmt.Errorf("schema format %q: must be one of %s", format, strings.Join(Formats(), ", "))
 }
 
-// described is a column with its type in the tongues of those who read it.
+// described is a column with its type in the languages of other systems.
 type described struct {
 	name, description, source, unit, null, example, changes string
 
@@ -96,8 +96,8 @@ func describe(schema *arrow.Schema) ([]described, error) {
 	return columns, nil
 }
 
-// SQLTypes gives the types of a schema's columns, in their order, as format
-// spells them: duckdb or bigquery.
+// SQLTypes returns the types of a schema's columns, in their order, as format spells
+// them: duckdb or bigquery.
 func SQLTypes(schema *arrow.Schema, format string) ([]string, error) {
 	columns, err := describe(schema)
 	if err != nil {
@@ -109,7 +109,7 @@ func SQLTypes(schema *arrow.Schema, format string) ([]string, error) {
 		case "duckdb":
 			types[i] = c.duckdb
 		case "bigquery":
-			// The names of the API's schemas are other names for these in SQL.
+			// SQL has other names for the types of the API's schemas.
 			types[i] = strings.NewReplacer("INTEGER", "INT64", "BOOLEAN", "BOOL").Replace(c.bigquery)
 			if c.precision > 0 {
 				types[i] = fmt.Sprintf("%s(%d,%d)", c.bigquery, c.precision, c.scale)

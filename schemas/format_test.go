@@ -33,7 +33,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// golden holds got against a file of testdata, or writes it there.
+// golden compares got with a file of testdata, or writes it there.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)

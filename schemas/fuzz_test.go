@@ -200,7 +200,7 @@ func bigDecimal(text string) (*big.Rat, bool) {
 	return new(big.Rat).SetString(text)
 }
 
-// roundHalfEven gives r in ten-thousandths, and whether DECIMAL(18,4) has it.
+// roundHalfEven returns r in ten-thousandths, and whether DECIMAL(18,4) has it.
 func roundHalfEven(r *big.Rat) (Decimal, bool) {
 	scaled := new(big.Rat).Mul(r, big.NewRat(10000, 1))
 	floor, rest := new(big.Int).DivMod(scaled.Num(), scaled.Denom(), new(big.Int))

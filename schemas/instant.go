@@ -9,7 +9,7 @@ import (
 type Instant int64
 
 const (
-	// The years that RFC 3339, BigQuery and DuckDB all can spell.
+	// RFC 3339, BigQuery and DuckDB can all represent these years.
 	minInstant Instant = -62135596800e6 // 0001-01-01T00:00:00Z
 	maxInstant Instant = 253402300800e6 - 1
 
@@ -17,18 +17,17 @@ const (
 	ruleYears = "must be in the years 1 to 9999 (UTC)"
 )
 
-// InstantOf gives t's instant; what exceeds a microsecond is cut off.
+// InstantOf returns t as an Instant, truncated to microseconds.
 func InstantOf(t time.Time) Instant { return Instant(t.UnixMicro()) }
 
-// Time gives the instant in UTC.
+// Time returns the instant in UTC.
 func (i Instant) Time() time.Time { return time.UnixMicro(int64(i)).UTC() }
 
-// String gives the instant as RFC 3339 in UTC, always with six digits of
-// fraction.
+// String returns the instant as RFC 3339 in UTC, always with six decimals.
 func (i Instant) String() string { return i.Time().Format("2006-01-02T15:04:05.000000Z") }
 
-// ParseInstant reads an RFC 3339 time with any offset and any fraction; what
-// exceeds a microsecond is cut off, towards the past.
+// ParseInstant parses an RFC 3339 time with any offset and any fraction. It truncates
+// to microseconds, towards the past.
 func ParseInstant(text string) (Instant, error) {
 	i, rule := parseInstant([]byte(text))
 	if rule != "" {
@@ -37,9 +36,9 @@ func ParseInstant(text string) (Instant, error) {
 	return i, nil
 }
 
-// parseInstant gives the rule that b breaks, "" if none. It does not use
-// time.Parse, since that is laxer than RFC 3339 (one-digit hours, a comma for a
-// point, offsets of more than a day) and makes a location for each odd offset.
+// parseInstant returns the instant in b and the rule that b breaks, or "" if none. It
+// does not use time.Parse, which is laxer than RFC 3339 (one-digit hours, a comma for a
+// point, offsets of more than a day) and creates a location for each odd offset.
 func parseInstant(b []byte) (Instant, string) {
 	const shape = "0000-00-00T00:00:00"
 	if len(b) <= len(shape) {
@@ -81,7 +80,7 @@ func parseInstant(b []byte) (Instant, string) {
 
 	t := time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
 	if int(t.Month()) != month || t.Day() != day {
-		return 0, ruleTime // no such day; time.Date went on into the next month
+		return 0, ruleTime // no such day; time.Date normalizes it into the next month
 	}
 	i := InstantOf(t) - Instant(offset)*1e6
 	if i < minInstant || i > maxInstant {
@@ -90,7 +89,7 @@ func parseInstant(b []byte) (Instant, string) {
 	return i, ""
 }
 
-// parseOffset reads Z or ±hh:mm, as seconds east of UTC.
+// parseOffset parses Z or ±hh:mm, as seconds east of UTC.
 func parseOffset(b []byte) (seconds int, ok bool) {
 	if len(b) == 1 && b[0] == 'Z' {
 		return 0, true
@@ -121,8 +120,8 @@ func number(digits []byte) int {
 	return n
 }
 
-// ReadDate reads a date of any element of a list, and the offset that it was
-// printed with, in seconds east of UTC. at is null where the portal has none.
+// ReadDate reads a date from any element of a list. offset is the printed offset in
+// seconds east of UTC. at is null if the portal has no date.
 //
 // An error is a *FieldError. raw is neither kept nor changed.
 func ReadDate(raw []byte, name string) (at Null[Instant], offset int, err error) {
@@ -149,7 +148,7 @@ func ReadDate(raw []byte, name string) (at Null[Instant], offset int, err error)
 	}
 }
 
-// printedOffset returns the offset of a text that parseInstant has read.
+// printedOffset returns the offset of a text that parseInstant has accepted.
 func printedOffset(b []byte) int {
 	i := len("0000-00-00T00:00:00")
 	for b[i] == '.' || isDigit(b[i]) {

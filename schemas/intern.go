@@ -2,9 +2,9 @@ package schemas
 
 import "hash/maphash"
 
-// interner keeps one copy of strings that come again and again, such as
-// currencies. It holds at most 256 of them, of 64 bytes each: a newcomer takes
-// the place of the one with the same hash.
+// interner keeps one copy of strings that occur often, such as currencies. It holds at
+// most 256 strings of at most 64 bytes; a new string replaces the one with the same
+// hash.
 type interner struct {
 	seed maphash.Seed
 	kept [256]string
@@ -12,7 +12,7 @@ type interner struct {
 
 func newInterner() *interner { return &interner{seed: maphash.MakeSeed()} }
 
-// str gives b as a string, without allocating if it is kept.
+// str returns b as a string, without an allocation if the string is kept.
 func (in *interner) str(b []byte) string {
 	const longest = 64
 	if len(b) > longest {

@@ -1,7 +1,7 @@
 package schemas
 
-// Payment is a row of the dataset: a payment as its portal showed it. Two rows
-// are equal if == says so. PaymentTable describes the columns.
+// Payment is a row of the dataset: a payment as its portal showed it. Two rows are
+// equal if == is true. PaymentTable describes the columns.
 type Payment struct {
 	ID            int64
 	AccountNumber Null[string]

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// ListFields returns what to select from sale.payment.list: every field that has
-// a column, then those of fields that have none.
+// ListFields returns the fields to select from sale.payment.list: every field that has
+// a column, then those of the given fields that have none.
 func ListFields(fields []string) []string {
 	var list []string
 	for i := range PaymentTable.Columns {
@@ -22,24 +22,24 @@ func ListFields(fields []string) []string {
 	return list
 }
 
-// HadColumn reports whether a field of sale.payment.list has had a column from the
-// first version of the table on. One that got it later can stand in job files as
-// a field to be kept in Extra.
+// HadColumn reports whether a field of sale.payment.list has had a column since the
+// first version of the table. Job files may name other fields to keep in Extra, also
+// fields that got a column later.
 func HadColumn(field string) bool {
 	return slices.ContainsFunc(PaymentTable.Columns, func(c Column[Payment]) bool {
 		return c.Listed() && c.Field == field && c.Since == 1
 	})
 }
 
-// ReadListed makes p what raw says, which is an element of sale.payment.list or
-// of crm.item.payment.list. The given fields that have no column are kept in
-// Extra, in the spelling that the portal sent but for white space and escapes;
-// other such fields are passed over. One that does have a column is kept there as
-// well: it had none when the job file was written. Any other column that raw does
-// not have is null, ExtractedAt too.
+// ReadListed sets p to the payment in raw, an element of sale.payment.list or of
+// crm.item.payment.list. It stores the given fields without a column in Extra, as the
+// portal spells them except for white space and escapes, and ignores other fields
+// without a column. It also stores a given field with a column in Extra: the field had
+// no column when the job file was written. Columns that raw does not have become null,
+// including ExtractedAt.
 //
-// An error is a *FieldError, and p is as it was. raw is neither kept nor
-// changed.
+// An error is a *FieldError and leaves p unchanged. ReadListed does not keep or change
+// raw.
 func (p *Payment) ReadListed(raw []byte, fields []string) error {
 	var listed Payment
 	keep := func(name []byte, known bool) bool {
@@ -57,13 +57,13 @@ func (p *Payment) ReadListed(raw []byte, fields []string) error {
 	return nil
 }
 
-// ReadGot lays raw, which is the result of crm.item.payment.get, over p. Columns
-// that raw has no field for stay; fields that have no column go to Extra, but
-// for those that it has already: the listing's value stays, since the next
-// listing is held against it. If p has an ID, raw must have the same.
+// ReadGot overwrites the columns of p with raw, the result of crm.item.payment.get.
+// Columns without a field in raw stay. Fields without a column are added to Extra,
+// except those that Extra already has: the listed value stays, because the next listing
+// is compared with it. If p has an ID, raw must have the same.
 //
-// An error is a *FieldError, and p is as it was. raw is neither kept nor
-// changed.
+// An error is a *FieldError and leaves p unchanged. ReadGot does not keep or change
+// raw.
 func (p *Payment) ReadGot(raw []byte) error {
 	got := *p
 	if err := got.read(raw, func(_ []byte, known bool) bool { return !known }); err != nil {
@@ -76,8 +76,9 @@ func (p *Payment) ReadGot(raw []byte) error {
 	return nil
 }
 
-// read lays raw over p. Extra gets the fields that keep reports; known says
-// whether a field has a column. On an error p is half read.
+// read overwrites the columns of p with raw. Extra gets the fields for which keep
+// returns true; known says whether a field has a column. On an error p is partly
+// overwritten.
 func (p *Payment) read(raw []byte, keep func(name []byte, known bool) bool) error {
 	r := newReader()
 	defer r.release()
@@ -110,10 +111,10 @@ func (p *Payment) read(raw []byte, keep func(name []byte, known bool) bool) erro
 	return nil
 }
 
-// ReadOwner reads an element of crm.orderentity.list: an order, and the CRM item
-// that it belongs to. Type and id of the item are 0 where the portal has none.
+// ReadOwner reads an element of crm.orderentity.list: an order and the CRM item that it
+// belongs to. The type and id of the item are 0 if the portal has none.
 //
-// An error is a *FieldError. raw is neither kept nor changed.
+// An error is a *FieldError. ReadOwner does not keep or change raw.
 func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {
 	r := newReader()
 	defer r.release()
@@ -147,10 +148,10 @@ func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {
 	return orderID, entityTypeID, entityID, nil
 }
 
-// ReadFlag reads a yes or no of any element of a list: false where the portal
+// ReadFlag reads a boolean from any element of a list. It returns false if the portal
 // has none.
 //
-// An error is a *FieldError. raw is neither kept nor changed.
+// An error is a *FieldError. ReadFlag does not keep or change raw.
 func ReadFlag(raw []byte, name string) (bool, error) {
 	r := newReader()
 	defer r.release()

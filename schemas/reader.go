@@ -12,12 +12,11 @@ import (
 	"b24export/bitrix/jsonscan"
 )
 
-// maxDepth is how deep arrays and objects in a field may nest: far deeper than
-// a payment's fields go, and well within what engines read that take extra as
-// JSON.
+// maxDepth is the most levels of arrays and objects in a field: many more than a
+// payment's fields have, and within the limits of engines that read extra as JSON.
 const maxDepth = 64
 
-// reader walks the members of one JSON object. All its memory is used again.
+// reader iterates over the members of one JSON object. It reuses all its memory.
 type reader struct {
 	raw     []byte
 	buf     bytes.Buffer // over raw; the decoder reads from it without copying
@@ -36,7 +35,7 @@ var readers = sync.Pool{New: func() any { return &reader{strings: newInterner()}
 
 func newReader() *reader { return readers.Get().(*reader) }
 
-// release gives the reader back. It lets go of raw, which may be part of a much
+// release returns the reader to the pool. It drops raw, which may be part of a much
 // larger answer.
 func (r *reader) release() {
 	const large = 64 << 10
@@ -52,7 +51,7 @@ func (r *reader) release() {
 	readers.Put(r)
 }
 
-// begin enters the object that raw has to be.
+// begin enters the object in raw.
 func (r *reader) begin(raw []byte) error {
 	r.raw, r.count = raw, 0
 	r.extra = r.extra[:0]
@@ -65,8 +64,8 @@ func (r *reader) begin(raw []byte) error {
 	return r.decode()
 }
 
-// decode goes on with the complete decoder, which reads what the scanner has
-// read once more. Its defaults refuse duplicate names and invalid UTF-8.
+// decode continues with the complete decoder, which reads again from the start. Its
+// defaults refuse duplicate names and invalid UTF-8.
 func (r *reader) decode() error {
 	r.plain = false
 	r.buf = *bytes.NewBuffer(r.raw)
@@ -86,8 +85,8 @@ func (r *reader) decode() error {
 	return nil
 }
 
-// next reads a member into r.name and r.value, which are valid until the next
-// call. At the object's end, more is false.
+// next reads a member into r.name and r.value, which are valid until the next call. It
+// returns false at the object's end.
 func (r *reader) next() (more bool, err error) {
 	if r.plain {
 		name, raw, escaped, err := r.scan.Member()
@@ -127,13 +126,13 @@ func (r *reader) next() (more bool, err error) {
 	return true, nil
 }
 
-// interpret makes r.value of a raw value.
+// interpret sets r.value to a raw value.
 func (r *reader) interpret(raw jsontext.Value, escaped bool) {
 	v := &r.value
 	v.raw, v.text = raw, raw
 	switch c := raw[0]; {
 	case c == '"' && escaped:
-		// Its error is that of an invalid string, which nobody gets here with.
+		// Its error is for an invalid string, which the reader has refused before.
 		r.text, _ = jsontext.AppendUnquote(r.text[:0], raw)
 		v.kind, v.text = jsontext.KindString, r.text
 	case c == '"':
@@ -145,7 +144,7 @@ func (r *reader) interpret(raw jsontext.Value, escaped bool) {
 	}
 }
 
-// depth tells how deep a valid array or object nests.
+// depth returns how deep a valid array or object nests.
 func depth(raw []byte) int {
 	deepest, now, quoted := 0, 0, false
 	for i := 0; i < len(raw); i++ {

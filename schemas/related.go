@@ -347,7 +347,7 @@ var UserTable = NewTable("payments_users", "The portal's users, without bots and
 	readAt(func(r *User) *Null[Instant] { return &r.ExtractedAt }),
 })
 
-// PaySystemTable is the related table of the payment systems that there are now.
+// PaySystemTable is the related table of the current payment systems.
 var PaySystemTable = NewTable("payments_pay_systems", "The portal's payment systems. Payments may name others that were deleted since.", []Column[PaySystem]{
 	{
 		Name: "id", Since: 1, Field: "ID", Encoding: Delta, Null: never, Example: "6", Changes: never,
@@ -373,17 +373,17 @@ var PaySystemTable = NewTable("payments_pay_systems", "The portal's payment syst
 	readAt(func(r *PaySystem) *Null[Instant] { return &r.ExtractedAt }),
 })
 
-// RelatedTable is a related table without the type of its rows.
+// RelatedTable is a related table, without the type of its rows.
 type RelatedTable struct {
-	// Name is what source.related and folders call it.
+	// Name is the table's name in source.related and in folders.
 	Name    string
 	Schema  *arrow.Schema
 	Keys    []string
 	Version int
 }
 
-// Related has the related tables, in the order in which they are read: companies
-// and contacts come from owners.
+// Related lists the related tables in the order in which they are read: companies and
+// contacts come from owners.
 var Related = []RelatedTable{
 	OrderTable.related(), OwnerTable.related(), StageTable.related(), CompanyTable.related(),
 	ContactTable.related(), UserTable.related(), PaySystemTable.related(),
@@ -393,7 +393,7 @@ func (t *Table[R]) related() RelatedTable {
 	return RelatedTable{Name: t.Short(), Schema: t.schema, Keys: t.Keys, Version: t.Version()}
 }
 
-// Short returns the table's name without that of its dataset: orders for
+// Short returns the table's name without the dataset's name: orders for
 // payments_orders.
 func (t *Table[R]) Short() string { return strings.TrimPrefix(t.Name, "payments_") }
 

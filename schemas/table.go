@@ -7,17 +7,17 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 )
 
-// Names in a schema's metadata: its table, that table's description and, as a
-// number, the version of its columns.
+// Names in a schema's metadata: the table, its description and, as a number, the
+// version of its columns.
 const (
 	MetaTable       = "table"
 	MetaDescription = "description"
 	MetaVersion     = "version"
 )
 
-// Names in a column's metadata, beside MetaDescription: where it comes from, its
-// unit (if it has one), what null means, a value as an example, and what on the
-// portal makes a row's value another one from one snapshot to the next.
+// Names in a column's metadata, beside MetaDescription: its source, its unit (if it has
+// one), the meaning of null, an example, and what on the portal changes a row's value
+// from one snapshot to the next.
 const (
 	MetaSource  = "source"
 	MetaUnit    = "unit"
@@ -31,12 +31,12 @@ const (
 type Table[R any] struct {
 	Name, Description string
 	Columns           []Column[R]
-	// Keys are the columns that rows are sorted by, each combination once.
+	// Keys are the columns that rows are sorted by. Each combination occurs once.
 	Keys   []string
 	schema *arrow.Schema
 }
 
-// NewTable returns a table of columns, which it keeps.
+// NewTable returns a table of columns. It keeps the slice.
 func NewTable[R any](name, description string, columns []Column[R]) *Table[R] {
 	t := &Table[R]{Name: name, Description: description, Columns: columns, Keys: []string{"id"}}
 	fields := make([]arrow.Field, len(columns))
@@ -47,7 +47,7 @@ func NewTable[R any](name, description string, columns []Column[R]) *Table[R] {
 		if c.Unit != "" {
 			keys, values = append(keys, MetaUnit), append(values, c.Unit)
 		}
-		// Nullable, since engines infer that across files.
+		// All columns are nullable, because engines infer that across files.
 		fields[i] = arrow.Field{Name: c.Name, Type: c.kind(), Nullable: true, Metadata: arrow.NewMetadata(keys, values)}
 	}
 	meta := arrow.NewMetadata(
@@ -70,7 +70,7 @@ func (t *Table[R]) Version() int { return t.Columns[len(t.Columns)-1].Since }
 // Schema returns the table as an Arrow schema. All callers share it.
 func (t *Table[R]) Schema() *arrow.Schema { return t.schema }
 
-// Append adds row to b, which must have been made for the table's schema.
+// Append adds row to b, which must have been created for the table's schema.
 func (t *Table[R]) Append(b *array.RecordBuilder, row *R) {
 	fields := b.Fields()
 	for i := range t.Columns {
@@ -89,11 +89,11 @@ func (t *Table[R]) Fields() []string {
 	return fields
 }
 
-// Read sets row to what raw says, which is an element of the portal's list. Fields
-// without a column are passed over, and columns without a field become null.
+// Read sets row to raw, an element of the portal's list. It ignores fields without a
+// column. Columns without a field become null.
 //
-// An error is a *FieldError, and row is half read. raw is neither kept nor
-// changed.
+// An error is a *FieldError and leaves row partly set. Read does not keep or change
+// raw.
 func (t *Table[R]) Read(raw []byte, row *R) error {
 	r := newReader()
 	defer r.release()
@@ -119,7 +119,7 @@ func (t *Table[R]) Read(raw []byte, row *R) error {
 	}
 }
 
-// Within returns columns as they are in rows of type O that contain an R.
+// Within returns the columns for rows of type O that contain an R.
 func Within[O, R any](columns []Column[R], at func(*O) *R) []Column[O] {
 	outer := make([]Column[O], len(columns))
 	for i, c := range columns {

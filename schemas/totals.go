@@ -5,14 +5,14 @@ import (
 	"math/bits"
 )
 
-// Totals adds payments up by currency, exactly. The zero Totals is empty and
-// ready for use. It must not be used concurrently.
+// Totals sums payments by currency, exactly. The zero Totals is empty and ready for
+// use. It must not be used concurrently.
 type Totals struct {
 	currencies map[string]*tally
 }
 
-// Total is what one currency's payments add up to. Sums have four digits behind
-// the point. A payment without a sum counts, but adds nothing.
+// Total is the sum of one currency's payments. Sums have four decimals. A payment
+// without a sum counts, but adds nothing.
 type Total struct {
 	Payments int64
 	Sum      string
@@ -25,7 +25,7 @@ type tally struct {
 	sum, paidSum   wide
 }
 
-// Add counts p in. A payment without a currency counts under "".
+// Add adds p to the totals. A payment without a currency counts under "".
 func (t *Totals) Add(p *Payment) {
 	c := t.currencies[p.Currency.V]
 	if c == nil {
@@ -43,7 +43,7 @@ func (t *Totals) Add(p *Payment) {
 	}
 }
 
-// ByCurrency gives the totals so far.
+// ByCurrency returns the totals so far.
 func (t *Totals) ByCurrency() map[string]Total {
 	totals := make(map[string]Total, len(t.currencies))
 	for currency, c := range t.currencies {
@@ -52,8 +52,8 @@ func (t *Totals) ByCurrency() map[string]Total {
 	return totals
 }
 
-// wide is a sum of decimals in 128 bits, two's complement: 2⁶³ of them cannot
-// make it overflow.
+// wide is a sum of decimals in 128 bits, two's complement: 2⁶³ of them cannot overflow
+// it.
 type wide struct {
 	high int64
 	low  uint64
@@ -65,7 +65,7 @@ func (w *wide) add(d Decimal) {
 	w.high += int64(d)>>63 + int64(carry)
 }
 
-// String gives the sum as Decimal.String would.
+// String returns the sum in the format of Decimal.String.
 func (w *wide) String() string {
 	n := big.NewInt(w.high)
 	n.Lsh(n, 64).Add(n, new(big.Int).SetUint64(w.low))

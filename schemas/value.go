@@ -18,16 +18,16 @@ const (
 	ruleThere = "must be there"
 )
 
-// value is a JSON value whose type depends on what is asked of it. Its methods
-// give, beside what they read, the rule that the value breaks, "" if none.
+// value is a JSON value. Its type depends on the method that reads it. Each method also
+// returns the rule that the value breaks, or "" if none.
 type value struct {
 	raw  jsontext.Value // as sent
 	kind jsontext.Kind  // of raw
 	text []byte         // of a string without quotes and escapes, else raw
 }
 
-// absent reports whether the value is one of the ways to say that there is
-// none. An empty PHP array is written [] even where it stands for an object.
+// absent reports whether the value is one of the spellings of "none". PHP writes an
+// empty array as [], even where it stands for an object.
 func (v *value) absent() bool {
 	switch v.kind {
 	case jsontext.KindNull, jsontext.KindFalse:
@@ -45,7 +45,7 @@ func (v *value) scalar() bool {
 	return v.kind == jsontext.KindString || v.kind == jsontext.KindNumber
 }
 
-// id reads an id that must be there.
+// id reads an id that must be present.
 func (v *value) id() (int64, string) {
 	n, rule := v.ref()
 	if rule != "" || n.V < 1 {
@@ -54,7 +54,7 @@ func (v *value) id() (int64, string) {
 	return n.V, ""
 }
 
-// ref reads an id that may be absent. The portal writes 0 for none, too.
+// ref reads an id that may be absent. The portal also writes 0 for none.
 func (v *value) ref() (Null[int64], string) {
 	switch {
 	case v.absent():
@@ -72,7 +72,7 @@ func (v *value) ref() (Null[int64], string) {
 	return Some(n), ""
 }
 
-// whole reads a whole number of which 0 is one like any other.
+// whole reads a whole number in which 0 is an ordinary value.
 func (v *value) whole() (Null[int64], string) {
 	if v.kind == jsontext.KindNumber && string(v.raw) == "0" || v.kind == jsontext.KindString && string(v.text) == "0" {
 		return Some(int64(0)), ""
@@ -80,7 +80,7 @@ func (v *value) whole() (Null[int64], string) {
 	return v.ref()
 }
 
-// owner reads an id that is 0 where there is none.
+// owner reads an id that is 0 if there is none.
 func (v *value) owner() (int64, string) {
 	n, rule := v.ref()
 	if rule == "" && n.V < 0 {
@@ -138,7 +138,7 @@ func (v *value) instant() (Null[Instant], string) {
 	return Some(i), ""
 }
 
-// str reads a text. It comes out of pool if that is not nil.
+// str reads a text. It comes from pool unless pool is nil.
 func (v *value) str(pool *interner) (Null[string], string) {
 	if v.absent() {
 		return Null[string]{}, ""
@@ -152,8 +152,8 @@ func (v *value) str(pool *interner) (Null[string], string) {
 	return Some(string(v.text)), ""
 }
 
-// code reads one of a few codes, which words gives names to. The code of yes and
-// no may come as a boolean or a number, as flags do.
+// code reads one of the codes in words and returns its name. The code of yes and no may
+// come as a boolean or a number, as flags do.
 func (v *value) code(words map[string]string) (Null[string], string) {
 	word, known := "", false
 	switch {
