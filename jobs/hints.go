@@ -50,6 +50,8 @@ var hints = []hint{
 		atRun: "give the user read access to these items and their orders; or name other types in source.entity_types (with source.list: items)"}},
 	{is[*bitrix.CountError], [3]string{
 		atRun: "the portal contradicts itself, so nothing was published: run again later; if it stays so, let the portal's support look at its list methods"}},
+	{is[*source.FilterIgnoredError], [3]string{
+		atRun: "this portal cannot be asked for days: run with mode: full, or name the payments with source.list: ids and source.ids"}},
 	{is[*source.SampleError], [3]string{
 		atRun: "set source.enrich: get"}},
 	{is[*pipeline.HeldError], [3]string{

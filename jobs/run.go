@@ -286,7 +286,7 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 			},
 		})
 	}
-	way, err := source.Find(ctx, spec, client, o.Now, log)
+	way, err := source.Find(ctx, spec, portal, client, o.Now, log)
 	if err != nil {
 		return s, err
 	}

@@ -44,6 +44,9 @@ type PortalSpec struct {
 	Webhook bitrix.Secret
 	OAuth   *OAuthSpec
 	Plan    Plan
+	// TimeZone is the one in which the portal's days are counted; nil: the one that
+	// its dates show.
+	TimeZone *time.Location
 	// Limits are what the job says on top of the plan; EffectiveLimits has both.
 	Limits LimitsSpec
 }

@@ -67,6 +67,12 @@ var portalKeys = []Key{
 		reading: oneOf(func(s *Spec, i int, v Plan) { s.Portals[i].Plan = v }, PlanStandard, PlanEnterprise, PlanUnlimited),
 	},
 	{
+		Path: "portals[].time_zone", Example: "Europe/Berlin", Flag: "time-zone",
+		Text: "The time zone of the portal's server, in which its days are counted, by its IANA name. By default it follows from the " +
+			"offsets that the portal prints with its dates.",
+		reading: zone(func(s *Spec, i int, v *time.Location) { s.Portals[i].TimeZone = v }),
+	},
+	{
 		Path: "portals[].limits", Type: typeSection,
 		Text: "Limits that replace those of the plan. A limit that is not given stays the plan's.",
 	},

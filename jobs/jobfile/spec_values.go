@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // the zones, on machines that have none
 )
 
 // reading is how a key's text becomes a value of the spec. Its read puts the
@@ -287,4 +288,18 @@ func many(one reading, reset func(*Spec, int), has func(s *Spec, at int, text st
 		return read(s, at, text)
 	}
 	return one
+}
+
+// zone reads a time zone by its IANA name. UTC is one, "Local" and "" are none: they
+// mean another one on each machine.
+func zone(p put[*time.Location]) reading {
+	const rule = "a time zone by its IANA name"
+	return reading{typ: "string", rule: rule, read: func(s *Spec, at int, text string) *fault {
+		z, err := time.LoadLocation(text)
+		if err != nil || text == "" || text == "Local" {
+			return &fault{rule: "must be " + rule}
+		}
+		p(s, at, z)
+		return nil
+	}}
 }

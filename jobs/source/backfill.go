@@ -31,8 +31,7 @@ func spanOf(spec *jobfile.Spec, ids *givenIDs) string {
 	return spec.Backfill.String()
 }
 
-// within makes the listing one of the backfill's days, in the time zone that the
-// portal has now.
+// within makes the listing one of the backfill's days.
 //
 // It goes by id all the same, not day by day: one cursor says how far it is, a
 // day with a million payments is no harder than a year with none, and a payment
@@ -42,22 +41,20 @@ func (l *listSale) within(ctx context.Context, b *jobfile.BackfillSpec) error {
 	if err != nil {
 		return err
 	}
-	field, days := "dateBill", b.Billed
-	date := func(p *schemas.Payment) schemas.Null[schemas.Instant] { return p.DateBill }
-	if days.IsZero() {
-		field, days = "datePaid", b.Paid
-		date = func(p *schemas.Payment) schemas.Null[schemas.Instant] { return p.DatePaid }
+	d := &days{DateRange: b.Billed, field: "dateBill", date: func(p *schemas.Payment) schemas.Null[schemas.Instant] { return p.DateBill }}
+	if d.IsZero() {
+		d.DateRange, d.field = b.Paid, "datePaid"
+		d.date = func(p *schemas.Payment) schemas.Null[schemas.Instant] { return p.DatePaid }
 	}
-	from, to := days.From.In(now.Location()), days.To.In(now.Location())
-	l.filter = bitrix.Params{">=" + field: from.Format(time.RFC3339), "<" + field: to.Format(time.RFC3339)}
-	// A row with a date in the range that is not listed: the payment is gone, or
-	// has another date now. A reject without a row may belong here.
-	first, end := schemas.InstantOf(from), schemas.InstantOf(to)
+	d.filter = func(from, to schemas.Instant) bitrix.Params {
+		text := func(at schemas.Instant) string { return at.Time().In(now.Location()).Format(time.RFC3339) }
+		return bitrix.Params{">=" + d.field: text(from), "<" + d.field: text(to)}
+	}
+	l.days = d
+	l.filter = d.filter(wallOf(d.From)-daysSlack, wallOf(d.To)+daysSlack)
+	// A reject without a row may belong here.
 	l.absence = func(_ pipeline.PaymentID, last *schemas.Payment) pipeline.Absence {
-		if last == nil {
-			return pipeline.Doubtful
-		}
-		if at := date(last); at.Valid && first <= at.V && at.V < end {
+		if last == nil || d.had(last) {
 			return pipeline.Doubtful
 		}
 		return pipeline.Outside

@@ -27,6 +27,7 @@ type Found struct {
 type job struct {
 	spec   *jobfile.Spec
 	client *bitrix.Client
+	days   *time.Location // the zone that the job names; nil: none
 	rowMaker
 	log *slog.Logger
 }
@@ -35,8 +36,8 @@ type job struct {
 // know beforehand: whether the whole list may be read, the list itself tells; see
 // Else. now is the clock of extracted_at; nil: the instants at which answers came.
 // The caller closes client.
-func Find(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, now func() time.Time, log *slog.Logger) (*Found, error) {
-	j := job{spec: spec, client: client, rowMaker: rowMaker{fields: spec.Source.Fields, now: now, zone: new(timeZone)}, log: log}
+func Find(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, client *bitrix.Client, now func() time.Time, log *slog.Logger) (*Found, error) {
+	j := job{spec: spec, days: portal.TimeZone, client: client, rowMaker: rowMaker{fields: spec.Source.Fields, now: now, zone: new(timeZone)}, log: log}
 	part, err := partOf(ctx, &j)
 	if err != nil {
 		return nil, err
@@ -152,7 +153,7 @@ type part struct {
 // partOf reads a job's file of ids, or asks the portal for the time zone of a
 // backfill's days.
 func partOf(ctx context.Context, j *job) (p *part, err error) {
-	p = &part{sale: &listSale{client: j.client, rowMaker: j.rowMaker, log: j.log}, rest: pipeline.Gone}
+	p = &part{sale: &listSale{client: j.client, rowMaker: j.rowMaker, zone: j.days, log: j.log}, rest: pipeline.Gone}
 	if p.ids, err = idsOf(j.spec, j.log); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,9 @@ type listClock struct {
 	shift schemas.Instant
 	// zone is the server's, nil if it is not known.
 	zone *time.Location
+	// early and late are the least and the greatest offset that the portal printed,
+	// in seconds east of UTC.
+	early, late int
 	// twice are the hours of zone that come twice, by the wall clock.
 	twice []twiceHour
 	// measured says in words what the above was measured by.

@@ -34,7 +34,8 @@ type dateSample struct {
 }
 
 // measureClock compares the dates that lists and gets show of some payments that
-// are paid. zone is the server's, if the job names it, else nil. The gets are
+// are paid. zone is the server's, if the job names it, else nil; one that does not fit
+// the dates is not used. The gets are
 // returned too, so that the run need not repeat them.
 //
 // On most portals that is one request: the oldest payments and the newest leave no
@@ -60,11 +61,19 @@ func measureClock(ctx context.Context, client *bitrix.Client, zone *time.Locatio
 	}
 	now := time.Now()
 	c.zone = zone
-	if zone == nil {
-		c.zone = zoneFrom(p.printed(c.form), now)
+	if seen := p.printed(c.form); zone == nil || !zoneFits(zone.String(), seen) {
+		c.zone = zoneFrom(seen, now)
 	}
 	if c.zone != nil {
 		c.twice = twiceHours(c.zone, now)
+	}
+	for i, d := range p.shown {
+		if i == 0 || d.offset < c.early {
+			c.early = d.offset
+		}
+		if i == 0 || d.offset > c.late {
+			c.late = d.offset
+		}
 	}
 	return c, p.gets, nil
 }

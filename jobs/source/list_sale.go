@@ -24,6 +24,8 @@ type listSale struct {
 	// then what it means that a payment is not listed; nil: that it is gone.
 	filter  bitrix.Params
 	absence func(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
+	// days are a backfill's; nil: every day.
+	days    *days
 	counted atomic.Int64
 	// zone is the server's, if the job names it; else nil.
 	zone *time.Location
@@ -58,6 +60,12 @@ func (l *listSale) measure(ctx context.Context) error {
 		return err
 	}
 	clock.tell(l.log)
+	if l.days != nil {
+		l.days.ready(clock, l.zone)
+		if err := l.days.prove(ctx, l.client); err != nil {
+			return err
+		}
+	}
 	l.clock, l.probed = clock, probed
 	l.measured.Store(clock)
 	return nil
@@ -104,10 +112,27 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 			for i, raw := range page.Items {
 				items[i] = l.listed(raw, pipeline.PaymentID(page.IDs[i]), page.At)
 			}
+			if l.days != nil {
+				if items, err = l.days.only(items, &page); err != nil {
+					yield(nil, err)
+					return
+				}
+			}
 			l.clock.count(items)
 			if !yield(items, nil) {
 				return
 			}
+		}
+		if !waited {
+			// Nothing is listed, which is believed only if the measure says so.
+			waited = true
+			if err := <-measured; err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+		if l.days != nil {
+			l.days.tell(l.log)
 		}
 	}
 }

@@ -1,0 +1,233 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"b24export/bitrix"
+	"b24export/jobs/jobfile"
+	"b24export/schemas"
+)
+
+// daysSlack is how much more a backfill asks the portal for, before its days and
+// behind them. A portal may read the dates of a filter in another zone than they are
+// written in; two zones differ by 26 hours at most. A day is counted in the zone of
+// the portal's server, which is within that slack as well.
+const daysSlack = maxShift
+
+// days are those that a backfill is about. The portal's filter only narrows the
+// listing: whether a payment belongs to the days, its own date says, with the offset
+// of that date. Summer and winter have different ones, so that two parts that meet in
+// a day leave no hour out, whenever each is run.
+type days struct {
+	jobfile.DateRange
+	field  string // of the portal
+	date   func(*schemas.Payment) schemas.Null[schemas.Instant]
+	filter func(from, to schemas.Instant) bitrix.Params
+	// clock is the listing's, once it is measured; zone is that of the days, nil if
+	// nobody knows it.
+	clock *listClock
+	zone  *time.Location
+	// early and late are the least offset and the greatest one that the portal
+	// prints, in seconds east of UTC.
+	early, late int
+	unknown     atomic.Int64
+}
+
+// FilterIgnoredError says that a portal does not obey a filter by a date.
+type FilterIgnoredError struct {
+	Method, Field string
+	// Why is what was seen, in words. It has no values of a payment.
+	Why string
+}
+
+func (e *FilterIgnoredError) Error() string {
+	return fmt.Sprintf("%s ignores the condition on %s: %s", e.Method, e.Field, e.Why)
+}
+
+// wallOf returns the beginning of a day as a wall clock, as if it were UTC.
+func wallOf(d jobfile.Date) schemas.Instant { return schemas.InstantOf(d.In(time.UTC)) }
+
+// holds reports whether a wall clock is on one of the days.
+func (d *days) holds(wall schemas.Instant) bool { return wallOf(d.From) <= wall && wall < wallOf(d.To) }
+
+// near reports whether the portal's filter may have let an instant pass.
+func (d *days) near(at schemas.Instant) bool {
+	return wallOf(d.From)-2*daysSlack <= at && at < wallOf(d.To)+2*daysSlack
+}
+
+// maybe reports whether an instant is on one of the days by any offset that the
+// portal prints.
+func (d *days) maybe(at schemas.Instant) bool {
+	return d.holds(at+schemas.Instant(d.early)*second) || d.holds(at+schemas.Instant(d.late)*second)
+}
+
+// had reports whether a row of the last snapshot may be on one of the days. If it is
+// not listed there, the payment is gone or has another date now.
+func (d *days) had(row *schemas.Payment) bool {
+	at := d.date(row)
+	switch {
+	case !at.Valid:
+		return false
+	case d.zone != nil:
+		return d.holds(wallIn(at.V, d.zone))
+	}
+	return d.maybe(at.V)
+}
+
+// has reports whether a listed row is on one of the days. raw is the element that it
+// was read from. An error says that the portal does not obey its filter.
+func (d *days) has(row *schemas.Payment, raw []byte) (bool, error) {
+	at := d.date(row)
+	switch {
+	case !at.Valid && d.clock.lossy(), d.clock.form == formDays:
+		d.unknown.Add(1)
+		return true, nil // nobody knows; the filter let it pass
+	case !at.Valid:
+		return false, &FilterIgnoredError{MethodList, d.field, fmt.Sprintf("it listed payment %d, which has none", row.ID)}
+	case !d.near(at.V):
+		return false, &FilterIgnoredError{MethodList, d.field, fmt.Sprintf("it listed payment %d, whose date lies days outside what was asked for", row.ID)}
+	case d.zone != nil:
+		return d.holds(wallIn(at.V, d.zone)), nil
+	case d.clock.form == formSwapped:
+		return d.maybe(at.V), nil // the offset is that of another day
+	}
+	_, offset, err := schemas.ReadDate(raw, d.field)
+	return err == nil && d.holds(at.V+schemas.Instant(offset)*second), nil
+}
+
+// wallIn returns the wall clock of an instant in a zone, as if it were UTC.
+func wallIn(at schemas.Instant, zone *time.Location) schemas.Instant {
+	_, offset := at.Time().In(zone).Zone()
+	return at + schemas.Instant(offset)*second
+}
+
+// tell logs what the days cannot know.
+func (d *days) tell(log *slog.Logger) {
+	if n := d.unknown.Load(); n > 0 {
+		log.Warn("the list does not show the dates of these payments: some of them may be of a day before or behind the range",
+			"payments", n, "field", d.field)
+	}
+}
+
+// daysProbes is how many payments a portal's filter is tried with.
+const daysProbes = 3
+
+// prove finds out whether the portal obeys a filter by the date, before its answers
+// are believed: payments whose dates are known must come where they match, and not
+// where they do not. A portal on which no date is known is believed.
+func (d *days) prove(ctx context.Context, client *bitrix.Client) error {
+	known, err := d.samples(ctx, client)
+	if err != nil || len(known) == 0 {
+		return err
+	}
+	var commands []bitrix.Command
+	for i, s := range known {
+		for key, filter := range map[string]bitrix.Params{
+			"in":  d.filter(s.at-daysSlack, s.at+daysSlack),
+			"out": d.filter(s.at+2*daysSlack, s.at+4*daysSlack),
+		} {
+			filter["=id"] = s.id
+			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("%s%d", key, i), Method: MethodList, Params: bitrix.Params{
+				"select": []string{"id"}, "filter": filter, "order": bitrix.Params{"id": "asc"}, "start": -1,
+			}})
+		}
+	}
+	results, err := client.Batch(ctx, commands)
+	if err != nil {
+		return fmt.Errorf("try a filter by %s: %w", d.field, err)
+	}
+	in, out := 0, 0
+	for i, res := range results {
+		if res.Err != nil {
+			return fmt.Errorf("try a filter by %s: %w", d.field, res.Err)
+		}
+		raws, err := bitrix.Items(res.Value, "payments")
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", MethodList, err)
+		case commands[i].Key[:2] == "in":
+			in += len(raws)
+		default:
+			out += len(raws)
+		}
+	}
+	switch { // one payment may change meanwhile
+	case out >= len(known):
+		return &FilterIgnoredError{MethodList, d.field, "it lists payments which do not match it"}
+	case in == 0:
+		return &FilterIgnoredError{MethodList, d.field, "it matches nothing, not even payments whose date is known"}
+	}
+	return nil
+}
+
+// datedPayment is a payment whose date is known.
+type datedPayment struct {
+	id int64
+	at schemas.Instant
+}
+
+// samples lists a few of the oldest and the newest payments with their dates.
+func (d *days) samples(ctx context.Context, client *bitrix.Client) ([]datedPayment, error) {
+	commands := make([]bitrix.Command, 0, 2)
+	for _, way := range []string{"desc", "asc"} {
+		commands = append(commands, bitrix.Command{Key: way, Method: MethodList, Params: bitrix.Params{
+			"select": []string{"id", d.field}, "filter": bitrix.Params{">id": 0}, "order": bitrix.Params{"id": way}, "start": -1,
+		}})
+	}
+	results, err := client.Batch(ctx, commands)
+	if err != nil {
+		return nil, fmt.Errorf("try a filter by %s: %w", d.field, err)
+	}
+	var known []datedPayment
+	for _, res := range results {
+		if res.Err != nil {
+			return nil, fmt.Errorf("try a filter by %s: %w", d.field, res.Err)
+		}
+		raws, ids, err := bitrix.ItemsByID(res.Value, "payments", "id")
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", MethodList, err)
+		}
+		for i, raw := range raws {
+			at, _, err := schemas.ReadDate(raw, d.field)
+			if err != nil {
+				continue
+			}
+			if at = d.clock.stored(at, raw, d.field); at.Valid && len(known) < daysProbes {
+				known = append(known, datedPayment{ids[i], at.V})
+			}
+		}
+	}
+	return known, nil
+}
+
+// ready makes the days those of a measured clock. zone is the one that the job names;
+// nil: none.
+func (d *days) ready(clock *listClock, zone *time.Location) {
+	d.clock, d.zone = clock, zone
+	if zone == nil {
+		d.zone = clock.zone
+	}
+	d.early, d.late = clock.early, clock.late
+}
+
+// only returns those items of a page that belong to the days.
+func (d *days) only(items []listed, page *bitrix.Page) ([]listed, error) {
+	in := items[:0]
+	for i := range items {
+		if items[i].Reject == nil { // else nobody knows its date
+			ok, err := d.has(&items[i].Row, page.Items[i])
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				continue
+			}
+		}
+		in = append(in, items[i])
+	}
+	return in, nil
+}
