@@ -17,7 +17,7 @@ const DefaultServer = "https://oauth.bitrix.info"
 // the authorization server's own answer. It may be shared with other processes.
 // Load may be called at any time; the others by one goroutine at a time.
 type TokenStore interface {
-	// Load gives what is stored, whole. What is absent is fs.ErrNotExist.
+	// Load returns what is stored, whole. What is absent is fs.ErrNotExist.
 	Load(ctx context.Context) ([]byte, error)
 	// Lock waits until no other process holds the lock, and takes it. begun is
 	// when an earlier holder called Begin whose end is unknown, else zero. ctx
@@ -29,8 +29,8 @@ type TokenStore interface {
 	// Save replaces what is stored, whole and durably. It is called with the
 	// lock held, and ends what Begin has noted.
 	Save(ctx context.Context, doc []byte) error
-	// Unlock gives the lock back. What Begin has noted stays for the next Lock
-	// if open, and is forgotten otherwise.
+	// Unlock releases the lock. What Begin has noted stays for the next Lock if open,
+	// and is forgotten otherwise.
 	Unlock(ctx context.Context, open bool) error
 	// String says where the pair is, without secrets.
 	String() string
@@ -83,14 +83,14 @@ func site(address string) (scheme, host string, err error) {
 	return u.Scheme, strings.ToLower(u.Host), nil
 }
 
-// AuthorizeURL is the page where an administrator of the portal lets the
-// application in. The portal hands state back along with the code.
+// AuthorizeURL returns the address of the page where an administrator of the portal
+// approves the application.
 func (a *Application) AuthorizeURL(state string) string {
 	query := url.Values{"client_id": {a.id}, "state": {state}}
 	return a.scheme + "://" + a.host + "/oauth/authorize/?" + query.Encode()
 }
 
-// String gives the portal's REST address and the application's id.
+// String returns the portal's REST address and the application's id.
 func (a *Application) String() string {
 	return a.scheme + "://" + a.host + "/rest/ as " + a.id
 }
@@ -98,7 +98,7 @@ func (a *Application) String() string {
 // Format prints String whatever the verb.
 func (a *Application) Format(f fmt.State, _ rune) { io.WriteString(f, a.String()) }
 
-// MarshalText gives String.
+// MarshalText returns String.
 func (a *Application) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // Host is the portal's host, with its port if the address had one.
@@ -106,13 +106,14 @@ func (a *Application) Host() string { return a.host }
 
 func (a *Application) base() (scheme, host, prefix string) { return a.scheme, a.host, "/rest/" }
 
-// TokenState is what can be told of stored tokens without using them.
+// TokenState describes stored tokens without using them.
 type TokenState struct {
 	// Where is the store.
 	Where string
 	// Access: there is an access token, not only a refresh token.
 	Access bool
-	// Expires is when it ends as far as the file tells, else zero.
+	// Expires is the time at which the access token expires, if the file has it, else
+	// zero.
 	Expires time.Time
 }
 
@@ -130,9 +131,9 @@ func (a *Application) State(ctx context.Context) (TokenState, error) {
 // exchangePatience is how long a code is worth the while: it lives for 30 s.
 const exchangePatience = 25 * time.Second
 
-// Exchange gives a code, as AuthorizeURL's page hands it out, to the
-// authorization server, and stores the pair of tokens that comes for it. Of opts
-// the transport, the log and the user agent count.
+// Exchange returns a code, as AuthorizeURL's page hands it out, to the authorization
+// server, and stores the pair of tokens that comes for it. Of opts the transport, the
+// log and the user agent count.
 func (a *Application) Exchange(ctx context.Context, code Secret, opts *Options) error {
 	if opts == nil {
 		opts = &Options{}
@@ -150,8 +151,8 @@ func (a *Application) Exchange(ctx context.Context, code Secret, opts *Options) 
 	return t.exchange(ctx, code)
 }
 
-// CheckStore reports whether the tokens can be stored: it takes the store's lock
-// and gives it back.
+// CheckStore reports whether the tokens can be stored: it takes the store's lock and
+// releases it.
 func (a *Application) CheckStore(ctx context.Context) error {
 	t := newTokens(a, &Options{Patience: exchangePatience}, nil)
 	begun, err := t.lock(ctx)

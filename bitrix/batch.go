@@ -14,9 +14,9 @@ import (
 
 // Command is a call within a batch.
 type Command struct {
-	// Key names the command among the others: letters, digits and _, the first
-	// not a digit. PHP would turn numeric keys into places in a list, from which
-	// nobody can tell the one command from the other.
+	// Key names the command among the others: letters, digits and _, the first not a
+	// digit. PHP would turn numeric keys into places in a list, where the commands
+	// cannot be distinguished.
 	Key    string
 	Method string
 	Params Params
@@ -26,11 +26,11 @@ type Command struct {
 	Optional bool
 }
 
-// Batch calls any number of commands, at least one, in as few requests as the
-// portal allows, and gives the results in the order of cmds. Commands whose
-// failure may pass are sent again alone. A failure that stays is in
-// Result.Err, and concerns that command only; one of class Stop, or for a
-// webhook Refresh, anywhere is the error of the whole Batch, as is patience that has run out.
+// Batch calls any number of commands, at least one, in as few requests as the portal
+// allows, and returns the results in the order of cmds. Commands whose failure may pass
+// are sent again alone. A failure that stays is in Result.Err, and concerns that
+// command only; one of class Stop, or for a webhook Refresh, anywhere is the error of
+// the whole Batch, as is patience that has run out.
 func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 	if len(cmds) == 0 {
 		return nil, errors.New("batch: no commands")
@@ -124,7 +124,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 		large = 0
 
 		var again []int
-		var cause, held *Error // why to pause, and why not to go on for ever
+		var cause, held *Error // why to pause, and why not to retry without end
 		for k, r := range answers {
 			i := todo[k]
 			attempts := out[i].Attempts + r.Attempts
@@ -144,7 +144,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			switch {
 			case r.Err.where != inCommand:
 			case isList && r.Err.MayPass():
-				class = Retry // without the list there is nothing to go on with
+				class = Retry // without the list there is nothing to continue with
 			case !r.Err.known() || r.Err.MayPass():
 				if unknown[i]++; unknown[i] < r.Err.attempts() {
 					class = Retry
@@ -249,8 +249,8 @@ func (c *Client) single(ctx context.Context, cmd Command, counts bool) (Result, 
 	return r, x.waited, err
 }
 
-// request sends commands as one batch request, repeats it if it fails as a
-// whole, and gives what came for each: a result or an error, of whatever class.
+// request sends commands as one batch request, repeats it if it fails as a whole, and
+// returns what came for each: a result or an error, of whatever class.
 func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Duration, error) {
 	x, err := newBatch(cmds)
 	if err != nil {

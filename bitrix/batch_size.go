@@ -28,7 +28,7 @@ type size struct {
 
 func newSizes() *sizes { return &sizes{methods: map[string]*size{}} }
 
-// of gives the method's entry. s.mu is held.
+// of returns the method's entry. s.mu is held.
 func (s *sizes) of(method string) *size {
 	z := s.methods[method]
 	if z == nil {
@@ -80,8 +80,8 @@ func (s *sizes) tooMuch(needs []need, n int) {
 	}
 }
 
-// wentWell notes a request that was answered, and what its commands took, by
-// method; 0 seconds: not told.
+// wentWell notes a request that was answered, and what its commands took, by method; 0
+// seconds: not known.
 func (s *sizes) wentWell(needs []need, seconds map[string]float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,8 +23,8 @@ func gets(n int) []Command {
 	return cmds
 }
 
-// scripted answers the commands of batches one by one; f gives a result or an
-// error as raw JSON, or neither, for the n-th time that a command comes.
+// scripted answers the commands of batches one by one; f returns a result or an error
+// as raw JSON, or neither, for the n-th time that a command comes.
 type scripted struct {
 	t     testing.TB
 	f     func(c sentCommand, n int) (result, err string)
@@ -255,7 +255,7 @@ func TestCalledSinglyFromThenOn(t *testing.T) {
 	})
 }
 
-// sorted gives sizes with all from the n-th on in ascending order: they are of
+// sorted returns sizes with all from the n-th on in ascending order: they are of
 // requests that run at once.
 func sorted(sizes []int, n int) []int {
 	out := append([]int(nil), sizes[:n]...)
@@ -375,10 +375,10 @@ func TestCancelledBatch(t *testing.T) {
 	})
 }
 
-// TestCancelledByAnotherCall: a context may end with the Error of another call
-// for its cause. What that one's class asks for, this call must not do: it
-// would send smaller and smaller batches for ever, or take a command for
-// rejected that the portal has never seen.
+// TestCancelledByAnotherCall: a context may end with the Error of another call for its
+// cause. What that one's class asks for, this call must not do: it would send smaller
+// and smaller batches forever, or take a command for rejected that the portal has never
+// seen.
 func TestCancelledByAnotherCall(t *testing.T) {
 	for _, code := range []string{CodeBatchLength, CodeTimeout, CodeMethodNotAllowed, CodeCore, CodeInternal} {
 		for _, never := range []bool{false, true} {

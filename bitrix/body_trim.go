@@ -27,9 +27,9 @@ func trimmed(body []byte) []byte {
 	}
 }
 
-// decodeAround is decodeAnswer for a body with something around its JSON. PHP
-// writes its warnings before the answer where a server shows them: they are cut
-// off if what follows is whole.
+// decodeAround is decodeAnswer for a body with something around its JSON. PHP writes
+// its warnings before the answer where a server shows them: they are removed if the
+// rest is complete.
 func decodeAround(body []byte, keys map[string]int) (wireAnswer, error) {
 	a, err := decodeAnswer(body, keys)
 	if err == nil {

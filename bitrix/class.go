@@ -36,7 +36,7 @@ var classNames = [...]string{
 	SmallerBatch: "SmallerBatch", Refresh: "Refresh", Reject: "Reject", Stop: "Stop",
 }
 
-// String gives the class's name as it stands in the code.
+// String returns the class's name as it stands in the code.
 func (c Class) String() string {
 	if c < Retry || c > Stop {
 		return fmt.Sprintf("Class(%d)", int(c))
@@ -62,7 +62,7 @@ func (p place) String() string {
 	return map[place]string{inCall: "call", inBatch: "batch", inCommand: "command", atServer: "tokens", inRequest: "request", ofOne: "call, command", anywhere: "any"}[p]
 }
 
-// Codes that the portal gives. Codes are compared without regard to case.
+// Codes of the portal. Codes are compared without regard to case.
 const (
 	CodeInternal          = "INTERNAL_SERVER_ERROR"
 	CodeUnexpectedAnswer  = "ERROR_UNEXPECTED_ANSWER"
@@ -123,7 +123,7 @@ const (
 	CodeTokenRefused = "TOKEN_REFUSED"
 )
 
-// Codes that the authorization server gives beside some of the portal's.
+// Codes that the authorization server returns beside some of the portal's.
 const (
 	CodeInvalidGrant    = "invalid_grant"
 	CodeInvalidClient   = "invalid_client"
@@ -135,14 +135,14 @@ const (
 type rule struct {
 	code   string
 	place  place
-	status int // 0: whatever the HTTP status is; it is not always telling
+	status int // 0: any HTTP status; the status is not always meaningful
 	class  Class
 	why    string
 }
 
-// rules is the class table. The first row that fits counts; codes that are not
-// in it are repeated up to unknownAttempts times and then count as Reject. The
-// package comment shows the table; a test holds it against this one.
+// rules is the class table. The first row that fits counts; codes that are not in it
+// are repeated up to unknownAttempts times and then count as Reject. The package
+// comment shows the table; a test compares it with this one.
 var rules = []rule{
 	{CodeInvalidGrant, atServer, 0, Stop, "the refresh token is void"},
 	{CodeInvalidClient, atServer, 0, Stop, "wrong client id or secret"},

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// Options are what a Client may be told. The zero value, or nil, is usable.
+// Options configures a Client. The zero value, or nil, is usable.
 type Options struct {
 	// Transport sends the requests. nil: one made for this client, with timeouts
 	// and connections to suit, that Close closes.
 	Transport http.RoundTripper
 	// Limits are what the portal allows. Zero: no limits but its own refusals.
 	Limits Limits
-	// Limiter, if given, has the limits in the place of Limits. It stays the
-	// caller's to close. nil: the client makes one of Limits.
+	// Limiter, if given, has the limits instead of Limits. It stays the caller's to
+	// close. nil: the client makes one of Limits.
 	Limiter *Limiter
-	// Patience is how long a call goes on against something temporary, since its
-	// last success; waits for limits do not count. 0: 30 minutes.
+	// Patience is how long a call continues against something temporary, since its last
+	// success; waits for limits do not count. 0: 30 minutes.
 	Patience time.Duration
 	// BatchNever sends each command as a call of its own.
 	BatchNever bool
@@ -127,7 +127,7 @@ type Result struct {
 	Value []byte
 	// Err is why there is no Value; its class is Reject.
 	Err *Error
-	// Total and Next are those of a list, -1 where absent.
+	// Total and Next are the members of a list's answer, -1 if absent.
 	Total, Next int64
 	// Attempts is how often the command was sent.
 	Attempts int

@@ -18,7 +18,7 @@
 //	retry     handler_retry.go: repeats what may pass, by the class of the error
 //	authorize handler_authorize.go: puts an application's token in; gets the next one
 //	log       handler_log.go: logs each attempt, at level debug
-//	answer    handler_answer.go: tells an error from a result; tells the governor
+//	answer    handler_answer.go: distinguishes an error from a result; informs the governor
 //	govern    handler_govern.go: waits for the limits; each attempt pays
 //	redirect  handler_redirect.go: repeats the POST where a renamed portal is now
 //	HTTP      handler_http.go: one POST, its answer read to a bounded end
@@ -119,14 +119,14 @@
 // for the same time. A 503 means that others use the portal too: the bucket is
 // emptied, the rate halved, and raised again step by step.
 //
-// The budgets (operating.go, operating_account.go) are those of each method, and of the
+// There is a budget (operating.go, operating_account.go) for each method, and for the
 // method batch, over ten baskets of time. What counts is the portal's own last
 // report, which is a request behind, plus what our requests have cost since,
 // plus what those in flight will cost. A budget is used as soon as there is
 // some, up to a margin of 1 %; then its method waits, and no other one, until
 // the oldest basket falls out and brings back what we had put into it. That is
 // the least time under a sliding window. Baskets fall out by the portal's clock
-// (portal_clock.go), which every answer tells. A portal without counters has no limit
+// (portal_clock.go), which every answer has. A portal without counters has no limit
 // until it refuses; then what our own books had at the time is taken for it.
 //
 // The sizes (batch_size.go) are how many commands a request has: 50, unless those

@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 )
 
-// TestPackageCommentShowsTheClassTable holds the table of the package comment
-// against the one that decides.
+// TestPackageCommentShowsTheClassTable compares the table of the package comment with
+// the one that decides.
 func TestPackageCommentShowsTheClassTable(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
@@ -49,8 +49,8 @@ func tableText() string {
 	return b.String()
 }
 
-// codeBlock gives the indented lines of a comment that follow the one that
-// begins with "code".
+// codeBlock returns the indented lines of a comment that follow the one that begins
+// with "code".
 func codeBlock(doc *ast.CommentGroup) string {
 	var b strings.Builder
 	inside := false

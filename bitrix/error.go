@@ -13,8 +13,8 @@ import (
 // Options.Patience. The same call may succeed later.
 var ErrPatience = errors.New("gave up waiting")
 
-// Error is what the portal said instead of a result, or what came in the place
-// of an answer. Its texts never have a secret.
+// Error is what the portal said instead of a result, or what came instead of an answer.
+// Its texts never have a secret.
 type Error struct {
 	// Code is one of the constants, or another one of the portal's; numbers
 	// stand as their digits, and "" is a code too.
@@ -36,9 +36,9 @@ type Error struct {
 	right bool
 }
 
-// errorOf gives the Error that err has as the answer to a call under ctx, or nil.
-// When ctx has ended there is none: what err tells may be ctx's cause then, and
-// that the Error of another call, whose class says nothing about this one.
+// errorOf returns the Error that err has as the answer to a call under ctx, or nil.
+// When ctx has ended there is none: err may then be ctx's cause, which may be the Error
+// of another call. Its class does not apply to this call.
 func errorOf(ctx context.Context, err error) *Error {
 	var e *Error
 	if ctx.Err() != nil || !errors.As(err, &e) {
@@ -47,7 +47,7 @@ func errorOf(ctx context.Context, err error) *Error {
 	return e
 }
 
-// Class says what the error means. For a code that is not in the table it is
+// Class returns the meaning of the error. For a code that is not in the table it is
 // Reject: by then the call was repeated.
 func (e *Error) Class() Class {
 	if e.right {
@@ -57,10 +57,10 @@ func (e *Error) Class() Class {
 	return r.class
 }
 
-// MayPass reports whether the error is that of a database in trouble, which
-// servers put under codes that also mean "not found" and "not for you": a
-// deadlock, a lock that was waited for too long, a connection lost. The call was
-// repeated with pauses by then.
+// MayPass reports whether the error is a temporary error of the database. Servers
+// report those under codes that also mean "not found" and "not for you": a deadlock, a
+// lock that was waited for too long, a connection lost. The call was repeated with
+// pauses by then.
 func (e *Error) MayPass() bool {
 	switch {
 	case e.where == atServer, !strings.EqualFold(e.Code, CodeCore) && e.Code != CodeZero && e.Code != CodeEmpty:
@@ -110,7 +110,7 @@ func (e *Error) Scope() string {
 	return scope
 }
 
-// Error gives method, code, text and status on one line.
+// Error returns method, code, text and status on one line.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Method)
@@ -131,7 +131,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// LogValue gives the fields for slog.
+// LogValue returns the fields for slog.
 func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("method", e.Method), slog.String("code", e.Code),
 		slog.String("text", e.Description), slog.Int("status", e.Status))

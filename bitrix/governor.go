@@ -56,8 +56,8 @@ type ticket struct {
 	needs  []need
 	stakes []*stake
 	sent   time.Time
-	// When the portal started and finished, on its clock, as far as its answer
-	// tells; else zero.
+	// When the portal started and finished, on its clock, as far as its answer shows;
+	// else zero.
 	start, finish time.Time
 }
 
@@ -77,8 +77,8 @@ func (g *governor) acquire(ctx context.Context, needs []need) (*ticket, time.Dur
 	}
 }
 
-// try waits for everything once. It gives neither a ticket nor an error if a
-// budget was used up in the meantime.
+// try waits for everything once. It returns neither a ticket nor an error if a budget
+// was used up in the meantime.
 func (g *governor) try(ctx context.Context, needs []need) (*ticket, error) {
 	stakes, err := g.budgets.take(ctx, needs)
 	if err != nil {
@@ -154,8 +154,8 @@ type Gauge struct {
 	Binding string
 }
 
-// Tightest gives the method that is nearest to its operating budget; the zero
-// value if none has one.
+// Tightest returns the method that is nearest to its operating budget; the zero value
+// if none has one.
 func (g *Gauge) Tightest() (tight MethodGauge) {
 	share := func(m *MethodGauge) float64 { return float64(m.Used) / float64(m.Budget) }
 	for _, m := range g.Methods {

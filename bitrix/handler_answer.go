@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// readAnswers is the layer that tells an error from a result by the body: the
-// HTTP status is not always telling, an older portal's 200 may carry an error.
-// It also hands what the answer says about limits to the governor.
+// readAnswers is the layer that distinguishes an error from a result by the body: the
+// HTTP status is not always meaningful, an older portal's 200 may carry an error. It
+// also hands what the answer says about limits to the governor.
 func readAnswers(g *governor, secrets redactor, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		a, err := next(ctx, x)
@@ -43,7 +43,7 @@ func readAnswers(g *governor, secrets redactor, count *counters, next handler) h
 	}
 }
 
-// read decodes the answer, and gives the error that it is or has.
+// read decodes the answer, and returns the error that it is or has.
 func (x *exchange) read(a *answer, secrets redactor) (failed *Error) {
 	var err error
 	a.wire, err = decodeAround(a.body, x.keys)
@@ -97,7 +97,7 @@ func (x *exchange) unreadable(a *answer, err error, secrets redactor) *Error {
 	return x.failure(CodeBadAnswer, text)
 }
 
-// feedBack tells the governor what a good answer says about cost and counters.
+// feedBack passes the cost and the counters of a good answer to the governor.
 func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	g.answered.Store(a.received.UnixNano())
 	g.failing.Store(nil)

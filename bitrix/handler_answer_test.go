@@ -93,7 +93,7 @@ func TestFiguresReachTheGovernor(t *testing.T) {
 	})
 }
 
-// TestInstantsOfAnswers: what an answer tells about the portal's clock.
+// TestInstantsOfAnswers: what an answer shows about the portal's clock.
 func TestInstantsOfAnswers(t *testing.T) {
 	date := time.Unix(2_000_000, 0)
 	for _, tt := range []struct {

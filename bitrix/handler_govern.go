@@ -2,9 +2,9 @@ package bitrix
 
 import "context"
 
-// govern is the layer that waits until the portal's limits allow the request.
-// Each attempt pays, and waits, anew; an attempt that got no answer is settled
-// here, any other one where its answer is read.
+// govern is the layer that waits until the portal's limits allow the request. Each
+// attempt pays and waits again; an attempt that got no answer is settled here, any
+// other one where its answer is read.
 func govern(g *governor, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		t, waited, err := g.acquire(ctx, x.needs)

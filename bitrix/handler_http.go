@@ -49,7 +49,7 @@ func newTransport(concurrency int) *http.Transport {
 
 // sendHTTP is the innermost layer: one POST, and its answer read to the end.
 // Redirects are answers here. Its errors never have the address in them, and
-// none wraps what net/http gave: its texts quote what must not be quoted.
+// none wraps an error of net/http: its texts quote what must not be quoted.
 func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count *counters) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		start := time.Now()

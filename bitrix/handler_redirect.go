@@ -93,10 +93,10 @@ func (e *endpoint) move(host string, log *slog.Logger) {
 	}
 }
 
-// resolve gives the address that location means, seen from the address of a
-// request, if the secret may be sent there: over the same scheme, and to the
-// same registrable domain. Its errors name hosts and schemes only, since a path
-// may have the secret in it.
+// resolve returns the address that location means, seen from the address of a request,
+// if the secret may be sent there: over the same scheme, and to the same registrable
+// domain. Its errors name hosts and schemes only, since a path may have the secret in
+// it.
 func (e *endpoint) resolve(from, location string) (*url.URL, error) {
 	base, err := url.Parse(from)
 	if err != nil {

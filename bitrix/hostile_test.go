@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// nonsense are values that may come in the place of any other.
+// nonsense are values that may come instead of any other.
 var nonsense = map[string]string{
 	"nothing": "", "null": "null", "true": "true", "zero": "0", "negative": "-1", "fraction": "1.5", "huge": "1e999", "tiny": "1e-999999999",
 	"beyond int64": "9223372036854775808", "empty text": `""`, "text": `"x"`, "number in a text": `"7"`, "not UTF-8": "\"\xff\xfe\"",

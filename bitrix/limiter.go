@@ -45,10 +45,11 @@ type LimitState struct {
 // MethodState is what was used of a method's operating budget. Times are by this
 // machine's clock, costs are in seconds.
 type MethodState struct {
-	// Counted reports whether the portal tells its counter, which stood at Reported.
+	// Counted reports whether the portal sends its counter. Its last value is Reported.
 	Counted  bool    `json:"counted,omitempty"`
 	Reported float64 `json:"reported,omitempty"`
-	// ResetAt is when the oldest basket falls out, if the portal told.
+	// ResetAt is the time at which the oldest basket falls out, if the portal has sent
+	// it.
 	ResetAt *time.Time `json:"reset_at,omitempty"`
 	// Cost is what a command costs.
 	Cost float64 `json:"cost,omitempty"`
@@ -109,7 +110,7 @@ func (g *rateGate) restore(used float64, at time.Time) {
 	g.at = now
 }
 
-// save returns the accounts that an answer has told something about.
+// save returns the accounts for which an answer has sent a counter.
 func (b *budgets) save(now time.Time) map[string]MethodState {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -33,7 +33,7 @@ type memoryTokens struct {
 	begun *time.Time
 	turn  chan struct{}
 	// effect, if set, is asked before each change: it lets it happen or not, and
-	// returns what the caller is told.
+	// returns what the caller receives.
 	effect func(name string) (apply bool, err error)
 	saves  int
 }
@@ -130,9 +130,9 @@ func storedRefresh(t *testing.T, doc []byte) string {
 	return pair.Refresh
 }
 
-// TestTokensExpire: with a token that is good for 20 requests and 16 workers,
-// every payment is had, each expiry costs one refresh, and each new pair is
-// stored before it is used (the strict portal tells a refresh without need).
+// TestTokensExpire: with a token that is good for 20 requests and 16 workers, every
+// payment is had, each expiry costs one refresh, and each new pair is stored before it
+// is used (the strict portal reports a needless refresh).
 func TestTokensExpire(t *testing.T) {
 	for _, single := range []bool{true, false} {
 		t.Run(fmt.Sprintf("one by one %v", single), func(t *testing.T) {
@@ -230,10 +230,10 @@ func codeOf(err error) string {
 	return ""
 }
 
-// TestStopAtEveryTokenEffect stops a refresh at each of the store's effects in
-// turn, in four variants; then another process takes over. It works, or it is
-// told precisely that the tokens were lost on the way, and that only where the
-// authorization server has given new ones.
+// TestStopAtEveryTokenEffect stops a refresh at each of the store's effects in turn, in
+// four variants; then another process takes over. It works, or the error says precisely
+// that the tokens were lost on the way, and only if the authorization server has issued
+// new ones.
 func TestStopAtEveryTokenEffect(t *testing.T) {
 	errStopped := errors.New("stopped")
 	for _, variant := range []struct {

@@ -49,7 +49,7 @@ type stake struct {
 	parts    []*stake // of a batch: what it costs is what its commands cost
 }
 
-// estimate is what the stake is expected to cost.
+// estimate returns the expected cost of the stake.
 func (s *stake) estimate() float64 {
 	if s.parts == nil {
 		return float64(s.commands) * s.account.each()
@@ -67,7 +67,7 @@ func newBudgets(budget, window time.Duration, log *slog.Logger) *budgets {
 	return &budgets{log: log, budget: budget, window: window, accounts: map[string]*account{}}
 }
 
-// account gives the method's account. b.mu is held.
+// account returns the method's account. b.mu is held.
 func (b *budgets) account(method string) *account {
 	a := b.accounts[method]
 	if a == nil {
@@ -162,8 +162,8 @@ func (b *budgets) admit() {
 	}
 }
 
-// tryStart starts the request if all its accounts admit it. If not, those that
-// do not are held against later requests: who came first goes first.
+// tryStart starts the request if all its accounts admit it. If not, those that do not
+// are compared with later requests: who came first goes first.
 func (p *applicant) tryStart(now time.Time, held map[*account]bool) (again time.Time, ok bool) {
 	probes := make([]bool, len(p.stakes))
 	ok = true
@@ -218,18 +218,18 @@ func (b *budgets) hold(stakes []*stake) bool {
 	return true
 }
 
-// spent is what an answer tells about one method.
+// spent is what an answer reports about one method.
 type spent struct {
 	done      int       // commands that the portal worked on
 	known     int       // those of them that cost is for
 	cost      float64   // seconds
 	counted   bool      // there was a counter
 	operating float64   // and this is it
-	reset     time.Time // on the portal's clock; zero: not told
+	reset     time.Time // on the portal's clock; zero: not known
 	refused   bool      // some of its commands, for want of budget
 }
 
-// total is what all the commands have cost, as far as known.
+// total returns the cost of all the commands, as far as known.
 func (s spent) total(estimate float64) float64 {
 	switch {
 	case s.known > 0:
@@ -240,10 +240,10 @@ func (s spent) total(estimate float64) float64 {
 	return 0
 }
 
-// end gives back what take gave, along with what the answer to its request
-// told. A method that told does not have is taken to have cost what was
-// estimated; with told nil the portal did nothing at all.
-func (b *budgets) end(r *ticket, told map[string]spent) {
+// end returns what take reserved, and books what the answer to its request reported.
+// For a method that reported does not have, the estimate counts as its cost; if reported is
+// nil, the portal did nothing.
+func (b *budgets) end(r *ticket, reported map[string]spent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -256,10 +256,10 @@ func (b *budgets) end(r *ticket, told map[string]spent) {
 		booked = b.clock.theirs(now)
 	}
 	for _, s := range r.stakes {
-		t, ok := told[s.method]
+		t, ok := reported[s.method]
 		if !ok {
 			cost := 0.0
-			if told != nil {
+			if reported != nil {
 				cost = s.estimate()
 			}
 			s.account.end(now, booked, s, cost, 0)
@@ -295,14 +295,14 @@ type MethodGauge struct {
 	Limit time.Duration
 	// Falls are the parts of Used, by when each is free again; ascending.
 	Falls []Fall
-	// Reported is what the portal counted when it last told. Counted: it has
-	// told; else nothing but a refusal limits the method.
+	// Reported is the portal's counter as it last sent it. Counted: it has sent one;
+	// else nothing but a refusal limits the method.
 	Reported time.Duration
 	Counted  bool
 	// Cost is what one command has cost of late; 0 before the first answer.
 	Cost time.Duration
-	// ResetAt is when the oldest basket falls out, on our clock; zero if the
-	// portal has not told.
+	// ResetAt is when the oldest basket falls out, on our clock; zero if the portal has
+	// not sent it.
 	ResetAt time.Time
 	// Blocked: the portal has refused the method, and ResetAt has not come.
 	Blocked bool
@@ -314,7 +314,7 @@ type Fall struct {
 	Used time.Duration
 }
 
-// state gives the accounts in the order of their names, and how many wait.
+// state returns the accounts in the order of their names, and how many wait.
 func (b *budgets) state() (methods []MethodGauge, queued int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -348,7 +348,7 @@ func (b *budgets) waiting() time.Duration {
 	return b.waited.total()
 }
 
-// close stops the timer. Those who wait go on waiting for their context.
+// close stops the timer. Waiting requests keep waiting for their contexts.
 func (b *budgets) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -19,8 +19,8 @@ const (
 	firstCost = 1.0 / 10000
 	// costWeight is the weight of the newest request in the mean cost.
 	costWeight = 0.25
-	// resetGuard is how much after the announced reset we go on, as a share of
-	// the window: the announcement has whole seconds, and clocks drift.
+	// resetGuard is how much after the announced reset we continue, as a share of the
+	// window: the announcement has whole seconds, and clocks drift.
 	resetGuard = 1.0 / 1000
 	// historyGrain is how finely older own costs are kept, as a share of a
 	// basket.
@@ -32,17 +32,16 @@ const (
 	taughtWindows = 6
 )
 
-// account is the operating budget of one method, or of `batch`. It is not safe
-// for concurrent use; budgets is.
+// account is the operating budget of one method, or of `batch`. It is not safe for
+// concurrent use; budgets is.
 //
-// What the portal tells is always a request behind: a report holds what was
-// booked before the request that carries it started, and perhaps some of what
-// was booked while it ran. So what is used is that report, minus the baskets
-// that have fallen out since, plus what our own requests have cost that ended
-// after that start, plus an estimate for those in flight. Whether the portal
-// charges the methods inside a batch or `batch` itself, each account follows
-// its own reports; a request needs all the accounts that it may touch, so the
-// higher one decides, and nothing is counted twice in either.
+// The portal's report is always a request behind: a report holds what was booked before
+// the request that carries it started, and perhaps some of what was booked while it
+// ran. So what is used is that report, minus the baskets that have fallen out since,
+// plus what our own requests have cost that ended after that start, plus an estimate
+// for those in flight. Whether the portal charges the methods inside a batch or `batch`
+// itself, each account follows its own reports; a request needs all the accounts that
+// it may touch, so the higher one decides, and nothing is counted twice in either.
 type account struct {
 	budget, window time.Duration
 	clock          *clock // shared by the portal's accounts
@@ -51,7 +50,7 @@ type account struct {
 	counted  bool    // an answer had a counter
 	reported float64 // seconds
 	asOf     time.Time
-	reset    time.Time // when the oldest basket falls out, on the portal's clock; zero: not told
+	reset    time.Time // when the oldest basket falls out, on the portal's clock; zero: not known
 	taught   float64   // the limit that refusals have taught
 	until    time.Time // and until when it holds
 
@@ -89,7 +88,7 @@ func (a *account) limit(now time.Time) float64 {
 	return limit * (1 - marginShare)
 }
 
-// each is what a command is expected to cost.
+// each returns the expected cost of a command.
 func (a *account) each() float64 {
 	if a.mean == 0 {
 		return a.budget.Seconds() * firstCost
@@ -97,8 +96,8 @@ func (a *account) each() float64 {
 	return a.mean
 }
 
-// flight is what all that is under way is expected to cost, by what is known
-// now, not by what was known when it started.
+// flight returns the expected cost of everything in flight, by what is known now, not
+// by what was known when it started.
 func (a *account) flight() (sum float64) {
 	for _, s := range a.flying {
 		sum += s.estimate()
@@ -106,17 +105,16 @@ func (a *account) flight() (sum float64) {
 	return sum
 }
 
-// atOnce is how many requests may be under way before the first answer tells
-// what they cost, and what an earlier run has left in the baskets. The cloud
-// cuts a request after 60 s, a basket's width, so they cannot cost more than
-// the budget.
+// atOnce is how many requests may be under way before the first answer shows what they
+// cost, and what an earlier run has left in the baskets. The cloud cuts a request after
+// 60 s, a basket's width, so they cannot cost more than the budget.
 func (a *account) atOnce() int { return max(1, int(a.budget/a.basket())) }
 
-// used is what counts against the budget at now, what is in flight included.
+// used returns what counts against the budget at now, including what is in flight.
 func (a *account) used(now time.Time) float64 {
 	out := a.window // of every basket, for sure
 	if a.counted {
-		out += a.basket() // but edge still has to tell that it was in the report
+		out += a.basket() // edge still has to show that it was in the report
 	}
 	a.drop(func(c charge) bool { return now.Sub(c.at) >= out })
 	edge := a.edge(now)
@@ -146,8 +144,8 @@ func (a *account) used(now time.Time) float64 {
 	return reported + after + a.flight()
 }
 
-// least is what counts against the budget at now if nobody else uses the portal.
-// used is more where a report has counted requests that ended after its own was
+// least returns what counts against the budget at now if no other program uses the
+// portal. used is more if a report has counted requests that ended after its own was
 // sent: they are in it twice.
 func (a *account) least(now time.Time) (sum float64) {
 	for _, f := range a.falls(now) {
@@ -239,9 +237,9 @@ func (a *account) boundary(now time.Time) (last, next time.Time) {
 	return last, last.Add(a.basket())
 }
 
-// admits reports whether a request that needs cost may start at now, and if
-// not, when to look again (zero: when something in flight has ended). probe is
-// true if it may start because only the portal can tell.
+// admits reports whether a request that needs cost may start at now, and if not, when
+// to look again (zero: when something in flight has ended). probe is true if it may
+// start because only the portal knows.
 func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again time.Time) {
 	limit := a.limit(now)
 	switch {

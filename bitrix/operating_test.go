@@ -66,7 +66,7 @@ type budgetRun struct {
 	booked    *books
 }
 
-// do gives how long it took and how many commands were refused.
+// do returns how long it took and how many commands were refused.
 func (r budgetRun) do(t *testing.T) (took time.Duration, refused int) {
 	t.Helper()
 	g := newGovernor(r.limits, quiet)
@@ -157,12 +157,11 @@ func fast(speed int) Limits {
 	return Limits{Rate: 2 * float64(speed), Burst: 50, Operating: 480 * time.Second / d, Window: 10 * time.Minute / d}
 }
 
-// TestBudgetIsUsedUpAndKept does 24,000 gets at 0.05 s: 1,200 s of operating
-// time, of which 480 s are allowed in 600 s. So at best 480 s are used before
-// the first instant at which a basket of the first minute falls out, 480 s
-// before the second, and the rest after it: 20 minutes and a bit. Even where the
-// portal hides its figures, or they differ from what we were told, no more than
-// 240 commands, 1 %, may be refused.
+// TestBudgetIsUsedUpAndKept does 24,000 gets at 0.05 s: 1,200 s of operating time, of
+// which 480 s are allowed in 600 s. So at best 480 s are used before the first instant
+// at which a basket of the first minute falls out, 480 s before the second, and the
+// rest after it: 20 minutes and a bit. Even where the portal hides its figures, or they
+// differ from what it reports, no more than 240 commands, 1 %, may be refused.
 func TestBudgetIsUsedUpAndKept(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -176,7 +175,7 @@ func TestBudgetIsUsedUpAndKept(t *testing.T) {
 		{"batch pays, counters as of the answer", budgetRun{limits: standard, late: true, batch: true}, 20.6, 0},
 		{"no counters: by our own books", budgetRun{limits: standard, silent: true}, 20.8, 240},
 		{"after a run that used it up", budgetRun{limits: standard, before: 0.95}, 27.8, 0},
-		{"420 s where we were told 480", budgetRun{limits: standard, trueShare: 420. / 480}, 20.9, 240},
+		{"420 s where we expect 480", budgetRun{limits: standard, trueShare: 420. / 480}, 20.9, 240},
 		{"in fast motion", budgetRun{limits: fast(60)}, 20.4, 0},
 		{"in fast motion, batch pays", budgetRun{limits: fast(60), batch: true}, 20.4, 0},
 	} {
@@ -249,8 +248,8 @@ func counted(n int, cost, operating float64, reset time.Time) spent {
 	return spent{done: n, known: n, cost: cost, counted: true, operating: operating, reset: reset}
 }
 
-// TestBudgetInstants: the budget of 100 s in 100 s is used up to the margin,
-// and what the oldest basket gives back is used as soon as it has.
+// TestBudgetInstants: the budget of 100 s in 100 s is used up to the margin, and what
+// the oldest basket frees is used at once.
 func TestBudgetInstants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudgetCase(t, 100*time.Second, 100*time.Second)
@@ -369,7 +368,7 @@ func TestDearOneWaitsForTheCheapOne(t *testing.T) {
 			g.leave(k)
 			g.settle(k, map[string]spent{"get": {done: commands, known: commands, cost: 0.03 * float64(commands), counted: true}})
 		}
-		end(send(1), 1) // tells what a command costs
+		end(send(1), 1) // shows what a command costs
 		cheap := send(1)
 		start := time.Now()
 		time.AfterFunc(3*time.Second, func() { end(cheap, 1) })

@@ -15,7 +15,7 @@ import (
 // stops. The pages' ids ascend strictly over the whole walk, unless the listing
 // has Repeats. The last pair may be an error, with an empty Page.
 //
-// What is created behind the walk's position while it goes on is in it, what is
+// What is created behind the walk's position while it continues is in it, what is
 // deleted is not.
 func (c *Client) Pages(ctx context.Context, l Listing, after int64) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {

@@ -48,7 +48,7 @@ type Listing struct {
 	// Params are what else the method needs, beside order, filter, select and
 	// start.
 	Params Params
-	// Select are the fields to ask for; nil: what the method gives by itself.
+	// Select are the fields to ask for; nil: what the method returns by itself.
 	Select []string
 	// Filter is what else the elements have to match.
 	Filter Params

@@ -15,13 +15,13 @@ const (
 	longestPause    = 30 * time.Second
 )
 
-// patience is how long a call goes on against something temporary. It is spent
-// by attempts and by the pauses between them, not by waits for limits, and is
-// whole again after each success. It belongs to one goroutine.
+// patience is how long a call continues against something temporary. It is spent by
+// attempts and by the pauses between them, not by waits for limits, and is whole again
+// after each success. It belongs to one goroutine.
 type patience struct {
 	limit, spent time.Duration
 	unknown      int               // attempts in a row that ended in an unknown code
-	fails        func(cause error) // is told of each failure, unless nil
+	fails        func(cause error) // called for each failure, unless nil
 	curve        backoff.ExponentialBackOff
 }
 

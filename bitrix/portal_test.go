@@ -92,7 +92,7 @@ func (e *export) run(t *testing.T, ctx context.Context) {
 	e.took = time.Since(start)
 }
 
-// check holds the run against the portal's truth.
+// check compares the run with the portal's truth.
 func (e *export) check(t *testing.T, p *bitrixtest.Portal) {
 	t.Helper()
 	seen := 0

@@ -262,7 +262,7 @@ func (g *rateGate) waiting() time.Duration {
 	return g.waited.total()
 }
 
-// close stops the timer. Those who wait go on waiting for their context.
+// close stops the timer. Waiting requests keep waiting for their contexts.
 func (g *rateGate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -271,8 +271,8 @@ func (g *rateGate) close() {
 	}
 }
 
-// stopwatch adds up the time during which at least one waited: the share of a
-// run that a limit has cost, which the sum over all who waited would not tell.
+// stopwatch adds up the time during which at least one waited: the share of a run that
+// a limit has cost, which the sum over all waiting requests would not show.
 type stopwatch struct {
 	sum  time.Duration
 	from time.Time

@@ -16,8 +16,8 @@ type portal func(*http.Request) (*http.Response, error)
 
 func (p portal) RoundTrip(r *http.Request) (*http.Response, error) { return p(r) }
 
-// says makes a portal that gives one answer after the other, and the last one
-// for ever. An answer is a body, or "STATUS body".
+// says makes a portal that returns one answer after the other, and the last one
+// forever. An answer is a body, or "STATUS body".
 func says(answers ...string) portal {
 	n := 0
 	return func(*http.Request) (*http.Response, error) {

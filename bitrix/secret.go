@@ -7,39 +7,39 @@ import (
 	"strings"
 )
 
-// hidden is what stands in the place of a secret.
+// hidden is what stands instead of a secret.
 const hidden = "***"
 
-// Secret is a text that no log, error or dump may show. It prints as *** under
-// every verb, in JSON and in slog; only Reveal gives the text. (The two places
-// where no method is asked: the verb %p, which go vet refuses for a text, and
-// the keys of a JSON map. Put it into neither.)
+// Secret is a text that no log, error or dump may show. It prints as *** under every
+// verb, in JSON and in slog; only Reveal returns the text. (The two places where no
+// method is asked: the verb %p, which go vet refuses for a text, and the keys of a JSON
+// map. Put it into neither.)
 //
 // fmt cannot call the methods of unexported fields, so a struct that keeps a
 // Secret in one keeps a pointer to it: fmt prints such a pointer as an address.
 type Secret string
 
-// Reveal gives the secret text. Call it where the text is put to use, and keep
-// no copy.
+// Reveal returns the secret text. Call it where the text is put to use, and keep no
+// copy.
 func (s Secret) Reveal() string { return string(s) }
 
 // Format prints *** whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, hidden) }
 
-// String gives ***.
+// String returns ***.
 func (s Secret) String() string { return hidden }
 
-// GoString gives ***.
+// GoString returns ***.
 func (s Secret) GoString() string { return hidden }
 
-// MarshalText gives ***, also for JSON and YAML.
+// MarshalText returns ***, also for JSON and YAML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
-// LogValue gives ***.
+// LogValue returns ***.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// redact gives text without the secret: what a portal, a proxy or the network
-// says about a request may quote its address.
+// redact returns text without the secret: what a portal, a proxy or the network says
+// about a request may quote its address.
 func (s Secret) redact(text string) string {
 	if s == "" {
 		return text

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// tokens are a client's access token and the way to the next one. All requests
-// of the client share them: whoever is refused first asks for the next, the
-// others wait for it.
+// tokens are a client's access token and the way to the next one. All requests of the
+// client share them: whoever is refused first asks for the next, the others wait for
+// it.
 //
-// A pair is exchanged for the next one in this order, each attempt anew:
+// A pair is exchanged for the next one in this order, each attempt again:
 //
 //  1. Take the store's lock; read the pair. If another process has exchanged it
 //     already, that is all.
@@ -27,9 +27,9 @@ import (
 //  4. Save the new pair durably, which ends the note.
 //  5. Use it.
 //
-// Died between 3 and 4, the new pair is lost, and nothing can get it back: the
-// next run's refresh is refused, and the note of 2 tells why. Died elsewhere,
-// the next run finds the one pair or the other, and goes on.
+// Died between 3 and 4, the new pair is lost, and nothing can get it back: the next
+// run's refresh is refused, and the note of 2 shows why. Died elsewhere, the next run
+// finds the one pair or the other, and continues.
 type tokens struct {
 	app       *Application
 	transport http.RoundTripper
@@ -306,8 +306,8 @@ func (t *tokens) load(ctx context.Context) (*pair, error) {
 	return p, nil
 }
 
-// broken is the error of a store. What a person has to mend there is a Stop; all
-// else is the storage's own.
+// broken is the error of a store. What a person has to fix there is a Stop; all else is
+// the storage's own.
 func (t *tokens) broken(doing string, err error) error {
 	if m, ok := errors.AsType[*StoreProblem](err); ok {
 		return t.failure(CodeBadTokens, m.Error())
@@ -315,8 +315,8 @@ func (t *tokens) broken(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// StoreProblem is the error of a TokenStore for what a person has to mend:
-// rights, links, a folder that is not there. Its text names the place.
+// StoreProblem is the error of a TokenStore for what a person has to fix: rights,
+// links, a folder that is not there. Its text names the place.
 type StoreProblem struct{ Text string }
 
 func (e *StoreProblem) Error() string { return e.Text }
@@ -330,9 +330,9 @@ func (t *tokens) adopt(p *pair) error {
 	return nil
 }
 
-// fits reports whether a pair is one of the application's portal. A portal that
-// was renamed gives its new address; then the old one still leads there, as for
-// a webhook, so that the job's address is the one that is called.
+// fits reports whether a pair is one of the application's portal. A portal that was
+// renamed returns its new address; then the old one still leads there, as for a
+// webhook, so that the job's address is the one that is called.
 func (t *tokens) fits(p *pair) error {
 	if p.endpoint == "" {
 		return nil
@@ -376,7 +376,7 @@ next:
 	}
 }
 
-// redact gives text without any of the secrets.
+// redact returns text without any of the secrets.
 func (t *tokens) redact(text string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -39,7 +39,7 @@ func NewTokenFile(path string) *TokenFile {
 	return &TokenFile{name: path, lock: flock.New(path+".lock", flock.SetPermissions(0o600))}
 }
 
-// String gives the path.
+// String returns the path.
 func (f *TokenFile) String() string { return f.name }
 
 // lockPoll is how often a lock that another process has is tried again.
@@ -56,14 +56,14 @@ func (f *TokenFile) Load(context.Context) ([]byte, error) { return read(f.name) 
 func read(name string) ([]byte, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
-		return nil, told(name, "read", err)
+		return nil, storeError(name, "read", err)
 	}
 	if err := proper(name, info); err != nil {
 		return nil, err
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, told(name, "read", err)
+		return nil, storeError(name, "read", err)
 	}
 	defer file.Close()
 	// What was opened must be what was looked at.
@@ -73,7 +73,7 @@ func read(name string) ([]byte, error) {
 	doc := make([]byte, info.Size())
 	n, err := file.ReadAt(doc, 0)
 	if n < len(doc) {
-		return nil, told(name, "read", err)
+		return nil, storeError(name, "read", err)
 	}
 	return doc, nil
 }
@@ -111,7 +111,7 @@ func (f *TokenFile) Lock(ctx context.Context) (begun time.Time, err error) {
 	case err != nil && ctx.Err() != nil:
 		return begun, context.Cause(ctx)
 	case err != nil:
-		return begun, told(f.name+".lock", "lock", err)
+		return begun, storeError(f.name+".lock", "lock", err)
 	case !ok:
 		return begun, fmt.Errorf("lock %s: it cannot be had", f.name)
 	}
@@ -132,12 +132,12 @@ func (f *TokenFile) Lock(ctx context.Context) (begun time.Time, err error) {
 		}
 	}
 	if err != nil {
-		return begun, errors.Join(told(f.name, "lock", err), f.lock.Unlock())
+		return begun, errors.Join(storeError(f.name, "lock", err), f.lock.Unlock())
 	}
 	return begun, nil
 }
 
-// recover takes up a pair that was written, and not renamed.
+// recover resumes a pair that was written, and not renamed.
 func (f *TokenFile) recover() (bool, error) {
 	doc, err := read(f.name + ".new")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,7 +146,7 @@ func (f *TokenFile) recover() (bool, error) {
 	if err == nil {
 		_, err = decodePair(doc)
 	}
-	if err != nil { // it was cut off
+	if err != nil { // it was interrupted
 		return false, os.Remove(f.name + ".new")
 	}
 	if err := os.Rename(f.name+".new", f.name); err != nil {
@@ -157,7 +157,7 @@ func (f *TokenFile) recover() (bool, error) {
 
 // Begin implements TokenStore.
 func (f *TokenFile) Begin(context.Context) error {
-	return told(f.name+".lock", "write", f.note(time.Now().UTC().Format(time.RFC3339)))
+	return storeError(f.name+".lock", "write", f.note(time.Now().UTC().Format(time.RFC3339)))
 }
 
 // note writes the time of Begin, durably, or takes it away.
@@ -175,17 +175,17 @@ func (f *TokenFile) Save(_ context.Context, doc []byte) error {
 	next := f.name + ".new"
 	// What stands in the way may be anybody's, a link even.
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return told(next, "replace", err)
+		return storeError(next, "replace", err)
 	}
 	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return told(next, "write", err)
+		return storeError(next, "write", err)
 	}
 	_, err = file.Write(doc)
 	if err = durable.Finish(file, err); err != nil {
-		return told(next, "write", err)
+		return storeError(next, "write", err)
 	}
-	// Died from here on: the next Lock takes it up.
+	// Died from here on: the next Lock resumes it.
 	if info, err := os.Lstat(f.name); err == nil && !info.Mode().IsRegular() {
 		return proper(f.name, info)
 	}
@@ -195,7 +195,7 @@ func (f *TokenFile) Save(_ context.Context, doc []byte) error {
 	if err == nil {
 		err = f.note("")
 	}
-	return told(f.name, "write", err)
+	return storeError(f.name, "write", err)
 }
 
 // Unlock implements TokenStore. NAME.lock stays: without it, two processes could
@@ -205,12 +205,12 @@ func (f *TokenFile) Unlock(_ context.Context, open bool) error {
 	if !open {
 		err = f.note("")
 	}
-	return told(f.name+".lock", "unlock", errors.Join(err, f.lock.Unlock()))
+	return storeError(f.name+".lock", "unlock", errors.Join(err, f.lock.Unlock()))
 }
 
-// told is an error of the system with the place, and with what to do where the
-// user can do something.
-func told(name, doing string, err error) error {
+// storeError returns an error of the system with the place, and with a hint if the user can
+// fix it.
+func storeError(name, doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil

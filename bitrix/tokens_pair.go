@@ -105,9 +105,9 @@ func tokenOf(name, v []byte) (Secret, error) {
 	return Secret(text), nil
 }
 
-// mergePair gives the authorization server's answer together with those members
-// of old that it does not have: whoever put them there wants to find them again.
-// Both must have been read by decodePair; old may be nil.
+// mergePair returns the authorization server's answer together with those members of
+// old that it does not have: whoever put them there wants to find them again. Both must
+// have been read by decodePair; old may be nil.
 func mergePair(old, answer []byte) []byte {
 	seen := map[string]bool{}
 	b := []byte{'{'}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// serverTimeout bounds a request to the authorization server. It is also how
-// long a client that was told to stop may stay, so as to have the new pair.
+// serverTimeout bounds a request to the authorization server. A client that is to stop
+// may wait this long for the new pair.
 const serverTimeout = 30 * time.Second
 
 // ask sends one request to the authorization server, the only one that gets the

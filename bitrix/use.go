@@ -31,7 +31,7 @@ type counters struct {
 	requests, commands, retries, refused, overBudget, sent, received atomic.Int64
 }
 
-// Use gives the totals so far. It is safe for concurrent use.
+// Use returns the totals so far. It is safe for concurrent use.
 func (c *Client) Use() Use {
 	rate, operating := c.governor.waits()
 	n := &c.counters
@@ -43,7 +43,7 @@ func (c *Client) Use() Use {
 	}
 }
 
-// Gauge gives the state of the limits now. It is safe for concurrent use.
+// Gauge returns the state of the limits now. It is safe for concurrent use.
 func (c *Client) Gauge() Gauge {
 	return c.governor.gauge()
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// webhookForm is what a person is told who gave something else.
+// webhookForm is the hint for an address of another form.
 const webhookForm = "must look like https://HOST/rest/USER/SECRET/ (Bitrix24: Developer resources, Other, Inbound webhook)"
 
 // Webhook is the address and the right to call a portal. The zero Webhook
@@ -64,7 +64,7 @@ func (w Webhook) Host() string { return w.host }
 // User is the number of the user in whose name the webhook calls.
 func (w Webhook) User() string { return w.user }
 
-// String gives the address with *** for the secret.
+// String returns the address with *** for the secret.
 func (w Webhook) String() string {
 	if w.secret == nil {
 		return ""
@@ -75,7 +75,7 @@ func (w Webhook) String() string {
 // Format prints String whatever the verb.
 func (w Webhook) Format(f fmt.State, _ rune) { io.WriteString(f, w.String()) }
 
-// MarshalText gives String.
+// MarshalText returns String.
 func (w Webhook) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
 // path is the address's path for a method, secret included.

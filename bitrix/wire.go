@@ -44,7 +44,7 @@ type wireTime struct {
 
 var noTime = wireTime{math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()}
 
-// cost is what the portal spent, as far as it tells: NaN if it does not.
+// cost is the portal's operating time, as far as it reports it: NaN if it does not.
 func (t wireTime) cost() float64 {
 	for _, c := range [...]float64{t.processing, t.duration, t.finish - t.start} {
 		if c >= 0 { // false for NaN
@@ -57,15 +57,15 @@ func (t wireTime) cost() float64 {
 // errShape is an answer that is JSON, but not as the portal writes it.
 var errShape = errors.New("not of the expected shape")
 
-// reader walks an answer's JSON once. Depth is bounded by what gives its tokens,
-// and a name that comes twice in a map is an error there.
+// reader walks an answer's JSON once. Its tokenizer bounds the depth, and
+// a name that comes twice in a map is an error there.
 type reader struct {
 	d    tokenReader
 	body []byte
 }
 
-// tokenReader gives a text's tokens: jsontext's of any text, jsonscan's of the
-// usual ones.
+// tokenReader returns a text's tokens: jsontext's of any text, jsonscan's of the usual
+// ones.
 type tokenReader interface {
 	PeekKind() jsontext.Kind
 	ReadToken() (jsontext.Token, error)
@@ -81,8 +81,8 @@ var (
 
 var scanners = sync.Pool{New: func() any { return &jsonscan.Scanner{AllowInvalidUTF8: true} }}
 
-// decode has f read a body: the fast way, and once more by the complete decoder
-// if that fails for any reason. f begins anew each time.
+// decode has f read a body: the fast way, and once more by the complete decoder if that
+// fails for any reason. f begins again each time.
 func decode[T any](body []byte, f func(reader) (T, error)) (T, error) {
 	s := scanners.Get().(*jsonscan.Scanner)
 	s.Reset(body)
@@ -100,7 +100,7 @@ func newReader(body []byte) reader {
 	return reader{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true)), body}
 }
 
-// value gives the next value as a part of the body.
+// value returns the next value as a part of the body.
 func (r reader) value() ([]byte, error) {
 	v, err := r.d.ReadValue()
 	if err != nil {
@@ -177,7 +177,7 @@ func (r reader) name() ([]byte, error) {
 	return unquote(v)
 }
 
-// unquote gives a JSON string's text, as part of it where nothing is escaped.
+// unquote returns a JSON string's text, as part of it where nothing is escaped.
 func unquote(v []byte) ([]byte, error) {
 	if len(v) < 2 || v[0] != '"' {
 		return nil, errShape
@@ -326,7 +326,7 @@ func (r reader) time(when bool) (wireTime, error) {
 	return t, figures(err)
 }
 
-// figures forgives an odd shape of what the portal only tells by the way.
+// figures accepts an odd shape of values that only inform.
 func figures(err error) error {
 	if errors.Is(err, errShape) {
 		return nil

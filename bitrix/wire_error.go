@@ -28,7 +28,7 @@ func readError(v []byte) (*wireError, error) {
 	return &wireError{description: string(v)}, nil
 }
 
-// errorMembers gives the raw code and text of an error's map, nil where absent.
+// errorMembers returns the raw code and text of an error's map, nil where absent.
 func errorMembers(v []byte) (code, description []byte, err error) {
 	r := newReader(v)
 	err = r.members(func(name []byte) (err error) {
@@ -61,7 +61,7 @@ func newWireError(code, description []byte) *wireError {
 	return &wireError{scalar(code), scalar(description)}
 }
 
-// scalar gives a string's text, and any other value as it stands.
+// scalar returns a string's text, and any other value as it stands.
 func scalar(v []byte) string {
 	if len(v) == 0 {
 		return ""

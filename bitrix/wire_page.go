@@ -12,9 +12,8 @@ type wirePage struct {
 	ids   []int64
 }
 
-// decodePage reads a list as Items does, and the ids of its elements on the
-// way. An element without a readable id is an error: nobody could say where the
-// list goes on.
+// decodePage reads a list as Items does, and the ids of its elements on the way. An
+// element without a readable id is an error: nobody could say where the list continues.
 func decodePage(result []byte, items, idField string) (wirePage, error) {
 	return decode(result, func(r reader) (wirePage, error) {
 		p := wirePage{make([][]byte, 0, PageSize), make([]int64, 0, PageSize)}
@@ -30,11 +29,11 @@ func decodePage(result []byte, items, idField string) (wirePage, error) {
 	})
 }
 
-// Items returns the elements of the list that stands under name in a method's
-// result, or that is the result itself if name is "". They are parts of result,
-// not copies. PHP may write the list as a map. What stands for "nothing"
-// elsewhere (null, false, "", {}, or [] in the place of a result with a name) is
-// an error: only an empty list is an empty list.
+// Items returns the elements of the list that stands under name in a method's result,
+// or that is the result itself if name is "". They are parts of result, not copies. PHP
+// may write the list as a map. What stands for "nothing" elsewhere (null, false, "",
+// {}, or [] instead of a result with a name) is an error: only an empty list is an
+// empty list.
 func Items(result []byte, name string) ([][]byte, error) {
 	items, err := decode(result, func(r reader) ([][]byte, error) {
 		var items [][]byte
@@ -156,7 +155,7 @@ func (r reader) element(idField string) (item []byte, id int64, err error) {
 	return r.body[start:end:end], id, nil
 }
 
-// ItemsByID is like Items, and gives the whole number that stands in the field
+// ItemsByID is like Items, and returns the whole number that stands in the field
 // idField of each element besides. An element without one is an error.
 func ItemsByID(result []byte, name, idField string) (items [][]byte, ids []int64, err error) {
 	p, err := decodePage(result, name, idField)

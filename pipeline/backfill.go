@@ -19,7 +19,7 @@ import (
 //  4. Merge the backfill's segments with the snapshot that is newest now. Write a
 //     nights' checkpoint that has the whole manifest, and, as pending, what a night
 //     has left unfinished.
-//  5. Publish; write a nights' checkpoint that says so; sweep; give the lease back.
+//  5. Publish; write a nights' checkpoint that says so; sweep; release the lease.
 //  6. Write the backfill's last checkpoint; sweep its segments.
 //
 // Died before 4's checkpoint: nothing is lost, and nobody sees anything; the next
@@ -28,7 +28,7 @@ import (
 // 6: the next run of the backfill finds its snapshot published, or, behind a later
 // night, merges again, which changes nothing: each of its rows is in the table.
 
-// backfill does these steps from where the stored state stands.
+// backfill does these steps, beginning at the stored state.
 func (r *run[R]) backfill(ctx context.Context, state State) error {
 	if err := r.startBackfill(state); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (r *run[R]) startBackfill(state State) error {
 	return nil
 }
 
-// leaseWait is how long to wait before looking again whether a lease is free.
+// leaseWait is the time between two looks at whether a lease is free.
 const leaseWait = 5 * time.Second
 
 // beginWaiting takes a sink's lease, and waits for its holder up to Options.Patience
@@ -109,9 +109,9 @@ func beginWaiting[R any](ctx context.Context, o *Options, sink Sink[R], wait fun
 	}
 }
 
-// join merges what the backfill has read with the newest snapshot, publishes that,
-// and returns its manifest. Until then nothing outside of the backfill's own sink
-// has changed.
+// join merges the backfill's rows with the newest snapshot, publishes the result, and
+// returns its manifest. Before that, nothing outside the backfill's own sink has
+// changed.
 func (r *run[R]) join(ctx context.Context) (m *Manifest, err error) {
 	state, err := beginWaiting(ctx, &r.Options, r.Nights, func(*HeldError) bool { return true })
 	if err != nil {
@@ -173,8 +173,8 @@ func (cp *Checkpoint) unfinished() (*Checkpoint, bool) {
 	return &numbered, true
 }
 
-// end gives a lease back, even after a signal: the next run would have to wait for
-// its end otherwise. A failure here costs only that wait.
+// end releases a lease, even after a signal: otherwise the next run would wait until it
+// expires. A failure here costs only that wait.
 func (r *run[R]) end(ctx context.Context, sink Sink[R]) {
 	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Grace)
 	defer cancel()

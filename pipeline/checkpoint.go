@@ -9,10 +9,10 @@ import (
 // PaymentID is a payment's id on its portal. The portal counts from 1.
 type PaymentID int64
 
-// String gives the decimal form that ParsePaymentID reads.
+// String returns the decimal form that ParsePaymentID parses.
 func (id PaymentID) String() string { return strconv.FormatInt(int64(id), 10) }
 
-// ParsePaymentID reads what String gave. Ids below 1 are errors.
+// ParsePaymentID parses the result of String. Ids below 1 are errors.
 func ParsePaymentID(s string) (PaymentID, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 1 {
@@ -31,7 +31,7 @@ const snapshotLayout = "20060102T150405Z"
 // SnapshotAt names the snapshot of a run that starts at t.
 func SnapshotAt(t time.Time) SnapshotID { return SnapshotID(t.UTC().Format(snapshotLayout)) }
 
-// ParseSnapshotID reads what SnapshotAt gave.
+// ParseSnapshotID parses the result of SnapshotAt.
 func ParseSnapshotID(s string) (SnapshotID, error) {
 	if t, err := time.Parse(snapshotLayout, s); err != nil || t.Format(snapshotLayout) != s {
 		return "", fmt.Errorf("snapshot %q: must look like %s", s, snapshotLayout)
@@ -39,15 +39,15 @@ func ParseSnapshotID(s string) (SnapshotID, error) {
 	return SnapshotID(s), nil
 }
 
-// Time is the second that the snapshot is named for, the zero time for "".
+// Time returns the second that the snapshot is named for, or the zero time for "".
 func (s SnapshotID) Time() time.Time {
 	t, _ := time.Parse(snapshotLayout, string(s))
 	return t
 }
 
-// after names the snapshot of a run that starts at t, but never one that sorts
-// at or before s: two runs within a second, or a clock set back, move on by
-// one second instead.
+// after returns the name of the snapshot of a run that starts at t, but always one that
+// sorts after s. If two runs start within a second, or a clock was set back, it is a
+// second later than s.
 func (s SnapshotID) after(t time.Time) SnapshotID {
 	if next := SnapshotAt(t); next > s {
 		return next
@@ -55,7 +55,7 @@ func (s SnapshotID) after(t time.Time) SnapshotID {
 	return SnapshotAt(s.Time().Add(time.Second))
 }
 
-// Mode is what a run fetches; see the package comment.
+// Mode says what a run fetches; see the package comment.
 type Mode string
 
 // The modes of a job.
@@ -65,10 +65,10 @@ const (
 	Backfill    Mode = "backfill"
 )
 
-// Phase says how far a checkpoint's snapshot has come.
+// Phase is the progress of a checkpoint's snapshot.
 type Phase string
 
-// The phases in their order. The zero phase is that of the zero checkpoint.
+// The phases in their order. The zero phase belongs to the zero checkpoint.
 const (
 	// Fetching: payments up to Checkpoint.Done are in segments.
 	Fetching Phase = "fetching"
@@ -77,11 +77,11 @@ const (
 	// Merged: the snapshot's files are written and checked, and
 	// Checkpoint.Manifest is what will be published.
 	Merged Phase = "merged"
-	// Abandoned: the snapshot was given up, since too much of it was rejected.
-	// Older programs wrote it. The next run starts a new snapshot.
+	// Abandoned: the snapshot was abandoned because it had too many rejects. Older
+	// programs wrote this phase. The next run starts a new snapshot.
 	Abandoned Phase = "abandoned"
-	// Published: the manifest is there. Nothing is left to do; the checkpoint
-	// stays as the fence against a runner that was paused all the while.
+	// Published: the manifest is written. Nothing is left to do. The checkpoint remains
+	// as the fence against a runner that was paused in the meantime.
 	Published Phase = "published"
 )
 
@@ -93,22 +93,23 @@ const (
 //	   backfill's merge
 const CheckpointVersion = 2
 
-// Checkpoint is all that a run has to know to go on where another one ended,
-// on any machine. It is stored as JSON under its number, create-only: of two
-// runners only one can write number n+1, and the other one stops.
+// Checkpoint is everything that a run needs to resume another run, on any machine. It
+// is stored as JSON under its number and is create-only: of two runners only one can
+// write number n+1, and the other one stops.
 //
-// Fields are added, never renamed and never given another meaning; a change
-// that older programs would misread raises CheckpointVersion.
+// Fields are added, never renamed and never given another meaning; a change that older
+// programs would misread raises CheckpointVersion.
 type Checkpoint struct {
 	Version int `json:"version"`
 	// Number counts all checkpoints of a portal's dataset, across snapshots.
 	Number int64 `json:"number"`
-	// Runner is the process that wrote it, a random name. It makes the stored
-	// bytes unique, so that a store whose answer got lost can be asked whose
-	// the object is.
+	// Runner is the random name of the process that wrote the checkpoint. It makes the
+	// stored bytes unique. If the answer of the store was lost, the runner reads the
+	// object and sees who wrote it.
 	Runner  string `json:"runner"`
 	Program string `json:"program"`
-	// Fingerprint stands for what the job means: another one cannot go on.
+	// Fingerprint identifies the meaning of the job. A job with another fingerprint
+	// cannot resume.
 	Fingerprint string     `json:"job_fingerprint"`
 	Snapshot    SnapshotID `json:"snapshot"`
 	Previous    SnapshotID `json:"previous,omitempty"`
@@ -122,33 +123,32 @@ type Checkpoint struct {
 	Dates *Dates `json:"list_dates,omitempty"`
 	// TimeZone is Manifest.TimeZone, as far as it is known.
 	TimeZone string `json:"time_zone,omitempty"`
-	// Done is the id up to which every listed payment is accounted for. The
-	// listing goes on behind it.
+	// Done is the id up to which every listed payment is accounted for. The listing
+	// continues after it.
 	Done     PaymentID `json:"done"`
 	Segments []Segment `json:"segments,omitempty"`
-	// Holes are parts of the listing up to Done that have to be read again,
-	// since their segment was lost or its rejects are tried again. They ascend
-	// and do not overlap.
+	// Holes are parts of the listing up to Done that must be read again, because their
+	// segment was lost or its rejects are tried again. They ascend and do not overlap.
 	Holes []Range `json:"holes,omitempty"`
-	// Pool are segments of earlier work that no longer count. A row of theirs
-	// spares the get of a payment that is listed with the same values.
+	// Pool has segments of earlier work that no longer count. If a payment is listed
+	// with the values of a row in the pool, the row spares the get.
 	Pool []Segment `json:"pool,omitempty"`
-	// Backfill names the backfill that this is the merge of, by the snapshot that it
-	// was begun as; Base is the newest snapshot of that time. Its segments are in
-	// the backfill's own sink.
+	// Backfill is the snapshot as which the backfill was begun, if this is the merge of
+	// a backfill. Base is the newest snapshot of that time. The segments are in the
+	// backfill's own sink.
 	Backfill SnapshotID `json:"backfill,omitempty"`
 	Base     SnapshotID `json:"base,omitempty"`
-	// Pending is unfinished work that a backfill's merge found, without its
-	// manifest. The next run that is no backfill takes it for its own.
+	// Pending is unfinished work that a backfill's merge found, without its manifest.
+	// The next run that is not a backfill resumes it.
 	Pending *Checkpoint `json:"pending,omitempty"`
-	// TryRejects: the run ended since too much was rejected. The next one reads
-	// the rejects again before it decides.
+	// TryRejects: the run ended because of too many rejects. The next run reads the
+	// rejects again before it decides.
 	TryRejects bool      `json:"try_rejects,omitempty"`
 	Ledger     Ledger    `json:"ledger"`
 	Use        PortalUse `json:"portal_use"`
 	Pace       *Pace     `json:"pace,omitempty"`
-	// UnknownIDs are those that the ledger counts as unknown, in no certain order;
-	// no more than manyRanges of them.
+	// UnknownIDs has the ids that the ledger counts as unknown, in no particular order,
+	// in at most manyRanges ranges.
 	UnknownIDs []IDRange `json:"unknown_ids,omitempty"`
 	// DeletesHeld: the snapshot is fetched, and was not published because it would
 	// delete too much.
@@ -157,11 +157,11 @@ type Checkpoint struct {
 	Manifest *Manifest `json:"manifest,omitempty"`
 }
 
-// Segment is a stored part of a snapshot in the making. It exists only while a
-// checkpoint names it.
+// Segment is a stored part of an unfinished snapshot. It exists only while a checkpoint
+// names it.
 type Segment struct {
-	// Number is that of the first checkpoint that names the segment; its
-	// object's name follows from it.
+	// Number is the number of the first checkpoint that names the segment. The name of
+	// its object contains it.
 	Number  int64     `json:"number"`
 	Rows    int64     `json:"rows"`
 	Gone    int64     `json:"gone"`
@@ -169,19 +169,19 @@ type Segment struct {
 	Bytes   int64     `json:"bytes"`
 	MinID   PaymentID `json:"min_id"`
 	MaxID   PaymentID `json:"max_id"`
-	// SHA256 is the checksum of the segment's object, RejectsSHA256 that of the
-	// object with its rejects; "" where there is no such object. Older programs
-	// wrote none.
+	// SHA256 is the checksum of the segment's object, RejectsSHA256 that of the object
+	// with its rejects; "" if there is no such object. Older programs did not write
+	// them.
 	SHA256        string `json:"sha256,omitempty"`
 	RejectsBytes  int64  `json:"rejects_bytes,omitempty"`
 	RejectsSHA256 string `json:"rejects_sha256,omitempty"`
-	// Marks counts the rows that have a mark; they are in an object of their own.
+	// Marks counts the rows that have a mark. The marks are in a separate object.
 	Marks       int64  `json:"marks,omitempty"`
 	MarksBytes  int64  `json:"marks_bytes,omitempty"`
 	MarksSHA256 string `json:"marks_sha256,omitempty"`
-	// Range is the part of the listing that the segment accounts for, and Ledger
-	// what it adds to the checkpoint's. The zero Range means that an older
-	// program wrote the segment, and that neither is known.
+	// Range is the part of the listing that the segment accounts for, and Ledger its
+	// share of the checkpoint's ledger. The zero Range means that an older program
+	// wrote the segment and neither is known.
 	Range  Range  `json:"range,omitzero"`
 	Ledger Ledger `json:"ledger,omitzero"`
 }
@@ -192,39 +192,37 @@ type Range struct {
 	Through PaymentID `json:"through"`
 }
 
-// Unfinished reports whether the checkpoint's snapshot still has to be
-// published.
+// Unfinished reports whether the checkpoint's snapshot has not been published.
 func (cp *Checkpoint) Unfinished() bool {
 	return cp.Phase == Fetching || cp.Phase == Fetched || cp.Phase == Merged
 }
 
-// Ledger says what became of each payment. Listed = Got + Carried + Rejected +
-// Vanished, or the run fails; the table's rows are Got + Carried + Kept +
-// Outside.
+// Ledger counts the payments of a run by outcome. Listed = Got + Carried + Rejected +
+// Vanished, or the run fails; the table's rows are Got + Carried + Kept + Outside.
 type Ledger struct {
 	// Listed counts the payments that the portal listed.
 	Listed int64 `json:"listed"`
-	// Got counts those whose values this run read.
+	// Got counts the payments that this run fetched.
 	Got int64 `json:"got"`
-	// Carried counts those that are as the last snapshot has them.
+	// Carried counts the payments that have the same values as in the last snapshot.
 	Carried int64 `json:"carried"`
-	// Filled counts those of Carried that took values from the listing which a get
-	// does not have, such as those of a column that the last snapshot's program did
-	// not know. They are updates in the change feed.
+	// Filled counts the payments of Carried that took values from the listing which a
+	// get does not have, such as a column that the last snapshot's program did not
+	// know. They are updates in the change feed.
 	Filled int64 `json:"filled,omitempty"`
-	// Rejected counts those that could not be read; see Reject.
+	// Rejected counts the payments that could not be read; see Reject.
 	Rejected int64 `json:"rejected"`
-	// Vanished counts those that were deleted between the listing and the get.
+	// Vanished counts the payments that were deleted between the listing and the get.
 	Vanished int64 `json:"vanished"`
-	// Outside counts the last snapshot's rows that lie outside of what was
-	// listed: outside of a backfill's range, or not among the changes.
+	// Outside counts the last snapshot's rows outside the listing: outside a backfill's
+	// range, or not among the changes.
 	Outside int64 `json:"outside"`
-	// Kept counts the rejected ones whose last known row stays in the table.
+	// Kept counts the rejected payments whose last known row stays in the table.
 	Kept int64 `json:"kept"`
-	// Unknown counts given ids of which the portal did not tell whether a payment has
+	// Unknown counts given ids for which the portal does not show whether a payment has
 	// them. They are not among the listed ones.
 	Unknown int64 `json:"unknown"`
-	// Gone counts the last snapshot's rows whose payments are no longer there.
+	// Gone counts the last snapshot's rows whose payments no longer exist.
 	Gone int64 `json:"gone"`
 }
 
@@ -237,7 +235,7 @@ func (l Ledger) Check() error {
 	return nil
 }
 
-// Sub returns what l has more than m, count by count.
+// Sub returns the difference l − m, count by count.
 func (l Ledger) Sub(m Ledger) Ledger {
 	return Ledger{
 		Listed: l.Listed - m.Listed, Got: l.Got - m.Got, Carried: l.Carried - m.Carried, Rejected: l.Rejected - m.Rejected,
@@ -246,10 +244,10 @@ func (l Ledger) Sub(m Ledger) Ledger {
 	}
 }
 
-// Rows is how many rows the ledger's table has.
+// Rows returns the number of rows of the ledger's table.
 func (l Ledger) Rows() int64 { return l.Got + l.Carried + l.Kept + l.Outside }
 
-// PortalUse is what a snapshot cost its portal, over all the runs that it took.
+// PortalUse is the cost of a snapshot for its portal, over all its runs.
 type PortalUse struct {
 	Requests       int64   `json:"requests"`
 	Commands       int64   `json:"commands"`
@@ -258,11 +256,11 @@ type PortalUse struct {
 	BytesReceived  int64   `json:"bytes_received"`
 	RateWaitS      float64 `json:"rate_wait_s"`
 	OperatingWaitS float64 `json:"operating_wait_s"`
-	// Resumed counts how often the snapshot was taken up again.
+	// Resumed counts how often the snapshot was resumed.
 	Resumed int64 `json:"resumed"`
 }
 
-// Add gives the sum of both.
+// Add returns the sum of both.
 func (u PortalUse) Add(v PortalUse) PortalUse {
 	u.Requests += v.Requests
 	u.Commands += v.Commands
@@ -275,10 +273,10 @@ func (u PortalUse) Add(v PortalUse) PortalUse {
 	return u
 }
 
-// Reject is a payment that could not be read, with what the portal said.
+// Reject is a payment that could not be read, with the portal's answer.
 type Reject struct {
 	ID PaymentID `json:"id"`
-	// Stage is where it failed: list or get.
+	// Stage is the step that failed: list or get.
 	Stage string `json:"stage"`
 	// Code is the portal's error code, or BAD_VALUE for an answer that cannot
 	// be read as its column's type.

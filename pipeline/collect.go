@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// collector puts the chunks back into their order and owns all output state:
-// the open part, the ledger, the checkpoint. Since it takes chunks in order,
-// "all up to id n" is the whole position of a run, and a segment's ids lie
-// behind those of the segment before.
+// collector puts the chunks back into their order and owns all output state: the open
+// segment, the ledger, the checkpoint. Because it takes chunks in order, "all up to id
+// n" is the whole position of a run, and a segment's ids are all higher than those of
+// the previous segment.
 type collector[R any] struct {
 	*run[R]
 	window  <-chan struct{}
@@ -42,7 +42,7 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 	defer sample.Stop()
 	tick := time.NewTicker(c.CheckpointEvery)
 	defer tick.Stop()
-	// Saving goes on when ctx has ended: that is when it matters most.
+	// Saving continues after ctx has ended: that is when it matters most.
 	saveCtx := context.WithoutCancel(ctx)
 	for {
 		select {
@@ -59,7 +59,7 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 				tick.Reset(c.CheckpointEvery)
 			}
 			if err := c.checkRejects(); err != nil {
-				// What was read is kept: the next run tries the rejects again.
+				// The rows are kept: the next run tries the rejects again.
 				c.now.TryRejects, c.changed = true, true
 				if saveErr := c.save(saveCtx); saveErr != nil {
 					return errors.Join(err, fmt.Errorf("save what was read: %w", saveErr))
@@ -76,7 +76,7 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 	}
 }
 
-// sample notes how far the run is, for the manifest's pace.
+// sample records the progress for the manifest's pace.
 func (c *collector[R]) sample(last bool) {
 	use := c.before.Add(c.Source.Use())
 	c.pace.sample(c.Now(), c.now.Ledger.Listed, use.Requests, c.Limits(), last)
@@ -148,7 +148,7 @@ func (c *collector[R]) take(res result[R]) {
 	c.Progress.Rejected.Add(int64(len(res.got.Rejects)))
 }
 
-// advance notes that the part is taken up to through, which may be its end.
+// advance records that the part is collected up to through, which may be its end.
 func (c *collector[R]) advance(through PaymentID, final bool) {
 	c.changed = true
 	c.to = through
@@ -180,8 +180,8 @@ func (s *rowsByID[R]) Len() int           { return len(s.rows) }
 func (s *rowsByID[R]) Less(i, j int) bool { return s.id(&s.rows[i]) < s.id(&s.rows[j]) }
 func (s *rowsByID[R]) Swap(i, j int)      { s.rows[i], s.rows[j] = s.rows[j], s.rows[i] }
 
-// checkRejects ends a run early that can no longer stay below its limit, by
-// the portal's own count of its payments.
+// checkRejects ends a run early if it can no longer stay below its limit, by the
+// portal's own count of its payments.
 func (c *collector[R]) checkRejects() error {
 	l := c.now.Ledger
 	payments := c.Progress.Total.Load()
@@ -243,8 +243,8 @@ func (c *collector[R]) finish(ctx, saveCtx context.Context) error {
 	cause := context.Cause(ctx)
 	before := c.cp.Number
 	if err := c.save(saveCtx); err != nil {
-		// Both matter: why the run stopped, and that this much has to be
-		// fetched again.
+		// The error has both: why the run stopped, and that this much must be fetched
+		// again.
 		return errors.Join(cause, fmt.Errorf("save what was read: %w", err))
 	}
 	if c.cp.Number > before {

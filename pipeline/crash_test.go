@@ -160,8 +160,8 @@ func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 	return stopped
 }
 
-// TestTwoRunners lets a second runner go on while the first one is paused: the
-// first one must stop, and change nothing.
+// TestTwoRunners lets a second runner continue while the first one is paused: the first
+// one must stop, and change nothing.
 func TestTwoRunners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(500), newMemory(t)

@@ -7,20 +7,19 @@ import (
 	"math"
 )
 
-// DeleteLimit is how many rows of the last snapshot a new one may lack and still
-// be published: a share of that snapshot's rows, but at least leastDeletes, or a
-// count. The zero limit allows none. A snapshot that would delete every row is
-// over any limit.
+// DeleteLimit limits the rows of the last snapshot that a new snapshot may lack: a
+// share of that snapshot's rows, but at least leastDeletes, or a count. The zero limit
+// allows none. A snapshot that would delete every row exceeds any limit.
 type DeleteLimit struct {
 	Share float64
 	Count int64
 }
 
-// leastDeletes is what a share always allows: on a small portal a share is soon
-// passed by a few payments that were deleted for a reason.
+// leastDeletes is the number that a share always allows. On a small portal a few
+// legitimate deletes soon exceed a share.
 const leastDeletes = 100
 
-// Allowed returns how many rows may be deleted from a table of so many.
+// Allowed returns the number of rows that may be deleted from a table of this size.
 func (l DeleteLimit) Allowed(rows int64) int64 {
 	if l.Share > 0 {
 		return max(leastDeletes, int64(math.Floor(l.Share*float64(rows)+1e-9)))
@@ -28,8 +27,8 @@ func (l DeleteLimit) Allowed(rows int64) int64 {
 	return l.Count
 }
 
-// holds reports whether a snapshot that would delete so many of a table's rows is
-// held back.
+// holds reports whether a snapshot that would delete this many of a table's rows must
+// not be published.
 func (l DeleteLimit) holds(deleted, rows int64) bool {
 	return deleted > l.Allowed(rows) || deleted > 0 && deleted >= rows
 }
@@ -54,10 +53,12 @@ func (e *DeletesError) Error() string {
 
 // DeleteGuard is what a manifest says about the limit.
 type DeleteGuard struct {
-	// Rows are those of the snapshot before; Allowed of them might be deleted.
+	// Rows is the number of rows of the previous snapshot; Allowed of them might be
+	// deleted.
 	Rows    int64 `json:"rows"`
 	Allowed int64 `json:"allowed"`
-	// Forced is whether more were deleted because the run was told to.
+	// Forced reports whether more rows were deleted because the run was started with
+	// AllowDeletes.
 	Forced bool `json:"forced,omitempty"`
 }
 
@@ -71,8 +72,8 @@ func (r *run[R]) guardDeletes(ctx context.Context) (*DeleteGuard, error) {
 	for _, seg := range r.cp.Segments {
 		deleted += seg.Gone
 	}
-	// They are the same, but for a checkpoint of an older program, whose ledger does
-	// not have it.
+	// They are the same, except a checkpoint of an older program, whose ledger does not
+	// have it.
 	deleted = max(deleted, r.cp.Ledger.Gone)
 	guard := &DeleteGuard{Rows: rows, Allowed: r.Deletes.Allowed(rows)}
 	if !r.Deletes.holds(deleted, rows) {
@@ -80,14 +81,14 @@ func (r *run[R]) guardDeletes(ctx context.Context) (*DeleteGuard, error) {
 	}
 	if r.AllowDeletes {
 		guard.Forced = true
-		r.Log.Warn("the snapshot deletes more than the limit allows, as this run was told to let it", "deleted", deleted, "rows", rows, "allowed", guard.Allowed)
+		r.Log.Warn("the snapshot deletes more than the limit allows; this run was started with --allow-deletes", "deleted", deleted, "rows", rows, "allowed", guard.Allowed)
 		return guard, nil
 	}
 	held := &DeletesError{Snapshot: r.cp.Snapshot, Deleted: deleted, Rows: rows, Allowed: guard.Allowed}
 	cp := r.cp
 	cp.DeletesHeld = true
-	// Died before: the next run finds the snapshot fetched, and comes here again.
-	// Died after: it starts a new one, or publishes this one if it is told to.
+	// Died before: the next run finds the snapshot fetched, and comes here again. Died
+	// after: it starts a new one, or publishes this one if AllowDeletes is set.
 	if err := r.commit(ctx, cp); err != nil {
 		return nil, errors.Join(held, err)
 	}

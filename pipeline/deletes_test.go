@@ -36,8 +36,8 @@ func TestDeleteLimit(t *testing.T) {
 	}
 }
 
-// A run that would delete too much publishes nothing and keeps what it fetched: a
-// run that is told to publishes it, and any other one lists again.
+// A run that would delete too much publishes nothing and keeps what it fetched: a run
+// with AllowDeletes publishes it, and any other run lists again.
 func TestDeletesAboveTheLimitPublishNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -46,7 +46,7 @@ func (e *RejectsError) Error() string {
 // SegmentsError says that segments which a checkpoint names are missing or
 // damaged. Their payments have to be read again; nothing else is lost.
 type SegmentsError struct {
-	// Numbers are those of the segments, ascending.
+	// Numbers are the numbers of the segments, ascending.
 	Numbers []int64
 	Err     error
 }

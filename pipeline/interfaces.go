@@ -30,8 +30,8 @@ type Absence int
 const (
 	// Gone: the payment no longer exists.
 	Gone Absence = iota
-	// Doubtful: it no longer exists, or it has changed so that this listing
-	// does not show it. Source.Find tells.
+	// Doubtful: it no longer exists, or it has changed so that this listing does not
+	// show it. Source.Find decides.
 	Doubtful
 	// Outside: nothing; the listing does not go so far.
 	Outside
@@ -52,14 +52,14 @@ type Scope struct {
 	Gap bool
 }
 
-// Since says what told a run which payments may have changed.
+// Since says how a run found the payments that may have changed.
 type Since struct {
 	// By is the source's name for it.
 	By string `json:"by"`
 	// Why is the reason if that is not what the job says.
 	Why string `json:"why,omitempty"`
-	// Watermark is where the next run's look at changes begins, in the source's
-	// own form; "" if the next run cannot go on from this one.
+	// Watermark is where the next run's look at changes begins, in the source's own
+	// form; "" if the next run cannot continue from this one.
 	Watermark string `json:"watermark,omitempty"`
 }
 
@@ -70,7 +70,7 @@ type Got[R any] struct {
 	Rows     []R
 	Rejects  []Reject
 	Vanished []PaymentID
-	// Unknown are payments that the portal refuses in words that do not tell
+	// Unknown are payments that the portal refuses with a message that does not show
 	// whether they exist. One that the last snapshot has is a reject, and keeps its
 	// row; the others are counted, and neither rejects nor rows.
 	Unknown []Reject
@@ -78,11 +78,10 @@ type Got[R any] struct {
 
 // Source finds and reads a portal's payments.
 type Source[R any] interface {
-	// Begin is called once a run that fetches, before all else. It settles what
-	// List will go through. Its answer goes into the manifest; nil where there
-	// is no choice. The watermark of a snapshot that is taken up again must be
-	// the one of its beginning: what has changed since may lie before the place
-	// where the listing goes on.
+	// Begin is called once a run that fetches, before all else. It settles what List
+	// will go through. Its answer goes into the manifest; nil where there is no choice.
+	// The watermark of a snapshot that is resumed must be the one of its beginning:
+	// what has changed since may lie before the place where the listing continues.
 	Begin(ctx context.Context, scope Scope) (*Since, error)
 	// List yields pages of payments in strictly ascending order of id,
 	// beginning with the first id above after. A payment that exists during
@@ -117,7 +116,7 @@ type Source[R any] interface {
 
 // Table is what the engine has to know of a row.
 type Table[R any] struct {
-	// ID gives a row's payment id.
+	// ID returns a row's payment id.
 	ID func(*R) PaymentID
 	// Same reports whether a listing shows a payment as it did when last was
 	// fetched, as far as a listing knows its values. mark is what Mark returned then;
@@ -157,7 +156,7 @@ type Part[R any] struct {
 	// no longer lists, or that vanished before they were got.
 	Gone    []PaymentID
 	Rejects []Reject
-	// Marks are those of Rows that have one, in ascending order of id.
+	// Marks has the marks of Rows, in ascending order of id. Not every row has one.
 	Marks []Mark
 }
 
@@ -168,12 +167,12 @@ type Mark struct {
 	Mark uint64
 }
 
-// Sink keeps one portal's dataset. Methods are called from one goroutine at a
-// time, but for Last, Rejected, Marks and Pool, which may run beside WriteSegment and
-// Commit. All but Commit and Begin may be repeated with the same arguments, by this runner or
-// another one, and then leave the same bytes behind. A method that returns nil
-// has made its effect durable; one that returns an error may or may not have
-// had its effect. Temporary faults of the storage are retried inside.
+// Sink keeps one portal's dataset. Methods are called from one goroutine at a time,
+// except Last, Rejected, Marks and Pool, which may run concurrently with WriteSegment
+// and Commit. All but Commit and Begin may be repeated with the same arguments, by this
+// runner or another one, and then leave the same bytes behind. A method that returns
+// nil has made its effect durable; one that returns an error may or may not have had
+// its effect. Temporary faults of the storage are retried inside.
 type Sink[R any] interface {
 	// Begin takes the lease and reads the newest state. A lease that another
 	// living runner holds is a *HeldError.
@@ -182,8 +181,8 @@ type Sink[R any] interface {
 	// ascending order of id, beginning with the first id above after. The row
 	// may be reused by the next step of the sequence; a copy of it may be kept.
 	Last(ctx context.Context, m *Manifest, after PaymentID) iter.Seq2[*R, error]
-	// Rejected gives the ids, ascending, of the payments that the snapshot of m
-	// has as rejects.
+	// Rejected returns the ids, ascending, of the payments that the snapshot of m has
+	// as rejects.
 	Rejected(ctx context.Context, m *Manifest) ([]PaymentID, error)
 	// Marks yields the marks of the rows of the snapshot that m is the manifest of, in
 	// ascending order of id, beginning with the first id above after. Marks that are
@@ -200,12 +199,12 @@ type Sink[R any] interface {
 	// Commit stores the checkpoint, create-only. ErrFenced if its number, or a
 	// higher one, is there already and not by this very call.
 	Commit(ctx context.Context, cp Checkpoint) error
-	// Merge makes the snapshot's files from cp's segments and, where last is
-	// not nil, from the rows of last that no segment has a row for or calls
-	// gone. It reads back what it wrote. Where cp is that of a backfill's merge, the
-	// segments are those of the backfill's sink, for each id the later reading
-	// wins, and what a change feed behind cp.Base deletes stays deleted. A *SegmentsError names segments that are
-	// missing or damaged.
+	// Merge makes the snapshot's files from cp's segments and, where last is not nil,
+	// from the rows of last that no segment has a row for or calls gone. It reads back
+	// what it wrote. If cp belongs to a backfill's merge, the segments are in the
+	// backfill's sink, the later reading of each id wins, and a payment that a change
+	// feed after cp.Base deletes stays deleted. A *SegmentsError names segments that
+	// are missing or damaged.
 	Merge(ctx context.Context, cp Checkpoint, last *Manifest) (MergeResult, error)
 	// Publish makes m the newest snapshot: the current table first, then the
 	// manifest. ErrFenced if a later snapshot is there already.
@@ -213,8 +212,8 @@ type Sink[R any] interface {
 	// Sweep deletes what neither a manifest within retention nor cp needs:
 	// segments, older checkpoints, old snapshots, temporary files.
 	Sweep(ctx context.Context, cp Checkpoint) error
-	// End gives the lease back, if it is still held. Called once after a
-	// successful Begin, whatever happened.
+	// End releases the lease, if it is still held. Called once after a successful
+	// Begin, whatever happened.
 	End(ctx context.Context) error
 }
 
@@ -235,8 +234,8 @@ type MergeResult struct {
 	Ledger *Ledger
 }
 
-// ErrFenced says that another runner has gone on with this dataset. What it
-// does is right; this runner stops.
+// ErrFenced says that another runner has resumed this dataset. What it does is right;
+// this runner stops.
 var ErrFenced = errors.New("another runner has taken this dataset over")
 
 // HeldError says that another runner holds the lease.

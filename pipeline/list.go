@@ -373,9 +373,9 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 	return nil
 }
 
-// wasRejected reports whether the last snapshot could not read this payment.
-// Its row there is older than the snapshot, so it is got again, whatever the
-// listing shows. Ids must be asked for in ascending order, each once.
+// wasRejected reports whether the last snapshot could not read this payment. Its row
+// there is older than the snapshot, so it is fetched again, whatever the listing shows.
+// Ids must be asked for in ascending order, each once.
 func (l *lister[R]) wasRejected(id PaymentID) bool {
 	i, found := slices.BinarySearch(l.retry, id)
 	if found {

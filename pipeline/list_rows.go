@@ -6,8 +6,8 @@ import (
 	"iter"
 )
 
-// lastRows returns a function that gives the last snapshot's rows of the part,
-// one a call, nil at the end. A row is valid until the next call.
+// lastRows returns a function that returns the last snapshot's rows of the part, one a
+// call, nil at the end. A row is valid until the next call.
 func (l *lister[R]) lastRows(ctx context.Context) (next func() (*R, error), stop func()) {
 	if l.last == nil {
 		return func() (*R, error) { return nil, nil }, func() {}
@@ -15,8 +15,8 @@ func (l *lister[R]) lastRows(ctx context.Context) (next func() (*R, error), stop
 	return pullRows(l.Sink.Last(ctx, l.last, l.part.After), fmt.Sprintf("snapshot %s", l.last.Snapshot))
 }
 
-// pooledRows returns a function that gives the pool's row of an id. Ids must be
-// asked for in ascending order. A row is valid until the next call.
+// pooledRows returns a function that returns the pool's row of an id. Ids must be asked
+// for in ascending order. A row is valid until the next call.
 func (l *lister[R]) pooledRows(ctx context.Context) (reuse func(PaymentID) (*R, error), stop func()) {
 	if len(l.pool) == 0 {
 		return func(PaymentID) (*R, error) { return nil, nil }, func() {}

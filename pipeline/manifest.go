@@ -40,12 +40,12 @@ type Manifest struct {
 	// offset such as +03:00 if all dates that the run saw have that one; "" if it is
 	// not known.
 	TimeZone string `json:"time_zone,omitempty"`
-	// Since is what told the changes; nil if it was the listing itself.
+	// Since says how the changes were found; nil if it was the listing itself.
 	Since      *Since    `json:"since,omitempty"`
 	StartedAt  time.Time `json:"started_at"`
 	FinishedAt time.Time `json:"finished_at"`
-	// FullAt is the start of the newest run, up to this one, that got every
-	// payment anew.
+	// FullAt is the start of the newest run, up to this one, that fetched every
+	// payment again.
 	FullAt  time.Time `json:"full_at"`
 	Ledger  Ledger    `json:"ledger"`
 	Changes Changes   `json:"changes"`
@@ -68,10 +68,10 @@ type Manifest struct {
 	// another one; "" if there was none.
 	PriorFingerprint string    `json:"prior_fingerprint,omitempty"`
 	PortalUse        PortalUse `json:"portal_use"`
-	// Pace is how the fetching went on; nil if it took no time to speak of.
+	// Pace is how the fetching continued; nil if it took no time to speak of.
 	Pace *Pace `json:"pace,omitempty"`
-	// Checksum is that of the stored manifest; who stores it says how it is made.
-	// It stands last, and nowhere but in the stored one.
+	// Checksum is the checksum of the stored manifest; who stores it says how it is
+	// made. It stands last, and nowhere but in the stored one.
 	Checksum string `json:"checksum,omitempty"`
 }
 

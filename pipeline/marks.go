@@ -49,7 +49,7 @@ func (l *lister[R]) complete(item *Listed[R], was *R) {
 }
 
 // reasons counts the payments that an incremental run fetches although the last
-// snapshot has them, and by which columns the listing made it do so.
+// snapshot has them, by the column of the listing that caused it.
 type reasons struct {
 	payments int64
 	columns  map[string]int64
@@ -91,8 +91,8 @@ func (w *reasons) column() string {
 	return names[0]
 }
 
-// warnOfNeedlessGets logs that the run fetched more than half of a table of which
-// hardly anything had changed, and which column of the listing made it do so.
+// warnOfNeedlessGets logs that the run fetched more than half of a table in which
+// hardly anything had changed, and the column of the listing that caused it.
 func (r *run[R]) warnOfNeedlessGets(updated int64) {
 	w := &r.why
 	if 2*w.payments <= r.cp.Ledger.Listed || 10*updated > w.payments || w.column() == "" {

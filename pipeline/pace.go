@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// maxSamples is how many samples a pace has at most: as many as a plot can show,
-// and few enough to be part of each checkpoint.
+// maxSamples is the most samples of a pace: as many as a plot can show, and few enough
+// to be part of each checkpoint.
 const maxSamples = 120
 
 // sampleEvery is the least time between two samples. It doubles whenever there
@@ -23,13 +23,14 @@ type Limits struct {
 	Operating, Budget float64
 }
 
-// Pace is how fetching went on, for a plot: a column for each number, all of the
-// same length. A snapshot that was taken up again goes on where it had ended.
+// Pace records the progress of fetching over time, for a plot: a column for each
+// number, all of the same length. A resumed snapshot continues its pace.
 type Pace struct {
-	// At is when the sample was taken, in seconds of fetching: the time between
-	// runs does not count.
+	// At is the time of the sample in seconds of fetching; the time between runs does
+	// not count.
 	At []float64 `json:"at_s"`
-	// Done counts payments accounted for, Requests those sent to the portal.
+	// Done is the number of payments accounted for, Requests the number of requests
+	// sent to the portal.
 	Done     []int64 `json:"done"`
 	Requests []int64 `json:"requests"`
 	// Rate, Operating and Budget are as in Limits.
@@ -38,12 +39,12 @@ type Pace struct {
 	Budget    []float64 `json:"budget_s"`
 }
 
-// Len is how many samples there are.
+// Len returns the number of samples.
 func (p *Pace) Len() int {
 	if p == nil {
 		return 0
 	}
-	// What is read from a file may be anything.
+	// A pace that was read from a file may have any lengths.
 	return min(len(p.At), len(p.Done), len(p.Requests), len(p.Rate), len(p.Operating), len(p.Budget))
 }
 
@@ -51,11 +52,11 @@ func (p *Pace) Len() int {
 type pacer struct {
 	pace  Pace
 	every time.Duration
-	last  time.Time // of the newest sample, or when the run took up fetching
+	last  time.Time // of the newest sample, or when the run resumed fetching
 	at    float64   // the newest sample's
 }
 
-// newPacer goes on with the samples of earlier runs, nil if there are none.
+// newPacer continues with the samples of earlier runs, nil if there are none.
 func newPacer(before *Pace, now time.Time) *pacer {
 	p := &pacer{every: sampleEvery, last: now}
 	if n := before.Len(); n > 0 {
@@ -66,8 +67,8 @@ func newPacer(before *Pace, now time.Time) *pacer {
 	return p
 }
 
-// sample notes where things stand, unless it is too early for it by the clock of
-// now. The last sample of a run comes whenever it comes.
+// sample records the current state, unless it is too early by the clock now. The last
+// sample of a run is always recorded.
 func (p *pacer) sample(now time.Time, done, requests int64, limits Limits, last bool) {
 	passed := now.Sub(p.last)
 	if passed < p.every && (!last || passed <= 0 || p.pace.Len() == 0) {
@@ -88,7 +89,7 @@ func (p *pacer) sample(now time.Time, done, requests int64, limits Limits, last 
 	}
 }
 
-// taken are the samples so far, nil if there are none.
+// taken returns the samples so far, nil if there are none.
 func (p *pacer) taken() *Pace {
 	if p.pace.Len() == 0 {
 		return nil
@@ -119,7 +120,7 @@ func halved[T any](s []T) []T {
 	return kept
 }
 
-// rounded is a number with as many digits as a plot can show.
+// rounded returns x with as many digits as a plot can show.
 func rounded(x float64) float64 { return math.Round(x*100) / 100 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

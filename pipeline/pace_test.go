@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A pace of any length has few samples, about the same time apart, up to the
-// newest; taken up again, it goes on where it had ended.
+// A pace of any length has few samples, about the same time apart, up to the newest;
+// resumed, it continues where it had ended.
 func TestPaceIsBounded(t *testing.T) {
 	now := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	var kept *Pace
@@ -58,7 +58,7 @@ func TestPaceOfAFileThatLies(t *testing.T) {
 }
 
 // The manifest of a run that took its time has its pace, also when the run was
-// cut off and taken up a day later.
+// interrupted and resumed a day later.
 func TestManifestHasThePace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(2000), newMemory(t)

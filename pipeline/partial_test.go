@@ -77,8 +77,8 @@ func TestBackfillFindsWhatIsAsItWas(t *testing.T) {
 	})
 }
 
-// An unfinished backfill is not taken up by a run that is about something else,
-// nor the other way round.
+// An unfinished backfill is not resumed by a run that is about something else, nor the
+// other way round.
 func TestUnfinishedSnapshotOfAnotherRange(t *testing.T) {
 	for _, tt := range []struct{ name, begun, next string }{
 		{"a nightly run meets a backfill", "billed 2019", ""},
@@ -155,7 +155,7 @@ func TestListingOfIDs(t *testing.T) {
 		p.refuse = map[PaymentID]bool{33: true}
 		p.rows[60] = row{id: 60, value: -1}
 		p.rows[9000] = row{id: 9000, value: 1} // new
-		p.rows[62] = row{id: 62, value: 62}    // new, and nothing told so
+		p.rows[62] = row{id: 62, value: 62}    // new, and nothing reported it
 		delete(p.rows, 90)
 		delete(p.rows, 93)
 		p.missing = []PaymentID{93, 94}
@@ -178,8 +178,8 @@ func TestListingOfIDs(t *testing.T) {
 	})
 }
 
-// A snapshot that is taken up again keeps the watermark of its beginning: what
-// changed since then may lie before the place where it goes on.
+// A snapshot that is resumed keeps the watermark of its beginning: what changed since
+// then may lie before the place where it continues.
 func TestWatermarkIsThatOfTheBeginning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(300), newMemory(t)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// portal is a scripted source of rows. It counts gets, and can be told to be
-// slow or to fail.
+// portal is a scripted source of rows. It counts gets, and can be slow or fail on
+// request.
 type portal struct {
 	zone   string // by TimeZone
 	mu     sync.Mutex

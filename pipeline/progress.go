@@ -2,7 +2,7 @@ package pipeline
 
 import "sync/atomic"
 
-// RunPhase is what a run is busy with, for people.
+// RunPhase is the current activity of a run, for people.
 type RunPhase int32
 
 // The phases that a run shows.
@@ -14,13 +14,13 @@ const (
 	PhaseDone
 )
 
-// String gives the phase as a progress line has it.
+// String returns the phase as a progress line shows it.
 func (p RunPhase) String() string {
 	return [...]string{"starting", "fetching", "merging", "publishing", "done"}[p]
 }
 
-// Progress is a run's state as others may watch it, at any time and from any
-// goroutine. Counts are of the whole snapshot, resumed work included.
+// Progress is the state of a run. Others may read it at any time and from any
+// goroutine. Counts cover the whole snapshot, including resumed work.
 type Progress struct {
 	phase    atomic.Int32
 	Total    atomic.Int64 // what the listing will show; 0 while that is unknown
@@ -35,7 +35,7 @@ type Progress struct {
 	Saved    atomic.Int64 // accounted for by the newest checkpoint
 }
 
-// Phase is what the run is busy with.
+// Phase returns the current activity.
 func (p *Progress) Phase() RunPhase { return RunPhase(p.phase.Load()) }
 
 func (p *Progress) setPhase(ph RunPhase) { p.phase.Store(int32(ph)) }

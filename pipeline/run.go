@@ -9,78 +9,78 @@ import (
 	"time"
 )
 
-// Config is one portal's run, wired.
+// Config is the configuration of one portal's run.
 type Config[R any] struct {
 	Source Source[R]
-	// Sink has the unfinished work, and publishes; but see Nights.
+	// Sink stores the unfinished work and publishes; but see Nights.
 	Sink Sink[R]
-	// Nights is for a backfill: the sink of all other runs, which its merge goes
-	// into, while Sink has its unfinished work. nil for a backfill that shares all
-	// with other runs, and for these.
+	// Nights is set for a backfill only: the sink of all other runs, into which the
+	// backfill merges, while Sink has its unfinished work. It is nil for other runs,
+	// and for a backfill that shares everything with them.
 	Nights Sink[R]
 	Table  Table[R]
 	Options
 }
 
-// Options are what a run can be told. Required: Dataset, Portal, Program,
-// Runner, Mode; all others have a default for their zero value.
+// Options configures a run. Required: Dataset, Portal, Program, Runner, Mode. All other
+// fields have a default for their zero value.
 type Options struct {
 	// Dataset and Portal name what is exported, in the manifest.
 	Dataset, Portal string
 	// Program is name and version, Runner this process's random name.
 	Program, Runner string
 	SchemaVersion   int
-	// Fingerprint stands for the job's meaning. A checkpoint of another meaning
-	// is not taken up, and a snapshot of another meaning is not carried over.
+	// Fingerprint identifies the job's meaning. A checkpoint with another fingerprint
+	// is not resumed, and a snapshot with another fingerprint is not carried over.
 	Fingerprint string
-	// SourceName and SourceWhy go into the manifest.
+	// SourceName and SourceWhy are recorded in the manifest.
 	SourceName, SourceWhy string
 	// SourceLacks names the columns that the source leaves empty, for the manifest.
 	SourceLacks []string
 	Mode        Mode
-	// Range says in words which part of the past a backfill gets. An unfinished
-	// snapshot of another range is not taken up.
+	// Range describes the range of a backfill in words. An unfinished snapshot of
+	// another range is not resumed.
 	Range string
-	// FullEvery is how old the newest full run may become before an incremental
-	// one gets everything anew. 0: any age.
+	// FullEvery is the age of the newest full run at which an incremental run fetches
+	// everything again. 0: any age.
 	FullEvery time.Duration
-	// Restart throws an unfinished snapshot away instead of taking it up.
+	// Restart discards an unfinished snapshot instead of resuming it.
 	Restart bool
-	// Chunk is how many payments one Get reads. Default 49: with the command
-	// for their owners that is a full batch.
+	// Chunk is the number of payments that one Get reads. The default is 49: with the
+	// command for their owners that is a full batch.
 	Chunk int
-	// Workers is how many Gets run at once. Default 16.
+	// Workers is the number of concurrent Gets. The default is 16.
 	Workers int
-	// Window is how many chunks may be listed and not yet collected; it bounds
-	// memory when one chunk is slow. Default 256, and at least Workers.
+	// Window is the number of chunks that may be listed and not yet collected. It
+	// limits memory if one chunk is slow. The default is 256, and at least Workers.
 	Window int
-	// CheckpointEvery is how much time may pass between two checkpoints,
-	// default 60 s; CheckpointRows how many rows, default 50,000.
+	// CheckpointEvery is the most time between two checkpoints, 60 s by default;
+	// CheckpointRows is the most rows between them, 50,000 by default.
 	CheckpointEvery time.Duration
 	CheckpointRows  int
 	Rejects         RejectLimit
-	// Deletes is how many rows of the last snapshot one run may delete.
-	// AllowDeletes lets this run pass, whatever it deletes.
+	// Deletes limits the rows of the last snapshot that a run may delete. AllowDeletes
+	// lifts the limit for this run.
 	Deletes      DeleteLimit
 	AllowDeletes bool
-	// Grace is how long a run that stops waits for the gets under way, so that
-	// what they read is not lost. Default 10 s.
+	// Grace is how long a run that stops waits for the gets in flight, so that their
+	// rows are not lost. The default is 10 s.
 	Grace time.Duration
-	// Patience is how long to wait for another run's lease where that is worth it:
-	// a backfill's merge waits for a night, a night for a backfill's merge. 0: not
-	// at all.
+	// Patience is how long to wait for another run's lease where that makes sense: a
+	// backfill's merge waits for a nightly run, and a nightly run for a backfill's
+	// merge. 0: do not wait.
 	Patience time.Duration
-	// Log gets one line for each thing that matters. Default: none.
+	// Log receives one line for each important event. The default is no log.
 	Log *slog.Logger
-	// Progress, if given, is kept up to date during the run.
+	// Progress, if set, is updated during the run.
 	Progress *Progress
-	// Limits, if given, tells the portal's limits as they are, for the manifest's
-	// Pace. Called from one goroutine at a time.
+	// Limits, if set, returns the portal's current limits, for the manifest's Pace. It
+	// is called from one goroutine at a time.
 	Limits func() Limits
-	// After, if given, is called when the run has published, while the lease is still
-	// held. What it does is no part of the commit: the run is complete whatever
-	// becomes of it. Died in it: the snapshot is out. A backfill beside nights leaves
-	// it to the next night.
+	// After, if set, is called after the run has published, while it still holds the
+	// lease. It is not part of the commit: the run is complete whatever After does. If
+	// the program dies in it, the snapshot is published. A backfill beside nightly runs
+	// leaves it to the next nightly run.
 	After func(ctx context.Context, m *Manifest)
 	// Now is the clock of snapshot names and stamps. Default time.Now.
 	Now func() time.Time
@@ -117,26 +117,24 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// Summary is what a run did.
+// Summary is the result of a run.
 type Summary struct {
-	// Manifest is the published snapshot's; nil if none was published.
+	// Manifest is the manifest of the published snapshot; nil if none was published.
 	Manifest *Manifest
-	// Resumed reports whether the run took up an unfinished snapshot.
+	// Resumed reports whether the run resumed an unfinished snapshot.
 	Resumed bool
-	// Snapshot and Ledger are those of the newest checkpoint, also of a run
-	// that failed.
+	// Snapshot and Ledger are from the newest checkpoint, also if the run failed.
 	Snapshot SnapshotID
 	Ledger   Ledger
-	// Use is what the snapshot has cost the portal, over all the runs that it took;
-	// Own is the part of this run.
+	// Use is the cost of the snapshot for the portal over all its runs; Own is the part
+	// of this run.
 	Use, Own PortalUse
 }
 
-// Run brings one snapshot of one portal's payments to the end: the one that an
-// earlier run left unfinished, else a new one. The package comment has its
-// steps. When ctx is cancelled, what has been read is saved and the context's
-// error returned. Whatever the error, what readers see is as it was before, or
-// complete.
+// Run completes one snapshot of one portal's payments: the unfinished one of an earlier
+// run, or a new one. The package comment lists the steps. When ctx is cancelled, Run
+// saves what it has read and returns the context's error. On any error, readers see the
+// old snapshot or a complete new one.
 func Run[R any](ctx context.Context, cfg Config[R]) (Summary, error) {
 	cfg.setDefaults()
 	r := &run[R]{Config: cfg}
@@ -157,8 +155,8 @@ func Run[R any](ctx context.Context, cfg Config[R]) (Summary, error) {
 	return r.summary(err), err
 }
 
-// run is a Run under way. Its checkpoint is owned by the goroutine of Run,
-// but while fetch runs by the collector.
+// run is the state of a Run. Its checkpoint is owned by the goroutine of Run, and by
+// the collector while fetch runs.
 type run[R any] struct {
 	Config[R]
 	cp      Checkpoint
@@ -174,8 +172,8 @@ type run[R any] struct {
 	reject  Reject // the first reject of this run, for the error's text
 }
 
-// complete does the steps that the package comment numbers, from where the
-// stored state stands.
+// complete does the numbered steps of the package comment, beginning at the stored
+// state.
 func (r *run[R]) complete(ctx context.Context, state State) error {
 	err := r.start(state)
 	for err == nil {
@@ -187,7 +185,7 @@ func (r *run[R]) complete(ctx context.Context, state State) error {
 		if err = r.publish(ctx); err != nil || !r.again {
 			return err
 		}
-		// What an earlier run had left is published. Now what this one is for.
+		// The work that an earlier run left is published. Now begin this run's own.
 		r.again = false
 		r.before, r.dates, r.resumed, r.listed = PortalUse{}, nil, false, 0
 		r.Progress.take(Ledger{})
@@ -196,11 +194,11 @@ func (r *run[R]) complete(ctx context.Context, state State) error {
 	return err
 }
 
-// mergeTries bounds how often segments may turn out to be damaged in one run.
+// mergeTries is how often one run may find damaged segments.
 const mergeTries = 3
 
-// make fetches and merges. Where a segment turns out to be missing or damaged,
-// what it accounts for is fetched again.
+// make fetches and merges. If a segment is missing or damaged, it fetches again what
+// the segment accounts for.
 func (r *run[R]) make(ctx context.Context) error {
 	for try := 1; ; try++ {
 		if err := r.fetch(ctx); err != nil {
@@ -230,9 +228,9 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	cp.Use = r.before.Add(r.Source.Use())
 	cp.Dates = r.Source.Dates().Add(r.dates)
 	cp.TimeZone = r.timeZone()
-	// Died before: the newest checkpoint is still the one before, and what was
-	// written for this one is overwritten or swept. Died after: the next run
-	// goes on from here.
+	// Died before: the newest checkpoint is still the one before, and what was written
+	// for this one is overwritten or swept. Died after: the next run continues from
+	// here.
 	if err := r.Sink.Commit(ctx, cp); err != nil {
 		return fmt.Errorf("write checkpoint %d: %w", cp.Number, err)
 	}
@@ -240,8 +238,8 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	return nil
 }
 
-// decide returns an error if the snapshot has too many rejects, or would delete too
-// much; otherwise what its manifest says about deletes.
+// decide returns an error if the snapshot has too many rejects or would delete too
+// much; otherwise it returns the manifest's entry about deletes.
 func (r *run[R]) decide(ctx context.Context) (*DeleteGuard, error) {
 	cp := r.cp
 	if err := cp.Ledger.Check(); err != nil {
@@ -258,8 +256,8 @@ func (r *run[R]) decide(ctx context.Context) (*DeleteGuard, error) {
 	return r.guardDeletes(ctx)
 }
 
-// merge decides whether the snapshot may be published, makes its files and checks
-// them against the ledger.
+// merge decides whether the snapshot may be published, writes its files and checks them
+// against the ledger.
 func (r *run[R]) merge(ctx context.Context) error {
 	guard, err := r.decide(ctx)
 	if err != nil {
@@ -268,8 +266,8 @@ func (r *run[R]) merge(ctx context.Context) error {
 	return r.mergeFiles(ctx, guard)
 }
 
-// mergeInto merges a backfill's segments with a snapshot that it need not have been
-// based on. What became of each payment only the merge knows.
+// mergeInto merges a backfill's segments with a snapshot that it need not be based on.
+// Only the merge knows the outcome of each payment.
 func (r *run[R]) mergeInto(ctx context.Context) error { return r.mergeFiles(ctx, nil) }
 
 func (r *run[R]) mergeFiles(ctx context.Context, guard *DeleteGuard) error {
@@ -303,8 +301,8 @@ func (r *run[R]) mergeFiles(ctx context.Context, guard *DeleteGuard) error {
 	return r.commit(ctx, cp)
 }
 
-// timeZone returns the portal's time zone as this run has seen it, else as an earlier
-// run of the snapshot has.
+// timeZone returns the portal's time zone as this run has seen it, or as an earlier run
+// of the snapshot has.
 func (r *run[R]) timeZone() string { return cmp.Or(r.Source.TimeZone(), r.cp.TimeZone) }
 
 func (r *run[R]) manifest(made MergeResult) *Manifest {
@@ -327,8 +325,8 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Dates:         r.Source.Dates().Add(r.dates),
 		TimeZone:      r.timeZone(),
 		StartedAt:     r.cp.StartedAt,
-		// It stands in the checkpoint before it is published: whoever
-		// publishes it, and however often, publishes the same bytes.
+		// It is in the checkpoint before it is published, so every run that publishes
+		// it publishes the same bytes.
 		FinishedAt: r.Now().UTC().Truncate(time.Microsecond),
 		FullAt:     r.cp.StartedAt,
 		Ledger:     r.cp.Ledger,
@@ -376,8 +374,8 @@ func (r *run[R]) publish(ctx context.Context) error {
 	return nil
 }
 
-// sweep removes what is no longer needed. Its failure is told, but fails
-// nothing: the next run sweeps again.
+// sweep removes what is no longer needed. If it fails, it logs the error and the run
+// succeeds: the next run sweeps again.
 func (r *run[R]) sweep(ctx context.Context) {
 	if err := r.Sink.Sweep(ctx, r.cp); err != nil {
 		r.Log.Warn("clean up; the next run tries again", "error", err)

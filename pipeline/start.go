@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// start makes the checkpoint that the run begins with. It resumes the stored one
-// if that is unfinished and still fits; else it begins a new snapshot, which may
-// use the rows of the unfinished one. Nothing is written.
+// start sets the checkpoint with which the run begins. It resumes the stored checkpoint
+// if that is unfinished and still fits. Otherwise it begins a new snapshot, which may
+// use the rows of the unfinished one. It writes nothing.
 func (r *run[R]) start(state State) error {
 	cp := state.Checkpoint
 	r.last = state.Last
@@ -25,8 +25,8 @@ func (r *run[R]) start(state State) error {
 		return r.begin(cp)
 	}
 	if cp.DeletesHeld && !r.AllowDeletes && cp.Fingerprint == r.Fingerprint && cp.Range == r.Range {
-		// It would be held back again. Whether the portal shows its payments by now,
-		// only a new listing tells.
+		// It would be held back again. Only a new listing shows whether the portal has
+		// its payments again.
 		return r.rebase(cp, cp.Segments, "it would delete too much")
 	}
 	if cp.Fingerprint != r.Fingerprint {
@@ -69,8 +69,8 @@ func (r *run[R]) resume(cp Checkpoint) {
 	r.Log.Info("resuming", "snapshot", cp.Snapshot, "phase", cp.Phase, "done", cp.Done, "got", cp.Ledger.Got)
 }
 
-// begin makes the checkpoint of a new snapshot. old is the stored one, whose
-// number and snapshot it has to pass.
+// begin sets the checkpoint of a new snapshot. old is the stored checkpoint; the new
+// number and snapshot must be higher than its own.
 func (r *run[R]) begin(old Checkpoint) error {
 	now := r.Now().UTC().Truncate(time.Microsecond)
 	r.cp = Checkpoint{
@@ -105,10 +105,10 @@ func (r *run[R]) begin(old Checkpoint) error {
 	return nil
 }
 
-// rebase begins a new snapshot on the newest one, in the place of the unfinished
-// one of old. What the portal lists is compared with the newest snapshot again;
-// the rows of usable, which are segments of old, spare the gets of payments that
-// are listed with the same values.
+// rebase begins a new snapshot on the newest one and replaces the unfinished snapshot
+// of old. It compares the portal's listing with the newest snapshot again. The rows of
+// usable, which are segments of old, spare the gets of payments that are listed with
+// the same values.
 func (r *run[R]) rebase(old Checkpoint, usable []Segment, why string) error {
 	r.Log.Info("unfinished work does not fit as it is; its rows are used where they are still right",
 		"snapshot", old.Snapshot, "why", why, "rows", old.Ledger.Got)
@@ -129,7 +129,7 @@ func (r *run[R]) rebase(old Checkpoint, usable []Segment, why string) error {
 	return nil
 }
 
-// pooled joins segments whose rows may be used again, by their numbers.
+// pooled joins the segments whose rows may be used again, by their numbers.
 func pooled(segments ...[]Segment) []Segment {
 	pool := slices.Concat(segments...)
 	slices.SortFunc(pool, func(a, b Segment) int { return cmp.Compare(a.Number, b.Number) })
@@ -201,14 +201,13 @@ func joined(ranges []Range) []Range {
 	return all
 }
 
-// fullSlack is how much earlier than full_every a full run may come, so that a
-// nightly job that starts some minutes earlier than last week's is not put off
-// by a whole night.
+// fullSlack is how much earlier than full_every a full run may come. So a nightly job
+// that starts some minutes earlier than last week's does not wait another night.
 const fullSlack = time.Hour
 
-// ResolveIncremental says whether an incremental job's new snapshot, begun at
-// now, has to be a full one, and why. last is the newest snapshot's manifest,
-// nil if there is none.
+// ResolveIncremental returns Full if an incremental job's new snapshot, begun at now,
+// must be a full one, and the reason. last is the newest snapshot's manifest, nil if
+// there is none.
 func ResolveIncremental(last *Manifest, fingerprint string, fullEvery time.Duration, now time.Time) (Mode, string) {
 	switch {
 	case last == nil:

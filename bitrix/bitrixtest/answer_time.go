@@ -30,7 +30,7 @@ func (s *stamp) appendCall(b []byte, cost time.Duration, sp *spending) []byte {
 	return s.append(b, from, s.at, int64(cost), sp)
 }
 
-// finish ends an answer that is complete but for its time object.
+// finish ends an answer that is complete except its time object.
 func (s *stamp) finish(b []byte, cost time.Duration, sp *spending) []byte {
 	b = append(b, `,"time":`...)
 	b = s.append(b, s.start, max(s.at, s.start+int64(cost)), int64(cost), sp)

@@ -176,7 +176,7 @@ func (c *config) faster(d time.Duration) time.Duration {
 	return time.Duration(float64(d) / c.Speed)
 }
 
-// cost gives what the n-th call costs, a call of that method.
+// cost returns what the n-th call costs, a call of that method.
 func (c *config) cost(method int, n uint64) time.Duration {
 	cost := c.costs[method]
 	if c.CostJitter == 0 {
@@ -186,7 +186,7 @@ func (c *config) cost(method int, n uint64) time.Duration {
 	return time.Duration(float64(cost) * (1 + c.CostJitter*(2*unit-1)))
 }
 
-// delay gives how long the answer to the n-th request is under way.
+// delay returns how long the answer to the n-th request is under way.
 func (c *config) delay(n uint64) time.Duration {
 	if c.jitter == 0 {
 		return c.latency

@@ -135,7 +135,7 @@ func (b *base) place(k int64) place {
 	return places[b.groups.roll(uint64(group))%uint64(len(splits))][k%groupPayments]
 }
 
-// billed gives when payment k was billed. It never falls as k rises.
+// billed returns when payment k was billed. It never falls as k rises.
 func (b *base) billed(k int64) int64 {
 	// The jitter is below one span, so that the next k cannot come out lower.
 	jitter := int64(b.rows.roll(uint64(k)<<1|1) % span)
@@ -146,7 +146,7 @@ func (b *base) billed(k int64) int64 {
 	return b.until - span + at
 }
 
-// billedFrom gives the lowest k that was billed at t or later.
+// billedFrom returns the lowest k that was billed at t or later.
 func (b *base) billedFrom(t int64) int64 {
 	return int64(sort.Search(int(b.payments), func(k int) bool { return b.billed(int64(k)) >= t }))
 }

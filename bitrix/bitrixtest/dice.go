@@ -48,7 +48,7 @@ func newDice(seed uint64, salt uint64) dice {
 	return dice(mix(mix(seed+golden) ^ mix(salt*golden)))
 }
 
-// roll gives the n-th number of the stream.
+// roll returns the n-th number of the stream.
 func (d dice) roll(n uint64) uint64 { return mix(uint64(d) + n*golden) }
 
 // hit reports whether the n-th number falls into the given share (0 to 1).

@@ -72,7 +72,7 @@
 //     unless it has changed since, or Options.AllowRegets, or ForgetGets
 //   - no refresh of tokens before expired_token
 //   - no more requests at once than Options.Concurrency
-//   - no going on against refusals for the rate limit, 64 in a row
+//   - no repeating after 64 refusals for the rate limit in a row
 //   - bodies that say they are JSON must be
 //
 // That limits are kept is not a rule, since others may use up a portal's: look

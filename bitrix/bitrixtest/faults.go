@@ -40,8 +40,8 @@ const (
 	// FaultWrongType handles the request and answers with a result of another
 	// type.
 	FaultWrongType FaultKind = "wrong-type"
-	// FaultResult handles single calls, in a batch or not, and gives Result in
-	// place of their results. Totals stay as they are.
+	// FaultResult handles single calls, in a batch or not, and returns Result in place
+	// of their results. Totals stay as they are.
 	FaultResult FaultKind = "result"
 	// FaultBOM puts a byte order mark and blanks around the answer's JSON.
 	FaultBOM FaultKind = "bom"
@@ -108,7 +108,7 @@ func (f *Fault) validate() error {
 	return nil
 }
 
-// error gives the error that the fault sends.
+// error returns the error that the fault sends.
 func (f *Fault) error() *apiError {
 	e := &apiError{f.Status, f.Code, isNumber(f.Code), f.Description}
 	fill(&e.code, "INTERNAL_SERVER_ERROR")
@@ -140,7 +140,7 @@ func (l *faultLog) spend(i int, f *Fault) bool {
 	return true
 }
 
-// atRequest gives the fault that comes up at a request, or nil.
+// atRequest returns the fault that comes up at a request, or nil.
 func (l *faultLog) atRequest(c *config, number int64, method string) *Fault {
 	if len(c.Faults) == 0 {
 		return nil

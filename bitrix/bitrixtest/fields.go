@@ -164,7 +164,7 @@ var poisons = [...]struct {
 	{saleSum, `"abc"`}, {saleSum, `"1 000,00 USD"`}, {saleDatePaid, `"32.13.2024 25:61"`}, {saleEmpPaid, `"x7"`}, {salePaid, `"maybe"`},
 }
 
-// poisoned gives the poison of a payment, if it has one.
+// poisoned returns the poison of a payment, if it has one.
 func (c *config) poisoned(id int64) (field int, json string, ok bool) {
 	if c.Poison == 0 || !c.poison.hit(uint64(id), c.Poison) {
 		return 0, "", false

@@ -245,8 +245,8 @@ func bounds(list []condition, field int) (rest []condition, from, to int64) {
 	return rest, from, to
 }
 
-// oneOf takes the first condition out that a field be one of some values, and
-// gives those, ascending and each once.
+// oneOf takes the first condition out that a field be one of some values, and returns
+// those, ascending and each once.
 func oneOf(list []condition, field int) (rest []condition, values []int64, found bool) {
 	for i, c := range list {
 		if c.field == field && c.op == opEqual && !c.null && c.kind != textField {

@@ -87,10 +87,10 @@ func (l *live) paymentMeets(r *row, list []condition) bool {
 	return true
 }
 
-// findPayments calls visit with the payments of one page and gives how many meet
-// the conditions, which it counts only if the page asks for it. Ranges of ids
-// cost nothing; ids, orders and dates of billing are found without a search; for
-// all else every payment in between is looked at.
+// findPayments calls visit with the payments of one page and returns how many meet the
+// conditions, which it counts only if the page asks for it. Ranges of ids cost nothing;
+// ids, orders and dates of billing are found without a search; for all else every
+// payment in between is looked at.
 func (l *live) findPayments(list []condition, pg page, counts *countCache, visit func(*row)) (total int64) {
 	if rest, ids, ok := oneOf(list, payID); ok {
 		var rows []row
@@ -142,7 +142,7 @@ func (l *live) findPayments(list []condition, pg page, counts *countCache, visit
 	return seen
 }
 
-// pagePayments gives the page of all payments in a range of ids.
+// pagePayments returns the page of all payments in a range of ids.
 func (l *live) pagePayments(from, to int64, pg page, visit func(*row)) int64 {
 	first := l.below(from)
 	total := l.below(to+1) - first
@@ -163,7 +163,7 @@ func (l *live) pagePayments(from, to int64, pg page, visit func(*row)) int64 {
 	return total
 }
 
-// pickPayments gives the page of some rows that are in order of id.
+// pickPayments returns the page of some rows that are in order of id.
 func (l *live) pickPayments(rows []row, list []condition, pg page, visit func(*row)) (total int64) {
 	if pg.down {
 		slices.Reverse(rows)
@@ -184,9 +184,9 @@ func sortRows(rows []row) {
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
 }
 
-// billedBetween gives bounds on the ids of payments whose date of billing is in
-// the range that the conditions ask for, since that never falls as ids rise. It
-// may give more than those: the conditions still have to be met.
+// billedBetween returns bounds on the ids of payments whose date of billing is in the
+// range that the conditions ask for, since that never falls as ids rise. It may give
+// more than those: the conditions still have to be met.
 func (l *live) billedBetween(list []condition) (from, to int64) {
 	_, early, late := bounds(list, payDateBill)
 	if _, days, ok := oneOf(list, payDateBill); ok && len(days) > 0 {
@@ -211,8 +211,8 @@ func (l *live) billedBetween(list []condition) (from, to int64) {
 	return from, to
 }
 
-// countCache keeps a few totals, so that paging through a filter that needs a
-// search does not count everything anew for each page.
+// countCache keeps a few totals, so that paging through a filter that needs a search
+// does not count everything again for each page.
 type countCache struct {
 	mu     sync.Mutex
 	counts map[string]int64

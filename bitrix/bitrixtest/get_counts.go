@@ -61,8 +61,8 @@ func (g *gets) forgive(id int64) {
 	}
 }
 
-// ForgetGets makes another get of any payment rightful, and begins the counting
-// of gets anew: call it between two runs that may each get everything.
+// ForgetGets makes another get of any payment rightful, and begins the counting of
+// fetches again: call it between two runs that may each get everything.
 func (p *Portal) ForgetGets() {
 	p.gets.mu.Lock()
 	defer p.gets.mu.Unlock()

@@ -33,7 +33,7 @@ func (m *idMap) shift(block int64) int64 {
 	return int64(m.dice.roll(uint64(block)<<1|1) % uint64(m.slack()+1))
 }
 
-// hole gives how many of a cell's four ids stand before its hole.
+// hole returns how many of a cell's four ids stand before its hole.
 func (m *idMap) hole(cell int64) int64 {
 	if m.gap == 0 {
 		return cellSize
@@ -41,7 +41,7 @@ func (m *idMap) hole(cell int64) int64 {
 	return int64(m.dice.roll(uint64(cell)<<1) % (cellSize + 1))
 }
 
-// id gives the id of number k ≥ 0.
+// id returns the id of number k ≥ 0.
 func (m *idMap) id(k int64) int64 {
 	block, cell, pos := k/blockSize, k/cellSize, k%cellSize
 	if pos >= m.hole(cell) {
@@ -50,8 +50,8 @@ func (m *idMap) id(k int64) int64 {
 	return m.first + block*m.stride() + m.shift(block) + (cell%blockCells)*(cellSize+m.gap) + pos
 }
 
-// rank gives how many ids are below id, and whether id itself is one: it then
-// has just that number.
+// rank returns how many ids are below id, and whether id itself is one: it then has
+// just that number.
 func (m *idMap) rank(id int64) (k int64, exact bool) {
 	if id < m.first {
 		return 0, false

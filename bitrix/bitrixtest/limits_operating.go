@@ -27,9 +27,8 @@ type book [baskets]struct {
 	spent  time.Duration
 }
 
-// used gives what the account has spent in the window, and when the oldest
-// basket with anything in it falls out; of an empty window, when the current one
-// will.
+// used returns what the account has spent in the window, and when the oldest basket
+// with anything in it falls out; of an empty window, when the current one will.
 func (o *operating) used(a account, now time.Time, width time.Duration) (time.Duration, time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -9,9 +9,8 @@ import (
 // changed since. Its memory grows with the changes only. It has no lock of its
 // own: the portal's guards it.
 //
-// New payments and orders get ids above all others, as a database gives them,
-// so that the live ids are: those of the base without the deleted ones, then
-// the added ones.
+// New payments and orders get ids above all others, as a database assigns them, so that
+// the live ids are: those of the base without the deleted ones, then the added ones.
 type live struct {
 	*base
 	changed map[int64]row     // payments that differ from the base, and added ones
@@ -44,7 +43,7 @@ func newLive(b *base) *live {
 	return l
 }
 
-// get gives the payment with that id, if there is one now.
+// get returns the payment with that id, if there is one now.
 func (l *live) get(id int64) (row, bool) {
 	if len(l.changed) > 0 {
 		if r, ok := l.changed[id]; ok {
@@ -66,12 +65,12 @@ func (l *live) isDeleted(id int64) bool {
 	return found
 }
 
-// count gives how many payments there are now.
+// count returns how many payments there are now.
 func (l *live) count() int64 {
 	return l.payments - int64(len(l.deleted)) + int64(len(l.added))
 }
 
-// below gives how many payments have an id below id.
+// below returns how many payments have an id below id.
 func (l *live) below(id int64) int64 {
 	k, _ := l.ids.rank(id)
 	gone, _ := slices.BinarySearch(l.deleted, id)
@@ -79,7 +78,7 @@ func (l *live) below(id int64) int64 {
 	return min(k, l.payments) - int64(gone) + int64(more)
 }
 
-// at gives the id of payment number n, 0 ≤ n < count, in ascending order.
+// at returns the id of payment number n, 0 ≤ n < count, in ascending order.
 func (l *live) at(n int64) int64 {
 	kept := l.payments - int64(len(l.deleted))
 	if n >= kept {
@@ -112,7 +111,7 @@ func (l *live) walk(from, to int64, down bool, visit func(*row) bool) {
 	}
 }
 
-// walkBase reports whether to go on.
+// walkBase reports whether to continue.
 func (l *live) walkBase(from, to int64, down bool, visit func(*row) bool) bool {
 	low, _ := l.ids.rank(from)
 	high, exact := l.ids.rank(to)
@@ -185,10 +184,10 @@ type orderRow struct {
 	created int64
 }
 
-// orderCount gives how many orders there are, deleted ones too.
+// orderCount returns how many orders there are, deleted ones too.
 func (l *live) orderCount() int64 { return l.orders + int64(len(l.opened)) }
 
-// orderID gives the id of order number n, 0 ≤ n < orderCount.
+// orderID returns the id of order number n, 0 ≤ n < orderCount.
 func (l *live) orderID(n int64) int64 {
 	if n < l.orders {
 		return l.orderIDs.id(n)
@@ -196,14 +195,14 @@ func (l *live) orderID(n int64) int64 {
 	return l.opened[n-l.orders]
 }
 
-// ordersBelow gives how many orders have an id below id.
+// ordersBelow returns how many orders have an id below id.
 func (l *live) ordersBelow(id int64) int64 {
 	o, _ := l.orderIDs.rank(id)
 	more, _ := slices.BinarySearch(l.opened, id)
 	return min(o, l.orders) + int64(more)
 }
 
-// ownerOf gives the owner of an order; false if there is no such order.
+// ownerOf returns the owner of an order; false if there is no such order.
 func (l *live) ownerOf(order int64) (owner, bool) {
 	if l.gone[order] {
 		return owner{}, false
@@ -232,7 +231,7 @@ func (l *live) ordersOf(orders []int64, kind int, id int64) []int64 {
 	return orders
 }
 
-// order gives the order with that id.
+// order returns the order with that id.
 func (l *live) order(id int64) (orderRow, bool) {
 	r := orderRow{id: id}
 	own, ok := l.ownerOf(id)
@@ -258,8 +257,7 @@ func (l *live) order(id int64) (orderRow, bool) {
 	return r, true
 }
 
-// boundBetween gives how many of the orders number low to high-1 belong to an
-// item.
+// boundBetween returns how many of the orders number low to high-1 belong to an item.
 func (l *live) boundBetween(low, high int64) (n int64) {
 	bound := func(own owner) int64 {
 		if own == (owner{}) {

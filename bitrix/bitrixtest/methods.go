@@ -89,9 +89,8 @@ type call struct {
 	next  int64  // where the next page starts; -1: none
 }
 
-// run runs the call. It appends a result to c.out, or gives an error and leaves
-// c.out alone. What it costs is on the exchange's bill either way, unless it was
-// not let in.
+// run runs the call. It appends a result to c.out, or returns an error and leaves c.out
+// alone. What it costs is on the exchange's bill either way, unless it was not let in.
 func (c *call) run() *apiError {
 	x, m := c.x, &methods[c.method]
 	x.p.stats.command(c.method)

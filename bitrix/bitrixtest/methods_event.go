@@ -29,7 +29,7 @@ type handler struct {
 	offline bool
 }
 
-// event is one queued event. While it has a process, no other get gives it.
+// event is one queued event. While it has a process, no other get returns it.
 type event struct {
 	id      int64
 	name    string
@@ -68,8 +68,8 @@ func (e *event) message() string {
 	return fmt.Sprintf("%016x%016x", h, mix(h))
 }
 
-// changed queues the event of a mutation, if a handler asks for it. An event
-// that waits for the same payment already is only dated anew.
+// changed queues the event of a mutation, if a handler asks for it. An event that waits
+// for the same payment already is only dated again.
 func (ev *events) changed(op Op, payment, order, now int64) {
 	name := eventSaved
 	switch op {
@@ -164,7 +164,7 @@ func (c *call) eventGet() *apiError {
 	return nil
 }
 
-// matching gives the places in the queue of the events that a filter asks for.
+// matching returns the places in the queue of the events that a filter asks for.
 func (c *call) matching(keep func(*event) bool) []int {
 	conditions := c.x.c.conditions(c.args.param("filter"), eventFields, c.ignored)
 	var places []int
@@ -181,9 +181,9 @@ func (c *call) matching(keep func(*event) bool) []int {
 	return places
 }
 
-// eventOfflineGet is event.offline.get. With clear=0 the events stay, reserved
-// under a process id, until they are cleared. Asked with such an id, it gives
-// what is reserved under it, again.
+// eventOfflineGet is event.offline.get. With clear=0 the events stay, reserved under a
+// process id, until they are cleared. Asked with such an id, it returns what is
+// reserved under it, again.
 func (c *call) eventOfflineGet() *apiError {
 	if c.x.c.Rights.NotAdmin {
 		return errAdminOnly
@@ -314,7 +314,7 @@ func (c *call) eventOfflineList() *apiError {
 	return nil
 }
 
-// Queued gives how many offline events wait on the portal, reserved ones too.
+// Queued returns how many offline events wait on the portal, reserved ones too.
 func (p *Portal) Queued() int {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

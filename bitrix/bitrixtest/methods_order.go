@@ -71,9 +71,9 @@ func (l *live) orderMeets(r *orderRow, list []condition) bool {
 	return true
 }
 
-// findOrders calls visit with the orders of one page, and gives how many meet
-// the conditions. Orders saved lately, and ranges of ids, are found without a
-// search through all.
+// findOrders calls visit with the orders of one page, and returns how many meet the
+// conditions. Orders saved lately, and ranges of ids, are found without a search
+// through all.
 func (l *live) findOrders(list []condition, pg page, visit func(*orderRow)) (total int64) {
 	rest, from, to := bounds(list, orderID)
 	_, since, _ := bounds(rest, orderUpdated)
@@ -215,7 +215,7 @@ func (w *writer) order(r *orderRow, chosen []string) {
 	w.b = append(w.b, '}')
 }
 
-// bindingCell gives a field of an order's binding.
+// bindingCell returns a field of an order's binding.
 func bindingCell(r *orderRow, field int) cell {
 	switch field {
 	case bindOwner:
@@ -345,7 +345,7 @@ func (l *live) findBindings(list []condition, pg page, visit func(*orderRow)) (t
 	return max(total, known)
 }
 
-// ordersOfOwners gives the orders, ascending, of the items of one type that the
+// ordersOfOwners returns the orders, ascending, of the items of one type that the
 // conditions name, without a search through all; false if they name none.
 func (l *live) ordersOfOwners(list []condition) (orders []int64, ok bool) {
 	_, owners, ok := oneOf(list, bindOwner)

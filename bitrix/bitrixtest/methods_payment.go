@@ -1,7 +1,6 @@
 package bitrixtest
 
-// refusal gives the error with which a get refuses a payment that lists show,
-// or nil.
+// refusal returns the error with which a get refuses a payment that lists show, or nil.
 func (c *config) refusal(id, order int64) *apiError {
 	if c.Refuse > 0 && c.refuse.hit(uint64(id), c.Refuse) || c.denied(order) {
 		if c.Server.OneRefusal {

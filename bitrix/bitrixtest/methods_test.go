@@ -63,7 +63,7 @@ func TestGetIsSpelledAsInTheReference(t *testing.T) {
 	})
 }
 
-// keyOrder gives the keys of a JSON object as they come.
+// keyOrder returns the keys of a JSON object as they come.
 func keyOrder(t *testing.T, raw []byte) (keys []string) {
 	t.Helper()
 	v, err := parseJSON(string(raw))

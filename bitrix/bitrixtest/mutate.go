@@ -94,8 +94,8 @@ func (p *Portal) deleteLocked(id int64) bool {
 	return true
 }
 
-// Add adds a payment, billed now, to an order, or to a new one if order is 0.
-// It gives the payment's id, or 0 if there is no such order.
+// Add adds a payment, billed now, to an order, or to a new one if order is 0. It
+// returns the payment's id, or 0 if there is no such order.
 func (p *Portal) Add(order int64) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -127,8 +127,8 @@ func (p *Portal) addLocked(order int64) int64 {
 	return r.id
 }
 
-// openOrder makes a new order, bound to what a seeded order of the base is
-// bound to, and gives its id.
+// openOrder makes a new order, bound to what a seeded order of the base is bound to,
+// and returns its id.
 func (p *Portal) openOrder() int64 {
 	l := p.data
 	id := l.orderIDs.id(l.orders)
@@ -218,14 +218,13 @@ func (p *Portal) note(op Op, payment, order, now int64) {
 	}
 }
 
-// clock gives the time of a mutation in Unix seconds. No mutation is dated
-// before the data's last day, so that later always means higher.
+// clock returns the time of a mutation in Unix seconds. No mutation is dated before the
+// data's last day, so that later always means higher.
 func (p *Portal) clock() int64 { return max(time.Now().Unix(), p.data.until) }
 
-// Mutate makes n changes, chosen by seed: of ten, three pay, one unpays, two
-// reprice, one deletes, two add (one of them to a new order) and one only
-// touches an order. It gives what it did, in order; a portal without payments
-// can only be added to.
+// Mutate makes n changes, chosen by seed: of ten, three pay, one unpays, two reprice,
+// one deletes, two add (one of them to a new order) and one only touches an order. It
+// returns what it did, in order; a portal without payments can only be added to.
 func (p *Portal) Mutate(n int, seed uint64) []Mutation {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -33,16 +33,16 @@ func (t *tokens) start(c *config) {
 	t.codes = map[string]bool{}
 }
 
-// RefreshToken gives the application's refresh token that is valid now. Each use
-// of one voids it and makes another.
+// RefreshToken returns the application's refresh token that is valid now. Each use of
+// one voids it and makes another.
 func (p *Portal) RefreshToken() string {
 	p.tokens.mu.Lock()
 	defer p.tokens.mu.Unlock()
 	return p.tokens.refresh
 }
 
-// AuthCode gives a code that can be exchanged once for the first pair of tokens,
-// as an administrator gets one who lets the application in.
+// AuthCode returns a code that can be exchanged once for the first pair of tokens, as
+// an administrator gets one who lets the application in.
 func (p *Portal) AuthCode() string {
 	t := &p.tokens
 	t.mu.Lock()

@@ -238,7 +238,7 @@ func TestOfflineEvents(t *testing.T) {
 		}
 		change(first)
 		change(second)
-		change(first) // the same again: dated anew, not doubled
+		change(first) // the same again: dated again, not doubled
 		q, _ := a.p.Truth(third)
 		a.p.Touch(q.OrderID)
 		a.p.Delete(third)

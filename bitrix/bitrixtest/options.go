@@ -29,8 +29,7 @@ type Options struct {
 	// Negative ones are west; for Greenwich itself say 1 ns.
 	Offset time.Duration
 
-	// Plan gives the limits: standard, enterprise or unlimited. Default:
-	// unlimited.
+	// Plan returns the limits: standard, enterprise or unlimited. Default: unlimited.
 	Plan Plan
 	// Limits replace single limits of the plan.
 	Limits Limits
@@ -204,7 +203,7 @@ type OAuth struct {
 	ExpireAfter int
 }
 
-// Churn is change that goes on while requests come in.
+// Churn changes the data while requests come in.
 type Churn struct {
 	Every int    // after each Every-th request …
 	Count int    // … this many mutations, as Mutate makes them

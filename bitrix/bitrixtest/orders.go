@@ -21,7 +21,7 @@ var itemTypes = [...]itemType{
 	{id: 1050, title: "Заявки", custom: true, each: 2},
 }
 
-// typeNumber gives the place of a type in itemTypes.
+// typeNumber returns the place of a type in itemTypes.
 func typeNumber(id int64) (int, bool) {
 	for i := range itemTypes {
 		if itemTypes[i].id == id {
@@ -54,7 +54,7 @@ func (b *base) turn(group int64) int64 {
 	return int64(b.owners.roll(uint64(group)) % ownerGroup)
 }
 
-// owner gives the item that owns order number o.
+// owner returns the item that owns order number o.
 func (b *base) owner(o int64) owner {
 	group := o / ownerGroup
 	s := slots[(o+b.turn(group))%ownerGroup]
@@ -65,7 +65,7 @@ func (b *base) owner(o int64) owner {
 	return owner{t.id, b.items[s.kind].id(group*t.each + s.item)}
 }
 
-// itemCount gives how many items of a type there are.
+// itemCount returns how many items of a type there are.
 func (b *base) itemCount(kind int) int64 {
 	return (b.orders + ownerGroup - 1) / ownerGroup * itemTypes[kind].each
 }
@@ -87,13 +87,13 @@ func (b *base) itemOrders(ids []int64, kind int, id int64) []int64 {
 	return ids
 }
 
-// orderNumber gives the number of the order with that id.
+// orderNumber returns the number of the order with that id.
 func (b *base) orderNumber(id int64) (int64, bool) {
 	o, exact := b.orderIDs.rank(id)
 	return o, exact && o < b.orders
 }
 
-// orderPayments gives the range of payments [from, to) that order number o has.
+// orderPayments returns the range of payments [from, to) that order number o has.
 func (b *base) orderPayments(o int64) (from, to int64) {
 	group := o / groupOrders
 	split := splits[b.groups.roll(uint64(group))%uint64(len(splits))]
@@ -105,8 +105,8 @@ func (b *base) orderPayments(o int64) (from, to int64) {
 	return from, min(to, b.payments)
 }
 
-// orderUpdated gives when order number o was last saved: when a payment of its
-// was billed or paid, whichever came last.
+// orderUpdated returns when order number o was last saved: when a payment of its was
+// billed or paid, whichever came last.
 func (b *base) orderUpdated(o int64) int64 {
 	var last int64
 	from, to := b.orderPayments(o)
@@ -117,8 +117,7 @@ func (b *base) orderUpdated(o int64) int64 {
 	return last
 }
 
-// orderUpdatedFrom gives an order number below which none was saved at t or
-// later.
+// orderUpdatedFrom returns an order number below which none was saved at t or later.
 func (b *base) orderUpdatedFrom(t int64) int64 {
 	if t > b.until {
 		return b.orders

@@ -21,7 +21,7 @@ var (
 	absentIDs   = []string{`null`, `""`, `false`, `[]`, `{}`, `0`, `"0"`}
 )
 
-// choose gives one of n spellings of a field; 0 is the plain one.
+// choose returns one of n spellings of a field; 0 is the plain one.
 func (p *pen) choose(field string, n uint64) uint64 {
 	if !p.odd || p.c != nil && p.c.OddShare > 0 && !p.dice.hit(p.about|1<<62, p.c.OddShare) {
 		return 0

@@ -45,11 +45,10 @@ func New(o Options) *Portal {
 
 func (p *Portal) config() *config { return p.conf.Load() }
 
-// Adjust changes the options of a running portal: takes rights away, mends it,
-// brings other faults. Requests that have begun keep the old ones. Seed,
-// Payments, First, Gap and Until, which make the data, stay as they are. A change
-// of Faults begins their counting of Times anew. It panics if the options are not
-// valid then.
+// Adjust changes the options of a running portal: takes rights away, fixes it, brings
+// other faults. Requests that have begun keep the old ones. Seed, Payments, First, Gap
+// and Until, which make the data, stay as they are. A change of Faults begins their
+// counting of Times again. It panics if the options are not valid then.
 func (p *Portal) Adjust(change func(*Options)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +71,7 @@ func (p *Portal) Adjust(change func(*Options)) {
 	p.conf.Store(newConfig(o))
 }
 
-// Webhook gives the portal's webhook for a base URL such as
+// Webhook returns the portal's webhook for a base URL such as
 // "https://acme.bitrix24.com" or an httptest server's.
 func (p *Portal) Webhook(base string) string {
 	return strings.TrimSuffix(base, "/") + "/rest/" + p.config().webhook + "/"

@@ -74,7 +74,7 @@ type batchReply struct {
 	failure reply
 }
 
-// send posts a body and gives the status and the whole answer.
+// send posts a body and returns the status and the whole answer.
 func (c *client) send(ctx context.Context, url, body string) (int, []byte, error) {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))

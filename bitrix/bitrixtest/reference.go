@@ -19,8 +19,8 @@ const (
 // $result[key][path]…
 const reference = "$result["
 
-// lookup follows a reference's path as far as it goes. It gives what stands
-// there and whether that is the end.
+// lookup follows a reference's path as far as it goes. It returns what stands there and
+// whether that is the end.
 type lookup func(path []string) (v value, resolved bool)
 
 // resolve replaces references in all texts of v. One that is the whole text may
@@ -62,8 +62,8 @@ func resolveText(s string, how Unresolved, look lookup) value {
 	}
 }
 
-// referencePath splits $result[a][b] at the start of s into its path, and gives
-// its length.
+// referencePath splits $result[a][b] at the start of s into its path, and returns its
+// length.
 func referencePath(s string) (path []string, length int) {
 	length = len("$result")
 	for length < len(s) && s[length] == '[' {

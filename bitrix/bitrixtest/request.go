@@ -29,7 +29,7 @@ type answer struct {
 	body     []byte
 	cut      cut
 
-	settled []int64 // payments that a get gave or refused for good
+	settled []int64 // payments that a get returned or refused for good
 	whole   bool    // no fault has touched it
 }
 
@@ -70,9 +70,9 @@ type spending struct {
 	spent time.Duration // by this request
 }
 
-// serve handles a request and waits as long as it takes. It gives nil if ctx
-// ended first; the request may have been handled all the same. The caller must
-// report the outcome to close.
+// serve handles a request and waits as long as it takes. It returns nil if ctx ended
+// first; the request may have been handled all the same. The caller must report the
+// outcome to close.
 func (p *Portal) serve(ctx context.Context, in *request) (*exchange, *answer) {
 	x := &exchange{p: p, c: p.config(), in: in, now: time.Now()}
 	x.number = p.stats.begin(x.now, len(in.body))
@@ -98,7 +98,7 @@ func (p *Portal) serve(ctx context.Context, in *request) (*exchange, *answer) {
 	return x, a
 }
 
-// cutOff gives the answer of a fault that keeps a request from being handled.
+// cutOff returns the answer of a fault that keeps a request from being handled.
 func (x *exchange) cutOff(f *Fault) *answer {
 	if f == nil {
 		return nil
@@ -205,7 +205,7 @@ func htmlAnswer(status int) *answer {
 	}
 }
 
-// fail gives the answer of a request that ends in an error.
+// fail returns the answer of a request that ends in an error.
 func (x *exchange) fail(e *apiError) *answer {
 	status := e.status
 	if x.c.Errors200 {
@@ -214,7 +214,7 @@ func (x *exchange) fail(e *apiError) *answer {
 	return &answer{status: status, content: jsonType, body: e.appendTo(nil), whole: true}
 }
 
-// methodOf gives the method that a path names, or "".
+// methodOf returns the method that a path names, or "".
 func methodOf(path string) string {
 	path, ok := strings.CutPrefix(path, "/rest/")
 	if !ok {

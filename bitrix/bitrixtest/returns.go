@@ -16,9 +16,9 @@ func (r *row) giveBack(how returned) {
 	r.paid, r.back = false, how
 }
 
-// Return gives a payment's money back: through its payment system, or to the
-// customer's inner account. It reports false, and changes nothing, if there is no
-// such payment or it is not paid. Paying it again ends the return.
+// Return returns a payment's money back: through its payment system, or to the
+// customer's inner account. It reports false, and changes nothing, if there is no such
+// payment or it is not paid. Paying it again ends the return.
 func (p *Portal) Return(id int64, throughSystem bool) bool {
 	return p.change(OpReturn, id, func(r *row, _ int64) bool {
 		if !r.paid {

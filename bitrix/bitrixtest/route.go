@@ -75,8 +75,7 @@ func (x *exchange) route() *answer {
 	return x.single(number)
 }
 
-// params gives the request's parameters: those of the body over those of the
-// query.
+// params returns the request's parameters: those of the body over those of the query.
 func (x *exchange) params() value {
 	in := x.in
 	all := parseQuery(in.query)
@@ -143,8 +142,8 @@ func (x *exchange) single(method int) *answer {
 	return &answer{status: 200, content: jsonType, body: b, settled: x.settled, whole: true}
 }
 
-// spending gives what is known of a method's operating time. It asks once for
-// an exchange: what this one spends is booked at its end.
+// spending returns what is known of a method's operating time. It asks once for an
+// exchange: what this one spends is booked at its end.
 func (x *exchange) spending(method int) *spending {
 	sp := x.budgets[method]
 	if sp == nil {
@@ -166,7 +165,7 @@ func (x *exchange) charge(method int) {
 	x.spending(method).spent += x.c.cost(method, uint64(x.number)<<6+x.commands)
 }
 
-// spent gives what all calls of the exchange cost.
+// spent returns what all calls of the exchange cost.
 func (x *exchange) spent() time.Duration {
 	var sum time.Duration
 	for _, sp := range x.budgets {

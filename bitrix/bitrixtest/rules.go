@@ -22,7 +22,7 @@ const manyViolations = 1000
 // It is more than a client has requests under way.
 const manyRefusals = 64
 
-// Violations gives the rules that clients broke, in order, at most 1,000.
+// Violations returns the rules that clients broke, in order, at most 1,000.
 func (p *Portal) Violations() []string {
 	p.rules.mu.Lock()
 	defer p.rules.mu.Unlock()

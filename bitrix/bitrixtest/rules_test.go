@@ -139,7 +139,7 @@ func TestConcurrencyCeiling(t *testing.T) {
 	})
 }
 
-// A client that goes on and on after refusals is reported, once.
+// A client that keeps sending after refusals is reported, once.
 func TestIgnoredRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var strict recorder
@@ -191,7 +191,7 @@ func TestStats(t *testing.T) {
 	})
 }
 
-// Many clients at once, with changes going on: for the race detector.
+// Many clients at once, with changes continuing: for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	c := open(t, Options{Seed: 1, Payments: 5000, AllowRegets: true, Odd: true, Limits: Limits{Rate: 1e6, Burst: 1000, Operating: time.Hour},
 		OAuth: OAuth{ClientID: "app", ClientSecret: "s"}, Churn: Churn{Every: 5, Count: 3}})

@@ -37,7 +37,7 @@ type statistics struct {
 	first, last time.Time
 }
 
-// begin counts a request and gives its number.
+// begin counts a request and returns its number.
 func (s *statistics) begin(now time.Time, bytes int) int64 {
 	n := s.requests.Add(1)
 	s.bytesIn.Add(int64(bytes))
@@ -65,7 +65,7 @@ func (s *statistics) end(now time.Time, bytes int) {
 
 func (s *statistics) command(method int) { s.commands[method].Add(1) }
 
-// Stats gives what clients have used so far.
+// Stats returns what clients have used so far.
 func (p *Portal) Stats() Stats {
 	s := &p.stats
 	st := Stats{

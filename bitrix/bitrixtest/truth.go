@@ -63,7 +63,7 @@ func instant(unix int64) time.Time {
 	return time.Unix(unix, 0).UTC()
 }
 
-// Truth gives a payment as it is now, and whether there is one with that id.
+// Truth returns a payment as it is now, and whether there is one with that id.
 func (p *Portal) Truth(id int64) (Payment, bool) {
 	c := p.config()
 	p.mu.RLock()
@@ -75,11 +75,11 @@ func (p *Portal) Truth(id int64) (Payment, bool) {
 	return p.truth(c, &r), true
 }
 
-// All gives all payments, ascending by id. It holds no lock while it yields:
-// changes made meanwhile show where it has not been yet.
+// All returns all payments, ascending by id. It holds no lock while it yields: changes
+// made meanwhile show where it has not been yet.
 func (p *Portal) All() iter.Seq[Payment] { return p.From(0) }
 
-// From gives the payments with an id of at least id, ascending, as All does.
+// From returns the payments with an id of at least id, ascending, as All does.
 func (p *Portal) From(id int64) iter.Seq[Payment] {
 	return func(yield func(Payment) bool) {
 		c := p.config()
@@ -105,22 +105,22 @@ func (p *Portal) From(id int64) iter.Seq[Payment] {
 	}
 }
 
-// Count gives how many payments there are now.
+// Count returns how many payments there are now.
 func (p *Portal) Count() int64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.data.count()
 }
 
-// ID gives the id of payment number n, 0 ≤ n < Count, in ascending order.
+// ID returns the id of payment number n, 0 ≤ n < Count, in ascending order.
 func (p *Portal) ID(n int64) int64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.data.at(n)
 }
 
-// Owner gives the CRM item that an order belongs to, 0 and 0 if to none, and
-// whether there is such an order.
+// Owner returns the CRM item that an order belongs to, 0 and 0 if to none, and whether
+// there is such an order.
 func (p *Portal) Owner(order int64) (typeID, id int64, ok bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -128,8 +128,7 @@ func (p *Portal) Owner(order int64) (typeID, id int64, ok bool) {
 	return own.kind, own.id, ok
 }
 
-// Updated gives when an order was last saved, and whether there is such an
-// order.
+// Updated returns when an order was last saved, and whether there is such an order.
 func (p *Portal) Updated(order int64) (time.Time, bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -143,8 +142,8 @@ func (p *Portal) Refused(id int64) bool {
 	return ok && payment.Refused
 }
 
-// Listed gives a payment's element of sale.payment.list with the named fields,
-// all of them if none is named, or nil if there is no such payment.
+// Listed returns a payment's element of sale.payment.list with the named fields, all of
+// them if none is named, or nil if there is no such payment.
 func (p *Portal) Listed(id int64, fields ...string) []byte {
 	x := &exchange{p: p, c: p.config()}
 	list := value{kind: kindArray}

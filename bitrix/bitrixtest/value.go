@@ -14,7 +14,7 @@ type value struct {
 	kind  kind
 	text  string
 	items []item
-	next  int // number that PHP gives to an element pushed without a key
+	next  int // number that PHP assigns to an element pushed without a key
 }
 
 type kind uint8
@@ -32,7 +32,7 @@ type item struct {
 
 func textValue(s string) value { return value{kind: kindText, text: s} }
 
-// get gives the element with that key, and whether there is one.
+// get returns the element with that key, and whether there is one.
 func (v *value) get(key string) (*value, bool) {
 	for i := range v.items {
 		if v.items[i].key == key {
@@ -42,8 +42,8 @@ func (v *value) get(key string) (*value, bool) {
 	return nil, false
 }
 
-// param gives the element with that key, in lower case or in capitals as some
-// clients write it; absent ones are a value of kindNone.
+// param returns the element with that key, in lower case or in capitals as some clients
+// write it; absent ones are a value of kindNone.
 func (v *value) param(key string) *value {
 	if found, ok := v.get(key); ok {
 		return found
@@ -54,7 +54,7 @@ func (v *value) param(key string) *value {
 	return &value{}
 }
 
-// set gives the element with that key, which it makes if there is none.
+// set returns the element with that key, which it makes if there is none.
 func (v *value) set(key string) *value {
 	if found, ok := v.get(key); ok {
 		return found
@@ -66,7 +66,7 @@ func (v *value) set(key string) *value {
 	return &v.items[len(v.items)-1].value
 }
 
-// arrayNumber gives the number that PHP takes an array's key for, if it does.
+// arrayNumber returns the number that PHP takes an array's key for, if it does.
 func arrayNumber(key string) (int, bool) {
 	if key == "" || len(key) > 9 || key[0] == '0' && key != "0" || strings.Trim(key, "0123456789") != "" {
 		return 0, false
@@ -82,7 +82,7 @@ func (v *value) push() *value {
 	return &v.items[len(v.items)-1].value
 }
 
-// texts gives the texts of an array, or of a single text.
+// texts returns the texts of an array, or of a single text.
 func (v *value) texts() []string {
 	if v.kind == kindText {
 		return []string{v.text}
@@ -96,8 +96,8 @@ func (v *value) texts() []string {
 	return list
 }
 
-// int gives what PHP's cast to an integer gives: the number that the text
-// begins with, or 0.
+// int returns what PHP's cast to an integer gives: the number that the text begins
+// with, or 0.
 func (v *value) int() int64 { return phpInt(v.text) }
 
 func phpInt(s string) int64 {
@@ -247,7 +247,7 @@ func (p *jsonParser) string() (string, bool) {
 	return "", false
 }
 
-// escaped goes on with a string that has an escape.
+// escaped continues with a string that has an escape.
 func (p *jsonParser) escaped(start int) (string, bool) {
 	b := []byte(p.s[start:p.at])
 	for p.at < len(p.s) {

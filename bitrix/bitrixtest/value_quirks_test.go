@@ -71,8 +71,8 @@ func TestDateFormats(t *testing.T) {
 	}
 }
 
-// The shift of a server with summer time is one number but for an hour or two a
-// year, and those change with the season in which they are listed.
+// The shift of a server with summer time is one number except in an hour or two a year,
+// and those change with the season in which they are listed.
 func TestShiftAroundSummerTime(t *testing.T) {
 	c := config8(ValueQuirks{Zone: "Europe/Berlin", ListShift: 2 * time.Hour})
 	july, december := time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC).Unix(), time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC).Unix()

@@ -26,7 +26,7 @@ func plain(v value) any {
 	return pairs
 }
 
-// plainJSON gives what plain gives, as JSON.
+// plainJSON returns what plain gives, as JSON.
 func plainJSON(v value) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -35,7 +35,7 @@ func plainJSON(v value) string {
 	return strings.TrimSpace(b.String())
 }
 
-// fromJSON gives what plain gives, by way of the standard library.
+// fromJSON returns what plain gives, by way of the standard library.
 func fromJSON(d *json.Decoder) any {
 	token, err := d.Token()
 	if err != nil {

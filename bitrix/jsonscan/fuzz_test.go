@@ -24,7 +24,7 @@ type decoder interface {
 	InputOffset() int64
 }
 
-// step does what choice says to d, and gives what came of it.
+// step does what choice says to d, and returns what came of it.
 func step(d decoder, choice byte) (kind jsontext.Kind, value string, at int64, err error) {
 	kind = d.PeekKind()
 	opens := kind == '{' || kind == '['

@@ -8,12 +8,11 @@
 // # Overview
 //
 // A [Scanner] walks a text as a jsontext.Decoder does, by the methods of the same
-// names. It reads what portals write day by day. Whatever is out of the common,
-// be it an error or only rare, ends in [ErrUnusual]: names with escapes or
-// letters beyond ASCII, names that may be there twice, objects of very many
-// names, values that nest deeply, escapes that make no character, and all that
-// is no JSON. The caller then begins anew with a jsontext.Decoder, which has the
-// last word, and the error's text.
+// names. It reads what portals write day by day. Whatever is out of the common, be it
+// an error or only rare, ends in [ErrUnusual]: names with escapes or letters beyond
+// ASCII, names that may be there twice, objects of very many names, values that nest
+// deeply, escapes that make no character, and all that is no JSON. The caller then
+// begins again with a jsontext.Decoder, which has the last word, and the error's text.
 //
 // # Guarantees
 //
@@ -82,8 +81,8 @@ func (s *Scanner) InputOffset() int64 {
 	return int64(s.at)
 }
 
-// PeekKind tells the kind of the next token without reading it, 0 for what is
-// none or unusual. What parts tokens is read over.
+// PeekKind returns the kind of the next token without reading it, or 0 if there is none
+// or it is unusual.
 func (s *Scanner) PeekKind() jsontext.Kind {
 	if !s.prepare() {
 		return jsontext.KindInvalid
@@ -154,9 +153,9 @@ func (s *Scanner) SkipValue() error {
 	return err
 }
 
-// Member reads a name and its value at once, in an object that ReadToken has
-// opened. At the object's end, which it reads too, name is nil. The name is
-// without its quotes. escaped tells whether the value is a string with escapes.
+// Member reads a name and its value at once, in an object that ReadToken has opened. At
+// the object's end, which it reads too, name is nil. The name is without its quotes.
+// escaped reports whether the value is a string with escapes.
 func (s *Scanner) Member() (name []byte, value jsontext.Value, escaped bool, err error) {
 	top := s.top()
 	if top == nil || top.kind != '{' || top.count%2 == 1 || s.ready && top.count > 0 {

@@ -198,7 +198,7 @@ func (s *Scanner) escape() bool {
 	return false
 }
 
-// unit reads \uXXXX at a place, without going on.
+// unit reads \uXXXX at a place, without advancing.
 func (s *Scanner) unit(at int) (uint32, bool) {
 	if at+6 > len(s.text) || s.text[at] != '\\' || s.text[at+1] != 'u' {
 		return 0, false

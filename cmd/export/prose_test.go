@@ -60,7 +60,7 @@ var prosePatterns = func() []*regexp.Regexp {
 
 // cleanPackages are the packages whose comments and messages keep to the list.
 var cleanPackages = []string{
-	"schemas",
+	"bitrix", "bitrix/jsonscan", "pipeline", "schemas",
 }
 
 // prose is a piece of text: where it begins, and its lines.
