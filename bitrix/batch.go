@@ -169,7 +169,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 				if n == 1 {
 					return r.Err // smaller than one there is none
 				}
-			default:
+			case SlowDown, WaitBudget:
 				held = r.Err // the governor makes it wait
 			}
 			out[i].Err = nil
@@ -202,6 +202,7 @@ func (c *Client) adapt(e *Error, cmds []Command) bool {
 			c.callSingly(cmd.Method) // it did not say which one
 		}
 		return e.where == inBatch
+	case Retry, SlowDown, WaitBudget, Refresh, Reject, Stop:
 	}
 	return false
 }

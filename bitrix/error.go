@@ -40,11 +40,10 @@ type Error struct {
 // When ctx has ended there is none: err may then be ctx's cause, which may be the Error
 // of another call. Its class does not apply to this call.
 func errorOf(ctx context.Context, err error) *Error {
-	var e *Error
-	if ctx.Err() != nil || !errors.As(err, &e) {
-		return nil
+	if e, ok := errors.AsType[*Error](err); ok && ctx.Err() == nil {
+		return e
 	}
-	return e
+	return nil
 }
 
 // Class returns the meaning of the error. For a code that is not in the table it is

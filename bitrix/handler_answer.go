@@ -35,6 +35,7 @@ func readAnswers(g *governor, secrets redactor, count *counters, next handler) h
 			told[x.method] = spent{refused: true}
 		case SmallerBatch:
 			g.sizes.tooMuch(x.needs, x.commands())
+		case Retry, CallSingly, Refresh, Reject, Stop: // no limit was met
 		}
 		if a != nil { // else govern has settled
 			g.settle(a.ticket, told)

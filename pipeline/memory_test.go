@@ -113,6 +113,7 @@ func (m *memory) do(name string, apply func() error) error {
 		return errors.New("storage: answer to " + name + " got lost")
 	case doneGone:
 		return errGone
+	case done, notDone, gone:
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (d *Dataset) lastAttempt(ctx context.Context) (*Attempt, error) {
 		return nil, err
 	}
 	a := new(Attempt)
-	if err := json.Unmarshal(data, a); err != nil || a.Version != attemptVersion {
+	if known := json.Unmarshal(data, a) == nil && a.Version == attemptVersion; !known {
 		return nil, nil
 	}
 	return a, nil

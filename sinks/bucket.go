@@ -132,9 +132,11 @@ func (s *Bucket) put(ctx context.Context, key string, write func(io.Writer) erro
 	pr, pw := io.Pipe()
 	// Without this a panic of write would leave the upload waiting.
 	defer pw.CloseWithError(context.Canceled)
-	uploaded := make(chan error, 1)
-	// Owns the upload. Ends when write has ended and closed its side, or when
-	// ctx ends or the storage fails; then it fails what write writes.
+	uploaded := make(chan struct{})
+	var uploadErr error
+	// Owns the upload, and uploadErr until it closes uploaded. Ends when write has
+	// ended and closed its side, or when ctx ends or the storage fails; then it fails
+	// what write writes.
 	go func() {
 		err := s.b.Upload(ctx, key, pr, &blob.WriterOptions{
 			ContentType: contentType(key),
@@ -145,7 +147,8 @@ func (s *Bucket) put(ctx context.Context, key string, write func(io.Writer) erro
 		} else {
 			pr.Close()
 		}
-		uploaded <- err
+		uploadErr = err
+		close(uploaded)
 	}()
 	out := &pipeWriter{w: pw, limit: s.stall(), stalled: func() { cancel(errStalled) }}
 	buf := bufio.NewWriterSize(out, 256<<10)
@@ -163,10 +166,11 @@ func (s *Bucket) put(ctx context.Context, key string, write func(io.Writer) erro
 	pw.Close()
 	tail := time.AfterFunc(s.stall(), func() { cancel(errStalled) })
 	defer tail.Stop()
-	if err = <-uploaded; err != nil && errors.Is(context.Cause(ctx), errStalled) {
-		err = errStalled
+	<-uploaded
+	if uploadErr != nil && errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
 	}
-	return err
+	return uploadErr
 }
 
 // pipeWriter feeds an upload, notes that it failed, and calls stalled if it

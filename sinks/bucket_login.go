@@ -31,8 +31,8 @@ func checkGoogleLogin(ctx context.Context, u *url.URL) error {
 		Type       string `json:"type"`
 		PrivateKey string `json:"private_key"`
 	}
-	if json.Unmarshal(creds.JSON, &file) != nil || file.Type != "service_account" {
-		return nil // none that has a key to look at
+	if hasKey := json.Unmarshal(creds.JSON, &file) == nil && file.Type == "service_account"; !hasKey {
+		return nil
 	}
 	block, _ := pem.Decode([]byte(file.PrivateKey))
 	if block != nil {

@@ -67,8 +67,8 @@ func danglingLink(name string) error {
 	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	target, err := os.Readlink(name)
-	if err != nil {
+	target, _ := os.Readlink(name)
+	if target == "" {
 		return nil // absent, and no link
 	}
 	return fmt.Errorf("open folder %s: it is a symlink to %s, which does not exist; mount or make that first", name, target)

@@ -44,7 +44,7 @@ func processGone(name string) bool {
 	if err != nil {
 		return errors.Is(err, os.ErrProcessDone)
 	}
-	defer p.Release()
+	defer func() { _ = p.Release() }() // it frees memory, and the file of the process on Linux
 	if err := p.Signal(syscall.Signal(0)); err != nil && errors.Is(err, os.ErrProcessDone) {
 		return true
 	}

@@ -126,11 +126,10 @@ func wordSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
 			if h > 0 {
 				h += int(b[0]) + 3*int(b[h-1])
 			}
-			word := &words[h%len(words)]
-			if *word != string(b) {
-				*word = string(b)
+			if h %= len(words); words[h] != string(b) {
+				words[h] = string(b)
 			}
-			*at = schemas.Some(*word)
+			*at = schemas.Some(words[h])
 		}
 		return nil
 	}

@@ -57,8 +57,11 @@ func (d *Dataset) verifyRelated(ctx context.Context, m *Related) ([]Difference, 
 	}
 	if len(v.found) > 0 {
 		pending, err := d.readRelated(ctx, d.relatedPending(m.Table), m.Table)
-		if err != nil {
+		switch {
+		case isAbsent(err), errors.Is(err, ErrDamaged):
 			return v.found, nil // nothing is being replaced
+		case err != nil:
+			return v.found, err
 		}
 		next := &verifier{d: d}
 		if err := next.bytes(ctx, pending.Path, pending.file()); err != nil || len(next.found) > 0 {

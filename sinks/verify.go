@@ -45,9 +45,9 @@ func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := d.decodeManifest(data, id)
-	if err != nil {
-		return nil, []Difference{{File: d.manifest(id), What: err.Error()}}, nil
+	m, damage := d.readable(data, id)
+	if m == nil {
+		return nil, damage, nil
 	}
 	found, err := d.verify(ctx, m)
 	if m.Checksum == "" {
@@ -60,6 +60,15 @@ func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline
 		}
 	}
 	return m, found, err
+}
+
+// readable decodes a manifest. If it cannot, the reason is a difference.
+func (d *Dataset) readable(data []byte, id pipeline.SnapshotID) (*pipeline.Manifest, []Difference) {
+	m, err := d.decodeManifest(data, id)
+	if err != nil {
+		return nil, []Difference{{File: d.manifest(id), What: err.Error()}}
+	}
+	return m, nil
 }
 
 // verify is Verify, once the manifest has been read.
@@ -158,15 +167,15 @@ func (v *verifier) current(ctx context.Context) error {
 	if err := v.bytes(ctx, v.d.current(), f); err != nil || len(v.found) == before {
 		return err
 	}
-	cp, err := v.d.newestCheckpoint(ctx)
-	if err != nil || cp.Manifest == nil || cp.Snapshot <= v.m.Snapshot {
-		return nil // a checkpoint that cannot be read is another matter
+	newer := v.publishing(ctx)
+	if newer == nil {
+		return nil
 	}
-	f, ok = fileOf(cp.Manifest, v.d.history(cp.Snapshot))
+	f, ok = fileOf(newer, v.d.history(newer.Snapshot))
 	if !ok {
 		return nil
 	}
-	next := &verifier{d: v.d, m: cp.Manifest}
+	next := &verifier{d: v.d, m: newer}
 	if err := next.bytes(ctx, v.d.current(), f); err != nil {
 		return err
 	}
@@ -174,6 +183,17 @@ func (v *verifier) current(ctx context.Context) error {
 		v.found = v.found[:before]
 	}
 	return nil
+}
+
+// publishing returns the manifest that the newest checkpoint has for a snapshot newer
+// than this one; nil if there is none. Whether that checkpoint can be read is not
+// asked here.
+func (v *verifier) publishing(ctx context.Context) *pipeline.Manifest {
+	cp, err := v.d.newestCheckpoint(ctx)
+	if err != nil || cp.Snapshot <= v.m.Snapshot {
+		return nil
+	}
+	return cp.Manifest
 }
 
 // bytes compares an object's size and checksum.

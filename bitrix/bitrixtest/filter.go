@@ -152,6 +152,7 @@ func (c *condition) add(text string, conf *config) bool {
 			return false
 		}
 		n = t
+	case textField: // returned above
 	}
 	c.numbers = append(c.numbers, n)
 	return true
@@ -189,6 +190,7 @@ func (c *condition) meets(v cell) bool {
 		}
 		text = strings.ToLower(text)
 		return slices.ContainsFunc(c.texts, func(part string) bool { return strings.Contains(text, part) }) == (c.op == opLike)
+	case opLess, opAtMost, opMore, opAtLeast:
 	}
 	var order int
 	if c.kind == textField {
@@ -203,9 +205,11 @@ func (c *condition) meets(v cell) bool {
 		return order <= 0
 	case opMore:
 		return order > 0
-	default: // opAtLeast
+	case opAtLeast:
 		return order >= 0
+	case opEqual, opNotEqual, opLike, opNotLike: // returned above
 	}
+	return false
 }
 
 func (c *condition) has(v cell) bool {
@@ -240,6 +244,7 @@ func bounds(list []condition, field int) (rest []condition, from, to int64) {
 			from = max(from, n+1)
 		case opAtLeast:
 			from = max(from, n)
+		case opEqual, opNotEqual, opLike, opNotLike: // no ranges
 		}
 	}
 	return rest, from, to

@@ -76,6 +76,7 @@ func (x *exchange) send(w http.ResponseWriter, r *http.Request, a *answer) bool 
 		w.WriteHeader(a.status)
 		io.Copy(w, newBomb())
 		return false
+	case cutNot, cutBefore:
 	}
 	body := a.body
 	if x.in.gzip && !x.c.NoGzip && len(body) > 1024 {

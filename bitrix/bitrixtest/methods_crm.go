@@ -63,7 +63,7 @@ func (c *call) itemList() *apiError {
 					continue
 				}
 			}
-			w.separate('[')
+			w.separate()
 			w.item(kind, l.items[kind].id(n), chosen)
 		}
 	} else {
@@ -85,7 +85,7 @@ func (c *call) itemList() *apiError {
 				continue
 			}
 			if total >= pg.start && total < pg.start+pg.limit {
-				w.separate('[')
+				w.separate()
 				w.item(kind, id, chosen)
 			}
 			total++
@@ -161,7 +161,7 @@ func (c *call) typeList() *apiError {
 		}
 		total++
 		w.about = uint64(i)<<1 | spelledByList
-		w.separate('[')
+		w.separate()
 		w.b = append(w.b, '{')
 		w.id("id", int64(20+i))
 		w.word("title", t.title, string(appendString(nil, t.title)))

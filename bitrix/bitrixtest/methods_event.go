@@ -77,6 +77,7 @@ func (ev *events) changed(op Op, payment, order, now int64) {
 		return
 	case OpDelete:
 		name = eventDeleted
+	case OpPay, OpUnpay, OpReprice, OpAdd, OpReturn:
 	}
 	if !slices.ContainsFunc(ev.handlers, func(h handler) bool { return h.offline && h.event == name }) {
 		return

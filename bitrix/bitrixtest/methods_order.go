@@ -162,7 +162,7 @@ func (c *call) saleOrderList() *apiError {
 	l := x.p.data
 	w := x.writer(append(c.out, `{"orders":[`...))
 	total := l.findOrders(conditions, pg, func(r *orderRow) {
-		w.separate('[')
+		w.separate()
 		w.order(r, chosen)
 	})
 	c.out = append(w.b, "]}"...)
@@ -258,7 +258,7 @@ func (c *call) orderEntityList() *apiError {
 	defer x.p.mu.RUnlock()
 	w := x.writer(append(c.out, `{"orderEntity":[`...))
 	visit := func(r *orderRow) {
-		w.separate('[')
+		w.separate()
 		w.binding(r, chosen)
 	}
 	var total int64

@@ -85,16 +85,16 @@ func (c *call) paymentList() *apiError {
 	sortRows(rows)
 	w := x.writer(append(c.out, '['))
 	l.pickPayments(rows, conditions, pg, func(r *row) {
-		w.separate('[')
+		w.separate()
 		w.nine(r)
 	})
 	c.out = append(w.b, ']')
 	return nil
 }
 
-// separate puts a comma before an element that is not the first after opening.
-func (p *pen) separate(opening byte) {
-	if p.b[len(p.b)-1] != opening {
+// separate puts a comma before an element that is not the first of a list.
+func (p *pen) separate() {
+	if p.b[len(p.b)-1] != '[' {
 		p.b = append(p.b, ',')
 	}
 }
@@ -118,7 +118,7 @@ func (c *call) salePaymentList() *apiError {
 		if !named && x.c.Server.hides(r.id) {
 			return
 		}
-		w.separate('[')
+		w.separate()
 		w.listed(r, fields)
 	})
 	c.out = append(w.b, "]}"...)

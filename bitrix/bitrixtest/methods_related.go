@@ -52,7 +52,7 @@ func (c *call) people(kind int64) *apiError {
 			continue
 		}
 		if seen >= pg.start && seen < pg.start+pg.limit {
-			w.separate('[')
+			w.separate()
 			w.person(kind, id, chosen)
 		}
 		if seen++; seen >= pg.start+pg.limit && (counted || !pg.count) {
@@ -162,7 +162,7 @@ func (c *call) userGet() *apiError {
 			continue
 		}
 		if total >= from && total < from+pageSize {
-			w.separate('[')
+			w.separate()
 			w.about = uint64(u.ID)<<1 | spelledByList
 			w.b = append(w.b, '{')
 			w.fixed("ID", `"`+strconv.FormatInt(u.ID, 10)+`"`)
@@ -236,7 +236,7 @@ func (c *call) paySystemList() *apiError {
 			continue
 		}
 		n++
-		w.separate('[')
+		w.separate()
 		w.about = uint64(s.ID)<<1 | spelledByList
 		w.b = append(w.b, '{')
 		w.id("ID", s.ID)
@@ -310,7 +310,7 @@ func (c *call) statusList() *apiError {
 		if int64(i) < from || int64(i)-from >= limit {
 			continue
 		}
-		w.separate('[')
+		w.separate()
 		w.b = append(w.b, '{')
 		w.fixed("ID", `"`+strconv.Itoa(100+i)+`"`)
 		w.fixed("ENTITY_ID", text(r.entity))
@@ -350,7 +350,7 @@ func (c *call) categoryList() *apiError {
 			continue
 		}
 		total++
-		w.separate('[')
+		w.separate()
 		w.b = append(w.b, '{')
 		w.fixed("id", strconv.FormatInt(f.id, 10))
 		w.fixed("name", string(appendString(nil, f.name)))

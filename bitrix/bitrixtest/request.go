@@ -121,6 +121,9 @@ func (x *exchange) cutOff(f *Fault) *answer {
 		return &answer{status: 200, content: jsonType, cut: cutEndless}
 	case FaultBomb:
 		return &answer{status: 200, content: jsonType, cut: cutBomb}
+	case FaultLostAnswer, FaultTruncated, FaultReset, FaultHalfJSON, FaultSlow, FaultWrongType,
+		FaultBOM, FaultComment, FaultWarning: // see spoil
+	case FaultCommand, FaultResult: // of one command
 	}
 	return nil
 }
@@ -151,6 +154,8 @@ func (x *exchange) spoil(a *answer, f *Fault) {
 		a.whole = true
 		x.pause = f.Delay
 		fill(&x.pause, time.Minute)
+	case FaultLostRequest, FaultHTML, FaultEndless, FaultBomb, FaultError: // see cutOff
+	case FaultCommand, FaultResult: // of one command
 	}
 }
 

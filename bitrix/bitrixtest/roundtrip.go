@@ -91,7 +91,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 			resp.Uncompressed = true
 			resp.Body = io.NopCloser(&spaces{left: bombMembers * bombMember, done: ctx.Done(), err: ctx.Err})
 		}
-	default:
+	case cutNot, cutBefore:
 		resp.Body = io.NopCloser(bytes.NewReader(a.body))
 	}
 	return resp, nil

@@ -46,6 +46,8 @@ func (x *exchange) route() *answer {
 		return x.fail(errRemoved)
 	case StateNoServer:
 		return x.fail(errNoServer)
+	case StateOpen:
+	case StateNoUser, StateNoRight: // after the authorization
 	}
 	if !x.p.rate.take(in.source, x.now, c.drain, c.capacity) {
 		x.p.stats.refused.Add(1)
@@ -62,6 +64,8 @@ func (x *exchange) route() *answer {
 		return x.fail(errNoUser)
 	case StateNoRight:
 		return x.fail(errNoRight)
+	case StateOpen:
+	case StateNoPlan, StateBlocked, StateClosed, StateDeleted, StateDismissed, StateLapsed, StateRemoved, StateNoServer: // failed above
 	}
 	name := methodOf(in.path)
 	number, ok := methodNumbers[name]

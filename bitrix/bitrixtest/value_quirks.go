@@ -155,6 +155,7 @@ func (c *config) shown(unix, now int64) (int64, bool) {
 		second = 0
 	case DatesDays:
 		hour, minute, second = 0, 0, 0
+	case DatesRight:
 	}
 	wall := time.Date(year, month, day, hour, minute, second, 0, time.UTC).Unix()
 	return c.mktime(wall, now), true

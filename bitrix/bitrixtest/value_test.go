@@ -18,6 +18,7 @@ func plain(v value) any {
 		return nil
 	case kindText:
 		return v.text
+	case kindArray:
 	}
 	pairs := [][2]any{}
 	for _, i := range v.items {

@@ -61,7 +61,7 @@ of its table is an insert.
 with and. Put a string with spaces between single quotes. Days and times without an
 offset are in UTC. null can be compared with = and != only. A row whose value is null
 matches no other comparison.`,
-		Args: f.reading.args(1, 1, "a job file, a Parquet file"),
+		Args: f.reading.args(1, "a job file, a Parquet file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd, p.json, args); err != nil {
 				return err
@@ -136,7 +136,7 @@ func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*cat
 	if f.reading.from == "" && isParquet(args[0]) {
 		return openFile(ctx, args[0])
 	}
-	job, _, err := f.reading.loadOne(ctx, p, args)
+	job, err := f.reading.loadOne(ctx, p, args)
 	if err != nil {
 		return nil, err
 	}
@@ -181,10 +181,8 @@ func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*cat
 // unfinishedRejects returns the rejects of an unfinished snapshot, if name is its
 // id, or if name is empty and there are any; else nil.
 func (p *program) unfinishedRejects(ctx context.Context, name string, data *dataset) (*catSource, error) {
-	if name != "" {
-		if _, err := pipeline.ParseSnapshotID(name); err != nil {
-			return nil, nil
-		}
+	if name != "" && !isSnapshotID(name) {
+		return nil, nil
 	}
 	status, err := data.Status(ctx)
 	if err != nil {

@@ -99,7 +99,7 @@ func (c *checker) show(file string, width int, line jobs.CheckLine) error {
 		c.outcomes = append(c.outcomes, jobs.Outcome{Exit: line.Exit})
 	case jobs.CheckWarning:
 		c.warnings++
-	default:
+	case jobs.CheckOK:
 		c.ok++
 	}
 	line.Detail, line.Hint = hideSecrets(line.Detail), hideSecrets(line.Hint)

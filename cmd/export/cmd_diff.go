@@ -27,7 +27,7 @@ follows the row as B has it. For a delete it is the row as A has it.
 
 A and B are each an id, the start of an id, a day, latest or previous. B is latest by
 default, and A is previous.`,
-		Args: f.reading.args(1, 3, "a job file"),
+		Args: f.reading.args(3, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd, p.json, nil); err != nil {
 				return err
@@ -55,7 +55,7 @@ default, and A is previous.`,
 }
 
 func (p *program) diff(ctx context.Context, f *catFlags, args []string, between [2]string) (err error) {
-	job, _, err := f.reading.loadOne(ctx, p, args)
+	job, err := f.reading.loadOne(ctx, p, args)
 	if err != nil {
 		return err
 	}

@@ -173,7 +173,9 @@ func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixte
 	if server.Shutdown(last) != nil {
 		server.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return p.farewell(portal, f.strict)
 }
 

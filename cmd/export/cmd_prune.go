@@ -19,7 +19,7 @@ b24export prune job.yaml`,
 		Long: `Deletes the snapshots that exceed sink.history and the files that no manifest names,
 and prints their paths. Each run does the same at its end. Unfinished work of a run is
 kept.`,
-		Args: r.args(1, -1, "a job file"),
+		Args: r.args(-1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := r.load(cmd.Context(), p, args)
 			if err != nil {

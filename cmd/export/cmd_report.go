@@ -29,7 +29,7 @@ b24export report job.yaml --only acme --snapshot 20261122T020000Z --out report.h
 status; the ledger; rejects; the requests to the portal and their pace compared with
 both of the portal's limits; and the earlier snapshots. The page is self-contained: no
 script, no font, no network.`,
-		Args: r.args(1, 1, "a job file"),
+		Args: r.args(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
@@ -55,7 +55,7 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 }).Parse(reportText))
 
 func (p *program) report(ctx context.Context, from *reading, args []string, snapshot, out string) (err error) {
-	job, _, err := from.loadOne(ctx, p, args)
+	job, err := from.loadOne(ctx, p, args)
 	if err != nil {
 		return err
 	}

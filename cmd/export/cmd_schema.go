@@ -21,15 +21,18 @@ const (
 
 func (t tableName) schema() *arrow.Schema {
 	switch t {
+	case payments:
+		return schemas.Payments()
 	case changes:
 		return schemas.Changes()
 	case rejects:
 		return schemas.Rejects()
 	}
-	if t, ok := schemas.RelatedNamed(string(t)); ok {
-		return t.Schema
+	related, ok := schemas.RelatedNamed(string(t))
+	if !ok {
+		panic("no table " + string(t)) // unreachable: the flag takes tableNames only
 	}
-	return schemas.Payments()
+	return related.Schema
 }
 
 // tableNames are those of all tables: the dataset's own, then the related ones.

@@ -36,7 +36,7 @@ b24export snapshots job.yaml --json | jq -r .snapshot`,
 		Long: `Lists each portal's snapshots, newest first, with their rows and changes. Wherever a
 command takes a snapshot, it accepts an id from this list, the start of an id, a day
 (the newest snapshot of that day, UTC), latest or previous.`,
-		Args: r.args(1, -1, "a job file"),
+		Args: r.args(-1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := r.load(cmd.Context(), p, args)
 			if err != nil {

@@ -44,7 +44,7 @@ bigquery  a partitioned and clustered table, a load job into it, external tables
 The views name the files of published snapshots. These files never change, so a run
 does not disturb a query. To see newer snapshots, print and execute the statements
 again. Keys and passwords are never printed.`,
-		Args: f.reading.args(1, 1, "a job file"),
+		Args: f.reading.args(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(f.snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)
@@ -92,7 +92,7 @@ type sqlFiles struct {
 }
 
 func (p *program) sql(ctx context.Context, f *sqlFlags, args []string) error {
-	job, _, err := f.reading.loadOne(ctx, p, args)
+	job, err := f.reading.loadOne(ctx, p, args)
 	if err != nil {
 		return err
 	}

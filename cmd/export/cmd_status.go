@@ -56,7 +56,7 @@ b24export status --from s3://warehouse/bitrix24 --only acme`,
 		Short: "Show each portal's newest snapshot, last run and unfinished work.",
 		Long: `Shows each portal's newest snapshot, how its last run ended, how far unfinished work
 has come, and which run holds the lease. It reads the sink only, and changes nothing.`,
-		Args: r.args(1, -1, "a job file"),
+		Args: r.args(-1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := r.load(cmd.Context(), p, args)
 			if err != nil {

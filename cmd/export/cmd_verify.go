@@ -45,7 +45,7 @@ With --sample N it also fetches N random payments of the newest snapshot from th
 portal again and compares them with their rows. A payment whose order was saved after
 the row was read counts as changed since. A payment that the portal no longer returns
 counts as refused. Any other difference makes the exit code 1.`,
-		Args: r.args(1, -1, "a job file"),
+		Args: r.args(-1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(snapshot); err != nil {
 				return usagef(cmd, "--snapshot: %w", err)

@@ -29,9 +29,9 @@ func (r *reading) addFlags(flags *pflag.FlagSet, what string) {
 	addOnly(flags, &r.only, what)
 }
 
-// args is a rule for a command's arguments: least to most of them (-1: any number)
+// args is a rule for a command's arguments: one to most of them (-1: any number),
 // of which the first is what, a job file. With --from there is one less.
-func (r *reading) args(least, most int, what string) cobra.PositionalArgs {
+func (r *reading) args(most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		less := 0
 		switch {
@@ -41,7 +41,7 @@ func (r *reading) args(least, most int, what string) cobra.PositionalArgs {
 			return usagef(cmd, "--name is for --from; a job file has its own")
 		}
 		switch {
-		case len(args) < least-less:
+		case len(args) < 1-less:
 			return usagef(cmd, "%s or --from is missing", what)
 		case r.from != "" && most < 0 && len(args) > 0:
 			return usagef(cmd, "--from and a job file exclude each other: %s", shownArg(args[0]))
@@ -77,18 +77,16 @@ func (r *reading) load(ctx context.Context, p *program, files []string) ([]loade
 	return loaded, nil
 }
 
-// loadOne is load for a command about one job, the first of args. It also returns
-// the other arguments.
-func (r *reading) loadOne(ctx context.Context, p *program, args []string) (loadedJob, []string, error) {
+// loadOne is load for a command about one job, the first of args.
+func (r *reading) loadOne(ctx context.Context, p *program, args []string) (loadedJob, error) {
 	if r.from != "" {
-		job, err := r.loadFrom(ctx)
-		return job, args, err
+		return r.loadFrom(ctx)
 	}
 	jobs, err := r.load(ctx, p, args[:1])
 	if err != nil {
-		return loadedJob{}, nil, err
+		return loadedJob{}, err
 	}
-	return jobs[0], args[1:], nil
+	return jobs[0], nil
 }
 
 // loadFrom makes a job of the dataset at --from, with the portals that are there.

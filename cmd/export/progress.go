@@ -371,7 +371,7 @@ func (m *monitor) warn(v view) {
 func (m *monitor) event(v view) {
 	if !v.over() {
 		// That nobody reads any more shows at the end; the run goes on.
-		m.p.stdout.line(struct {
+		_ = m.p.stdout.line(struct {
 			Progress view `json:"progress"`
 		}{v})
 	}

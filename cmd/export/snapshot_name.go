@@ -41,6 +41,12 @@ func checkSnapshotName(text string) error {
 		shownArg(text), snapshotLatest, snapshotPrevious)
 }
 
+// isSnapshotID reports whether name is a complete id.
+func isSnapshotID(name string) bool {
+	_, err := pipeline.ParseSnapshotID(name)
+	return err == nil
+}
+
 // find returns the id of the published snapshot that name means: the newest for
 // an empty name or latest, the one before it for previous, the newest of a day
 // (UTC), or the only one whose id begins with name. A complete id is returned as

@@ -74,7 +74,7 @@ func emptyOf(m *pipeline.Manifest) []string {
 		return emptyByItemAlone
 	case jobfile.ListIDs:
 		return emptyBare
-	default:
-		return nil
+	case jobfile.ListAuto, jobfile.ListSale:
 	}
+	return nil
 }

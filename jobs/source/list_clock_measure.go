@@ -316,6 +316,7 @@ func shiftsOf(form dateForm, samples []dateSample) []schemas.Instant {
 				stored = s.stored.wall()
 			case formMinutes:
 				stored = floor(stored, minute)
+			case formRight, formDays, formShort, formNull, formUnknown:
 			}
 			if shift := shown - stored; ok && -maxShift <= shift && shift <= maxShift && !slices.Contains(shifts, shift) {
 				shifts = append(shifts, shift)
@@ -389,23 +390,28 @@ func clockOfProfile(ctx context.Context, client *bitrix.Client) (*listClock, err
 	if err != nil {
 		return nil, fmt.Errorf("ask for the user's time zone: %w", err)
 	}
+	if user, ok := userOffset(res.Value, now); ok {
+		_, server := now.Zone()
+		c.shift = schemas.Instant(user-server) * second
+		c.measured = "profile: no payment is paid"
+	}
+	return c, nil
+}
+
+// userOffset returns the offset of the user's time zone that a profile has, in
+// seconds east of UTC; false if the profile has none, or another shape.
+func userOffset(profile []byte, now time.Time) (seconds int, ok bool) {
 	var who struct {
 		Zone   string          `json:"TIME_ZONE"`
 		Offset json.RawMessage `json:"TIME_ZONE_OFFSET"`
 	}
-	if json.Unmarshal(res.Value, &who) != nil {
-		return c, nil // a profile of another shape tells nothing
+	if json.Unmarshal(profile, &who) != nil {
+		return 0, false
 	}
-	_, server := now.Zone()
-	user, err := strconv.Atoi(strings.Trim(string(who.Offset), `"`))
-	if zone, zoneErr := time.LoadLocation(who.Zone); who.Zone != "" && zoneErr == nil {
-		_, user = now.In(zone).Zone()
-		err = nil
+	if zone, err := time.LoadLocation(who.Zone); who.Zone != "" && err == nil {
+		_, seconds = now.In(zone).Zone()
+		return seconds, true
 	}
-	if err != nil {
-		return c, nil
-	}
-	c.shift = schemas.Instant(user-server) * second
-	c.measured = "profile: no payment is paid"
-	return c, nil
+	seconds, err := strconv.Atoi(strings.Trim(string(who.Offset), `"`))
+	return seconds, err == nil
 }

@@ -87,19 +87,22 @@ func (l *listSale) listing(filter bitrix.Params) bitrix.Listing {
 func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		measured := make(chan error, 1)
-		// It measures while the first pages are under way, and ends with ctx.
-		go func() { measured <- l.measure(ctx) }()
-		waited := false
+		measured := make(chan struct{})
+		var measureErr error
+		// It owns measureErr until it closes measured. It measures while the first
+		// pages are under way, and ends with ctx.
+		go func() {
+			measureErr = l.measure(ctx)
+			close(measured)
+		}()
 		defer func() {
 			cancel()
-			if !waited {
-				<-measured
-			}
+			<-measured
 		}()
 		for page, err := range l.client.Pages(ctx, l.listing(l.filter), int64(after)) {
-			if err == nil && !waited {
-				err, waited = <-measured, true
+			if err == nil {
+				<-measured
+				err = measureErr
 			}
 			if err != nil {
 				yield(nil, err)
@@ -123,13 +126,10 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 				return
 			}
 		}
-		if !waited {
-			// Nothing is listed, which is believed only if the measure says so.
-			waited = true
-			if err := <-measured; err != nil {
-				yield(nil, err)
-				return
-			}
+		// If nothing is listed, that is believed only if the measure says so.
+		if <-measured; measureErr != nil {
+			yield(nil, measureErr)
+			return
 		}
 		if l.days != nil {
 			l.days.tell(l.log)

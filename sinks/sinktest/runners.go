@@ -14,11 +14,14 @@ import (
 	"b24export/sinks"
 )
 
+// runnersSnapshot is the snapshot of all checkpoints of runners.
+const runnersSnapshot = pipeline.SnapshotID("20261122T020000Z")
+
 // checkpoint is one that a runner could write.
-func checkpoint(number int64, runner string, id pipeline.SnapshotID) pipeline.Checkpoint {
+func checkpoint(number int64, runner string) pipeline.Checkpoint {
 	return pipeline.Checkpoint{
 		Version: pipeline.CheckpointVersion, Number: number, Runner: runner, Program: "b24export test",
-		Fingerprint: "f", Snapshot: id, Mode: pipeline.Full, Phase: pipeline.Fetching, StartedAt: start, WrittenAt: start,
+		Fingerprint: "f", Snapshot: runnersSnapshot, Mode: pipeline.Full, Phase: pipeline.Fetching, StartedAt: start, WrittenAt: start,
 	}
 }
 
@@ -109,7 +112,6 @@ func testBeginRace(t *testing.T, open func(*testing.T) sinks.Store) {
 }
 
 func testFence(t *testing.T, open func(*testing.T) sinks.Store) {
-	const id = pipeline.SnapshotID("20261122T020000Z")
 	w := newWorld(t, open)
 	part := func(ids ...int64) pipeline.Part[schemas.Payment] {
 		var p pipeline.Part[schemas.Payment]
@@ -123,7 +125,7 @@ func testFence(t *testing.T, open func(*testing.T) sinks.Store) {
 		if err != nil {
 			return err
 		}
-		cp := checkpoint(number, runner, id)
+		cp := checkpoint(number, runner)
 		cp.Segments = []pipeline.Segment{seg}
 		return d.Commit(t.Context(), cp)
 	}
@@ -146,7 +148,7 @@ func testFence(t *testing.T, open func(*testing.T) sinks.Store) {
 		t.Fatal(err)
 	}
 	// a wakes up.
-	cp := checkpoint(2, "a", id)
+	cp := checkpoint(2, "a")
 	cp.Segments = []pipeline.Segment{seg}
 	if err := a.Commit(t.Context(), cp); !errors.Is(err, pipeline.ErrFenced) {
 		t.Errorf("commit of a number that is taken: error %v, want ErrFenced", err)
@@ -163,14 +165,14 @@ func testFence(t *testing.T, open func(*testing.T) sinks.Store) {
 	if res.Rows != 3 {
 		t.Errorf("merged %d rows, want b's 3", res.Rows)
 	}
-	if _, err := a.Merge(t.Context(), checkpoint(1, "a", id), nil); !errors.Is(err, pipeline.ErrFenced) {
+	if _, err := a.Merge(t.Context(), checkpoint(1, "a"), nil); !errors.Is(err, pipeline.ErrFenced) {
 		t.Errorf("merge by a runner that was overtaken: error %v, want ErrFenced", err)
 	}
 	// The number may even be free again.
 	if err := commit(b, 3, "b", 7); err != nil {
 		t.Fatal(err)
 	}
-	done := checkpoint(4, "b", id)
+	done := checkpoint(4, "b")
 	done.Phase = pipeline.Abandoned
 	if err := b.Commit(t.Context(), done); err != nil {
 		t.Fatal(err)
