@@ -47,14 +47,22 @@ func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (*finder,
 	if !ok {
 		return nil, settle(scope, jobfile.SinceList, "the last snapshot was not made with since: orders", next), nil
 	}
-	refusal, err := probe(ctx, o.client, MethodOrders, "id")
+	if err := o.sale.measure(ctx); err != nil {
+		return nil, nil, err
+	}
+	filter := ordersFilter{client: o.client, clock: o.sale.clock, zone: now.Location()}
+	why, err := filter.doubt(ctx, now)
+	if refusal, ok := RefusalOf(err); ok {
+		why, err = Reason(refusal), nil
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if refusal != nil {
-		return nil, settle(scope, jobfile.SinceList, Reason(refusal), next), nil
+	if why != "" {
+		o.log.Warn("orders do not tell what has changed: everything is listed", "why", why)
+		return nil, settle(scope, jobfile.SinceList, why, next), nil
 	}
-	list := listOrders{listSale: o.sale, log: o.log, since: from.Add(-ordersOverlap)}
+	list := listOrders{listSale: o.sale, log: o.log, filter: filter, since: from.Add(-ordersOverlap)}
 	return list.finder(), settle(scope, jobfile.SinceOrders, "", next), nil
 }
 
@@ -64,8 +72,9 @@ func (o *sinceOrders) done(context.Context) error { return nil }
 // other payments the ids.
 type listOrders struct {
 	*listSale
-	log   *slog.Logger
-	since time.Time
+	log    *slog.Logger
+	filter ordersFilter
+	since  time.Time
 }
 
 func (l *listOrders) finder() *finder {
@@ -101,7 +110,7 @@ func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Se
 func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sorted *spill.Sorter) error {
 	orders := bitrix.Listing{
 		Method: MethodOrders, Items: "orders", IDField: "id", Select: []string{"id"},
-		Filter: bitrix.Params{">=dateUpdate": l.since.Format(time.RFC3339)},
+		Filter: l.filter.from(l.since),
 	}
 	part := make([]int64, 0, idsARequest)
 	for page, err := range l.client.Pages(ctx, orders, 0) {
