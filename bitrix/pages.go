@@ -11,8 +11,8 @@ import (
 
 // Pages walks a list by ascending id, from behind after, in chains of pages:
 // one request brings up to 50 of them. While the caller looks at one chain's
-// pages the next is under way; it is cancelled, and waited for, when the caller
-// stops. The pages' ids ascend strictly over the whole walk, unless the listing
+// pages the next is under way, or several are if the listing has Windows; they are
+// cancelled, and waited for, when the caller stops. The pages' ids ascend strictly over the whole walk, unless the listing
 // has Repeats. The last pair may be an error, with an empty Page.
 //
 // What is created behind the walk's position while it continues is in it, what is
@@ -26,14 +26,20 @@ func (c *Client) Pages(ctx context.Context, l Listing, after int64) iter.Seq2[Pa
 		go func() {
 			defer close(chains)
 			w := newWalk(c, l, after)
-			for !w.ended {
-				pages, err := w.next(ctx)
+			send := func(chain chainOfPages) bool {
 				select {
-				case chains <- chainOfPages{pages, err}:
+				case chains <- chain:
+					return true
 				case <-ctx.Done():
+					return false
+				}
+			}
+			for !w.ended {
+				if w.windowed() && w.windows(ctx, send) {
 					return
 				}
-				if err != nil {
+				pages, err := w.next(ctx)
+				if !send(chainOfPages{pages, err}) || err != nil {
 					return
 				}
 			}
@@ -70,12 +76,16 @@ type walk struct {
 	c        *Client
 	list     Listing
 	cursor   int64
-	length   int      // of the next chain
-	count    counting // of the next chain
-	broken   int      // how often a cursor within a chain did not resolve
-	whole    bool     // a page had more elements than a page has
-	listed   int64    // elements so far
-	counted  int64    // elements in all, by the portal's count, or -1
+	through  int64         // the highest id to list; 0: no bound
+	last     int64         // the highest id when the walk began, 0 if it is not known
+	asked    int           // requests so far
+	waits    time.Duration // for limits so far
+	length   int           // of the next chain
+	count    counting      // of the next chain
+	broken   int           // how often a cursor within a chain did not resolve
+	whole    bool          // a page had more elements than a page has
+	listed   int64         // elements so far
+	counted  int64         // elements in all, by the portal's count, or -1
 	ended    bool
 	stalls   int // attempts in a row that brought nothing that holds
 	large    int // attempts in a row whose one page was too large
@@ -129,7 +139,7 @@ func (w *walk) next(ctx context.Context) ([]Page, error) {
 // ask gets the next chain, or a single page where the method is not batched.
 func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 	if w.c.isSingle(w.list.Method) {
-		cmd := w.list.chain(w.cursor, 1, w.count)[0]
+		cmd := w.list.chain(w.cursor, w.through, 1, w.count)[0]
 		r, waited, err := w.c.single(ctx, cmd, w.count == countFirst)
 		if err != nil {
 			return links{}, waited, err
@@ -148,9 +158,19 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 			n += over
 		}
 	}
-	results, waited, err := w.c.request(ctx, w.list.chain(w.cursor, n, w.count))
+	commands := w.list.chain(w.cursor, w.through, n, w.count)
+	if w.list.Windows && w.count == countFirst && n < most {
+		commands = append(commands, w.list.lastCommand(w.cursor))
+	}
+	w.asked++
+	results, waited, err := w.c.request(ctx, commands)
+	w.waits += waited
 	if err != nil {
 		return links{}, waited, err
+	}
+	if len(results) > n {
+		w.last = w.list.lastOf(results[n])
+		results = results[:n]
 	}
 	return w.list.cut(results, w.cursor), waited, nil
 }

@@ -45,6 +45,8 @@ type Listing struct {
 	// FullChains asks for full chains from the beginning, where nothing waits for the
 	// first page.
 	FullChains bool
+	// Windows lists several windows of ids at once, where there is much to list.
+	Windows bool
 	// Params are what else the method needs, beside order, filter, select and
 	// start.
 	Params Params
@@ -73,6 +75,11 @@ type Page struct {
 // first page has the portal count, which on a large table costs it more than the
 // page.
 func (l Listing) params(above string, after any, count bool) Params {
+	return l.between(above, after, 0, count)
+}
+
+// between is params for ids up to through; 0 is no bound.
+func (l Listing) between(above string, after any, through int64, count bool) Params {
 	start := int64(-1)
 	if count {
 		start = 0
@@ -80,6 +87,9 @@ func (l Listing) params(above string, after any, count bool) Params {
 	filter := Params{}
 	maps.Copy(filter, l.Filter)
 	filter[above+l.IDField] = after
+	if through > 0 {
+		filter["<="+l.IDField] = through
+	}
 	p := Params{}
 	maps.Copy(p, l.Params)
 	p["order"], p["filter"], p["start"] = Params{l.IDField: "ASC"}, filter, start
@@ -99,8 +109,9 @@ const (
 )
 
 // chain makes the commands for n pages behind a cursor. Each page but the first
-// starts from the last id of the page before, which the portal fills in.
-func (l Listing) chain(after int64, n int, count counting) []Command {
+// starts from the last id of the page before, which the portal fills in. through is the
+// highest id to list; 0 is no bound.
+func (l Listing) chain(after, through int64, n int, count counting) []Command {
 	items, above := "", ">"
 	if l.Repeats {
 		above = ">="
@@ -114,7 +125,7 @@ func (l Listing) chain(after int64, n int, count counting) []Command {
 		if i > 0 {
 			cursor = fmt.Sprintf("$result[%s]%s[%d][%s]", chainKey(i-1), items, PageSize-1, l.IDField)
 		}
-		cmds[i] = Command{Key: chainKey(i), Method: l.Method, Params: l.params(above, cursor, count == countAll || count == countFirst && i == 0)}
+		cmds[i] = Command{Key: chainKey(i), Method: l.Method, Params: l.between(above, cursor, through, count == countAll || count == countFirst && i == 0)}
 	}
 	return cmds
 }

@@ -13,7 +13,7 @@ var payments = Listing{Method: "sale.payment.list", Items: "payments", IDField: 
 
 // TestChainCommands writes down what a chain asks for.
 func TestChainCommands(t *testing.T) {
-	cmds := payments.chain(1200, 12, countFirst)
+	cmds := payments.chain(1200, 0, 12, countFirst)
 	if cmds[0].Key != "c00" || cmds[9].Key != "c09" || cmds[10].Key != "c10" || cmds[11].Method != "sale.payment.list" {
 		t.Errorf("commands %+v", cmds)
 	}
@@ -26,7 +26,7 @@ func TestChainCommands(t *testing.T) {
 			t.Errorf("command %d: %s, error %v, want %s", i, got, err, want)
 		}
 	}
-	bare := Listing{Method: "m", IDField: "orderId"}.chain(0, 2, countNone)
+	bare := Listing{Method: "m", IDField: "orderId"}.chain(0, 0, 2, countNone)
 	if got, _ := appendJSON(nil, bare[1].Params, 0); string(got) != `{"filter":{">orderId":"$result[c00][49][orderId]"},"order":{"orderId":"ASC"},"start":-1}` {
 		t.Errorf("without a name for the list: %s", got)
 	}

@@ -47,10 +47,11 @@ func (w *walk) end(ctx context.Context) error {
 // shows. A count is quick there, even on servers that load what they count.
 func (w *walk) behind(ctx context.Context) (int64, error) {
 	for count := true; ; count = false {
-		cmd := Command{Key: "end", Method: w.list.Method, Params: w.list.params(">", w.cursor, count)}
+		cmd := Command{Key: "end", Method: w.list.Method, Params: w.list.between(">", w.cursor, w.through, count)}
 		if len(w.list.Select) > 0 {
 			cmd.Params["select"] = []string{w.list.IDField}
 		}
+		w.asked++
 		r, _, err := w.c.single(ctx, cmd, count)
 		if e := errorOf(ctx, err); count && e != nil && e.Code == CodeTimeout {
 			continue // there is much to count, or the portal is slow today

@@ -22,16 +22,17 @@ type listPortal struct {
 	t   testing.TB
 	ids []int64
 
-	noRefs  bool // references within a batch do not resolve
-	deaf    bool // filters are ignored
-	hide    int  // that many of the first page's elements are left out
-	atOnce  bool // all rows, not pages
-	noBatch bool // the method cannot be batched
-	errs    map[int]string
-	slow    bool        // a request that counts takes too long
-	blind   bool        // nothing is counted
-	empty   map[int]int // pages that are empty, by the request's number
-	onReply func(n int)
+	unbounded bool // filters by the highest id are ignored
+	noRefs    bool // references within a batch do not resolve
+	deaf      bool // filters are ignored
+	hide      int  // that many of the first page's elements are left out
+	atOnce    bool // all rows, not pages
+	noBatch   bool // the method cannot be batched
+	errs      map[int]string
+	slow      bool        // a request that counts takes too long
+	blind     bool        // nothing is counted
+	empty     map[int]int // pages that are empty, by the request's number
+	onReply   func(n int)
 
 	requests []int // commands of each, 0 for a single call
 	counts   int   // pages that were counted
@@ -57,7 +58,7 @@ func (p *listPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err := json.Unmarshal(body, &ask); err != nil {
 			p.t.Error(err)
 		}
-		page, total := p.page(ask.Filter[">id"], ask.Start.String())
+		page, total := p.page(ask.Filter[">id"], ask.Filter["<=id"], ask.Start.String())
 		if p.slow && ask.Start == "0" {
 			return reply("504 <html>"), nil
 		}
@@ -85,7 +86,19 @@ func (p *listPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err != nil {
 			p.t.Errorf("cursor %q", cursor)
 		}
-		page, total := p.page(after, c.param("start"))
+		through, err := strconv.ParseInt("0"+c.param("filter[<=id]"), 10, 64)
+		if err != nil {
+			p.t.Errorf("the highest id: %v", err)
+		}
+		page, total := p.page(after, through, c.param("start"))
+		if c.param("order[id]") == "DESC" {
+			page = nil
+			for _, id := range slices.Backward(p.ids) {
+				if len(page) < PageSize && id > after {
+					page = append(page, id)
+				}
+			}
+		}
 		if p.slow && c.param("start") == "0" {
 			return reply("504 <html>"), nil
 		}
@@ -101,8 +114,13 @@ func (p *listPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 	return reply(fmt.Sprintf(`{"result":{"result":{%s},"result_error":[],"result_total":{%s}}}`, strings.Join(body, ","), strings.Join(totals, ","))), nil
 }
 
-func (p *listPortal) page(after int64, start string) (page []int64, total int) {
+func (p *listPortal) page(after, through int64, start string) (page []int64, total int) {
 	from, _ := slices.BinarySearch(p.ids, after+1)
+	ids := p.ids
+	if through > 0 && !p.unbounded {
+		end, _ := slices.BinarySearch(p.ids, through+1)
+		ids = ids[:max(from, end)]
+	}
 	if p.deaf {
 		from = 0
 	}
@@ -110,10 +128,10 @@ func (p *listPortal) page(after int64, start string) (page []int64, total int) {
 	if start == "0" {
 		p.counts++
 		if !p.blind {
-			total = len(p.ids) - from
+			total = len(ids) - from
 		}
 	}
-	page = p.ids[from:]
+	page = ids[from:]
 	if !p.atOnce {
 		page = page[:min(len(page), PageSize)]
 	}

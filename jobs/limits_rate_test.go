@@ -62,8 +62,9 @@ func TestRateIsUsedToTheFull(t *testing.T) {
 }
 
 // TestListedValuesAreCheap: with enrich: list, 100,000 payments take a request
-// for each 2,500 of the listing, and another one for the owners of their orders
-// and for the sample that is got all the same.
+// for each 2,400 of the listing, and one for each 4,700 for the owners of their orders
+// and the sample that is fetched all the same. So many are under way that the rate limit
+// decides how long that takes, not how long an answer does.
 func TestListedValuesAreCheap(t *testing.T) {
 	slow(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -75,14 +76,19 @@ func TestListedValuesAreCheap(t *testing.T) {
 		s := e.portal.Stats()
 		owners, gets := s.Commands["crm.orderentity.list"], s.Commands["crm.item.payment.get"]
 		t.Logf("%d requests, %d of them for the listing; commands %v; %v", e.road.requests, e.road.listing, s.Commands, e.span)
-		if most := leastRequests(pages(payments)) + 3; e.road.listing > most {
+		least := e.leastSpan(2, 50)
+		t.Logf("at least %v: %.4f", least, float64(e.span)/float64(least))
+		if float64(e.span) > 1.05*float64(least) {
+			t.Errorf("took %v, want at most 1.05 of %v", e.span, least)
+		}
+		if most := leastRequests(pages(payments))*25/24 + 3; e.road.listing > most {
 			t.Errorf("%d requests for the listing, want at most %d", e.road.listing, most)
 		}
-		if rest, most := e.road.requests-e.road.listing, leastRequests(owners+gets)*6/5; rest > most {
+		if rest, most := e.road.requests-e.road.listing, leastRequests(owners+gets)+2; rest > most {
 			t.Errorf("%d requests for %d owners and %d gets, want at most %d", rest, owners, gets, most)
 		}
-		if gets > payments/100+50+measuring {
-			t.Errorf("%d gets, want a sample of one in a hundred, and 50 at least", gets)
+		if gets < 400 || gets > 500+measuring {
+			t.Errorf("%d gets, want a sample of at most 500", gets)
 		}
 	})
 }
@@ -101,7 +107,7 @@ func TestTheBucketBindsNotTheWorkers(t *testing.T) {
 		ramp float64
 	}{
 		{"answers of 2 s", 2 * time.Second, 0, 1},
-		{"answers of 20 s", 20 * time.Second, 0, 2.5},
+		{"answers of 20 s", 20 * time.Second, 0, 1.8},
 		{"answers of 20 s that the portal works on", 20 * time.Second, 400 * time.Millisecond, 0.2}, // the gets that the list's dates are measured by take 4 s
 	} {
 		t.Run(tt.name, func(t *testing.T) {

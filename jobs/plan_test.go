@@ -75,7 +75,7 @@ func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
 			edit: func(s *jobfile.Spec) {
 				s.Portals[0].Plan, s.Portals[0].Limits.Concurrency = jobfile.PlanUnlimited, 4
 			}},
-		{name: "enrich: list", binding: "latency", enriched: true,
+		{name: "enrich: list", binding: "rate", enriched: true,
 			portal: bitrixtest.Options{Payments: 200_000, Latency: latency, Plan: bitrixtest.PlanStandard},
 			edit:   func(s *jobfile.Spec) { s.Source.Enrich = jobfile.EnrichList }},
 	} {

@@ -91,7 +91,7 @@ func (s *Source) rest(m *model, unlisted, gets, flying int64) (requests int64, l
 	owners := chunks
 	if s.enrich == jobfile.EnrichList {
 		owners = ceilDiv(gets, 2*ordersACommand) // see listedChunk: two payments an order
-		gets /= sampleEvery
+		gets = min(gets/sampleEvery, sampleMost)
 	}
 	if s.find.owned {
 		owners = 0

@@ -12,7 +12,7 @@ import (
 func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 	var f Forecast
 	pages := list/bitrix.PageSize + 1
-	f.Requests = chainRequests(pages)
+	f.Requests = listRequests(pages)
 	if p.given >= 0 {
 		f.Requests = ceilDiv(p.given, idsARequest)
 	}
@@ -28,14 +28,10 @@ func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 			owners = chunks
 		}
 	} else {
-		gets = get/sampleEvery + min(get, sampleLeast)
+		gets = min(get, sampleMost, max(sampleLeast, get/sampleEvery))
 		owners = ceilDiv(orders, ordersACommand)
 	}
-	requests := chunks
-	if chunks > 0 {
-		// A chunk's commands fill its requests, and the last one not whole.
-		requests = chunks * ceilDiv(ceilDiv(gets+owners, chunks), bitrix.MaxCommands)
-	}
+	requests := max(chunks, ceilDiv(gets+owners, bitrix.MaxCommands))
 	f.Requests += requests
 	f.Bytes += gets * p.getBytes
 	loads = append(loads,
@@ -113,8 +109,12 @@ func (m *model) spans(f *Forecast, loads []load) {
 	if m.rate > 0 {
 		f.RateS = m.rateSpan(f.Requests).Seconds() + ends
 	}
-	// One chain of pages has to end before the next can begin.
+	// One chain of pages has to end before the next can begin. Of windows there are
+	// several at once.
 	listing := float64(loads[0].requests) * m.chain.Seconds()
+	if loads[0].requests > chainsLeast {
+		listing /= max(4, 2*m.chain.Seconds()*m.rate)
+	}
 	f.LatencyS = math.Ceil(float64(f.Requests)/float64(m.concurrency))*m.answer.Seconds() + ends
 	f.LatencyS = max(f.LatencyS, listing+m.answer.Seconds())
 	if m.counted && m.budget > 0 {
@@ -246,11 +246,18 @@ func (w *window) room(now, most time.Duration) time.Duration {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// chainRequests is how many requests a listing of so many pages takes: short
-// chains at first, as bitrix.Client.Pages has them, which at the end may take the
-// last few pages along and so need one less.
-func chainRequests(pages int64) int64 {
+// chainsLeast is how many requests a listing has that is short enough for one chain
+// after the other.
+const chainsLeast = 4
+
+// listRequests returns how many requests a listing of so many pages takes, as
+// bitrix.Client.Pages has them: short chains at first, which at the end may take the last
+// few pages along and so need one less; or windows of 48 pages, if it is long.
+func listRequests(pages int64) int64 {
 	n, length := int64(0), int64(4)
+	if pages > length+2*bitrix.MaxCommands {
+		return 1 + ceilDiv(pages-length, bitrix.MaxCommands*96/100)
+	}
 	for pages > 0 {
 		pages -= length
 		length = min(length*4, bitrix.MaxCommands)

@@ -81,7 +81,7 @@ func (l *listSale) probe(id pipeline.PaymentID) (bitrix.Result, bool) {
 }
 
 func (l *listSale) listing(filter bitrix.Params) bitrix.Listing {
-	return bitrix.Listing{Method: MethodList, Items: "payments", IDField: "id", Select: schemas.ListFields(l.fields), Filter: filter}
+	return bitrix.Listing{Method: MethodList, Items: "payments", IDField: "id", Select: schemas.ListFields(l.fields), Filter: filter, Windows: true}
 }
 
 func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {

@@ -4,31 +4,55 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"b24export/bitrix"
 	"b24export/pipeline"
 	"b24export/schemas"
 )
 
-// sampler picks the payments that are got although the listing's values are
-// taken: one in a hundred by id, and the first ones until there are fifty.
+// sampler picks the payments that are fetched although the listing's values are
+// taken: one in a hundred, at least sampleLeast if there are so many, and at most
+// sampleMost, all over the listing. It is safe for concurrent use.
 type sampler struct {
-	picked atomic.Int64
+	mu     sync.Mutex
+	picked int64
+	due    int64 // to be picked, once that fills a request
 }
 
 const (
 	sampleEvery = 100
 	sampleLeast = 50
+	sampleMost  = 500
 )
 
-func (s *sampler) pick(chunk []listed) []listed {
+// pick returns payments of a chunk, evenly spread. total is how many the whole listing
+// has, 0 if that is not known. asked is how many commands the chunk's request has
+// already: the sample takes the room that is left, and full requests beyond.
+func (s *sampler) pick(chunk []listed, total int64, asked int) []listed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := int64(len(chunk))
+	want := (n + sampleEvery - 1) / sampleEvery
+	if total > sampleMost*sampleEvery {
+		// A little less than its part of all, which leaves some for the end.
+		want = max(1, n*(sampleMost-sampleLeast)/total)
+	}
+	s.due += min(want, sampleMost-s.picked-s.due)
+	switch room := int64((bitrix.MaxCommands - asked%bitrix.MaxCommands) % bitrix.MaxCommands); {
+	case s.picked < sampleLeast:
+		want = max(s.due, sampleLeast-s.picked)
+	case s.due <= room:
+		want = s.due
+	default:
+		want = room + (s.due-room)/bitrix.MaxCommands*bitrix.MaxCommands
+	}
+	want = min(n, want)
+	s.picked += want
+	s.due = max(0, s.due-want)
 	var out []listed
-	for _, item := range chunk {
-		if item.ID%sampleEvery == 0 || s.picked.Load() < sampleLeast {
-			s.picked.Add(1)
-			out = append(out, item)
-		}
+	for i := range want {
+		out = append(out, chunk[(2*i+1)*n/(2*want)])
 	}
 	return out
 }

@@ -54,9 +54,9 @@ func (f *Found) Source() *Source {
 }
 
 // listedChunk is how many payments share a request for their owners where the
-// listing's values are enough. With two payments an order that makes 24 commands
-// for the owners and as many for the sample, which together fill a batch.
-const listedChunk = 2400
+// listing's values are enough. With two payments an order that makes 47 commands
+// for the owners; with the sample they fill a batch.
+const listedChunk = 4700
 
 // Chunk is how many payments one Get takes: with the command for their owners,
 // a full batch.
@@ -255,12 +255,12 @@ func (s *Source) getListed(ctx context.Context, chunk []listed) (got pipeline.Go
 		}
 	}
 	orders := s.ownersOf(chunk)
-	sampled := s.sample.pick(chunk)
+	commands := orders.commands()
+	owned := len(commands)
+	sampled := s.sample.pick(chunk, s.Total(), owned)
 	known := s.probed(sampled)
 	// Those were compared to measure the dates.
 	sampled = slices.DeleteFunc(sampled, func(item listed) bool { _, ok := known[item.ID]; return ok })
-	commands := orders.commands()
-	owned := len(commands)
 	for _, item := range sampled {
 		commands = append(commands, GetCommand(item.ID))
 	}

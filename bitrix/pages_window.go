@@ -1,0 +1,172 @@
+package bitrix
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+)
+
+// A chain of pages is one request at a time, since each begins behind the last id of the
+// one before. Where answers take a second, a portal that allows two requests a second is
+// then asked less than once a second. A listing with Windows cuts the ids that are left
+// into windows, each of which is a walk of its own between two ids, and lists several
+// at once. Their pages are yielded in the order of ids. Each window is counted by its
+// own first page, and its end is believed as that of any walk (pages_end.go).
+
+const (
+	// windowFill is which part of a full chain a window should fill, by the density
+	// of the windows before it. What is over costs one more request.
+	windowFill = 0.96
+	// windowsLeast is how many windows are under way at least, windowsMost at most:
+	// each holds up to two answers of some MiB.
+	windowsLeast, windowsMost = 4, 24
+	// windowsDear is how many requests windows may take for each full chain's worth of
+	// elements, and windowsTried how many windows are finished before that counts. Beyond, as
+	// where ids are sparse, one chain lists the rest.
+	windowsDear, windowsTried = 2.1, 8
+)
+
+const keyLast = "last"
+
+// errUnbounded says that a window's page has ids above the window.
+var errUnbounded = errors.New("the portal does not list up to an id")
+
+// lastCommand asks for the highest id behind a cursor.
+func (l Listing) lastCommand(after int64) Command {
+	p := l.params(">", after, false)
+	p["order"], p["select"] = Params{l.IDField: "DESC"}, []string{l.IDField}
+	return Command{Key: keyLast, Method: l.Method, Params: p, Optional: true}
+}
+
+// lastOf returns the highest id in the answer of lastCommand, or 0.
+func (l Listing) lastOf(r Result) int64 {
+	if r.Err != nil {
+		return 0
+	}
+	p, err := decodePage(r.Value, l.Items, l.IDField)
+	if err != nil {
+		return 0
+	}
+	last := int64(0)
+	for _, id := range p.ids {
+		last = max(last, id)
+	}
+	return last
+}
+
+// window is a walk between two ids, on its way.
+type window struct {
+	*walk
+	from   int64
+	chains chan chainOfPages // closed behind the last one
+	// Once chains is closed: how many requests it took, and how long the first one did.
+	requests int
+	took     time.Duration
+}
+
+// windowed reports whether the rest of the walk is better listed by windows.
+func (w *walk) windowed() bool {
+	left := w.counted - w.listed
+	return w.list.Windows && w.last > w.cursor && w.counted >= 0 && left > 2*PageSize*MaxCommands &&
+		w.broken == 0 && !w.whole && !w.c.isSingle(w.list.Method) && w.c.governor.sizes.limit(w.list.Method) == MaxCommands
+}
+
+// windows lists the rest by windows and sends their pages in the order of ids. It reports
+// whether that was all; if not, the walk goes on from its cursor. Nothing is under way
+// when it returns.
+func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	var queue []*window
+	defer func() {
+		cancel()
+		for _, one := range queue {
+			for range one.chains { // until it is closed
+			}
+		}
+	}()
+	density := float64(w.counted-w.listed) / float64(w.last-w.cursor)
+	atOnce, planned := windowsLeast, w.cursor
+	finished, requests, elements := 0, 0, 0.0
+	for {
+		for !done && w.list.Windows && len(queue) < atOnce {
+			one := w.window(ctx, planned, density)
+			queue = append(queue, one)
+			planned, done = one.through, one.through == 0
+		}
+		if len(queue) == 0 {
+			w.ended, w.length = done, MaxCommands
+			return done
+		}
+		one := queue[0]
+		listed := int64(0)
+		for chain := range one.chains {
+			if errors.Is(chain.err, errUnbounded) {
+				w.list.Windows = false // what was listed so far holds
+				return false
+			}
+			if !send(chain) || chain.err != nil {
+				w.ended = true
+				return true
+			}
+			for _, page := range chain.pages {
+				listed += int64(len(page.IDs))
+				w.cursor = page.IDs[len(page.IDs)-1]
+			}
+		}
+		queue = queue[1:]
+		w.listed += listed
+		w.cursor = max(w.cursor, one.through)
+		// Three quarters of the new density is that of the window that just finished.
+		if one.through > 0 {
+			own := float64(listed) / float64(one.through-one.from)
+			density = max((density+3*own)/4, density/4)
+		}
+		finished, requests, elements = finished+1, requests+one.requests, elements+float64(listed)
+		limits := w.c.governor.limits
+		atOnce = int(max(windowsLeast, min(windowsMost, math.Ceil(2*one.took.Seconds()*limits.Rate*limits.Share))))
+		if finished >= windowsTried && float64(requests) > windowsDear*elements/(PageSize*MaxCommands)+1 {
+			w.list.Windows = false // one chain lists what is behind those under way
+		}
+	}
+}
+
+// window begins to list the ids behind from, as many as fill a chain by density. Without
+// an upper bound it lists all that is left: what is created meanwhile is behind the last
+// id that was seen.
+func (w *walk) window(ctx context.Context, from int64, density float64) *window {
+	one := &window{walk: newWalk(w.c, w.list, from), from: from, chains: make(chan chainOfPages, 1)}
+	one.list.Windows, one.length = false, MaxCommands
+	width := math.Ceil(windowFill * PageSize * MaxCommands / density)
+	if width < float64(w.last-from) {
+		one.through = from + int64(width)
+	}
+	// It owns the window's walk, and ends with it or with ctx. It closes chains.
+	go func() {
+		defer close(one.chains)
+		for !one.ended {
+			asked, start, waits := one.asked, time.Now(), one.waits
+			pages, err := one.next(ctx)
+			one.requests += one.asked - asked
+			if one.took == 0 {
+				one.took = time.Since(start) - (one.waits - waits)
+			}
+			for i := range pages {
+				pages[i].Total = -1 // it is the window's
+				if ids := pages[i].IDs; one.through > 0 && ids[len(ids)-1] > one.through {
+					pages, err = nil, errUnbounded
+					break
+				}
+			}
+			select {
+			case one.chains <- chainOfPages{pages, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return one
+}
