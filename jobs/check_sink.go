@@ -36,7 +36,32 @@ func checkSink(ctx context.Context, spec *jobfile.Spec, portals []*jobfile.Porta
 		own.state(ctx, spec, sinks.New(store, datasetOptions(spec, portal, o)))
 		r.lines = append(r.lines, own.lines...)
 	}
+	if len(portals) == len(spec.Portals) {
+		r.leftOver(ctx, store, spec)
+	}
 	return r.lines
+}
+
+// leftOver warns of portals that the dataset has and the job does not name.
+func (r *report) leftOver(ctx context.Context, store sinks.Store, spec *jobfile.Spec) {
+	var known []string
+	for i := range spec.Portals {
+		known = append(known, spec.Portals[i].Name)
+	}
+	left, err := sinks.LeftOvers(ctx, store, spec.Name, known)
+	if err != nil {
+		r.failSink("sink.left_over", err)
+		return
+	}
+	for _, l := range left {
+		if l.Moving != nil {
+			err := &sinks.UnfinishedMoveError{Portal: l.Portal, Moving: *l.Moving}
+			r.warn("sink.left_over", "execute this command with the job or with --from", "%v", err)
+			continue
+		}
+		r.warn("sink.left_over", fmt.Sprintf("if no other job exports it, b24export forget %[1]s JOB deletes it, and b24export rename %[1]s NEW JOB gives it a new name", l.Portal),
+			"portal %s is in the dataset and not in the job: readers of all portals count it too", l.Portal)
+	}
 }
 
 func datasetOptions(spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions) *sinks.Options {

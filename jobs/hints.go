@@ -54,6 +54,8 @@ var hints = []hint{
 		atRun: "this portal cannot be asked for days: run with mode: full, or name the payments with source.list: ids and source.ids"}},
 	{is[*source.SampleError], [3]string{
 		atRun: "set source.enrich: get"}},
+	{is[*sinks.UnfinishedMoveError], [3]string{
+		atRun: "execute that command once more, with the job or with --from: it resumes where it ended"}},
 	{is[*pipeline.HeldError], [3]string{
 		atRun: "wait for the other run to end; after a crash its lease runs out by itself"}},
 	{wraps(sinks.ErrDamaged), [3]string{

@@ -115,8 +115,8 @@ func New(store Store, opts *Options) *Dataset {
 	if !validName.MatchString(o.Name) {
 		errs = append(errs, fmt.Errorf("dataset name %q: must be of a-z, 0-9 and _", o.Name))
 	}
-	if !validPortal.MatchString(o.Portal) || o.Portal == "null" {
-		errs = append(errs, fmt.Errorf("portal name %q: must be of a-z, 0-9 and -, and not null", o.Portal))
+	if err := CheckPortalName(o.Portal); err != nil {
+		errs = append(errs, err)
 	}
 	if codecs[o.Compression] == nil {
 		errs = append(errs, fmt.Errorf("compression %q: must be zstd, snappy or none", o.Compression))
@@ -193,7 +193,11 @@ func (d *Dataset) Begin(ctx context.Context) (pipeline.State, error) {
 	if err := d.acquire(ctx); err != nil {
 		return pipeline.State{}, err
 	}
-	state, err := d.readState(ctx)
+	var state pipeline.State
+	err := d.Unmoved(ctx)
+	if err == nil {
+		state, err = d.readState(ctx)
+	}
 	if err != nil {
 		// Nobody is to wait for a run that does not take place.
 		if endErr := d.End(context.WithoutCancel(ctx)); endErr != nil {

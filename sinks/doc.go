@@ -24,6 +24,7 @@
 //	_state/payments/portal=acme/listed-20261122T020000Z.parquet            marks of a snapshot's rows, if any has one
 //	_state/payments/portal=acme/lease-00000043.json                        who is at work, and until when
 //	_state/payments/portal=acme/backfill/…                                 the same of a backfill: its own lease, checkpoints and segments
+//	_state/payments/portal=acme/moving.json                                the mark of an unfinished Forget or Rename
 //	_state/payments/portal=acme/probe-…                                    a proof of conditional writes, gone in a moment
 //
 // What is below _state is private: it may look otherwise in the next version,

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -25,4 +26,12 @@ func Portals(ctx context.Context, s Store, name string) ([]string, error) {
 	}
 	slices.Sort(portals)
 	return portals, nil
+}
+
+// CheckPortalName returns an error if a portal cannot have that name.
+func CheckPortalName(name string) error {
+	if !validPortal.MatchString(name) || name == "null" {
+		return fmt.Errorf("portal name %q: must be of a-z, 0-9 and -, and not null", name)
+	}
+	return nil
 }

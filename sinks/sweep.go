@@ -191,6 +191,9 @@ func (d *Dataset) Prune(ctx context.Context, dryRun bool) (paths []string, err e
 	} else if lease, err = d.highest(ctx, leaseKind); err != nil {
 		return nil, err
 	}
+	if err := d.Unmoved(ctx); err != nil {
+		return nil, err
+	}
 	cp, err := d.newestCheckpoint(ctx)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,8 @@ b24export prune job.yaml`,
 		Short: "Delete snapshots past retention and files that no manifest names.",
 		Long: `Deletes the snapshots that exceed sink.history and the files that no manifest names,
 and prints their paths. Each run does the same at its end. Unfinished work of a run is
-kept.`,
+kept. Portals that the job does not name are not touched, but named: forget deletes
+them.`,
 		Args: r.args(-1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := r.load(cmd.Context(), p, args)
@@ -55,6 +56,9 @@ kept.`,
 					verb = "would be deleted"
 				}
 				fmt.Fprintf(p.stderr, "%s %s\n", plural(int64(total), "object"), verb)
+			}
+			if err == nil && len(r.only) == 0 {
+				err = p.eachLeftOver(cmd.Context(), loaded)
 			}
 			return err
 		},

@@ -55,14 +55,15 @@ func (p *program) statusCommand() *cobra.Command {
 b24export status --from s3://warehouse/bitrix24 --only acme`,
 		Short: "Show each portal's newest snapshot, last run and unfinished work.",
 		Long: `Shows each portal's newest snapshot, how its last run ended, how far unfinished work
-has come, and which run holds the lease. It reads the sink only, and changes nothing.`,
+has come, and which run holds the lease; and portals that the dataset has and the job
+does not name. It reads the sink only, and changes nothing.`,
 		Args: r.args(-1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := r.load(cmd.Context(), p, args)
 			if err != nil {
 				return err
 			}
-			return p.eachPortal(cmd.Context(), loaded, r.only, func(job loadedJob, data *dataset) error {
+			err = p.eachPortal(cmd.Context(), loaded, r.only, func(job loadedJob, data *dataset) error {
 				s, err := data.Status(cmd.Context())
 				if err != nil {
 					return err
@@ -73,6 +74,10 @@ has come, and which run holds the lease. It reads the sink only, and changes not
 				}
 				return writeStatus(p.stdout, &line, time.Now())
 			})
+			if err != nil || len(r.only) > 0 {
+				return err
+			}
+			return p.eachLeftOver(cmd.Context(), loaded)
 		},
 	}
 	r.addFlags(cmd.Flags(), "show these `portals` only, comma-separated")

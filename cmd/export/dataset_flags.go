@@ -24,9 +24,14 @@ type reading struct {
 
 // addFlags adds --from, --name and --only. what is the usage of --only.
 func (r *reading) addFlags(flags *pflag.FlagSet, what string) {
+	r.addSource(flags)
+	addOnly(flags, &r.only, what)
+}
+
+// addSource adds --from and --name.
+func (r *reading) addSource(flags *pflag.FlagSet) {
 	flags.StringVar(&r.from, "from", "", "read the dataset at this `URL` or path instead of a job's")
 	flags.StringVar(&r.name, "name", "payments", "`name` of the dataset, with --from")
-	addOnly(flags, &r.only, what)
 }
 
 // args is a rule for a command's arguments: one to most of them (-1: any number),

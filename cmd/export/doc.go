@@ -16,6 +16,8 @@
 //	b24export report JOB           one HTML page about a run
 //	b24export auth JOB             get an OAuth portal's first tokens, with a person's help
 //	b24export prune JOB…           delete what is past retention
+//	b24export forget PORTAL JOB    delete a portal's dataset
+//	b24export rename PORTAL NEW JOB  give a portal's dataset another name
 //	b24export schema               the columns of the dataset's tables
 //	b24export portal               serve a fake portal
 //	b24export version              version, commit, date, Go, schema version
@@ -98,7 +100,7 @@
 // # Limitations
 //
 // Commands that read the dataset (status, snapshots, cat, diff, verify, sql, report,
-// prune) need no secret, and take --from URL --name DATASET in the place of a job file.
+// prune, forget, rename) need no secret, and take --from URL --name DATASET in the place of a job file.
 // A portal that takes its name from its address needs the address, though.
 // Tables show times to the second, in UTC.
 package main

@@ -109,6 +109,8 @@ func (p *program) commands() []*cobra.Command {
 		p.authCommand(),
 		p.sqlCommand(),
 		p.pruneCommand(),
+		p.forgetCommand(),
+		p.renameCommand(),
 		p.schemaCommand(),
 		p.portalCommand(),
 		p.versionCommand(),

@@ -33,6 +33,8 @@ func RunDataset(t *testing.T, open func(t *testing.T) sinks.Store) {
 		{"a runner that slept cannot publish", testLatePublish},
 		{"prune", testPrune},
 		{"death while a related table is replaced", testRelatedDeaths},
+		{"death while a portal is forgotten", func(t *testing.T, open func(*testing.T) sinks.Store) { testForget(t, open, someDeaths) }},
+		{"death while a portal is renamed", func(t *testing.T, open func(*testing.T) sinks.Store) { testRename(t, open, someDeaths) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, open) })
 	}

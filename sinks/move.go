@@ -1,0 +1,315 @@
+package sinks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// Moving marks a portal's dataset that a Forget or a Rename has begun to change.
+// While the mark is there, no run and no Prune begins.
+type Moving struct {
+	Version int `json:"version"`
+	// To is the new name, From the old one: of a Rename, each portal's mark has the
+	// other's name. Both are "" of a Forget.
+	To   string `json:"to,omitempty"`
+	From string `json:"from,omitempty"`
+}
+
+const movingVersion = 1
+
+// UnfinishedMoveError says that a Forget or a Rename of a portal has begun and not
+// ended. The same call finishes it.
+type UnfinishedMoveError struct {
+	Portal string
+	Moving
+}
+
+func (e *UnfinishedMoveError) Error() string {
+	switch {
+	case e.To != "":
+		return fmt.Sprintf("portal %s is being renamed to %s: b24export rename %[1]s %[2]s finishes that", e.Portal, e.To)
+	case e.From != "":
+		return fmt.Sprintf("portal %s is being renamed to %s: b24export rename %[1]s %[2]s finishes that", e.From, e.Portal)
+	}
+	return fmt.Sprintf("portal %s is being forgotten: b24export forget %[1]s finishes that", e.Portal)
+}
+
+// ErrNothing says that a store has nothing of a portal's dataset.
+var ErrNothing = errors.New("there is no dataset of this portal")
+
+// ErrTaken says that the new name of a portal is another portal's.
+var ErrTaken = errors.New("there is a dataset of this portal already")
+
+// moving is where the mark is.
+func (l layout) moving() string {
+	return layout{name: l.name, portal: l.portal}.state() + "moving.json"
+}
+
+// readMoving returns the mark, nil if there is none.
+func (d *Dataset) readMoving(ctx context.Context) (*Moving, error) {
+	data, err := d.store.Read(ctx, d.moving())
+	if isAbsent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := new(Moving)
+	if err := checkVersion(data, movingVersion); err != nil {
+		return nil, corrupt(d.moving(), err)
+	}
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, corrupt(d.moving(), err)
+	}
+	return m, nil
+}
+
+// Unmoved returns an *UnfinishedMoveError if a Forget or a Rename has begun and not
+// ended.
+func (d *Dataset) Unmoved(ctx context.Context) error {
+	if d.bad != nil {
+		return d.bad
+	}
+	m, err := d.readMoving(ctx)
+	if err == nil && m != nil {
+		err = &UnfinishedMoveError{d.portal, *m}
+	}
+	return err
+}
+
+// mark puts the mark there. It succeeds if the very same mark is there already.
+func (d *Dataset) mark(ctx context.Context, m Moving) error {
+	m.Version = movingVersion
+	data, err := encodeJSON(m)
+	if err != nil {
+		return err
+	}
+	err = d.fencedThen(func() error { return d.create(ctx, d.moving(), data) })
+	if errors.Is(err, ErrExists) {
+		return errors.Join(d.Unmoved(ctx), err)
+	}
+	return err
+}
+
+// holding is a portal whose leases of nights and of backfills this runner has.
+type holding [2]*Dataset
+
+// hold takes both leases. The caller gives them back by release, unless there is an
+// error.
+func (d *Dataset) hold(ctx context.Context) (h holding, err error) {
+	if !d.opts.UnsafeNoFencing {
+		if err := CheckConditional(ctx, d.store, d.state()); err != nil {
+			return h, err
+		}
+	}
+	h = holding{d, d.Backfill()}
+	for _, part := range h {
+		if err := part.acquire(ctx); err != nil {
+			return h, errors.Join(err, h.release(ctx))
+		}
+	}
+	return h, nil
+}
+
+// release gives back those leases that were taken.
+func (h holding) release(ctx context.Context) error {
+	var errs []error
+	for _, part := range h {
+		errs = append(errs, part.End(context.WithoutCancel(ctx)))
+	}
+	return errors.Join(errs...)
+}
+
+// shownTables are the paths that readers' patterns match and that are replaced: the
+// current table and the related ones.
+func (l layout) shownTables() []string {
+	all := []string{l.current()}
+	for _, t := range schemas.Related {
+		all = append(all, l.related(t.Name))
+	}
+	return all
+}
+
+// snapshotPlaces are where a portal's immutable files are.
+func (l layout) snapshotPlaces() []string {
+	return []string{
+		path.Join(l.name+"_history", l.part()) + "/",
+		path.Join(l.name+"_changes", l.part()) + "/",
+		path.Join(l.name+"_rejects", l.part()) + "/",
+	}
+}
+
+// objects lists all that the store has of the portal but its leases and its mark, in
+// the order in which it may be deleted: the tables, the manifests from the oldest
+// on, their files, what is private.
+func (d *Dataset) objects(ctx context.Context) ([]string, error) {
+	nights := layout{name: d.name, portal: d.portal}
+	backfill := nights
+	backfill.work = backfillState
+	var all []string
+	for _, prefix := range slices.Concat([]string{path.Join(d.name, d.part()) + "/"}, nights.relatedPlaces(), []string{d.runs()}, nights.snapshotPlaces(), []string{nights.state()}) {
+		var keys []string
+		for e, err := range d.store.List(ctx, prefix) {
+			if err != nil {
+				return nil, err
+			}
+			_, lease := nights.number(leaseKind, e.Key)
+			_, leaseToo := backfill.number(leaseKind, e.Key)
+			if !lease && !leaseToo && e.Key != d.moving() {
+				keys = append(keys, e.Key)
+			}
+		}
+		slices.Sort(keys)
+		all = append(all, keys...)
+	}
+	return all, nil
+}
+
+func (l layout) relatedPlaces() (all []string) {
+	for _, t := range schemas.Related {
+		all = append(all, path.Join(l.name+"_"+t.Name, l.part())+"/")
+	}
+	return all
+}
+
+// Forget deletes all that the store has of the portal's dataset, and returns the
+// paths; with dryRun it only lists them. No run may be under way. ErrNothing if there
+// is nothing.
+//
+// Steps, and what is left if the program dies in them:
+//
+//  1. Both leases are taken. Died: they end by themselves.
+//  2. The mark is made. Died: no run begins, and Forget again goes on here.
+//  3. All is deleted, first the tables that readers' patterns match, then manifests
+//     from the oldest on, then what they named. Died: as in 2; readers see less of a
+//     portal that is not wanted.
+//  4. The leases are given back, and the mark is deleted last.
+func (d *Dataset) Forget(ctx context.Context, dryRun bool) (paths []string, err error) {
+	if d.bad != nil {
+		return nil, d.bad
+	}
+	marked, err := d.readMoving(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if marked != nil && *marked != (Moving{Version: movingVersion}) {
+		return nil, &UnfinishedMoveError{d.portal, *marked}
+	}
+	if paths, err = d.objects(ctx); err != nil || dryRun {
+		return paths, err
+	}
+	if there, err := d.anything(ctx); err != nil || !there && marked == nil {
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("portal %s: %w", d.portal, ErrNothing)
+	}
+	held, err := d.hold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = func() error {
+		if err := d.mark(ctx, Moving{}); err != nil {
+			return err
+		}
+		// What a run wrote before it lost its lease is there too.
+		if paths, err = d.objects(ctx); err != nil {
+			return err
+		}
+		return held.deleteObjects(ctx, paths)
+	}()
+	if err = errors.Join(err, held.release(ctx)); err != nil {
+		return nil, err
+	}
+	return paths, d.store.Delete(ctx, d.moving())
+}
+
+// deleteObjects deletes the objects, and the leases before this runner's.
+func (h holding) deleteObjects(ctx context.Context, keys []string) error {
+	d := h[0]
+	for _, part := range h {
+		for e, err := range d.store.List(ctx, part.state()+leaseKind.begin) {
+			if err != nil {
+				return err
+			}
+			if n, ok := part.number(leaseKind, e.Key); ok && n < part.held.number {
+				keys = append(keys, e.Key)
+			}
+		}
+	}
+	if err := d.deleteAll(ctx, keys); err != nil {
+		return err
+	}
+	for _, prefix := range d.prefixes() {
+		if err := d.store.SweepTemp(ctx, prefix, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LeftOver is a portal of a dataset that a job does not name.
+type LeftOver struct {
+	Portal string
+	// Moving is the mark of an unfinished Forget or Rename; nil if there is none.
+	Moving *Moving
+}
+
+// LeftOvers returns the portals that a store has tables, manifests or marks of for
+// the dataset called name, and that are not among known, sorted. Its cost is a list
+// of the manifests and the private objects.
+func LeftOvers(ctx context.Context, s Store, name string, known []string) ([]LeftOver, error) {
+	portals, err := Portals(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	var left []LeftOver
+	for _, portal := range portals {
+		if slices.Contains(known, portal) {
+			continue
+		}
+		d := New(s, &Options{Name: name, Portal: portal})
+		if d.bad != nil {
+			continue // no name of a portal: somebody else's folder
+		}
+		mark, err := d.readMoving(ctx)
+		if err != nil {
+			return nil, err
+		}
+		there := mark != nil
+		for e, err := range s.List(ctx, d.runs()) {
+			if err != nil {
+				return nil, err
+			}
+			if there = there || strings.HasSuffix(e.Key, ".json"); there {
+				break
+			}
+		}
+		if there {
+			left = append(left, LeftOver{portal, mark})
+		}
+	}
+	return left, nil
+}
+
+// renamed returns the path that an object of one portal has under another's name.
+func renamed(key string, from, to layout) string {
+	return strings.Replace(key, "/"+from.part()+"/", "/"+to.part()+"/", 1)
+}
+
+// renameManifest makes a manifest that of the portal's new name.
+func renameManifest(m *pipeline.Manifest, from, to layout) {
+	m.Portal = to.portal
+	m.Files = slices.Clone(m.Files)
+	for i := range m.Files {
+		m.Files[i].Path = renamed(m.Files[i].Path, from, to)
+	}
+}

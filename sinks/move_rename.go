@@ -1,0 +1,344 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// Rename gives the dataset of from the name of to, another portal in the same store,
+// of which there must be nothing. Unfinished work is kept. No run of either may be
+// under way.
+//
+// Steps, and what is left if the program dies in them; Rename again goes on in each,
+// and until then no run of either portal begins:
+//
+//  1. All leases are taken, and both marks made, that of from first.
+//  2. Snapshots' files, checkpoints and segments are copied. Died: copies that no
+//     manifest names.
+//  3. Manifests are written under the new name, then the descriptions of related
+//     tables. Died: two portals have the same snapshots, and one of them a current
+//     table.
+//  4. The current table and the related ones are copied aside. Then for each the old
+//     one is deleted and the new one made, so that no reader ever counts a payment
+//     twice. Died between the two: readers miss that table.
+//  5. All that is left of from is deleted, in the order of Forget, and its mark.
+//     Died: less is left.
+//  6. What was aside is deleted, and the mark of to last.
+func Rename(ctx context.Context, from, to *Dataset) (err error) {
+	if err := errors.Join(from.bad, to.bad); err != nil {
+		return err
+	}
+	if from.portal == to.portal {
+		return fmt.Errorf("portal %s: the new name is the old one", from.portal)
+	}
+	r := &renaming{from: from, to: to}
+	if err := r.look(ctx); err != nil {
+		return err
+	}
+	held, err := to.hold(ctx)
+	if err != nil {
+		return err
+	}
+	// A run of the new name may have come between.
+	if err = r.look(ctx); err == nil && !r.behind {
+		err = r.leave(ctx)
+	}
+	if err == nil {
+		err = r.clear(ctx)
+	}
+	if err = errors.Join(err, held.release(ctx)); err != nil {
+		return err
+	}
+	return to.store.Delete(ctx, to.moving())
+}
+
+// renaming is a Rename under way.
+type renaming struct {
+	from, to *Dataset
+	// behind: an earlier Rename has got behind step 5. from may be in use again.
+	behind bool
+}
+
+// anything reports whether the store has something of the portal but probes.
+func (d *Dataset) anything(ctx context.Context) (bool, error) {
+	keys, err := d.objects(ctx)
+	return slices.ContainsFunc(keys, func(key string) bool { return !strings.HasPrefix(key, d.state()+probeStart) }), err
+}
+
+// look makes sure that the rename can begin, or has begun. It changes nothing.
+func (r *renaming) look(ctx context.Context) error {
+	marked, err := r.from.readMoving(ctx)
+	if err != nil {
+		return err
+	}
+	markedTo, err := r.to.readMoving(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case marked != nil && *marked != r.markFrom():
+		return &UnfinishedMoveError{r.from.portal, *marked}
+	case markedTo != nil && *markedTo != r.markTo():
+		return &UnfinishedMoveError{r.to.portal, *markedTo}
+	case markedTo != nil:
+		r.behind = marked == nil
+		return nil
+	}
+	there, err := r.from.anything(ctx)
+	if err != nil {
+		return err
+	}
+	if !there {
+		return fmt.Errorf("portal %s: %w", r.from.portal, ErrNothing)
+	}
+	if there, err = r.to.anything(ctx); err != nil {
+		return err
+	}
+	if there {
+		err := fmt.Errorf("portal %s: %w: forget it first, or choose another name", r.to.portal, ErrTaken)
+		if marked != nil {
+			// Nothing was done yet but the mark.
+			err = errors.Join(err, r.from.store.Delete(ctx, r.from.moving()))
+		}
+		return err
+	}
+	// What cannot be read cannot be renamed, and is better found now.
+	_, err = r.from.Snapshots(ctx)
+	return err
+}
+
+func (r *renaming) markFrom() Moving { return Moving{Version: movingVersion, To: r.to.portal} }
+func (r *renaming) markTo() Moving   { return Moving{Version: movingVersion, From: r.from.portal} }
+
+// leave takes the steps up to 5, with the leases of from.
+func (r *renaming) leave(ctx context.Context) error {
+	held, err := r.from.hold(ctx)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(r.move(ctx, held), held.release(ctx))
+	if err == nil {
+		err = r.from.store.Delete(ctx, r.from.moving())
+	}
+	return err
+}
+
+func (r *renaming) move(ctx context.Context, held holding) error {
+	if err := r.from.mark(ctx, r.markFrom()); err != nil {
+		return err
+	}
+	if err := r.to.mark(ctx, r.markTo()); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{r.copyFiles, r.copyState, r.writeManifests, r.switchTables} {
+		if err := step(ctx); err != nil {
+			return fmt.Errorf("rename %s to %s: %w", r.from.portal, r.to.portal, err)
+		}
+	}
+	keys, err := r.from.objects(ctx)
+	if err != nil {
+		return err
+	}
+	return held.deleteObjects(ctx, keys)
+}
+
+// fenced is ErrFenced once one of the leases is another runner's.
+func (r *renaming) fenced() error { return errors.Join(r.from.fenced(), r.to.fenced()) }
+
+// copyFiles copies the snapshots' files, which never change.
+func (r *renaming) copyFiles(ctx context.Context) error {
+	for _, place := range r.from.snapshotPlaces() {
+		for e, err := range r.from.store.List(ctx, place) {
+			if err == nil {
+				err = r.fenced()
+			}
+			if err == nil {
+				err = r.from.store.Link(ctx, renamed(e.Key, r.from.layout, r.to.layout), e.Key)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// copyState copies segments, newest checkpoints and the record of the last run.
+func (r *renaming) copyState(ctx context.Context) error {
+	for _, work := range []string{"", backfillState} {
+		from, to := *r.from, *r.to
+		from.work, to.work = work, work
+		for e, err := range r.from.store.List(ctx, from.state()) {
+			if err != nil {
+				return err
+			}
+			_, segment := from.number(segmentKind, e.Key)
+			_, rejects := from.number(segmentRejectsKind, e.Key)
+			if !segment && !rejects && e.Key != from.attempt() {
+				continue
+			}
+			if err := r.fenced(); err != nil {
+				return err
+			}
+			if err := r.from.store.Copy(ctx, renamed(e.Key, r.from.layout, r.to.layout), e.Key); err != nil {
+				return err
+			}
+		}
+		cp, err := from.newestCheckpoint(ctx)
+		if err != nil {
+			return err
+		}
+		if cp.Number == 0 {
+			continue
+		}
+		if cp.Manifest != nil {
+			renameManifest(cp.Manifest, r.from.layout, r.to.layout)
+		}
+		data, err := encodeCheckpoint(cp)
+		if err != nil {
+			return err
+		}
+		if err := r.put(ctx, to.checkpoint(cp.Number), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *renaming) put(ctx context.Context, key string, data []byte) error {
+	if err := r.fenced(); err != nil {
+		return err
+	}
+	return r.to.store.Put(ctx, key, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// writeManifests writes the manifests under the new name, and the descriptions of
+// the related tables.
+func (r *renaming) writeManifests(ctx context.Context) error {
+	manifests, err := r.from.Snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range manifests {
+		renameManifest(m, r.from.layout, r.to.layout)
+		data, err := encodeManifest(m)
+		if err == nil {
+			err = r.whole(ctx, m)
+		}
+		if err == nil {
+			err = r.put(ctx, r.to.manifest(m.Snapshot), data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, t := range schemas.Related {
+		m, err := r.from.Related(ctx, t.Name)
+		if isAbsent(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if m.Path != "" {
+			m.Path = r.to.related(t.Name)
+		}
+		if err := r.to.putRelatedManifest(ctx, r.to.relatedManifest(t.Name), m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whole makes sure that the files which a manifest names have arrived.
+func (r *renaming) whole(ctx context.Context, m *pipeline.Manifest) error {
+	for _, f := range m.Files {
+		obj, err := r.to.store.Open(ctx, f.Path)
+		if err != nil {
+			return err
+		}
+		size := obj.Size()
+		if err := obj.Close(); err != nil {
+			return err
+		}
+		if size != f.Bytes {
+			return fmt.Errorf("%s: %d bytes arrived of %d", f.Path, size, f.Bytes)
+		}
+	}
+	return nil
+}
+
+// aside is where a table is between its deletion under the old name and its
+// appearance under the new one.
+func (r *renaming) aside(i int) string { return fmt.Sprintf("%smoved-%d.parquet", r.to.state(), i) }
+
+// switchTables gives the tables that readers' patterns match their new places.
+func (r *renaming) switchTables(ctx context.Context) error {
+	store := r.from.store
+	old, places := r.from.shownTables(), r.to.shownTables()
+	for i, key := range old {
+		if there, err := exists(ctx, store, key); err != nil || !there {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.fenced(); err != nil {
+			return err
+		}
+		if err := store.Copy(ctx, r.aside(i), key); err != nil {
+			return err
+		}
+	}
+	for i, key := range old {
+		there, err := exists(ctx, store, r.aside(i))
+		if err != nil {
+			return err
+		}
+		if !there {
+			continue // no such table
+		}
+		if err := r.from.deleteAll(ctx, []string{key}); err != nil {
+			return err
+		}
+		if err := r.fenced(); err != nil {
+			return err
+		}
+		if err := store.Copy(ctx, places[i], r.aside(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear deletes what was aside.
+func (r *renaming) clear(ctx context.Context) error {
+	for i := range r.to.shownTables() {
+		if err := r.to.deleteAll(ctx, []string{r.aside(i)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exists reports whether there is an object.
+func exists(ctx context.Context, s Store, key string) (bool, error) {
+	obj, err := s.Open(ctx, key)
+	if isAbsent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, obj.Close()
+}

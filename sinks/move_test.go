@@ -1,0 +1,80 @@
+package sinks_test
+
+import (
+	"errors"
+	"testing"
+
+	"b24export/pipeline"
+	"b24export/sinks"
+	"b24export/sinks/sinktest"
+)
+
+func TestMovesInMemory(t *testing.T) { sinktest.RunMoves(t, openMemory, 1) }
+
+func TestMovesInFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute on a slow disk; the suite of stores tries some of these deaths in a folder")
+	}
+	sinktest.RunMoves(t, openFolder, 5)
+}
+
+// While a run of the portal, or of the portal's new name, is under way, nothing is
+// forgotten or renamed; nor where there is nothing, or the new name is taken.
+func TestMovesRefused(t *testing.T) {
+	store := openMemory(t)
+	data := func(portal string) *sinks.Dataset { return sinks.New(store, &sinks.Options{Portal: portal}) }
+	forget := func(portal string) error {
+		_, err := data(portal).Forget(t.Context(), false)
+		return err
+	}
+	rename := func(from, to string) error { return sinks.Rename(t.Context(), data(from), data(to)) }
+	for what, err := range map[string]error{"forget": forget("acme"), "rename": rename("acme", "beta")} {
+		if !errors.Is(err, sinks.ErrNothing) {
+			t.Errorf("%s where there is nothing: %v", what, err)
+		}
+	}
+	for _, portal := range []string{"acme", "beta"} {
+		if err := data(portal).RecordAttempt(t.Context(), sinks.Attempt{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rename("acme", "beta"); err == nil || errors.Is(err, sinks.ErrNothing) {
+		t.Errorf("rename to a name that is taken: %v", err)
+	}
+	if err := rename("acme", "acme"); err == nil {
+		t.Error("rename to the same name succeeds")
+	}
+	if err := rename("acme", "Beta"); err == nil {
+		t.Error("rename to a name that is none succeeds")
+	}
+	if err := forget("beta"); err != nil {
+		t.Fatal(err)
+	}
+	for _, runner := range []*sinks.Dataset{data("acme"), data("acme").Backfill(), data("beta")} {
+		if _, err := runner.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		held := map[string]error{"rename": rename("acme", "beta")}
+		if runner.CurrentPath() == data("acme").CurrentPath() {
+			held["forget"] = forget("acme")
+		}
+		for what, err := range held {
+			if _, ok := errors.AsType[*pipeline.HeldError](err); !ok {
+				t.Errorf("%s beside a run: %v", what, err)
+			}
+		}
+		if err := runner.End(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths, err := data("acme").Forget(t.Context(), true)
+	if err != nil || len(paths) != 1 {
+		t.Errorf("forget, dry run: %q, %v", paths, err)
+	}
+	if left, err := sinks.LeftOvers(t.Context(), store, "payments", nil); err != nil || len(left) != 0 {
+		t.Errorf("left over without a manifest: %v, %v", left, err)
+	}
+	if err := rename("acme", "beta"); err != nil {
+		t.Error(err)
+	}
+}
