@@ -73,6 +73,20 @@ b24export_last_success_timestamp_seconds{dataset="payments", portal="acme"} 0x40
 b24export_run_start_timestamp_seconds{dataset="payments", portal="acme"} 0x23 86400x16
 b24export_run_deletes_held{dataset="payments", portal="acme"} 0x23 800x16
 b24export_run_exit_code{dataset="payments", portal="acme"} 0x23 1x16`, 30 * time.Hour, []string{"DeletesHeld acme", "RunFailed acme"}},
+		{"a listing that sees less", `
+b24export_last_success_timestamp_seconds{dataset="payments", portal="acme"} 0x23 86400x16
+b24export_run_start_timestamp_seconds{dataset="payments", portal="acme"} 0x23 86400x16
+b24export_run_exit_code{dataset="payments", portal="acme"} 0x40
+b24export_snapshot_listing{dataset="payments", portal="acme", listing="sale", chosen_by="auto"} 1x23 stale
+b24export_snapshot_listing{dataset="payments", portal="acme", listing="bindings", chosen_by="auto"} _x24 1x16`, 26 * time.Hour, []string{"ListsLess acme"}},
+		{"a listing that sees less, until the right was given back", `
+b24export_last_success_timestamp_seconds{dataset="payments", portal="acme"} 0x23 86400x16
+b24export_run_start_timestamp_seconds{dataset="payments", portal="acme"} 0x23 86400x16
+b24export_run_exit_code{dataset="payments", portal="acme"} 0x40
+b24export_snapshot_listing{dataset="payments", portal="acme", listing="bindings", chosen_by="auto"} 1x23 stale
+b24export_snapshot_listing{dataset="payments", portal="acme", listing="sale", chosen_by="auto"} _x24 1x16`, 26 * time.Hour, nil},
+		{"a listing that sees less, as the job says", `
+b24export_snapshot_listing{dataset="payments", portal="acme", listing="bindings", chosen_by="job"} 1x40`, 26 * time.Hour, nil},
 		{"the rejects of the night before", `
 b24export_snapshot_rows{dataset="payments", portal="acme"} 10000x40
 b24export_snapshot_rejects{dataset="payments", portal="acme"} 3x40
