@@ -208,6 +208,11 @@ func TestBackfillGoesOn(t *testing.T) {
 			t.Fatalf("run %d: exit %d: %v", runs, out.Exit, out.Err)
 		}
 		if runs == 1 {
+			// A check shows it, as the job's own work and beside another job's.
+			wantUnfinished(t, e, jobs.CheckOK, "a run resumes snapshot")
+			wantUnfinished(t, nightly, jobs.CheckOK, "a run of the job that began it resumes snapshot")
+			other := e.again(t, portal, "mode: backfill\nbackfill: {billed: {from: 2018-01-01, to: 2031-01-01}}")
+			wantUnfinished(t, other, jobs.CheckFailed, "2019-01-01")
 			out := jobs.Run(t.Context(), nightly.spec, nightly.opts)[0]
 			if out.Exit != jobs.ExitComplete || out.Summary.Manifest.Ledger.Got != 4000 {
 				t.Errorf("a nightly run beside it: exit %d, %v", out.Exit, out.Err)
@@ -221,6 +226,20 @@ func TestBackfillGoesOn(t *testing.T) {
 	// A signal loses nothing of what was read; half of this is the night's.
 	if gets := portal.Stats().Commands["crm.item.payment.get"]; gets > 8000+int64(2*runs+2)*measuring {
 		t.Errorf("%d gets in %d runs", gets, runs)
+	}
+}
+
+// wantUnfinished checks a job, and wants one line about an unfinished backfill.
+func wantUnfinished(t *testing.T, e *runJob, state jobs.CheckState, detail string) {
+	t.Helper()
+	var found []jobs.CheckLine
+	for line := range jobs.Check(t.Context(), e.spec, e.opts) {
+		if line.Check == "sink.unfinished_backfill" {
+			found = append(found, line)
+		}
+	}
+	if len(found) != 1 || found[0].State != state || !strings.Contains(found[0].Detail, detail) {
+		t.Errorf("check: %+v, want one %s line with %q", found, state, detail)
 	}
 }
 

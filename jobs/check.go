@@ -29,7 +29,8 @@ type CheckLine struct {
 	// Check is what was looked at: file, secrets, reachable, webhook, plan,
 	// scopes, administrator, a method by its name, counters, clock, or one of
 	// sink.open, sink.write, sink.conditional_write, sink.read, sink.list,
-	// sink.delete, sink.lease, deletes.max, sink.unfinished, sink.left_over.
+	// sink.delete, sink.lease, deletes.max, sink.unfinished,
+	// sink.unfinished_backfill, sink.segments, sink.left_over.
 	Check string     `json:"check"`
 	State CheckState `json:"state"`
 	// Detail is what was found, Hint what to do about it; "" if nothing.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
 	"b24export/sinks"
 )
@@ -194,18 +195,42 @@ func (r *report) state(ctx context.Context, spec *jobfile.Spec, data *sinks.Data
 		r.ok("sink.lease", "nobody is at work")
 	}
 	r.deletes(spec, &status)
-	switch cp := &status.Checkpoint; {
-	case cp.Phase != pipeline.Fetching && cp.Phase != pipeline.Fetched && cp.Phase != pipeline.Merged:
-		r.ok("sink.unfinished", "nothing is unfinished")
-	case cp.DeletesHeld:
-		r.ok("sink.unfinished", "snapshot %s is held back by deletes.max; a run lists again", cp.Snapshot)
-	case cp.Fingerprint != spec.Fingerprint(r.portal):
-		r.fail("sink.unfinished", &pipeline.JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got})
-	default:
-		r.ok("sink.unfinished", "a run resumes snapshot %s, saved at %s with %d payments fetched",
-			cp.Snapshot, cp.WrittenAt.UTC().Format(time.RFC3339), cp.Ledger.Got)
+	backfill := spec.Mode == pipeline.Backfill
+	r.unfinished(ctx, spec, data, "sink.unfinished", &status.Checkpoint, !backfill)
+	if backfill || status.Backfill.Unfinished() {
+		r.unfinished(ctx, spec, data.Backfill(), "sink.unfinished_backfill", &status.Backfill, backfill)
 	}
-	r.segments(ctx, data, status.Checkpoint)
+}
+
+// unfinished shows the unfinished work of a checkpoint, which a run of the job
+// resumes if it is the job's own: of a night, or of a backfill.
+func (r *report) unfinished(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset, check string, cp *pipeline.Checkpoint, own bool) {
+	if !cp.Unfinished() {
+		r.ok(check, "nothing is unfinished")
+		return
+	}
+	span, err := source.SpanOf(spec)
+	saved := fmt.Sprintf("snapshot %s, saved at %s with %d payments fetched", cp.Snapshot, cp.WrittenAt.UTC().Format(time.RFC3339), cp.Ledger.Got)
+	if cp.Range != "" {
+		saved += ", " + cp.Range
+	}
+	switch {
+	case err != nil:
+		r.fail(check, err)
+	case !own:
+		r.ok(check, "a run of the job that began it resumes %s", saved)
+	case cp.Backfill != "" && spec.Mode != pipeline.Backfill:
+		r.ok(check, "a backfill is merging snapshot %s; a run of that backfill ends it", cp.Snapshot)
+	case cp.DeletesHeld:
+		r.ok(check, "snapshot %s is held back by deletes.max; a run lists again", cp.Snapshot)
+	case cp.Fingerprint != spec.Fingerprint(r.portal):
+		r.fail(check, &pipeline.JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got})
+	case cp.Range != span:
+		r.fail(check, &pipeline.JobChangedError{Snapshot: cp.Snapshot, Rows: cp.Ledger.Got, Begun: cp.Mode, Range: cp.Range})
+	default:
+		r.ok(check, "a run resumes %s", saved)
+	}
+	r.segments(ctx, data, *cp)
 }
 
 // segments reads what an unfinished run has saved.

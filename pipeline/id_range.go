@@ -34,8 +34,8 @@ func withoutIDs(ranges []IDRange, part Range) []IDRange {
 		if below := (IDRange{r.From, min(r.To, part.After)}); below.From <= below.To {
 			left = append(left, below)
 		}
-		if above := (IDRange{max(r.From, part.Through+1), r.To}); above.From <= above.To {
-			left = append(left, above)
+		if r.To > part.Through { // then there is an id above Through
+			left = append(left, IDRange{max(r.From, part.Through+1), r.To})
 		}
 	}
 	return left

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -101,7 +100,7 @@ listing:
 			if at > l.part.Through {
 				break listing
 			}
-			if err := l.pass(ctx, at); err != nil {
+			if err := l.pass(ctx, at-1); err != nil {
 				return err
 			}
 			if err := l.add(ctx, item); err != nil {
@@ -109,24 +108,21 @@ listing:
 			}
 		}
 	}
-	if l.hole {
-		err = l.pass(ctx, l.part.Through+1)
-		l.open.through = l.part.Through
-	} else {
-		err = l.pass(ctx, math.MaxInt64)
-	}
-	if err != nil {
+	if err := l.pass(ctx, l.part.Through); err != nil {
 		return err
+	}
+	if l.hole {
+		l.open.through = l.part.Through
 	}
 	l.open.final = true
 	return l.flush(ctx)
 }
 
-// pass goes over what the last snapshot has below id, and the listing has not.
-func (l *lister[R]) pass(ctx context.Context, id PaymentID) error {
+// pass decides about what the last snapshot has up to through, and the listing has not.
+func (l *lister[R]) pass(ctx context.Context, through PaymentID) error {
 	for {
 		// What the last snapshot could not read may have no row in it.
-		was, retry := l.row != nil && l.Table.ID(l.row) < id, len(l.retry) > 0 && l.retry[0] < id
+		was, retry := l.row != nil && l.Table.ID(l.row) <= through, len(l.retry) > 0 && l.retry[0] <= through
 		switch {
 		case was && retry && l.retry[0] < l.Table.ID(l.row), !was && retry:
 			passed := l.retry[0]

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -195,4 +196,54 @@ func TestWatermarkIsThatOfTheBeginning(t *testing.T) {
 			t.Errorf("resumed %v, since %+v", s.Resumed, s.Manifest.Since)
 		}
 	})
+}
+
+// The greatest id that a payment can have is an id like any other: as a row, as a
+// reject, and when it is deleted.
+func TestGreatestID(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p, m := newPortal(20), newMemory(t)
+			p.rows[math.MaxInt64] = row{id: math.MaxInt64, value: 7}
+			mustRun(t, config(p, m))
+			if got := values(m.current); got[len(got)-1].id != math.MaxInt64 {
+				t.Fatalf("the table ends with %+v", got[len(got)-1])
+			}
+			if refused {
+				time.Sleep(time.Hour)
+				p.refuse = map[PaymentID]bool{math.MaxInt64: true}
+				p.rows[math.MaxInt64] = row{id: math.MaxInt64, value: 8}
+				mustRun(t, config(p, m))
+			}
+			time.Sleep(time.Hour)
+			delete(p.rows, math.MaxInt64)
+			s := mustRun(t, config(p, m))
+			if diff := cmp.Diff(p.truth(), values(m.current), cmp.AllowUnexported(row{})); diff != "" {
+				t.Errorf("refused %v: table (-want +got):\n%s", refused, diff)
+			}
+			if s.Manifest.Ledger.Gone != 1 || s.Manifest.Changes.Delete != 1 || s.Manifest.Ledger.Rejected != 0 {
+				t.Errorf("refused %v: ledger %+v, changes %+v; want one payment gone", refused, s.Manifest.Ledger, s.Manifest.Changes)
+			}
+		})
+	}
+}
+
+func TestWithoutIDs(t *testing.T) {
+	const most = PaymentID(math.MaxInt64)
+	for _, tt := range []struct {
+		ids  IDRange
+		part Range
+		want []IDRange
+	}{
+		{IDRange{1, 9}, Range{3, 5}, []IDRange{{1, 3}, {6, 9}}},
+		{IDRange{4, 5}, Range{3, 5}, nil},
+		{IDRange{6, 9}, Range{3, 5}, []IDRange{{6, 9}}},
+		{IDRange{4, most}, Range{3, most}, nil},
+		{IDRange{1, most}, Range{3, most}, []IDRange{{1, 3}}},
+		{IDRange{1, most}, Range{3, most - 1}, []IDRange{{1, 3}, {most, most}}},
+	} {
+		if diff := cmp.Diff(tt.want, withoutIDs([]IDRange{tt.ids}, tt.part)); diff != "" {
+			t.Errorf("%v without %v (-want +got):\n%s", tt.ids, tt.part, diff)
+		}
+	}
 }

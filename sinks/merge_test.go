@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,20 @@ func TestMerge(t *testing.T) {
 	// The same again: the same bytes.
 	again, _, _ := m.merge(last)
 	if diff := cmp.Diff(res, again); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A deleted payment of the greatest id leaves the table.
+func TestMergeOfTheGreatestID(t *testing.T) {
+	m := newMerger(t, memStore(t))
+	last := m.last([]schemas.Payment{pay(1, 10), pay(math.MaxInt64, 20)})
+	m.segment(1, part{Gone: []pipeline.PaymentID{math.MaxInt64}})
+	_, rows, feed := m.merge(last)
+	if diff := cmp.Diff([]schemas.Payment{pay(1, 10)}, rows); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Change{{Op: OpDelete, Payment: pay(math.MaxInt64, 20)}}, feed); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -245,6 +245,11 @@ func (p *program) cat(f *catFlags, src *catSource) error {
 	n, err := p.copyCat(f, src, p.width())
 	switch {
 	case err != nil:
+	case f.form == "arrow":
+		// Readers take a stream that is cut between two batches for a whole one.
+		if err = p.stdout.Flush(); err == nil {
+			_, err = fmt.Fprintf(p.stderr, "%s printed\n", plural(n, "row"))
+		}
 	case n == 0 && len(f.where) > 0 && f.form == "table":
 		_, err = fmt.Fprintln(p.stderr, "no row meets the condition")
 	default:

@@ -97,7 +97,8 @@ func (g *givenIDs) above(after int64) iter.Seq2[int64, error] {
 			return
 		}
 		if g.File == "" {
-			for id := max(g.From, after+1); id <= g.To; id++ {
+			for id := max(g.From-1, after); id < g.To; {
+				id++ // here, since there may be no id above g.To
 				if !yield(id, nil) {
 					return
 				}
