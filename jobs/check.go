@@ -27,7 +27,7 @@ type CheckLine struct {
 	// Portal is whom it is about; "" for the job as a whole.
 	Portal string `json:"portal"`
 	// Check is what was looked at: file, secrets, reachable, webhook, plan,
-	// scopes, administrator, a method by its name, counters, clock, or one of
+	// scopes, administrator, a method by its name, filters, list_dates, counters, clock, or one of
 	// sink.open, sink.write, sink.conditional_write, sink.read, sink.list,
 	// sink.delete, sink.lease, deletes.max, sink.unfinished,
 	// sink.unfinished_backfill, sink.segments, sink.left_over.

@@ -23,7 +23,8 @@ type portalCheck struct {
 	spec   *jobfile.Spec
 	client *bitrix.Client
 	now    func() time.Time
-	way    string // in: the webhook, or the application
+	listed [][]byte // the first page of payments, as the portal sent it
+	way    string   // in: the webhook, or the application
 	// instead says how a run finds payments although sale.payment.list refuses;
 	// "" if it works, or if nothing can stand in for it.
 	instead string
@@ -62,7 +63,7 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	}
 	profile, profileErr := c.call(ctx, "profile", nil)
 	rows, listErr := c.list(ctx)
-	orders, owned, ownersErr := c.countOwners(ctx, rows)
+	orders, owned, ownersCast, ownersErr := c.countOwners(ctx, rows)
 	way, wayErr := c.choose(listErr, ownersErr)
 	if wayErr == nil {
 		if wayErr = c.less(ctx, o, &way); wayErr != nil {
@@ -84,7 +85,7 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	}
 	c.otherTypes()
 	c.fields(rows)
-	c.gets(ctx, rows)
+	paymentsCast := c.gets(ctx, rows)
 	switch {
 	case ownersErr != nil && wayErr == nil && way.List == jobfile.ListItems:
 		c.warn(source.MethodOwners, way.Lacks, "%v", ownersErr)
@@ -95,6 +96,7 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	default:
 		c.ok(source.MethodOwners, "%d of %d orders belong to a CRM item", owned, orders)
 	}
+	c.filters(paymentsCast, ownersCast)
 	c.changes(ctx)
 	c.counters()
 	c.clock(ctx)

@@ -32,6 +32,7 @@ func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source.MethodList, err)
 	}
+	c.listed = items
 	var rows []schemas.Payment
 	for _, raw := range items {
 		var row schemas.Payment
@@ -62,26 +63,33 @@ func (c *portalCheck) fields(rows []schemas.Payment) {
 	c.ok("source.fields", "payments have %s", strings.Join(c.spec.Source.Fields, ", "))
 }
 
-// gets gets some of the payments listed.
-func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) {
+// gets fetches some of the payments listed, and compares what lists and gets show of
+// their dates. It reports whether the portal reads a list of ids in a filter as the
+// number 1.
+func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) (casts bool) {
 	if len(rows) == 0 {
 		_, err := c.call(ctx, source.MethodGet, bitrix.Params{"id": 1})
 		if e, ok := errors.AsType[*bitrix.Error](err); err == nil || ok && e.Class() == bitrix.Reject && !errors.Is(err, bitrix.ErrPatience) {
 			c.warn(source.MethodGet, "", "may be called, but no payment is listed to try it with")
-			return
+			return false
 		}
 		c.fail(source.MethodGet, err)
-		return
+		return false
 	}
 	var commands []bitrix.Command
-	for _, row := range rows[:min(len(rows), checkGets)] {
+	last := rows[len(rows)-1].ID
+	rows = spreadOver(rows, checkGets)
+	for _, row := range rows {
 		commands = append(commands, source.GetCommand(pipeline.PaymentID(row.ID)))
 	}
-	results, err := c.batch(ctx, commands)
+	results, err := c.batch(ctx, append(commands, source.ByIDCommand(last)))
 	if err != nil {
 		c.fail(source.MethodGet, err)
-		return
+		return false
 	}
+	casts = last != 1 && !source.ReadsLists(results[len(rows)], last)
+	results = results[:len(rows)]
+	c.listDates(results)
 	var refused []error
 	denied := 0
 	for i, res := range results {
@@ -105,10 +113,30 @@ func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) {
 	default:
 		c.ok(source.MethodGet, "got %d of the payments listed", len(results))
 	}
+	return casts
+}
+
+// spreadOver returns at most n rows from all over rows.
+func spreadOver(rows []schemas.Payment, n int) []schemas.Payment {
+	if len(rows) <= n {
+		return rows
+	}
+	chosen := make([]schemas.Payment, n)
+	for i := range chosen {
+		chosen[i] = rows[i*(len(rows)-1)/(n-1)]
+	}
+	return chosen
+}
+
+// listDates warns where the list shows other dates than gets.
+func (c *portalCheck) listDates(gets []bitrix.Result) {
+	if text := source.ListDates(c.listed, gets); text != "" {
+		c.warn("list_dates", "nothing has to be done: runs measure this, and the manifest has it as list_dates; docs/portals.md says what cannot be corrected", "%s", text)
+	}
 }
 
 // countOwners asks for the owners of the orders listed.
-func (c *portalCheck) countOwners(ctx context.Context, rows []schemas.Payment) (orders, owned int, err error) {
+func (c *portalCheck) countOwners(ctx context.Context, rows []schemas.Payment) (orders, owned int, casts bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(source.MethodOwners))
 	defer cancel()
 	return source.CountOwners(ctx, c.client, rows)
@@ -140,5 +168,20 @@ func (c *portalCheck) changes(ctx context.Context) {
 		c.ok(since, "%s may be called; the first run binds the events", method)
 	default:
 		c.ok(since, "%s may be called", method)
+	}
+}
+
+// filters warns where the portal reads a list in a filter as the number 1.
+func (c *portalCheck) filters(payments, owners bool) {
+	var methods []string
+	if payments {
+		methods = append(methods, source.MethodList)
+	}
+	if owners {
+		methods = append(methods, source.MethodOwners)
+	}
+	if len(methods) > 0 {
+		c.warn("filters", "update the portal; until then, runs ask one by one, which takes more requests",
+			"the portal reads a list of numbers in a filter as the number 1: %s", strings.Join(methods, ", "))
 	}
 }

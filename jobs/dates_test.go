@@ -113,3 +113,27 @@ func TestDatesOfAPortalWithoutPaidPayments(t *testing.T) {
 		t.Errorf("measured by %+v", m.Dates)
 	}
 }
+
+// check warns of what a run will measure.
+func TestCheckTellsOfDatesOfLists(t *testing.T) {
+	for _, tt := range []struct {
+		values bitrixtest.ValueQuirks
+		want   string
+	}{
+		{bitrixtest.ValueQuirks{}, ""},
+		{bitrixtest.ValueQuirks{ListShift: 2 * time.Hour}, "dates 2h0m0s later than they are"},
+		{bitrixtest.ValueQuirks{ListShift: -90 * time.Minute}, "dates 1h30m0s earlier than they are"},
+		{bitrixtest.ValueQuirks{DateFormat: bitrixtest.DatesSwapped}, "day and month swapped"},
+		{bitrixtest.ValueQuirks{DateFormat: bitrixtest.DatesShort}, "no days below 25"},
+		{bitrixtest.ValueQuirks{DateFormat: bitrixtest.DatesNull}, "the list shows no dates"},
+		{bitrixtest.ValueQuirks{DateFormat: bitrixtest.DatesMinutes}, "no seconds"},
+		{bitrixtest.ValueQuirks{DateFormat: bitrixtest.DatesDays}, "no times of day"},
+	} {
+		portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 300, AllowRegets: true, Strict: t, Values: tt.values})
+		_, byName := checked(t, newRunJob(t, portal, ""))
+		line, told := byName["list_dates"]
+		if told != (tt.want != "") || told && (line.State != jobs.CheckWarning || !strings.Contains(line.Detail, tt.want)) {
+			t.Errorf("%+v: %+v, want %q", tt.values, line, tt.want)
+		}
+	}
+}

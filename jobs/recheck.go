@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -106,7 +105,7 @@ func judgeByOrders(ctx context.Context, client *bitrix.Client, list []Rechecked,
 	}
 	slices.Sort(orders)
 	for part := range slices.Chunk(orders, bitrix.PageSize) {
-		saved, err := ordersSaved(ctx, client, part)
+		saved, err := source.OrdersSaved(ctx, client, part)
 		if e, refused := source.RefusalOf(err); refused {
 			for _, id := range part {
 				for _, i := range doubtful[id] {
@@ -133,33 +132,4 @@ func judgeByOrders(ctx context.Context, client *bitrix.Client, list []Rechecked,
 		}
 	}
 	return nil
-}
-
-// ordersSaved tells when orders, at most a page of them, were saved last. Those
-// that are gone are missing.
-func ordersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (map[int64]time.Time, error) {
-	saved := make(map[int64]time.Time, len(orders))
-	listing := bitrix.Listing{
-		Method: source.MethodOrders, Items: "orders", IDField: "id", Select: []string{"id", "dateUpdate"},
-		Filter: bitrix.Params{"@id": orders},
-	}
-	for page, err := range client.Pages(ctx, listing, 0) {
-		if err != nil {
-			return nil, fmt.Errorf("ask %d orders when they were saved: %w", len(orders), err)
-		}
-		for i, raw := range page.Items {
-			var order struct {
-				DateUpdate string `json:"dateUpdate"`
-			}
-			if err := json.Unmarshal(raw, &order); err != nil {
-				return nil, fmt.Errorf("%s: order %d: %w", source.MethodOrders, page.IDs[i], err)
-			}
-			at, err := schemas.ParseInstant(order.DateUpdate)
-			if err != nil {
-				return nil, fmt.Errorf("%s: order %d: dateUpdate: %w", source.MethodOrders, page.IDs[i], err)
-			}
-			saved[page.IDs[i]] = at.Time()
-		}
-	}
-	return saved, nil
 }

@@ -186,7 +186,7 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 	for i, page := range pages {
 		p.listBytes += int64(len(results[i].Value)) / samples
 		chunk := asChunk(page)
-		orders += len(newOwners(chunk).orders)
+		orders += len(newOwners(chunk, nil).orders)
 		rows += len(chunk)
 	}
 	p.orders = float64(orders) / float64(max(1, rows))
@@ -284,7 +284,7 @@ func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, fr
 // learnt.
 func (p *planner) probeGets(ctx context.Context, chunk []listed) error {
 	chunk = chunk[:min(len(chunk), (&Source{enrich: jobfile.EnrichGet}).Chunk())]
-	commands := newOwners(chunk).commands()
+	commands := newOwners(chunk, nil).commands()
 	for _, item := range chunk {
 		commands = append(commands, GetCommand(item.ID))
 	}

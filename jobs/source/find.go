@@ -37,7 +37,10 @@ type job struct {
 // Else. now is the clock of extracted_at; nil: the instants at which answers came.
 // The caller closes client.
 func Find(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, client *bitrix.Client, now func() time.Time, log *slog.Logger) (*Found, error) {
-	j := job{spec: spec, days: portal.TimeZone, client: client, rowMaker: rowMaker{fields: spec.Source.Fields, now: now, zone: new(timeZone)}, log: log}
+	j := job{
+		spec: spec, days: portal.TimeZone, client: client, log: log,
+		rowMaker: rowMaker{fields: spec.Source.Fields, now: now, zone: new(timeZone), casting: new(castFilters)},
+	}
 	part, err := partOf(ctx, &j)
 	if err != nil {
 		return nil, err

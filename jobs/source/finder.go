@@ -48,10 +48,11 @@ func always(a pipeline.Absence) func(pipeline.PaymentID, *schemas.Payment) pipel
 
 // rowMaker is how rows are made of what the portal sends.
 type rowMaker struct {
-	fields []string
-	now    func() time.Time // nil: the instants at which answers came
-	clock  *listClock       // nil: the list shows dates as they are stored
-	zone   *timeZone        // nil: nobody asks for it
+	casting *castFilters // what the portal is known to cast; nil: not remembered
+	fields  []string
+	now     func() time.Time // nil: the instants at which answers came
+	clock   *listClock       // nil: the list shows dates as they are stored
+	zone    *timeZone        // nil: nobody asks for it
 }
 
 func (r *rowMaker) stamp(at time.Time) time.Time {

@@ -415,3 +415,60 @@ func userOffset(profile []byte, now time.Time) (seconds int, ok bool) {
 	seconds, err := strconv.Atoi(strings.Trim(string(who.Offset), `"`))
 	return seconds, err == nil
 }
+
+// ListDates says in words how a list shows other dates than gets of the same payments;
+// "" if it does not, or if none of them is paid. listed are elements of the list.
+func ListDates(listed [][]byte, gets []bitrix.Result) string {
+	shown := make(map[int64][]byte, len(listed))
+	for _, raw := range listed {
+		if _, ids, err := bitrix.ItemsByID(slices.Concat([]byte("["), raw, []byte("]")), "", "id"); err == nil && len(ids) == 1 {
+			shown[ids[0]] = raw
+		}
+	}
+	var samples []dateSample
+	for _, res := range gets {
+		if res.Err != nil {
+			continue
+		}
+		_, ids, err := bitrix.ItemsByID(slices.Concat([]byte("["), res.Value, []byte("]")), "", "id")
+		if err != nil || len(ids) != 1 || shown[ids[0]] == nil {
+			continue
+		}
+		stored, offset, err := schemas.ReadDate(res.Value, "datePaid")
+		if err != nil || !stored.Valid {
+			continue
+		}
+		at, listedOffset, err := schemas.ReadDate(shown[ids[0]], "datePaid")
+		if err == nil {
+			samples = append(samples, dateSample{at, listedOffset, printed{stored.V, offset}})
+		}
+	}
+	if len(samples) == 0 {
+		return ""
+	}
+	c := clockFrom(samples)
+	var text []string
+	switch {
+	case c.shift > 0:
+		text = append(text, fmt.Sprintf("dates %v later than they are", time.Duration(c.shift)*time.Microsecond))
+	case c.shift < 0:
+		text = append(text, fmt.Sprintf("dates %v earlier than they are", time.Duration(-c.shift)*time.Microsecond))
+	}
+	if words := formWords[c.form]; words != "" {
+		text = append(text, words)
+	}
+	if len(text) == 0 {
+		return ""
+	}
+	return "the list shows " + strings.Join(text, ", ")
+}
+
+// formWords says what a list shows, by its form.
+var formWords = map[dateForm]string{
+	formMinutes: "no seconds",
+	formDays:    "no times of day",
+	formSwapped: "day and month swapped, and no days above 12",
+	formShort:   "no days below 25",
+	formNull:    "no dates",
+	formUnknown: "dates that have nothing to do with those of gets",
+}

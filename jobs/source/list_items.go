@@ -214,8 +214,10 @@ func (l *listItems) take(ctx context.Context, items []owner, after pipeline.Paym
 // bindings are listed twice, around the payments.
 func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPayment, whole bool, err error) {
 	var commands []bitrix.Command
+	byOwner := bindingsByOwner(items[0].typeID)
+	alone := l.casting.has(&byOwner)
 	if l.ordersToo {
-		commands = bindingsOf("b", items)
+		commands = bindingsOf("b", items, alone)
 	}
 	first := len(commands)
 	for _, item := range items {
@@ -223,7 +225,7 @@ func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPa
 	}
 	behind := len(commands)
 	if l.ordersToo {
-		commands = append(commands, bindingsOf("a", items)...)
+		commands = append(commands, bindingsOf("a", items, alone)...)
 	}
 	results, err := l.client.Batch(ctx, commands)
 	if err != nil {
@@ -235,8 +237,17 @@ func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPa
 		after := results[behind:]
 		if slices.ContainsFunc(results, func(r bitrix.Result) bool { return r.Attempts > 1 }) {
 			// What was sent again came behind the bindings.
-			if after, err = l.client.Batch(ctx, bindingsOf("a", items)); err != nil {
+			if after, err = l.client.Batch(ctx, bindingsOf("a", items, alone)); err != nil {
 				return nil, false, err
+			}
+		}
+		if !alone {
+			casts, err := l.castsBindings(ctx, items, results[:first])
+			if err != nil {
+				return nil, false, err
+			}
+			if casts && l.casting.has(&byOwner) {
+				return l.payments(ctx, items) // one by one
 			}
 		}
 		if only, whole, err = onlyOrders(results[:first], after); err != nil {
@@ -303,22 +314,57 @@ func itemPaymentsCommand(item owner) bitrix.Command {
 	}}
 }
 
-// bindingsOf asks for the orders of items of one type, page by page.
-func bindingsOf(key string, items []owner) []bitrix.Command {
+// bindingsOf asks for the orders of items of one type, page by page; alone: of each item
+// by itself, a page.
+func bindingsOf(key string, items []owner, alone bool) []bitrix.Command {
 	ids := make([]int64, len(items))
 	for i, item := range items {
 		ids[i] = item.id
 	}
-	commands := make([]bitrix.Command, bindingPages)
-	for i := range commands {
-		commands[i] = bitrix.Command{Key: key + strconv.Itoa(i), Method: MethodOwners, Params: bitrix.Params{
-			"select": []string{"orderId", "ownerId", "ownerTypeId"},
-			"filter": bitrix.Params{"=ownerTypeId": items[0].typeID, "@ownerId": ids},
-			"order":  bitrix.Params{"orderId": "asc"},
-			"start":  i * bitrix.PageSize,
-		}}
+	filter := bindingsByOwner(items[0].typeID)
+	var commands []bitrix.Command
+	if alone {
+		for i, id := range ids {
+			commands = append(commands, filter.alone(key+strconv.Itoa(i), id))
+		}
+		return commands
+	}
+	for i := range bindingPages {
+		page := filter.command(key+strconv.Itoa(i), ids)
+		page.Params["start"] = i * bitrix.PageSize
+		commands = append(commands, page)
 	}
 	return commands
+}
+
+// bindingsByOwner asks for the orders of items of a type.
+func bindingsByOwner(typeID int64) listFilter {
+	return listFilter{
+		method: MethodOwners, items: "orderEntity", field: "ownerId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
+		where: bitrix.Params{"=ownerTypeId": typeID}, params: bitrix.Params{"order": bitrix.Params{"orderId": "asc"}},
+	}
+}
+
+// castsBindings reports whether the portal reads the items in answers to bindingsOf as
+// the number 1.
+func (l *listItems) castsBindings(ctx context.Context, items []owner, answers []bitrix.Result) (bool, error) {
+	filter := bindingsByOwner(items[0].typeID)
+	var asked, answered []int64
+	for _, item := range items {
+		asked = append(asked, item.id)
+	}
+	for _, res := range answers {
+		if res.Err != nil {
+			return false, fmt.Errorf("list the orders of CRM items: %w", res.Err)
+		}
+		_, owners, err := bitrix.ItemsByID(res.Value, filter.items, filter.field)
+		if err != nil {
+			return false, fmt.Errorf("list the orders of CRM items: %w", err)
+		}
+		answered = append(answered, owners...)
+	}
+	how, err := l.casting.judge(ctx, l.client, &filter, asked, answered)
+	return how == asOne, err
 }
 
 // onlyOrders gives the order of each item that has one only, by both answers.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,30 +161,24 @@ func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
 	if err := l.measure(ctx); err != nil {
 		return nil, err
 	}
-	var commands []bitrix.Command
-	var asked [][]int64
-	for part := range slices.Chunk(ids, bitrix.PageSize) {
-		asked = append(asked, part)
-		commands = append(commands, bitrix.Command{Key: fmt.Sprintf("i%d", part[0]), Method: MethodList, Params: bitrix.Params{
-			"select": schemas.ListFields(l.fields),
-			"filter": bitrix.Params{"@id": part},
-			"order":  bitrix.Params{"id": "asc"},
-			"start":  -1,
-		}})
-	}
-	results, err := l.client.Batch(ctx, commands)
+	filter := paymentsByID(schemas.ListFields(l.fields))
+	elements, err := filter.each(ctx, l.client, l.casting, ids)
 	if err != nil {
 		return nil, fmt.Errorf("list payments %d to %d: %w", ids[0], ids[len(ids)-1], err)
 	}
-	found := make([]listed, 0, len(ids))
-	for i, res := range results {
-		page, err := l.read(res, asked[i])
-		if err != nil {
-			return nil, fmt.Errorf("list payments %d to %d: %w", asked[i][0], asked[i][len(asked[i])-1], err)
-		}
-		found = append(found, page...)
+	found := make([]listed, len(elements))
+	for i, e := range elements {
+		found[i] = l.listed(e.raw, pipeline.PaymentID(e.number), e.at)
 	}
 	return found, nil
+}
+
+// paymentsByID asks for payments by their ids.
+func paymentsByID(fields []string) listFilter {
+	if fields == nil {
+		fields = []string{"id"}
+	}
+	return listFilter{method: MethodList, items: "payments", field: "id", fields: fields}
 }
 
 // eachByID yields payments by their ids, ascending, those that do not exist as
@@ -209,30 +202,6 @@ func (l *listSale) eachByID(ctx context.Context, ids []int64, yield func([]liste
 	}
 	l.clock.count(page)
 	return yield(page, nil)
-}
-
-// read reads a page that was asked for by ids.
-func (l *listSale) read(res bitrix.Result, ids []int64) ([]listed, error) {
-	if res.Err != nil {
-		return nil, res.Err
-	}
-	raws, found, err := bitrix.ItemsByID(res.Value, "payments", "id")
-	if err != nil {
-		return nil, err
-	}
-	return l.only(raws, found, res.At, ids)
-}
-
-// only makes sure that a page has nothing but the ids that were asked for.
-func (l *listSale) only(raws [][]byte, found []int64, at time.Time, ids []int64) ([]listed, error) {
-	items := make([]listed, len(raws))
-	for i, raw := range raws {
-		if !slices.Contains(ids, found[i]) {
-			return nil, fmt.Errorf("got payment %d, which was not asked for: %s ignores its filter", found[i], MethodList)
-		}
-		items[i] = l.listed(raw, pipeline.PaymentID(found[i]), at)
-	}
-	return items, nil
 }
 
 func (l *listSale) absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence {

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 
@@ -17,6 +18,9 @@ type owners struct {
 	orders []int64 // ascending, distinct
 	of     map[int64]owner
 	told   bool // the listing's owners stand
+	// alone is whether the orders are asked for one by one, as casting has it.
+	alone   bool
+	casting *castFilters
 }
 
 // owner is a CRM item: a deal is of type 2, a smart invoice of 31, smart
@@ -32,8 +36,8 @@ func (a owner) less(b owner) bool {
 	return a.id < b.id
 }
 
-func newOwners(chunk []listed) *owners {
-	o := &owners{of: make(map[int64]owner)}
+func newOwners(chunk []listed, casting *castFilters) *owners {
+	o := &owners{of: make(map[int64]owner), casting: casting, alone: casting.has(&ownersByOrder)}
 	for i := range chunk {
 		if order := chunk[i].Row.OrderID; order.Valid {
 			o.orders = append(o.orders, order.V)
@@ -49,77 +53,124 @@ func (s *Source) ownersOf(chunk []listed) *owners {
 	if s.find.owned {
 		return &owners{told: true}
 	}
-	return newOwners(chunk)
+	return newOwners(chunk, s.casting)
+}
+
+// ownersByOrder asks for the owners of orders. It counts no rows: the method's page says
+// that it then returns every row at once; take is right with that and with a page.
+var ownersByOrder = listFilter{
+	method: MethodOwners, items: "orderEntity", field: "orderId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
 }
 
 // commands ask for the owners of all orders.
 func (o *owners) commands() []bitrix.Command {
 	var commands []bitrix.Command
-	for part := range slices.Chunk(o.orders, ordersACommand) {
-		commands = append(commands, ownersCommand("o"+strconv.Itoa(len(commands)), part))
+	for part := range o.parts() {
+		key := "o" + strconv.Itoa(len(commands))
+		if o.alone {
+			commands = append(commands, ownersByOrder.alone(key, part[0]))
+		} else {
+			commands = append(commands, ownersByOrder.command(key, part))
+		}
 	}
 	return commands
 }
 
-func ownersCommand(key string, orders []int64) bitrix.Command {
-	return bitrix.Command{Key: key, Method: MethodOwners, Params: bitrix.Params{
-		"select": []string{"orderId", "ownerId", "ownerTypeId"},
-		"filter": bitrix.Params{"@orderId": orders},
-		"order":  bitrix.Params{"orderId": "asc"},
-		// No count of all rows. The method's page says that this returns every
-		// row at once; take is right with that and with a page.
-		"start": -1,
-	}}
+// parts yields the orders of each command.
+func (o *owners) parts() iter.Seq[[]int64] {
+	if o.alone {
+		return slices.Chunk(o.orders, 1)
+	}
+	return slices.Chunk(o.orders, ordersACommand)
 }
 
 // take reads the results of commands, in their order. A page that is full may
 // have cut a part's last orders off: those are asked for again, with those
-// before them left out.
+// before them left out. An answer that may be that of a portal which casts lists is
+// believed only if the portal is known not to; then an empty one has to come twice.
 func (o *owners) take(ctx context.Context, client *bitrix.Client, results []bitrix.Result) error {
 	i := 0
-	for part := range slices.Chunk(o.orders, ordersACommand) {
-		res := results[i]
-		i++
-		for {
-			if res.Err != nil {
-				return fmt.Errorf("list the owners of orders %d to %d: %w", part[0], part[len(part)-1], res.Err)
-			}
-			seen, rows, err := o.read(res.Value, part)
-			if err != nil {
-				return fmt.Errorf("list the owners of orders %d to %d: %w", part[0], part[len(part)-1], err)
-			}
-			if rows < bitrix.PageSize || seen == part[len(part)-1] {
-				break
-			}
-			// Behind the last order seen, which has all its rows here or on a
-			// page that comes back to it.
-			at, _ := slices.BinarySearch(part, seen)
-			if at == 0 {
-				at = 1 // one order with more than a page of owners: the first page has to do
-			}
-			part = part[at:]
-			c := ownersCommand("o", part)
-			if res, err = client.Call(ctx, c.Method, c.Params); err != nil {
-				return fmt.Errorf("list the owners of orders %d to %d: %w", part[0], part[len(part)-1], err)
-			}
+	for part := range o.parts() {
+		err := o.takePart(ctx, client, part, &results[i])
+		if err != nil {
+			return fmt.Errorf("list the owners of orders %d to %d: %w", part[0], part[len(part)-1], err)
 		}
+		i++
 	}
 	return nil
 }
 
-// read takes one answer's rows and gives the highest order among them.
-func (o *owners) read(value []byte, part []int64) (seen int64, rows int, err error) {
-	items, err := bitrix.Items(value, "orderEntity")
+func (o *owners) takePart(ctx context.Context, client *bitrix.Client, part []int64, res *bitrix.Result) error {
+	first := true
+	for {
+		_, answered, err := ownersByOrder.read(res)
+		if err != nil {
+			return err
+		}
+		if first && !o.alone {
+			how, err := o.casting.judge(ctx, client, &ownersByOrder, part, answered)
+			if err != nil {
+				return err
+			}
+			if how == asOne {
+				return o.askAlone(ctx, client, part)
+			}
+			if len(answered) == 0 && how != nothing {
+				if res, err = o.askAgain(ctx, client, part); err != nil {
+					return err
+				}
+			}
+		}
+		first = false
+		seen, rows, err := o.read(res, part)
+		if err != nil {
+			return err
+		}
+		if rows < bitrix.PageSize || seen == part[len(part)-1] {
+			return nil
+		}
+		// Behind the last order seen, which has all its rows here or on a
+		// page that comes back to it.
+		at, _ := slices.BinarySearch(part, seen)
+		if at == 0 {
+			at = 1 // one order with more than a page of owners: the first page has to do
+		}
+		part = part[at:]
+		if res, err = o.askAgain(ctx, client, part); err != nil {
+			return err
+		}
+	}
+}
+
+func (o *owners) askAgain(ctx context.Context, client *bitrix.Client, part []int64) (*bitrix.Result, error) {
+	c := ownersByOrder.command("o", part)
+	res, err := client.Call(ctx, c.Method, c.Params)
+	return &res, err
+}
+
+// askAlone asks for the owners of each order by itself.
+func (o *owners) askAlone(ctx context.Context, client *bitrix.Client, part []int64) error {
+	single := &owners{orders: part, of: o.of, alone: true, casting: o.casting}
+	results, err := client.Batch(ctx, single.commands())
+	if err != nil {
+		return err
+	}
+	return single.take(ctx, client, results)
+}
+
+// read takes one answer's rows and returns the highest order among them.
+func (o *owners) read(res *bitrix.Result, part []int64) (seen int64, rows int, err error) {
+	found, answered, err := ownersByOrder.read(res)
+	if err == nil {
+		err = ownersByOrder.only(part, answered)
+	}
 	if err != nil {
 		return 0, 0, err
 	}
-	for _, raw := range items {
-		order, typeID, id, err := schemas.ReadOwner(raw)
+	for _, e := range found {
+		order, typeID, id, err := schemas.ReadOwner(e.raw)
 		if err != nil {
 			return 0, 0, err
-		}
-		if _, asked := slices.BinarySearch(part, order); !asked {
-			return 0, 0, fmt.Errorf("got order %d, which was not asked for: %s ignores its filter", order, MethodOwners)
 		}
 		seen = max(seen, order)
 		if typeID == 0 || id == 0 {
@@ -130,29 +181,30 @@ func (o *owners) read(value []byte, part []int64) (seen int64, rows int, err err
 			o.of[order] = next
 		}
 	}
-	return seen, len(items), nil
+	return seen, len(found), nil
 }
 
 // CountOwners asks for the owners of the orders of rows, at most a page of them. It
-// returns how many orders there are, and how many of them have an owner. Without
-// rows it asks for one order that need not exist.
-func CountOwners(ctx context.Context, client *bitrix.Client, rows []schemas.Payment) (orders, owned int, err error) {
-	own := newOwners(asChunk(rows))
+// returns how many orders there are, how many of them have an owner, and whether the
+// portal reads a list of orders as the number 1. Without rows it asks for one order that
+// need not exist.
+func CountOwners(ctx context.Context, client *bitrix.Client, rows []schemas.Payment) (orders, owned int, casts bool, err error) {
+	own := newOwners(asChunk(rows), new(castFilters))
 	commands := own.commands()
 	if len(commands) == 0 {
-		commands = []bitrix.Command{ownersCommand("o0", []int64{1})}
+		commands = []bitrix.Command{ownersByOrder.command("o0", []int64{1})}
 	}
 	results, err := client.Batch(ctx, commands)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, false, err
 	}
 	if len(own.orders) == 0 && results[0].Err != nil {
-		return 0, 0, results[0].Err
+		return 0, 0, false, results[0].Err
 	}
 	if err := own.take(ctx, client, results); err != nil {
-		return 0, 0, err
+		return 0, 0, false, err
 	}
-	return len(own.orders), len(own.of), nil
+	return len(own.orders), len(own.of), own.casting.has(&ownersByOrder), nil
 }
 
 // fill sets the row's owner. An order without one leaves it null.

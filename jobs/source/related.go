@@ -32,7 +32,7 @@ type Related struct {
 // NewRelated returns a reader of related tables. now, if given, is the clock of the
 // rows' stamps.
 func NewRelated(client *bitrix.Client, now func() time.Time) *Related {
-	return &Related{client: client, how: rowMaker{now: now}, types: make(map[int64]bool)}
+	return &Related{client: client, how: rowMaker{now: now, casting: new(castFilters)}, types: make(map[int64]bool)}
 }
 
 // Refer notes what a payment refers to.
@@ -250,8 +250,7 @@ func distinct(s *spill.Sorter) iter.Seq2[spill.Key, error] {
 }
 
 // askNamed asks in one request, and takes what holds. It returns the commands whose
-// answers do not: an answer with ids that nobody asked for, or none for several ids,
-// is what servers give that read a list in a filter as the number 1.
+// answers do not, since the portal reads a list in a filter as the number 1.
 func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(typeID int64) bitrix.Listing,
 	take func(key spill.Key, raw []byte, at time.Time) error) (refused []namedCommand, err error) {
 	commands := make([]bitrix.Command, len(cmds))
@@ -284,15 +283,12 @@ func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(t
 		if err != nil {
 			return nil, err
 		}
-		asked := make(map[int64]bool, len(cmd.ids))
-		for _, id := range cmd.ids {
-			asked[id] = true
+		filter := listFilter{method: l.Method, items: l.Items, field: l.IDField, fields: []string{l.IDField}, params: l.Params}
+		how, err := r.how.casting.judge(ctx, r.client, &filter, cmd.ids, ids)
+		if err != nil {
+			return nil, err
 		}
-		holds := len(ids) > 0 || len(cmd.ids) == 1
-		for _, id := range ids {
-			holds = holds && asked[id]
-		}
-		if !holds {
+		if how == asOne || strays(cmd.ids, ids) {
 			refused = append(refused, cmd)
 			continue
 		}

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"b24export/jobs/jobfile"
 	"b24export/jobs/source/spill"
 	"b24export/pipeline"
+	"b24export/schemas"
 )
 
 // sinceOrders finds changed payments by their orders: saving a payment saves its
@@ -135,26 +137,36 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 	type group struct {
 		orders []int64
 		after  int64
+		again  bool // it was empty once
 	}
+	filter := l.byOrder(int64(after))
 	var open []group
-	for part := range slices.Chunk(orders, bitrix.PageSize) {
-		open = append(open, group{part, int64(after)})
+	split := func(orders []int64) {
+		size := bitrix.PageSize
+		if l.casting.has(&filter) {
+			size = 1
+		}
+		for part := range slices.Chunk(orders, size) {
+			open = append(open, group{orders: part, after: int64(after)})
+		}
 	}
+	split(orders)
 	for len(open) > 0 {
 		commands := make([]bitrix.Command, len(open))
 		for i, g := range open {
-			commands[i] = bitrix.Command{Key: "o" + strconv.Itoa(i), Method: MethodList, Params: bitrix.Params{
-				"select": l.listing(nil).Select,
-				"filter": bitrix.Params{"@orderId": g.orders, ">id": g.after},
-				"order":  bitrix.Params{"id": "asc"},
-				"start":  -1,
-			}}
+			filter := l.byOrder(g.after)
+			if len(g.orders) == 1 {
+				commands[i] = filter.alone("o"+strconv.Itoa(i), g.orders[0])
+			} else {
+				commands[i] = filter.command("o"+strconv.Itoa(i), g.orders)
+			}
 		}
 		results, err := l.client.Batch(ctx, commands)
 		if err != nil {
 			return fmt.Errorf("list the payments of %d orders: %w", len(orders), err)
 		}
 		var full []group
+		var cast []int64 // orders whose answers are those of a portal that casts lists
 		for i, res := range results {
 			g := open[i]
 			if res.Err != nil {
@@ -163,6 +175,31 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 			raws, ids, err := bitrix.ItemsByID(res.Value, "payments", "id")
 			if err != nil {
 				return fmt.Errorf("list the payments of orders %d to %d: %w", g.orders[0], g.orders[len(g.orders)-1], err)
+			}
+			_, of, err := bitrix.ItemsByID(res.Value, "payments", filter.field)
+			if err != nil {
+				return fmt.Errorf("list the payments of orders %d to %d: %w", g.orders[0], g.orders[len(g.orders)-1], err)
+			}
+			if g.after == int64(after) {
+				how := unknown
+				if len(g.orders) > 1 {
+					if how, err = l.casting.judge(ctx, l.client, &filter, g.orders, of); err != nil {
+						return err
+					}
+				}
+				switch {
+				case how == asOne:
+					cast = append(cast, g.orders...)
+					continue
+				case len(of) == 0 && !g.again:
+					// Orders without a payment are rare: this comes twice, or is not believed.
+					g.again = true
+					full = append(full, g)
+					continue
+				}
+			}
+			if err := filter.only(g.orders, of); err != nil {
+				return err
 			}
 			last := g.after
 			for k, raw := range raws {
@@ -176,12 +213,21 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 				}
 			}
 			if len(raws) >= bitrix.PageSize {
-				full = append(full, group{g.orders, last})
+				full = append(full, group{orders: g.orders, after: last})
 			}
 		}
 		open = full
+		split(cast)
 	}
 	return nil
+}
+
+// byOrder asks for the payments above an id by their orders.
+func (l *listOrders) byOrder(after int64) listFilter {
+	return listFilter{
+		method: MethodList, items: "payments", field: "orderId", fields: l.listing(nil).Select,
+		where: bitrix.Params{">id": after}, params: bitrix.Params{"order": bitrix.Params{"id": "asc"}},
+	}
 }
 
 // merge lists the ids above after, with the values of those that are in sorted.
@@ -221,4 +267,26 @@ func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted
 		}
 	}
 	return nil
+}
+
+// OrdersSaved returns when orders, at most a page of them, were saved last. Those that
+// are gone are missing.
+func OrdersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (map[int64]time.Time, error) {
+	filter := listFilter{method: MethodOrders, items: "orders", field: "id", fields: []string{"id", "dateUpdate"}}
+	found, err := filter.each(ctx, client, new(castFilters), orders)
+	if err != nil {
+		return nil, fmt.Errorf("ask %d orders when they were saved: %w", len(orders), err)
+	}
+	saved := make(map[int64]time.Time, len(found))
+	for _, e := range found {
+		at, _, err := schemas.ReadDate(e.raw, "dateUpdate")
+		if err == nil && !at.Valid {
+			err = errors.New("it has none")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: order %d: dateUpdate: %w", MethodOrders, e.number, err)
+		}
+		saved[e.number] = at.V.Time()
+	}
+	return saved, nil
 }
