@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -25,16 +24,15 @@ type FieldError struct {
 	Raw string
 }
 
-// Error returns field, rule and text in one line.
+// Error returns field and rule in one line. It has no value: errors get into logs,
+// notifications and --json, where no payment's values belong. Raw goes into the table of
+// rejects only.
 func (e *FieldError) Error() string {
 	field := e.Field
 	if field == "" {
 		field = "object"
 	}
-	if e.Raw == "" {
-		return field + ": " + e.Rule
-	}
-	return fmt.Sprintf("%s: %s, not %#q", field, e.Rule, e.Raw)
+	return field + ": " + e.Rule
 }
 
 func fieldError(field, rule string, raw []byte) *FieldError {
