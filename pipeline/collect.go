@@ -20,13 +20,13 @@ type collector[R any] struct {
 	pending map[int64]result[R] // chunks that wait for an earlier one
 	next    int64
 	part    Part[R]
-	now     Checkpoint // what the next commit will say
+	draft   Checkpoint // what the next commit will say
 	hole    bool       // it fills the checkpoint's first hole
 	from    PaymentID  // up to there the part is saved
 	to      PaymentID  // up to there it is taken
 	final   bool       // the part's last chunk is taken
-	changed bool       // now is not what is saved
-	unknown []IDRange  // what now.UnknownIDs will be
+	changed bool       // draft is not what is saved
+	unknown []IDRange  // what draft.UnknownIDs will be
 	pace    *pacer
 }
 
@@ -35,7 +35,7 @@ type collector[R any] struct {
 // Fetched; else it saves what there is and returns the reason why ctx ended.
 func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) error {
 	c.pending = make(map[int64]result[R])
-	c.now = c.cp
+	c.draft = c.cp
 	c.unknown = slices.Clone(c.cp.UnknownIDs)
 	c.pace = newPacer(c.cp.Pace, c.Now())
 	sample := time.NewTicker(sampleEvery)
@@ -60,7 +60,7 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 			}
 			if err := c.checkRejects(); err != nil {
 				// The rows are kept: the next run tries the rejects again.
-				c.now.TryRejects, c.changed = true, true
+				c.draft.TryRejects, c.changed = true, true
 				if saveErr := c.save(saveCtx); saveErr != nil {
 					return errors.Join(err, fmt.Errorf("save what was read: %w", saveErr))
 				}
@@ -79,7 +79,7 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 // sample records the progress for the manifest's pace.
 func (c *collector[R]) sample(last bool) {
 	use := c.before.Add(c.Source.Use())
-	c.pace.sample(c.Now(), c.now.Ledger.Listed, use.Requests, c.Limits(), last)
+	c.pace.sample(c.Now(), c.draft.Ledger.Listed, use.Requests, c.Limits(), last)
 }
 
 // takeReady moves every chunk whose turn it is into the open part.
@@ -107,7 +107,7 @@ func (c *collector[R]) take(res result[R]) {
 	c.part.Rows = append(c.part.Rows, res.got.Rows...)
 	c.part.Gone = append(c.part.Gone, res.gone...)
 	c.part.Marks = append(c.part.Marks, res.marks...)
-	l := &c.now.Ledger
+	l := &c.draft.Ledger
 	l.Gone += int64(len(res.gone))
 	for _, id := range res.got.Vanished {
 		if res.known[id] {
@@ -155,18 +155,18 @@ func (c *collector[R]) advance(through PaymentID, final bool) {
 	c.final = c.final || final
 	switch {
 	case !c.hole:
-		c.now.Done = through
+		c.draft.Done = through
 		if final {
-			c.now.Phase = Fetched
+			c.draft.Phase = Fetched
 		}
 	case final:
-		c.now.Holes = c.now.Holes[1:]
+		c.draft.Holes = c.draft.Holes[1:]
 	default:
-		c.now.Holes = slices.Clone(c.now.Holes)
-		c.now.Holes[0].After = through
+		c.draft.Holes = slices.Clone(c.draft.Holes)
+		c.draft.Holes[0].After = through
 	}
-	if c.now.Phase == Fetched && len(c.now.Holes) == 0 {
-		c.now.Pool = nil
+	if c.draft.Phase == Fetched && len(c.draft.Holes) == 0 {
+		c.draft.Pool = nil
 	}
 }
 
@@ -183,7 +183,7 @@ func (s *rowsByID[R]) Swap(i, j int)      { s.rows[i], s.rows[j] = s.rows[j], s.
 // checkRejects ends a run early if it can no longer stay below its limit, by the
 // portal's own count of its payments.
 func (c *collector[R]) checkRejects() error {
-	l := c.now.Ledger
+	l := c.draft.Ledger
 	payments := c.Progress.Total.Load()
 	if payments == 0 {
 		return nil
@@ -203,7 +203,7 @@ func (c *collector[R]) save(ctx context.Context) error {
 	if !c.changed {
 		return nil
 	}
-	cp := c.now
+	cp := c.draft
 	cp.UnknownIDs = slices.Clone(c.unknown)
 	cp.Pace = c.pace.taken()
 	if !c.partEmpty() {
@@ -223,7 +223,7 @@ func (c *collector[R]) save(ctx context.Context) error {
 	if err := c.commit(ctx, cp); err != nil {
 		return err
 	}
-	c.now, c.from, c.changed = c.cp, c.to, false
+	c.draft, c.from, c.changed = c.cp, c.to, false
 	c.part = Part[R]{Rows: c.part.Rows[:0], Gone: c.part.Gone[:0], Rejects: c.part.Rejects[:0], Marks: c.part.Marks[:0]}
 	c.Progress.Saved.Store(c.cp.Ledger.Listed)
 	c.Log.Debug("checkpoint", "number", c.cp.Number, "done", c.cp.Done, "got", c.cp.Ledger.Got)

@@ -57,27 +57,27 @@ func openArrow(obj Object) (_ *file.Reader, err error) {
 	return r, nil
 }
 
-// footerFaults says what in a file's footer is not as f and its kind have it:
+// footerProblems says what in a file's footer is not as f and its kind have it:
 // columns, rows, and the statistics of id, which must ascend.
-func footerFaults(r *file.Reader, k fileKind, f pipeline.File) (faults []string) {
+func footerProblems(r *file.Reader, k fileKind, f pipeline.File) (problems []string) {
 	// Arrow panics on some files that are no table.
 	defer func() {
 		if p := recover(); p != nil {
-			faults = append(faults, fmt.Sprintf("footer: %v", p))
+			problems = append(problems, fmt.Sprintf("footer: %v", p))
 		}
 	}()
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	schema, err := arrowSchema(r.MetaData().Schema)
 	if err != nil {
-		fault("columns: %v", err)
-		return faults
+		problem("columns: %v", err)
+		return problems
 	}
 	if diff := schemaDiff(schema, k.schema); diff != "" {
-		fault("%s", diff)
-		return faults
+		problem("%s", diff)
+		return problems
 	}
 	if r.NumRows() != f.Rows {
-		fault("rows: the footer has %d, the manifest %d", r.NumRows(), f.Rows)
+		problem("rows: the footer has %d, the manifest %d", r.NumRows(), f.Rows)
 	}
 	last, sum := int64(0), int64(0)
 	for i := range r.NumRowGroups() {
@@ -87,25 +87,25 @@ func footerFaults(r *file.Reader, k fileKind, f pipeline.File) (faults []string)
 		}
 		low, high, err := idRange(r, i, k.id)
 		if err != nil {
-			fault("row group %d: %v", i, err)
+			problem("row group %d: %v", i, err)
 			continue
 		}
 		if low <= last || high < low {
-			fault("row group %d: ids %d to %d come after id %d", i, low, high, last)
+			problem("row group %d: ids %d to %d come after id %d", i, low, high, last)
 		}
 		if i == 0 && low != int64(f.MinID) {
-			fault("ids begin at %d, in the manifest at %d", low, f.MinID)
+			problem("ids begin at %d, in the manifest at %d", low, f.MinID)
 		}
 		last = high
 		sum += r.MetaData().RowGroup(i).NumRows()
 	}
 	if k.id >= 0 && r.NumRowGroups() > 0 && last != int64(f.MaxID) {
-		fault("ids end at %d, in the manifest at %d", last, f.MaxID)
+		problem("ids end at %d, in the manifest at %d", last, f.MaxID)
 	}
 	if sum != r.NumRows() {
-		fault("rows: the row groups have %d, the footer %d", sum, r.NumRows())
+		problem("rows: the row groups have %d, the footer %d", sum, r.NumRows())
 	}
-	return faults
+	return problems
 }
 
 // idRange is the smallest and the largest id of a row group by its statistics.

@@ -31,8 +31,8 @@ func (d *Dataset) readBack(ctx context.Context, f pipeline.File, totals map[stri
 	}
 	r, err := openArrow(obj)
 	if err == nil {
-		if faults := footerFaults(r, k, f); len(faults) > 0 {
-			return fmt.Errorf("%w: %s", parquetcheck.ErrCorrupt, faults[0])
+		if problems := footerProblems(r, k, f); len(problems) > 0 {
+			return fmt.Errorf("%w: %s", parquetcheck.ErrCorrupt, problems[0])
 		}
 		if k.table == paymentTable.name {
 			err = v.rows(ctx, obj, r, k, f, nil, "id", "paid", "sum", "currency")

@@ -291,8 +291,8 @@ func (v *verifier) content(ctx context.Context, obj Object, k fileKind, f pipeli
 	if v.m.SchemaVersion < schemas.Version {
 		k = k.columns(r.MetaData().Schema.NumColumns())
 	}
-	for _, fault := range footerFaults(r, k, f) {
-		v.add(f.Path, "%s", fault)
+	for _, problem := range footerProblems(r, k, f) {
+		v.add(f.Path, "%s", problem)
 	}
 	var buf []byte
 	pages := make([][]parquetcheck.Page, r.MetaData().Schema.NumColumns())
@@ -347,13 +347,13 @@ func (v *verifier) rows(ctx context.Context, obj Object, r *file.Reader, k fileK
 		}
 	}
 	c.finish(f)
-	faults := x.Faults()
-	for i, fault := range faults {
+	problems := x.Problems()
+	for i, problem := range problems {
 		hint := ""
-		if i+1 == len(faults) && r.MetaData().KeyValueMetadata().FindValue(metaLayout) == nil {
+		if i+1 == len(problems) && r.MetaData().KeyValueMetadata().FindValue(metaLayout) == nil {
 			hint = ". Version 0.1.0 wrote files so, and engines that skip pages miss rows in them: the next run of the portal writes its table again, and this snapshot stays as it is until retention deletes it"
 		}
-		v.add(f.Path, "%s%s", fault, hint)
+		v.add(f.Path, "%s%s", problem, hint)
 	}
 	return nil
 }

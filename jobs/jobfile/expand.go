@@ -33,11 +33,11 @@ type expanded struct {
 
 // expand replaces ${NAME} by the environment variable and ${file:PATH} by the
 // file's content without a newline at its end; $${ stands for ${ itself. What
-// is put in is not looked through again. What cannot be replaced is a fault,
+// is put in is not looked through again. What cannot be replaced is a problem,
 // one for each.
-func (x *expander) expand(text string) (expanded, []fault) {
+func (x *expander) expand(text string) (expanded, []Problem) {
 	var out strings.Builder
-	var faults []fault
+	var problems []Problem
 	e := expanded{}
 	for rest := text; ; {
 		at := strings.Index(rest, "${")
@@ -54,7 +54,7 @@ func (x *expander) expand(text string) (expanded, []fault) {
 		out.WriteString(rest[:at])
 		name, behind, closed := strings.Cut(rest[at+2:], "}")
 		if !closed {
-			faults = append(faults, fault{rule: "has a ${ without its }", hint: "for the characters themselves write $${"})
+			problems = append(problems, Problem{What: "has a ${ without its }", Hint: "for the characters themselves write $${"})
 			break
 		}
 		// A secret may stand between the braces by mistake, but not in a name.
@@ -62,39 +62,39 @@ func (x *expander) expand(text string) (expanded, []fault) {
 		e.whole = isName && behind == "" && len(name)+len("${}") == len(text)
 		value, f := x.resolve(name)
 		if f != nil {
-			faults = append(faults, *f)
+			problems = append(problems, *f)
 		}
 		out.WriteString(value)
 		rest = behind
 	}
 	e.text = out.String()
-	return e, faults
+	return e, problems
 }
 
 // resolve gives what the name between the braces stands for.
-func (x *expander) resolve(name string) (string, *fault) {
+func (x *expander) resolve(name string) (string, *Problem) {
 	path, isFile := strings.CutPrefix(name, "file:")
 	if isFile {
 		return x.file(path)
 	}
 	if !variableName.MatchString(name) {
-		return "", &fault{rule: "has a ${…} that is neither ${NAME} nor ${file:PATH}", hint: "for the characters themselves write $${"}
+		return "", &Problem{What: "has a ${…} that is neither ${NAME} nor ${file:PATH}", Hint: "for the characters themselves write $${"}
 	}
 	value, ok := x.lookup(name)
 	switch {
 	case !ok:
-		return "", &fault{rule: "environment variable " + name + " is not set"}
+		return "", &Problem{What: "environment variable " + name + " is not set"}
 	case value == "":
-		return "", &fault{rule: "environment variable " + name + " is empty"}
+		return "", &Problem{What: "environment variable " + name + " is empty"}
 	case len(value) > maxReference:
-		return "", &fault{rule: fmt.Sprintf("environment variable %s is longer than %d KiB", name, maxReference>>10)}
+		return "", &Problem{What: fmt.Sprintf("environment variable %s is longer than %d KiB", name, maxReference>>10)}
 	}
 	return value, nil
 }
 
-func (x *expander) file(path string) (string, *fault) {
+func (x *expander) file(path string) (string, *Problem) {
 	if path == "" {
-		return "", &fault{rule: "${file:} names no file"}
+		return "", &Problem{What: "${file:} names no file"}
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(x.folder, path)
@@ -103,13 +103,13 @@ func (x *expander) file(path string) (string, *fault) {
 	name := shown(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", &fault{rule: "file " + name + " does not exist", hint: "relative paths begin at the folder of the file that they stand in"}
+		return "", &Problem{What: "file " + name + " does not exist", Hint: "relative paths begin at the folder of the file that they stand in"}
 	case errors.Is(err, fs.ErrPermission):
-		return "", &fault{rule: "file " + name + " may not be read by this user"}
+		return "", &Problem{What: "file " + name + " may not be read by this user"}
 	case errors.Is(err, errTooLong) || len(data) > maxReference:
-		return "", &fault{rule: fmt.Sprintf("file %s is longer than %d KiB", name, maxReference>>10)}
+		return "", &Problem{What: fmt.Sprintf("file %s is longer than %d KiB", name, maxReference>>10)}
 	case err != nil:
-		return "", &fault{rule: "file " + name + " cannot be read"}
+		return "", &Problem{What: "file " + name + " cannot be read"}
 	}
 	// Editors on Windows put a byte order mark before what they save.
 	text, crlf := strings.CutSuffix(strings.TrimPrefix(string(data), "\ufeff"), "\r\n")
@@ -117,7 +117,7 @@ func (x *expander) file(path string) (string, *fault) {
 		text = strings.TrimSuffix(text, "\n")
 	}
 	if text == "" {
-		return "", &fault{rule: "file " + name + " is empty"}
+		return "", &Problem{What: "file " + name + " is empty"}
 	}
 	return text, nil
 }

@@ -38,7 +38,7 @@ func TestExpand(t *testing.T) {
 	tests := []struct {
 		in, want string
 		whole    bool
-		faults   string
+		problems string
 	}{
 		{"plain", "plain", false, ""},
 		{"", "", false, ""},
@@ -68,13 +68,13 @@ func TestExpand(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.in, func(t *testing.T) {
-			got, faults := x.expand(tt.in)
+			got, problems := x.expand(tt.in)
 			var rules []string
-			for _, f := range faults {
-				rules = append(rules, f.rule)
+			for _, f := range problems {
+				rules = append(rules, f.What)
 			}
-			if text := strings.Join(rules, "; "); got.text != tt.want || got.whole != tt.whole || filepath.ToSlash(text) != tt.faults {
-				t.Errorf("got %q, whole %t, faults %q; want %q, %t, %q", got.text, got.whole, text, tt.want, tt.whole, tt.faults)
+			if text := strings.Join(rules, "; "); got.text != tt.want || got.whole != tt.whole || filepath.ToSlash(text) != tt.problems {
+				t.Errorf("got %q, whole %t, problems %q; want %q, %t, %q", got.text, got.whole, text, tt.want, tt.whole, tt.problems)
 			}
 		})
 	}

@@ -88,7 +88,7 @@ func Parse(name string, data []byte, lookup func(string) (string, bool), readFil
 }
 
 func tooLarge(name string) *Problems {
-	return &Problems{File: name, Items: []Problem{{Rule: fmt.Sprintf("the file is larger than %d MiB; is it a job file?", maxFile>>20)}}}
+	return &Problems{File: name, Items: []Problem{{What: fmt.Sprintf("the file is larger than %d MiB; is it a job file?", maxFile>>20)}}}
 }
 
 func parse(name string, data []byte, lookup func(string) (string, bool), readFile func(string) ([]byte, error),
@@ -125,11 +125,11 @@ func fromFlags(values map[string]string, webhook string) (*Spec, error) {
 	} else {
 		where.shown = ""
 		d.give("portals[0].webhook", where)
-		d.fault("portals[0].webhook", fault{rule: "is not set", hint: "it is the inbound webhook's address, https://HOST/rest/USER/SECRET/"})
+		d.problem("portals[0].webhook", Problem{What: "is not set", Hint: "it is the inbound webhook's address, https://HOST/rest/USER/SECRET/"})
 	}
 	d.override(values)
 	if _, ok := d.given["sink.url"]; !ok {
-		d.add(Problem{Path: "--to", Rule: "is missing", Hint: "a bucket such as s3://warehouse/bitrix24, or a path"})
+		d.add(Problem{Path: "--to", What: "is missing", Hint: "a bucket such as s3://warehouse/bitrix24, or a path"})
 	}
 	return d.finish()
 }
@@ -149,15 +149,15 @@ func (d *draft) override(flags map[string]string) {
 		label := "--" + shownKey(dashed)
 		key := byFlag[dashed]
 		if key == nil {
-			p := Problem{Path: label, Rule: "unknown flag"}
+			p := Problem{Path: label, What: "unknown flag"}
 			if near := nearest(name, names); near != "" {
-				p.Rule += ", did you mean --" + near + "?"
+				p.What += ", did you mean --" + near + "?"
 			}
 			d.add(p)
 			continue
 		}
 		if key.Path == "portals[].name" && d.name != "" {
-			d.add(Problem{Path: label, Rule: "cannot rename the portals of a job file"})
+			d.add(Problem{Path: label, What: "cannot rename the portals of a job file"})
 			continue
 		}
 		for i := range d.instances(key) {

@@ -94,7 +94,7 @@ func (d *draft) value(path, keyPath string, at int, text string, where place) {
 	d.give(path, where)
 	key := keyAt(keyPath)
 	if f := key.reading.read(d.spec, at, text); f != nil {
-		d.fault(path, *f)
+		d.problem(path, *f)
 	}
 }
 
@@ -138,10 +138,10 @@ func (d *draft) add(p Problem) {
 	d.bad[p.Path] = true
 }
 
-// fault notes a problem of the value at path.
-func (d *draft) fault(path string, f fault) {
+// problem notes what is wrong with the value at path: p has What and Hint.
+func (d *draft) problem(path string, p Problem) {
 	where := d.where(path)
-	p := Problem{File: where.file, Line: where.line, Column: where.column, Path: d.call(path), Rule: f.rule, Hint: f.hint}
+	p.File, p.Line, p.Column, p.Path = where.file, where.line, where.column, d.call(path)
 	if given, ok := d.given[path]; ok {
 		p.Value = given.shown
 	}

@@ -44,7 +44,7 @@ func FuzzParse(f *testing.F) {
 		}
 		lines := 1 + strings.Count(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data)), "\n")
 		for _, p := range problems.Items {
-			if p.Rule == "" || p.Line < 0 || p.Line > lines+1 || strings.ContainsAny(p.String(), "\n\r\x1b\x00") {
+			if p.What == "" || p.Line < 0 || p.Line > lines+1 || strings.ContainsAny(p.String(), "\n\r\x1b\x00") {
 				t.Errorf("problem %+v of a file of %d lines", p, lines)
 			}
 		}

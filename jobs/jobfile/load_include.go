@@ -24,16 +24,16 @@ func (d *draft) include(i int) {
 	data, err := d.expand.readFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.fault(key, fault{rule: "does not exist", hint: "relative paths begin at the job file's folder"})
+		d.problem(key, Problem{What: "does not exist", Hint: "relative paths begin at the job file's folder"})
 		return
 	case errors.Is(err, fs.ErrPermission):
-		d.fault(key, fault{rule: "may not be read by this user"})
+		d.problem(key, Problem{What: "may not be read by this user"})
 		return
 	case errors.Is(err, errTooLong) || len(data) > maxFile:
-		d.fault(key, fault{rule: fmt.Sprintf("is larger than %d MiB; is it a list of portals?", maxFile>>20)})
+		d.problem(key, Problem{What: fmt.Sprintf("is larger than %d MiB; is it a list of portals?", maxFile>>20)})
 		return
 	case err != nil:
-		d.fault(key, fault{rule: "cannot be read"})
+		d.problem(key, Problem{What: "cannot be read"})
 		return
 	}
 	folder := d.expand.folder
@@ -50,7 +50,7 @@ func (d *draft) include(i int) {
 		}
 	case root.kind != mapping:
 		d.add(Problem{
-			Line: root.line, Column: root.column, Rule: "an included file has the key portals, but this is " + root.what(),
+			Line: root.line, Column: root.column, What: "an included file has the key portals, but this is " + root.what(),
 			Hint: "a line `portals:` above the list",
 		})
 	default:

@@ -10,14 +10,14 @@ func (d *draft) file(root *node) {
 	d.given[""] = place{line: root.line, column: root.column}
 	if root.kind != mapping {
 		d.add(Problem{
-			Line: root.line, Column: root.column, Rule: "a job file has lines of `key: value`, but this is " + root.what(),
+			Line: root.line, Column: root.column, What: "a job file has lines of `key: value`, but this is " + root.what(),
 			Hint: "is the space behind a colon missing?",
 		})
 		return
 	}
 	d.section(root, "", tree, 0)
 	if _, ok := d.given["include"]; ok && len(d.spec.Include) == 0 && !d.bad["include"] {
-		d.fault("include", fault{rule: "has no file in it", hint: "name one, or leave the key out"})
+		d.problem("include", Problem{What: "has no file in it", Hint: "name one, or leave the key out"})
 	}
 	for i := range d.spec.Include {
 		d.include(i)
@@ -36,7 +36,7 @@ func (d *draft) section(n *node, path string, b *branch, at int) {
 		if first, ok := lines[p.key]; ok {
 			d.add(Problem{
 				Line: p.line, Column: p.column, Path: join(path, p.key),
-				Rule: fmt.Sprintf("is given twice, first in line %d", first),
+				What: fmt.Sprintf("is given twice, first in line %d", first),
 			})
 			continue
 		}
@@ -58,7 +58,7 @@ func (d *draft) missing(path string, b *branch, lines map[string]int) {
 		case d.bad[join(path, name)]: // misspelt, and told
 		case child.key.Type == typeSections && lines["include"] > 0: // they are in other files
 		case child.key.Required:
-			d.fault(join(path, name), fault{rule: "is missing", hint: example(child.key)})
+			d.problem(join(path, name), Problem{What: "is missing", Hint: example(child.key)})
 		case !child.isLeaf() && !child.key.optional:
 			d.missing(join(path, name), child, nil)
 		}
@@ -81,12 +81,12 @@ func (d *draft) key(p pair, path string, b *branch, at int) {
 	n := p.value
 	wrong := func(want string) {
 		d.give(path, where)
-		d.fault(path, fault{rule: "must be " + want + ", but is " + n.what()})
+		d.problem(path, Problem{What: "must be " + want + ", but is " + n.what()})
 	}
 	switch {
 	case b.isLeaf() && n.kind == nothing:
 		d.give(path, where)
-		d.fault(path, fault{rule: "has no value", hint: "give it one, or leave the key out"})
+		d.problem(path, Problem{What: "has no value", Hint: "give it one, or leave the key out"})
 	case b.isLeaf() && b.key.reading.list:
 		if n.kind == scalar && b.key.reading.lone {
 			n = &node{kind: sequence, items: []*node{n}}
@@ -121,7 +121,7 @@ func (d *draft) portals(n *node, path string, b *branch, where place, wrong func
 	d.give(path, where)
 	switch {
 	case n.kind == nothing || n.kind == sequence && len(n.items) == 0:
-		d.fault(path, fault{rule: "must have at least one portal", hint: "a line `- webhook: ${B24_WEBHOOK}` under it"})
+		d.problem(path, Problem{What: "must have at least one portal", Hint: "a line `- webhook: ${B24_WEBHOOK}` under it"})
 		return
 	case n.kind != sequence:
 		wrong("a list, each portal with a dash before it")
@@ -132,7 +132,7 @@ func (d *draft) portals(n *node, path string, b *branch, where place, wrong func
 		itemPath := fmt.Sprintf("%s[%d]", path, at)
 		d.give(itemPath, place{line: item.line, column: item.column})
 		if item.kind != mapping {
-			d.fault(itemPath, fault{rule: "must be a portal with its keys, such as `webhook:`, but is " + item.what()})
+			d.problem(itemPath, Problem{What: "must be a portal with its keys, such as `webhook:`, but is " + item.what()})
 			continue
 		}
 		d.section(item, itemPath, b, at)
@@ -146,7 +146,7 @@ func (d *draft) list(n *node, path string, b *branch, at int) {
 		itemPath := fmt.Sprintf("%s[%d]", path, i)
 		if item.kind != scalar {
 			d.give(itemPath, place{line: item.line, column: item.column})
-			d.fault(itemPath, fault{rule: "must be a single value, but is " + item.what()})
+			d.problem(itemPath, Problem{What: "must be a single value, but is " + item.what()})
 			continue
 		}
 		d.scalar(item, itemPath, b.key, at)
@@ -155,38 +155,38 @@ func (d *draft) list(n *node, path string, b *branch, at int) {
 
 // scalar reads a single value, with its references replaced.
 func (d *draft) scalar(n *node, path string, key *Key, at int) {
-	e, faults := d.expand.expand(n.text)
+	e, problems := d.expand.expand(n.text)
 	where := place{line: n.line, column: n.column, shown: shown(n.text)}
 	if key.Secret && !e.whole {
 		where.shown = hidden
 	}
-	if d.mayWithhold(key) && (len(faults) > 0 || key.reading.read(d.spec, at, e.text) != nil) {
+	if d.mayWithhold(key) && (len(problems) > 0 || key.reading.read(d.spec, at, e.text) != nil) {
 		d.give(path, where)
 		d.withheld[path] = true
 		return
 	}
-	if len(faults) == 0 {
+	if len(problems) == 0 {
 		d.value(path, key.Path, at, e.text, where)
 		return
 	}
 	d.give(path, where)
-	for _, f := range faults {
-		d.fault(path, f)
+	for _, f := range problems {
+		d.problem(path, f)
 	}
 }
 
 // unknown notes a key that no job has here.
 func (d *draft) unknown(p pair, path string, b *branch) {
 	key := shownKey(p.key)
-	problem := Problem{File: d.in, Line: p.line, Column: p.column, Path: join(path, key), Rule: "unknown key `" + key + "`"}
+	problem := Problem{File: d.in, Line: p.line, Column: p.column, Path: join(path, key), What: "unknown key `" + key + "`"}
 	if near := nearest(p.key, b.names); near != "" {
-		problem.Rule += ", did you mean `" + near + "`?"
+		problem.What += ", did you mean `" + near + "`?"
 		d.bad[join(path, near)] = true
 	} else if b == included {
-		problem.Rule += " here"
+		problem.What += " here"
 		problem.Hint = "an included file has the key portals and nothing else"
 	} else if sections := sectionsWith(p.key); len(sections) > 0 {
-		problem.Rule += " here"
+		problem.What += " here"
 		problem.Hint = "it belongs " + strings.Join(sections, " or ")
 	} else {
 		problem.Hint = "known here: " + strings.Join(b.names, ", ")

@@ -79,7 +79,7 @@ func readYAML(data []byte) (*node, []Problem) {
 	return root, c.problems
 }
 
-var emptyFile = Problem{Rule: "the file is empty", Hint: "a job is version, name, a portal's webhook and sink.url"}
+var emptyFile = Problem{What: "the file is empty", Hint: "a job is version, name, a portal's webhook and sink.url"}
 
 // parseTokens runs the parser. It is a large piece of other people's code that
 // works on whatever somebody wrote: a panic in it is a file that it cannot
@@ -103,16 +103,16 @@ func checkText(data []byte) *Problem {
 		r, n := utf8.DecodeRune(rest)
 		switch {
 		case r == utf8.RuneError && n == 1:
-			return &Problem{Line: line, Column: column, Rule: "is not UTF-8 text"}
+			return &Problem{Line: line, Column: column, What: "is not UTF-8 text"}
 		case r < ' ' && r != '\n' && r != '\r' && r != '\t', r == 0x7f, r >= 0x80 && r < 0xa0 && r != 0x85:
-			return &Problem{Line: line, Column: column, Rule: fmt.Sprintf("has the control character %U", r)}
+			return &Problem{Line: line, Column: column, What: fmt.Sprintf("has the control character %U", r)}
 		}
 		column++
 		if r == '\n' {
 			line, column = line+1, 1
 		}
 		if column > maxLine {
-			return &Problem{Line: line, Column: 1, Rule: fmt.Sprintf("the line has more than %d characters", maxLine)}
+			return &Problem{Line: line, Column: 1, What: fmt.Sprintf("the line has more than %d characters", maxLine)}
 		}
 		rest = rest[n:]
 	}
@@ -160,11 +160,11 @@ func scan(text string) (token.Tokens, []Problem) {
 		tokens.Add(some...)
 		switch {
 		case len(tokens) > maxTokens:
-			return nil, []Problem{{Rule: fmt.Sprintf("the file has more than %d words and signs; is it a job file?", maxTokens)}}
+			return nil, []Problem{{What: fmt.Sprintf("the file has more than %d words and signs; is it a job file?", maxTokens)}}
 		case errors.Is(err, io.EOF):
 			return tokens, problems
 		case err != nil:
-			return nil, append(problems, Problem{Rule: "is not YAML that can be read"})
+			return nil, append(problems, Problem{What: "is not YAML that can be read"})
 		}
 	}
 }
@@ -199,9 +199,9 @@ func (n *nesting) take(tk *token.Token) int {
 // tokenProblem is a problem at a token.
 func tokenProblem(tk *token.Token, rule string) Problem {
 	if tk == nil || tk.Position == nil {
-		return Problem{Rule: rule}
+		return Problem{What: rule}
 	}
-	return Problem{Line: tk.Position.Line, Column: tk.Position.Column, Rule: rule}
+	return Problem{Line: tk.Position.Line, Column: tk.Position.Column, What: rule}
 }
 
 // syntaxProblem is the parser's complaint in our words: its own ones may quote
@@ -210,7 +210,7 @@ func syntaxProblem(err error) Problem {
 	if e, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 		return tokenProblem(e.Token, notYAML)
 	}
-	return Problem{Rule: notYAML}
+	return Problem{What: notYAML}
 }
 
 // notYAML is what a problem says where the parser has stopped. The parser's own

@@ -14,12 +14,12 @@ import (
 // webhook reads an inbound webhook's address.
 func webhook(p put[bitrix.Secret]) reading {
 	const rule = "https://HOST/rest/USER/SECRET/"
-	return reading{typ: "address", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "address", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		if text == "" {
-			return &fault{rule: "is empty", hint: "Bitrix24 shows it under Developer resources, Other, Inbound webhook"}
+			return &Problem{What: "is empty", Hint: "Bitrix24 shows it under Developer resources, Other, Inbound webhook"}
 		}
 		if _, err := bitrix.ParseWebhook(text); err != nil {
-			return &fault{rule: strings.TrimPrefix(err.Error(), "webhook: ")}
+			return &Problem{What: strings.TrimPrefix(err.Error(), "webhook: ")}
 		}
 		p(s, at, bitrix.Secret(text))
 		return nil
@@ -27,15 +27,15 @@ func webhook(p put[bitrix.Secret]) reading {
 }
 
 // web reads what any web address must be: https, or http to this machine.
-func web(text string) (*url.URL, *fault) {
+func web(text string) (*url.URL, *Problem) {
 	u, err := url.Parse(text) // the error's text quotes the address
 	switch {
 	case text == "":
-		return nil, &fault{rule: "is empty"}
+		return nil, &Problem{What: "is empty"}
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, &fault{rule: "must be an address that begins with https://"}
+		return nil, &Problem{What: "must be an address that begins with https://"}
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, &fault{rule: "must begin with https://", hint: "plain http is for loopback addresses only"}
+		return nil, &Problem{What: "must begin with https://", Hint: "plain http is for loopback addresses only"}
 	}
 	return u, nil
 }
@@ -47,13 +47,13 @@ func isLoopback(host string) bool {
 
 // host reads the address of a server: nothing behind the host.
 func host(p put[string]) reading {
-	return reading{typ: "address", rule: "https://HOST", read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "address", rule: "https://HOST", read: func(s *Spec, at int, text string) *Problem {
 		u, f := web(text)
 		switch {
 		case f != nil:
 			return f
 		case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-			return &fault{rule: "must end after the host, such as https://acme.bitrix24.com"}
+			return &Problem{What: "must end after the host, such as https://acme.bitrix24.com"}
 		}
 		p(s, at, u.Scheme+"://"+strings.ToLower(u.Host))
 		return nil
@@ -62,7 +62,7 @@ func host(p put[string]) reading {
 
 // address reads the address of a page.
 func address(p put[string]) reading {
-	return reading{typ: "address", rule: "https://…", read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "address", rule: "https://…", read: func(s *Spec, at int, text string) *Problem {
 		if _, f := web(text); f != nil {
 			return f
 		}
@@ -76,26 +76,26 @@ var buckets = []string{"s3", "gs", "azblob"}
 // destination reads a bucket's address or a path.
 func destination(p put[string]) reading {
 	const rule = "s3://…, gs://…, azblob://…, file:///… or a path"
-	return reading{typ: "address or path", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "address or path", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		scheme, rest, isURL := strings.Cut(text, "://")
 		u, err := url.Parse(text)
 		switch {
 		case text == "":
-			return &fault{rule: "is empty", hint: "a bucket such as s3://warehouse/bitrix24, or a path"}
+			return &Problem{What: "is empty", Hint: "a bucket such as s3://warehouse/bitrix24, or a path"}
 		case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			return &fault{rule: "has a line break or another control character in it"}
+			return &Problem{What: "has a line break or another control character in it"}
 		case !isURL:
 		case err != nil:
-			return &fault{rule: "is not an address: must be " + rule}
+			return &Problem{What: "is not an address: must be " + rule}
 		case scheme == "file" && (u.Host != "" && u.Host != "localhost" || strings.Trim(u.Path, "/") == ""):
-			return &fault{rule: "must have three slashes and a folder: file:///var/data"}
+			return &Problem{What: "must have three slashes and a folder: file:///var/data"}
 		case scheme == "file":
 		case !slices.Contains(buckets, scheme):
-			return &fault{rule: "must be " + rule}
+			return &Problem{What: "must be " + rule}
 		case strings.Trim(rest, "/") == "" || u.Host == "":
-			return &fault{rule: "has no bucket: " + scheme + "://BUCKET/FOLDER"}
+			return &Problem{What: "has no bucket: " + scheme + "://BUCKET/FOLDER"}
 		case u.User != nil:
-			return &fault{rule: "has a user in it", hint: "keys for a bucket come from the environment, as its SDK reads them"}
+			return &Problem{What: "has a user in it", Hint: "keys for a bucket come from the environment, as its SDK reads them"}
 		}
 		p(s, at, text)
 		return nil
@@ -105,10 +105,10 @@ func destination(p put[string]) reading {
 // entityType reads the number of a CRM type.
 func entityType(p put[int64]) reading {
 	const rule = "2 (deals), 31 (smart invoices), or 128 and above (smart processes)"
-	return reading{typ: "whole number", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "whole number", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		v, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || v != 2 && v != 31 && v < 128 {
-			return &fault{rule: "must be " + rule}
+			return &Problem{What: "must be " + rule}
 		}
 		p(s, at, v)
 		return nil
@@ -118,12 +118,12 @@ func entityType(p put[int64]) reading {
 // field reads the name of a field of sale.payment.list that has no column.
 func field(p put[string]) reading {
 	const rule = "a field's name as the portal spells it, such as companyId"
-	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		if !fieldName.MatchString(text) {
-			return &fault{rule: "must be " + rule}
+			return &Problem{What: "must be " + rule}
 		}
 		if schemas.HadColumn(text) {
-			return &fault{rule: "has a column of its own: leave it out"}
+			return &Problem{What: "has a column of its own: leave it out"}
 		}
 		p(s, at, text)
 		return nil

@@ -209,9 +209,9 @@ func relatedNames() string {
 // relatedTable reads the name of a related table.
 func relatedTable(p put[string]) reading {
 	rule := "one of " + strings.ReplaceAll(relatedNames(), "`", "")
-	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		if _, ok := schemas.RelatedNamed(text); !ok {
-			return &fault{rule: "must be " + rule}
+			return &Problem{What: "must be " + rule}
 		}
 		p(s, at, text)
 		return nil

@@ -37,14 +37,14 @@ func TestKeys(t *testing.T) {
 		}
 		for _, value := range []string{key.Default, key.Example} {
 			if f := tryValue(&key, value); f != nil {
-				t.Errorf("%s: its default or example %s %s", key.Path, value, f.rule)
+				t.Errorf("%s: its default or example %s %s", key.Path, value, f.What)
 			}
 		}
 	}
 }
 
 // tryValue reads a value into a spec that has room for it.
-func tryValue(key *Key, value string) *fault {
+func tryValue(key *Key, value string) *Problem {
 	e, _ := (&expander{lookup: environment}).expand(value)
 	spec := &Spec{Portals: []PortalSpec{{OAuth: new(OAuthSpec)}}}
 	if e.text == "" {
@@ -183,7 +183,7 @@ func TestSpans(t *testing.T) {
 	} {
 		v, f := parseSpan(text)
 		if f != nil {
-			t.Errorf("%s %s", text, f.rule)
+			t.Errorf("%s %s", text, f.What)
 			continue
 		}
 		if got := printSpan(v); got != want {

@@ -21,16 +21,16 @@ type Problem struct {
 	// Value is the wrong value as it may be shown: bounded in length, with ***
 	// or its own ${…} for what may be secret. Empty if there is none.
 	Value string
-	// Rule says what is wrong.
-	Rule string
-	// Hint says what to do about it, where that does not follow from Rule.
+	// What says what is wrong.
+	What string
+	// Hint says what to do about it, where that does not follow from What.
 	Hint string
 }
 
 // String is the problem in one line, without the file's name.
 func (p Problem) String() string {
 	parts := make([]string, 0, 3)
-	for _, s := range []string{p.Path, p.Value, p.Rule} {
+	for _, s := range []string{p.Path, p.Value, p.What} {
 		if s != "" {
 			parts = append(parts, s)
 		}

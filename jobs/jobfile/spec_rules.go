@@ -33,7 +33,7 @@ func (d *draft) related() {
 	}
 	for _, table := range []string{"companies", "contacts"} {
 		if slices.Contains(tables, table) {
-			d.fault("source.related", fault{rule: table + " needs owners, which refer to them"})
+			d.problem("source.related", Problem{What: table + " needs owners, which refer to them"})
 			return
 		}
 	}
@@ -48,7 +48,7 @@ func (d *draft) portalNames() {
 			if !d.gives(path) {
 				rule = "is missing, and the one from the address would be null"
 			}
-			d.fault(path, fault{rule: rule, hint: "query engines read the folder portal=null as no value"})
+			d.problem(path, Problem{What: rule, Hint: "query engines read the folder portal=null as no value"})
 		}
 	}
 }
@@ -69,7 +69,7 @@ func (d *draft) profile() {
 func (d *draft) names() {
 	for _, suffix := range []string{"_history", "_changes", "_rejects"} {
 		if d.has("name") && strings.HasSuffix(d.spec.Name, suffix) {
-			d.fault("name", fault{rule: "must not end in " + suffix + ": such a folder stands beside a dataset's own"})
+			d.problem("name", Problem{What: "must not end in " + suffix + ": such a folder stands beside a dataset's own"})
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (d *draft) names() {
 // would mean something with need.
 func (d *draft) pointless(key, other, value, need string) {
 	if d.has(key) && !d.bad[other] {
-		d.fault(key, fault{rule: "means nothing with " + d.call(other) + ": " + value, hint: "it needs " + d.call(other) + ": " + need})
+		d.problem(key, Problem{What: "means nothing with " + d.call(other) + ": " + value, Hint: "it needs " + d.call(other) + ": " + need})
 	}
 }
 
@@ -115,10 +115,10 @@ func (d *draft) modes() {
 	}
 	switch {
 	case len(parts) == 0:
-		d.fault("mode", fault{rule: "needs to know which part of the past: " + d.callSection("backfill.billed") + ", " +
+		d.problem("mode", Problem{What: "needs to know which part of the past: " + d.callSection("backfill.billed") + ", " +
 			d.callSection("backfill.paid") + " or " + d.callSection("source.ids")})
 	case len(parts) > 1:
-		d.fault(d.first(parts[1]), fault{rule: "cannot be given together with " + d.callSection(parts[0]) + ": a backfill has one range"})
+		d.problem(d.first(parts[1]), Problem{What: "cannot be given together with " + d.callSection(parts[0]) + ": a backfill has one range"})
 	case parts[0] != "source.ids" && s.Source.List != ListAuto && s.Source.List != ListSale:
 		d.together(d.first(parts[0]), true, "source.list", string(s.Source.List), "only sale.payment.list can be asked for days")
 	}
@@ -158,7 +158,7 @@ func (d *draft) sources() {
 	}
 	switch {
 	case s.List == ListIDs && !d.gives("source.ids"):
-		d.fault("source.list", fault{rule: "needs the ids: " + d.callSection("source.ids")})
+		d.problem("source.list", Problem{What: "needs the ids: " + d.callSection("source.ids")})
 	case s.List != ListIDs && d.gives("source.ids"):
 		d.pointless(d.first("source.ids"), "source.list", list, "ids")
 	}
@@ -176,7 +176,7 @@ func (d *draft) sources() {
 		for i := range d.spec.Portals {
 			portal := fmt.Sprintf("portals[%d]", i)
 			if d.spec.Portals[i].OAuth == nil && !d.bad[portal] {
-				d.fault("source.since", fault{rule: "needs " + d.portal(i) + ".oauth: only applications have a queue of events"})
+				d.problem("source.since", Problem{What: "needs " + d.portal(i) + ".oauth: only applications have a queue of events"})
 				break
 			}
 		}
@@ -186,7 +186,7 @@ func (d *draft) sources() {
 // together refuses key beside another one with that value.
 func (d *draft) together(key string, wrong bool, other, value, why string) {
 	if wrong && d.has(key) && !d.bad[other] {
-		d.fault(key, fault{rule: "cannot be given with " + d.call(other) + ": " + value, hint: why})
+		d.problem(key, Problem{What: "cannot be given with " + d.call(other) + ": " + value, Hint: why})
 	}
 }
 
@@ -200,16 +200,16 @@ func (d *draft) ranges() {
 		if !from {
 			other = "source.ids.to"
 		}
-		d.fault("source.ids.file", fault{rule: "cannot be given together with " + d.call(other)})
+		d.problem("source.ids.file", Problem{What: "cannot be given together with " + d.call(other)})
 	case d.has("source.ids.file"):
 	case d.has("source.ids") && !d.gives("source.ids.from") && !d.gives("source.ids.to") && !d.gives("source.ids.file"):
-		d.fault("source.ids", fault{rule: "must have from and to, or file"})
+		d.problem("source.ids", Problem{What: "must have from and to, or file"})
 	case from && !d.gives("source.ids.to"):
-		d.fault("source.ids.to", fault{rule: "is missing", hint: "it goes with " + d.call("source.ids.from")})
+		d.problem("source.ids.to", Problem{What: "is missing", Hint: "it goes with " + d.call("source.ids.from")})
 	case to && !d.gives("source.ids.from"):
-		d.fault("source.ids.from", fault{rule: "is missing", hint: "it goes with " + d.call("source.ids.to")})
+		d.problem("source.ids.from", Problem{What: "is missing", Hint: "it goes with " + d.call("source.ids.to")})
 	case from && to && ids.From > ids.To:
-		d.fault("source.ids.to", fault{rule: "must not be below " + d.call("source.ids.from")})
+		d.problem("source.ids.to", Problem{What: "must not be below " + d.call("source.ids.from")})
 	}
 	d.days("backfill.billed", d.spec.Backfill.Billed)
 	d.days("backfill.paid", d.spec.Backfill.Paid)
@@ -224,9 +224,9 @@ func (d *draft) days(section string, r DateRange) {
 	}
 	switch {
 	case hasFrom != hasTo && !d.bad[missing]: // of flags; the file's sections have been looked at
-		d.fault(missing, fault{rule: "is missing", hint: "it goes with " + d.call(there)})
+		d.problem(missing, Problem{What: "is missing", Hint: "it goes with " + d.call(there)})
 	case d.has(from) && d.has(to) && !r.From.Before(r.To):
-		d.fault(to, fault{rule: "must be after " + d.call(from), hint: "it is the day after the last one"})
+		d.problem(to, Problem{What: "must be after " + d.call(from), Hint: "it is the day after the last one"})
 	}
 }
 
@@ -240,23 +240,23 @@ func (d *draft) access(i int) {
 	hook, oauth := path+".webhook", path+".oauth"
 	switch {
 	case d.gives(hook) && d.gives(oauth):
-		d.fault(oauth, fault{rule: "cannot be given together with " + hook + ": a portal has one way in"})
+		d.problem(oauth, Problem{What: "cannot be given together with " + hook + ": a portal has one way in"})
 	case !d.gives(hook) && !d.gives(oauth) && !d.bad[hook] && !d.bad[oauth]:
-		d.fault(hook, fault{rule: "is missing", hint: "a portal needs " + hook + " or " + oauth})
+		d.problem(hook, Problem{What: "is missing", Hint: "a portal needs " + hook + " or " + oauth})
 	}
 	if p.Name != "" || d.gives(path+".name") || d.bad[hook] || d.bad[oauth] || d.bad[oauth+".portal"] {
 		return
 	}
 	if d.withheld[hook] || d.withheld[oauth+".portal"] {
-		d.fault(path+".name", fault{
-			rule: "is missing, and the portal's address, which it would come from, is not set here",
-			hint: "give the portal a name, or set what the address refers to",
+		d.problem(path+".name", Problem{
+			What: "is missing, and the portal's address, which it would come from, is not set here",
+			Hint: "give the portal a name, or set what the address refers to",
 		})
 		return
 	}
 	p.Name = portalNameOf(p.Address())
 	if !portalName.MatchString(p.Name) {
-		d.fault(path+".name", fault{rule: "is missing, and no name can be made of the address"})
+		d.problem(path+".name", Problem{What: "is missing, and no name can be made of the address"})
 	}
 }
 
@@ -269,18 +269,18 @@ func (d *draft) limits(i int) {
 	if d.has(rate) && d.has(burst) {
 		switch {
 		case *l.Rate > 0 && *l.Burst == 0:
-			d.fault(burst, fault{rule: "is no limit at all, which " + d.call(rate) + " contradicts"})
+			d.problem(burst, Problem{What: "is no limit at all, which " + d.call(rate) + " contradicts"})
 		case *l.Rate == 0 && *l.Burst > 0:
-			d.fault(rate, fault{rule: "is no limit at all, which " + d.call(burst) + " contradicts"})
+			d.problem(rate, Problem{What: "is no limit at all, which " + d.call(burst) + " contradicts"})
 		}
 	}
 	plan := d.spec.Portals[i].Plan
 	if d.has(burst) && !d.gives(rate) && *l.Burst > 0 && plan == PlanUnlimited {
-		d.fault(burst, fault{rule: "needs " + d.call(rate) + ", since " + d.call(fmt.Sprintf("portals[%d].plan", i)) + ": unlimited has none"})
+		d.problem(burst, Problem{What: "needs " + d.call(rate) + ", since " + d.call(fmt.Sprintf("portals[%d].plan", i)) + ": unlimited has none"})
 	}
 	window := path + "operating_window"
 	if d.has(window) && d.spec.Portals[i].EffectiveLimits().Operating == 0 && !d.bad[path+"operating"] {
-		d.fault(window, fault{rule: "means nothing without a budget: " + d.call(path+"operating")})
+		d.problem(window, Problem{What: "means nothing without a budget: " + d.call(path+"operating")})
 	}
 }
 
@@ -296,21 +296,21 @@ func (d *draft) distinct() {
 				if !d.gives(name) {
 					rule = fmt.Sprintf("is missing: the one from the address, %s, %s", p.Name, rule)
 				}
-				d.fault(name, fault{rule: rule})
+				d.problem(name, Problem{What: rule})
 			} else {
 				names[p.Name] = i
 			}
 		}
 		if text := strings.TrimRight(p.Webhook.Reveal(), "/"); d.has(hook) {
 			if first, ok := hooks[text]; ok {
-				d.fault(hook, fault{rule: "is the webhook of " + d.portal(first) + " already"})
+				d.problem(hook, Problem{What: "is the webhook of " + d.portal(first) + " already"})
 			} else {
 				hooks[text] = i
 			}
 		}
 		if tokens := fmt.Sprintf("portals[%d].oauth.tokens", i); d.has(tokens) {
 			if first, ok := pairs[p.OAuth.Tokens.Reveal()]; ok {
-				d.fault(tokens, fault{rule: "is where the tokens of " + d.portal(first) + " are already", hint: "each portal has tokens of its own"})
+				d.problem(tokens, Problem{What: "is where the tokens of " + d.portal(first) + " are already", Hint: "each portal has tokens of its own"})
 			} else {
 				pairs[p.OAuth.Tokens.Reveal()] = i
 			}

@@ -21,13 +21,10 @@ type reading struct {
 	names []string // of a fixed choice: the allowed values
 	list  bool     // many values; read adds one, reset removes the values of the default
 	lone  bool     // of a list: a single value is a list of one
-	read  func(s *Spec, at int, text string) *fault
+	read  func(s *Spec, at int, text string) *Problem
 
 	reset func(s *Spec, at int)
 }
-
-// fault is what is wrong with a value.
-type fault struct{ rule, hint string }
 
 // put is where a value goes.
 type put[T any] func(s *Spec, at int, v T)
@@ -35,15 +32,15 @@ type put[T any] func(s *Spec, at int, v T)
 // number reads a decimal number.
 func number(least, most float64, p put[float64]) reading {
 	rule := fmt.Sprintf("%s to %s", decimal(least), decimal(most))
-	return reading{typ: "number", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "number", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		v, err := strconv.ParseFloat(text, 64)
 		switch {
 		case err != nil || !plainNumber.MatchString(text) || math.IsInf(v, 0):
-			return &fault{rule: "must be a number such as 0.5"}
+			return &Problem{What: "must be a number such as 0.5"}
 		case v < least:
-			return &fault{rule: "must be " + decimal(least) + " or more"}
+			return &Problem{What: "must be " + decimal(least) + " or more"}
 		case v > most:
-			return &fault{rule: "must be " + decimal(most) + " or less"}
+			return &Problem{What: "must be " + decimal(most) + " or less"}
 		}
 		p(s, at, v)
 		return nil
@@ -63,17 +60,17 @@ func count(least, most int64, p put[int64]) reading {
 	if least == most {
 		rule = strconv.FormatInt(least, 10)
 	}
-	return reading{typ: "whole number", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "whole number", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		v, err := strconv.ParseInt(text, 10, 64)
 		switch {
 		case err != nil && !wholeNumber.MatchString(text):
-			return &fault{rule: "must be a whole number, in digits"}
+			return &Problem{What: "must be a whole number, in digits"}
 		case least == most && v != least:
-			return &fault{rule: "must be " + rule}
+			return &Problem{What: "must be " + rule}
 		case v < least:
-			return &fault{rule: fmt.Sprintf("must be %d or more", least)}
+			return &Problem{What: fmt.Sprintf("must be %d or more", least)}
 		case err != nil || v > most:
-			return &fault{rule: fmt.Sprintf("must be %d or less", most)}
+			return &Problem{What: fmt.Sprintf("must be %d or less", most)}
 		}
 		p(s, at, v)
 		return nil
@@ -84,13 +81,13 @@ var wholeNumber = regexp.MustCompile(`^[-+]?[0-9]+$`)
 
 // truth reads true or false; YAML's other words for them are no longer YAML.
 func truth(p put[bool]) reading {
-	return reading{typ: "true or false", rule: "true or false", read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "true or false", rule: "true or false", read: func(s *Spec, at int, text string) *Problem {
 		switch text {
 		case "true", "false":
 			p(s, at, text == "true")
 			return nil
 		}
-		return &fault{rule: "must be true or false"}
+		return &Problem{What: "must be true or false"}
 	}}
 }
 
@@ -101,11 +98,11 @@ func oneOf[T ~string](p put[T], values ...T) reading {
 		names[i] = string(v)
 	}
 	all := alternatives(names)
-	return reading{typ: "name", rule: all, names: names, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "name", rule: all, names: names, read: func(s *Spec, at int, text string) *Problem {
 		if !slices.Contains(names, text) {
-			f := &fault{rule: "must be " + all}
+			f := &Problem{What: "must be " + all}
 			if near := nearest(text, names); near != "" {
-				f.hint = "did you mean `" + near + "`?"
+				f.Hint = "did you mean `" + near + "`?"
 			}
 			return f
 		}
@@ -129,21 +126,21 @@ func span(least, most time.Duration, zero string, p put[time.Duration]) reading 
 	if zero != "" {
 		rule += ", or 0: " + zero
 	}
-	return reading{typ: "duration", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "duration", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		v, f := parseSpan(text)
 		switch {
 		case f != nil:
 			if zero != "" {
-				f.hint += "; 0: " + zero
+				f.Hint += "; 0: " + zero
 			}
 			return f
 		case v == 0 && zero != "":
 		case v < least && zero != "":
-			return &fault{rule: "must be 0 (" + zero + ") or at least " + printSpan(least)}
+			return &Problem{What: "must be 0 (" + zero + ") or at least " + printSpan(least)}
 		case v < least:
-			return &fault{rule: "must be at least " + printSpan(least)}
+			return &Problem{What: "must be at least " + printSpan(least)}
 		case v > most:
-			return &fault{rule: "must be at most " + printSpan(most)}
+			return &Problem{What: "must be at most " + printSpan(most)}
 		}
 		p(s, at, v)
 		return nil
@@ -155,30 +152,30 @@ const day = 24 * time.Hour
 var spanForm = regexp.MustCompile(`^-?(?:([0-9]{1,6})d)?((?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|ms|m|s))*)$`)
 
 // parseSpan reads durations such as 30s, 10m, 1h30m, 7d, 1d12h, and a bare 0.
-func parseSpan(text string) (time.Duration, *fault) {
+func parseSpan(text string) (time.Duration, *Problem) {
 	if text == "0" {
 		return 0, nil
 	}
 	const units = "such as 30s, 10m, 2h or 7d"
 	if plainNumber.MatchString(text) {
-		return 0, &fault{rule: "has no unit", hint: units}
+		return 0, &Problem{What: "has no unit", Hint: units}
 	}
 	m := spanForm.FindStringSubmatch(text)
 	if m == nil || m[1] == "" && m[2] == "" {
-		return 0, &fault{rule: "must be a duration", hint: units}
+		return 0, &Problem{What: "must be a duration", Hint: units}
 	}
 	var v time.Duration
 	if m[1] != "" {
 		days, _ := strconv.Atoi(m[1]) // at most six digits
 		if days > 100_000 {
-			return 0, &fault{rule: "is longer than any duration here", hint: units}
+			return 0, &Problem{What: "is longer than any duration here", Hint: units}
 		}
 		v = time.Duration(days) * day
 	}
 	if m[2] != "" {
 		rest, err := time.ParseDuration(m[2])
 		if err != nil || rest > math.MaxInt64-v {
-			return 0, &fault{rule: "is longer than any duration here", hint: units}
+			return 0, &Problem{What: "is longer than any duration here", Hint: units}
 		}
 		v += rest
 	}
@@ -203,13 +200,13 @@ func printSpan(v time.Duration) string {
 
 // date reads a day.
 func date(p put[Date]) reading {
-	return reading{typ: "date", rule: "a day such as 2019-01-31", read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "date", rule: "a day such as 2019-01-31", read: func(s *Spec, at int, text string) *Problem {
 		t, err := time.Parse(time.DateOnly, text)
 		if err != nil {
-			return &fault{rule: "must be a day such as 2019-01-31"}
+			return &Problem{What: "must be a day such as 2019-01-31"}
 		}
 		if t.Year() < 1970 {
-			return &fault{rule: "must be 1970-01-01 or later"}
+			return &Problem{What: "must be 1970-01-01 or later"}
 		}
 		p(s, at, Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
 		return nil
@@ -220,14 +217,14 @@ func date(p put[Date]) reading {
 // is 0.
 func limit(example string, p func(s *Spec, at int, share float64, count int64)) reading {
 	r := reading{typ: "percentage or count", rule: "0% to 100%, or a whole number"}
-	r.read = func(s *Spec, at int, text string) *fault {
+	r.read = func(s *Spec, at int, text string) *Problem {
 		if share, ok := strings.CutSuffix(text, "%"); ok {
 			v, err := strconv.ParseFloat(share, 64)
 			if err != nil || !plainNumber.MatchString(share) {
-				return &fault{rule: "must be a percentage such as " + example + ", or a whole number"}
+				return &Problem{What: "must be a percentage such as " + example + ", or a whole number"}
 			}
 			if v < 0 || v > 100 {
-				return &fault{rule: "must be 0% to 100%"}
+				return &Problem{What: "must be 0% to 100%"}
 			}
 			p(s, at, v/100, 0)
 			return nil
@@ -235,11 +232,11 @@ func limit(example string, p func(s *Spec, at int, share float64, count int64)) 
 		v, err := strconv.ParseInt(text, 10, 64)
 		switch {
 		case err != nil && plainNumber.MatchString(text) && strings.Contains(text, "."):
-			return &fault{rule: "must be a percentage such as " + example + ", or a whole number", hint: "is a % missing?"}
+			return &Problem{What: "must be a percentage such as " + example + ", or a whole number", Hint: "is a % missing?"}
 		case err != nil:
-			return &fault{rule: "must be a percentage such as " + example + ", or a whole number"}
+			return &Problem{What: "must be a percentage such as " + example + ", or a whole number"}
 		case v < 0:
-			return &fault{rule: "must be 0 or more"}
+			return &Problem{What: "must be 0 or more"}
 		}
 		p(s, at, 0, v)
 		return nil
@@ -249,9 +246,9 @@ func limit(example string, p func(s *Spec, at int, share float64, count int64)) 
 
 // name reads a name of given characters.
 func name(form *regexp.Regexp, rule string, p put[string]) reading {
-	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		if !form.MatchString(text) {
-			return &fault{rule: "must be " + rule}
+			return &Problem{What: "must be " + rule}
 		}
 		p(s, at, text)
 		return nil
@@ -260,14 +257,14 @@ func name(form *regexp.Regexp, rule string, p put[string]) reading {
 
 // text reads what must only not be empty.
 func text(p put[string]) reading {
-	return reading{typ: "string", rule: "not empty", read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "string", rule: "not empty", read: func(s *Spec, at int, text string) *Problem {
 		switch {
 		case text == "":
-			return &fault{rule: "is empty"}
+			return &Problem{What: "is empty"}
 		case strings.TrimSpace(text) != text:
-			return &fault{rule: "begins or ends with a space or a line break"}
+			return &Problem{What: "begins or ends with a space or a line break"}
 		case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			return &fault{rule: "has a line break or another control character in it"}
+			return &Problem{What: "has a line break or another control character in it"}
 		}
 		p(s, at, text)
 		return nil
@@ -281,9 +278,9 @@ func many(one reading, reset func(*Spec, int), has func(s *Spec, at int, text st
 	one.list = true
 	one.reset = reset
 	one.typ = "list: " + one.typ
-	one.read = func(s *Spec, at int, text string) *fault {
+	one.read = func(s *Spec, at int, text string) *Problem {
 		if has(s, at, text) {
-			return &fault{rule: "is in the list twice"}
+			return &Problem{What: "is in the list twice"}
 		}
 		return read(s, at, text)
 	}
@@ -294,10 +291,10 @@ func many(one reading, reset func(*Spec, int), has func(s *Spec, at int, text st
 // mean another one on each machine.
 func zone(p put[*time.Location]) reading {
 	const rule = "a time zone by its IANA name"
-	return reading{typ: "string", rule: rule, read: func(s *Spec, at int, text string) *fault {
+	return reading{typ: "string", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		z, err := time.LoadLocation(text)
 		if err != nil || text == "" || text == "Local" {
-			return &fault{rule: "must be " + rule}
+			return &Problem{What: "must be " + rule}
 		}
 		p(s, at, z)
 		return nil

@@ -16,10 +16,10 @@ import (
 // Arrow reads them. Engines skip row groups and pages by it, so where it is wrong
 // their queries miss rows, without an error.
 type Index struct {
-	file   File
-	footer *footer
-	id     int // the column by which rows are sorted
-	faults []fault
+	file     File
+	footer   *footer
+	id       int // the column by which rows are sorted
+	problems []problem
 }
 
 // NewIndex returns an Index of a file, whose rows are sorted by the column with the
@@ -32,23 +32,23 @@ func NewIndex(file File, id int) (*Index, error) {
 	return &Index{file: file, footer: footer, id: id}, nil
 }
 
-// Faults returns what is wrong in words, each kind of fault of a column once.
-func (c *Index) Faults() []string {
-	texts := make([]string, len(c.faults))
-	for i, f := range c.faults {
+// Problems returns what is wrong in words, each kind of problem of a column once.
+func (c *Index) Problems() []string {
+	texts := make([]string, len(c.problems))
+	for i, f := range c.problems {
 		texts[i] = f.String()
 	}
 	return texts
 }
 
-// fault is one kind of fault of one column: where it is first, and how often.
-type fault struct {
+// problem is one kind of problem of one column: where it is first, and how often.
+type problem struct {
 	column, what string
 	where        string
 	times        int
 }
 
-func (f fault) String() string {
+func (f problem) String() string {
 	text := f.what
 	if f.column != "" {
 		text = "column " + f.column + ": " + text
@@ -63,12 +63,12 @@ func (f fault) String() string {
 }
 
 func (c *Index) add(column, where, what string) {
-	i := slices.IndexFunc(c.faults, func(f fault) bool { return f.column == column && f.what == what })
+	i := slices.IndexFunc(c.problems, func(f problem) bool { return f.column == column && f.what == what })
 	if i < 0 {
-		i = len(c.faults)
-		c.faults = append(c.faults, fault{column: column, what: what, where: where})
+		i = len(c.problems)
+		c.problems = append(c.problems, problem{column: column, what: what, where: where})
 	}
-	c.faults[i].times++
+	c.problems[i].times++
 }
 
 // CheckFooter checks what needs no values. columns is how many the file has.
@@ -137,7 +137,7 @@ type chunkChecker struct {
 	pages  []Page // nil: not gone through
 }
 
-func (k *chunkChecker) fault(page int, what string) {
+func (k *chunkChecker) add(page int, what string) {
 	where := fmt.Sprintf("row group %d", k.group)
 	if page >= 0 {
 		where += fmt.Sprintf(", page %d", page)
@@ -157,10 +157,10 @@ func (k *chunkChecker) check() error {
 	rows := int64(k.values.Len())
 	switch {
 	case locations == nil && index != nil:
-		k.fault(-1, "it has bounds of pages, and not where the pages are")
+		k.add(-1, "it has bounds of pages, and not where the pages are")
 		index = nil
 	case locations != nil && !k.located(locations, rows):
-		k.fault(-1, "its offset index is not that of its pages")
+		k.add(-1, "its offset index is not that of its pages")
 		locations, index = nil, nil // which page has which rows is not known
 	}
 	var pages []facts
@@ -189,16 +189,16 @@ func (k *chunkChecker) check() error {
 // statistics checks what the footer says of the chunk.
 func (k *chunkChecker) statistics(all *facts) {
 	if k.chunk.values != all.rows {
-		k.fault(-1, "it has another number of values than rows")
+		k.add(-1, "it has another number of values than rows")
 	}
 	if !all.exactly(&k.chunk.stats) {
-		k.fault(-1, "its statistics are not those of its values")
+		k.add(-1, "its statistics are not those of its values")
 	}
 	if n := k.chunk.stats.distinct; n >= 0 && n != distinct(k.values) {
-		k.fault(-1, "its count of distinct values is wrong")
+		k.add(-1, "its count of distinct values is wrong")
 	}
 	if l := k.chunk.levels; l != nil && !slices.Equal(l, []int64{all.nulls, all.rows - all.nulls}) {
-		k.fault(-1, "its count of nulls by level is wrong")
+		k.add(-1, "its count of nulls by level is wrong")
 	}
 }
 
@@ -234,7 +234,7 @@ func (k *chunkChecker) located(locations []pageLocation, rows int64) bool {
 func (k *chunkChecker) columnIndex(x *columnIndex, facts []facts) {
 	n := len(facts)
 	if len(x.nullPages) != n || len(x.min) != n || len(x.max) != n || x.nulls != nil && len(x.nulls) != n || x.levels != nil && len(x.levels) != 2*n {
-		k.fault(-1, "its column index has another number of pages")
+		k.add(-1, "its column index has another number of pages")
 		return
 	}
 	var last *int // the page before that has values
@@ -242,22 +242,22 @@ func (k *chunkChecker) columnIndex(x *columnIndex, facts []facts) {
 		f := &facts[i]
 		switch {
 		case x.nullPages[i] != (f.nulls == f.rows):
-			k.fault(i, "its column index is wrong about pages of nulls alone")
+			k.add(i, "its column index is wrong about pages of nulls alone")
 		case x.nulls != nil && x.nulls[i] != f.nulls, x.levels != nil && (x.levels[2*i] != f.nulls || x.levels[2*i+1] != f.rows-f.nulls):
-			k.fault(i, "its column index counts nulls wrongly")
+			k.add(i, "its column index counts nulls wrongly")
 		case !x.nullPages[i] && !f.within(x.min[i], x.max[i]):
-			k.fault(i, "values lie outside of the bounds that its column index has for their page")
+			k.add(i, "values lie outside of the bounds that its column index has for their page")
 		}
 		if x.nullPages[i] {
 			continue
 		}
 		if last != nil && !f.ordered(x.order, x.min[*last], x.min[i], x.max[*last], x.max[i]) {
-			k.fault(i, "the bounds of its pages are not in the order that its column index names")
+			k.add(i, "the bounds of its pages are not in the order that its column index names")
 		}
 		last = &i
 	}
 	if x.order < orderNone || x.order > orderDescending {
-		k.fault(-1, "its column index names an order that does not exist")
+		k.add(-1, "its column index names an order that does not exist")
 	}
 }
 
@@ -275,7 +275,7 @@ func (k *chunkChecker) headers(facts []facts) {
 		if p.Kind == format.DataPage {
 			s := &p.stats
 			if s.there && (s.nulls >= 0 && s.nulls != facts[data].nulls || (s.min != nil || s.max != nil) && !facts[data].within(s.min, s.max)) {
-				k.fault(data, "the statistics of pages are not those of their values")
+				k.add(data, "the statistics of pages are not those of their values")
 			}
 			data++
 		}
@@ -288,7 +288,7 @@ func (k *chunkChecker) headers(facts []facts) {
 	said := slices.Clone(k.chunk.encodings)
 	slices.SortFunc(said, order)
 	if !slices.Equal(counts, said) {
-		k.fault(-1, "its count of pages by encoding is wrong")
+		k.add(-1, "its count of pages by encoding is wrong")
 	}
 }
 
