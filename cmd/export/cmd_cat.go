@@ -134,7 +134,7 @@ type catSource struct {
 // openCat finds the rows that were asked for. The caller closes the source.
 func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*catSource, error) {
 	if f.reading.from == "" && isParquet(args[0]) {
-		return openFile(ctx, args[0])
+		return openFile(ctx, args[0], f.ids())
 	}
 	job, err := f.reading.loadOne(ctx, p, args)
 	if err != nil {
@@ -172,7 +172,8 @@ func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*cat
 		src.rejects = data.ReadRejects(ctx, m)
 	default:
 		src.table, src.rows = payments, m.Ledger.Rows()
-		src.payments = data.ReadPayments(ctx, m, 0)
+		ids := f.ids()
+		src.payments = ids.of(data.ReadPayments(ctx, m, ids.after))
 	}
 	src.none = fmt.Sprintf("snapshot %s of portal %s has no %s", m.Snapshot, m.Portal, src.table)
 	return src, nil
@@ -203,7 +204,7 @@ func (p *program) unfinishedRejects(ctx context.Context, name string, data *data
 }
 
 // openFile makes a source of a path, or of an object's URL.
-func openFile(ctx context.Context, source string) (*catSource, error) {
+func openFile(ctx context.Context, source string, ids idRange) (*catSource, error) {
 	root, key := filepath.Dir(source), filepath.Base(source)
 	if strings.Contains(source, "://") {
 		u, err := url.Parse(source)
@@ -225,7 +226,7 @@ func openFile(ctx context.Context, source string) (*catSource, error) {
 	src := &catSource{table: tableName(name), rows: -1, close: store.Close}
 	switch src.table {
 	case payments:
-		src.payments = sinks.Payments(ctx, store, key, 0)
+		src.payments = ids.of(sinks.Payments(ctx, store, key, ids.after))
 	case changes:
 		src.changes = sinks.Changes(ctx, store, key)
 	case rejects:

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+)
+
+// TestIDRange: the rows of the range and the rows that meet the conditions are the same,
+// as far as the conditions are on id.
+func TestIDRange(t *testing.T) {
+	for _, tt := range []struct {
+		where          []string
+		after, through pipeline.PaymentID
+	}{
+		{nil, 0, math.MaxInt64},
+		{[]string{"id=7"}, 6, 7},
+		{[]string{"id>3 and id<=9"}, 3, 9},
+		{[]string{"id>=3", "id<9", "sum>5"}, 2, 8},
+		{[]string{"id=7 and id=8"}, 7, 7},
+		{[]string{"id!=7", "paid=true"}, 0, math.MaxInt64},
+		{[]string{"id!=null", "id=null"}, 0, math.MaxInt64},
+		{[]string{"id=5", "nonsense"}, 0, math.MaxInt64},
+		{[]string{fmt.Sprint("id=", math.MinInt64)}, 0, 0},
+		{[]string{fmt.Sprint("id<", math.MinInt64)}, 0, 0},
+		{[]string{fmt.Sprint("id>=", math.MinInt64)}, 0, math.MaxInt64},
+		{[]string{fmt.Sprint("id>", math.MaxInt64)}, math.MaxInt64, math.MaxInt64},
+	} {
+		got := (&catFlags{where: tt.where}).ids()
+		if got != (idRange{tt.after, tt.through}) {
+			t.Errorf("%q: %+v, want %+v", tt.where, got, idRange{tt.after, tt.through})
+		}
+	}
+	rows := func(yield func(*schemas.Payment, error) bool) {
+		for id := int64(1); yield(&schemas.Payment{ID: id}, nil); id++ {
+		}
+	}
+	n := 0
+	for row := range (idRange{through: 5}).of(rows) {
+		n++
+		if row.ID != int64(n) {
+			t.Fatalf("row %d has id %d", n, row.ID)
+		}
+	}
+	if n != 5 {
+		t.Errorf("%d rows, want 5", n)
+	}
+}
