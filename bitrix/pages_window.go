@@ -72,9 +72,9 @@ func (w *walk) windowed() bool {
 		w.broken == 0 && !w.whole && !w.c.isSingle(w.list.Method) && w.c.governor.sizes.limit(w.list.Method) == MaxCommands
 }
 
-// windows lists the rest by windows and sends their pages in the order of ids. It reports
-// whether that was all; if not, the walk goes on from its cursor. Nothing is under way
-// when it returns.
+// windows lists the rest by windows and sends their pages in the order of ids. It
+// reports whether that was all; if not, the walk continues from its cursor. Nothing is
+// under way when it returns.
 func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	var queue []*window

@@ -123,7 +123,7 @@ func TestWindowsWhileThePortalChanges(t *testing.T) {
 }
 
 // TestWindowsEndWithTheirCaller stops in the middle, by a break and by the context:
-// nothing goes on behind it, or the bubble would not end.
+// nothing continues after it, or the bubble would not end.
 func TestWindowsEndWithTheirCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &listPortal{t: t, ids: idsUpTo(40_000)}

@@ -15,7 +15,7 @@ import (
 )
 
 // Authorization is the way of one OAuth portal to its first tokens: a person
-// opens URL, lets the application in, and hands what the browser is sent back
+// opens URL, approves the application, and enters what the browser is sent back
 // with to Finish.
 type Authorization struct {
 	Portal string
@@ -80,9 +80,9 @@ func sinkless(place bitrix.Secret) string {
 	return text
 }
 
-// Finish takes what the person pasted: the code, or the whole address that the
-// browser was sent to. It gives the code to the authorization server, stores the
-// tokens that come for it, and tries them.
+// Finish takes what the person pasted: the code, or the whole address that the browser
+// was sent to. It returns the code to the authorization server, stores the tokens that
+// come for it, and tries them.
 func (w *Authorization) Finish(ctx context.Context, pasted bitrix.Secret) (*Authorized, error) {
 	code, err := w.codeOf(pasted)
 	if err != nil {
@@ -106,7 +106,7 @@ func (w *Authorization) Finish(ctx context.Context, pasted bitrix.Secret) (*Auth
 	return &Authorized{Portal: w.Portal, Tokens: w.Where, Scopes: scopes}, nil
 }
 
-// codeOf reads the code, and holds the address against what was asked for.
+// codeOf reads the code, and compares the address with what was asked for.
 func (w *Authorization) codeOf(pasted bitrix.Secret) (bitrix.Secret, error) {
 	text := strings.TrimSpace(pasted.Reveal())
 	if !strings.Contains(text, "code=") && !strings.Contains(text, "error=") {
@@ -126,7 +126,7 @@ func (w *Authorization) codeOf(pasted bitrix.Secret) (bitrix.Secret, error) {
 	}
 	switch code, state := values.Get("code"), values.Get("state"); {
 	case values.Get("error") != "":
-		return "", errors.New("the portal has not let the application in: " + printableError(values))
+		return "", errors.New("the portal has not approved the application: " + printableError(values))
 	case code == "":
 		return "", &UsageError{Text: "the address has no code"}
 	case subtle.ConstantTimeCompare([]byte(state), []byte(w.state)) != 1:

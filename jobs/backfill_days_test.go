@@ -65,7 +65,7 @@ func TestBackfillOfDays(t *testing.T) {
 }
 
 // wantAtLeast checks that the table has these payments, and at most a tenth more: a
-// list that does not show a date cannot tell whether it is one of the days.
+// list that does not show a date cannot show whether it is one of the days.
 func (e *runJob) wantAtLeast(t *testing.T, want map[int64]schemas.Payment) {
 	t.Helper()
 	there := map[int64]bool{}

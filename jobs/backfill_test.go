@@ -31,7 +31,7 @@ func byID(t *testing.T, portal *bitrixtest.Portal) map[int64]schemas.Payment {
 	return rows
 }
 
-// wantRows holds the current table against rows.
+// wantRows compares the current table with rows.
 func (e *runJob) wantRows(t *testing.T, want map[int64]schemas.Payment) {
 	t.Helper()
 	got := e.rows(t)
@@ -47,7 +47,7 @@ func (e *runJob) wantRows(t *testing.T, want map[int64]schemas.Payment) {
 	}
 }
 
-// again gives the job another meaning for the next run.
+// again returns the job another meaning for the next run.
 func (e *runJob) again(t *testing.T, portal *bitrixtest.Portal, extra string) *runJob {
 	t.Helper()
 	next := newRunJob(t, portal, extra)
@@ -244,7 +244,7 @@ func wantUnfinished(t *testing.T, e *runJob, state jobs.CheckState, detail strin
 }
 
 // A backfill does not put its rows beside those of a job that meant others, and
-// tells what to do.
+// shows what to do.
 func TestBackfillOfAnotherTable(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Payments: 100, AllowRegets: true, Strict: t})
 	e := newRunJob(t, portal, "mode: full\nsource: {fields: [comments]}")
@@ -256,7 +256,7 @@ func TestBackfillOfAnotherTable(t *testing.T) {
 	}
 }
 
-// A user who may not list payments cannot ask for days, and is told so.
+// A user who may not list payments cannot ask for days, and the error says so.
 func TestBackfillWithoutTheListing(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Payments: 100, Rights: bitrixtest.Rights{NotAdmin: true}, Strict: t})
 	e := newRunJob(t, portal, "mode: backfill\nbackfill: {billed: {from: 2019-01-01, to: 2031-01-01}}")

@@ -66,7 +66,7 @@ func (y *yielding) await(ctx context.Context) error {
 		held, err := y.held(ctx)
 		if err != nil || held == nil {
 			if told {
-				y.log.Info("the night has ended: the backfill goes on")
+				y.log.Info("the nightly run has ended: the backfill continues")
 			}
 			return err
 		}

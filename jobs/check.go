@@ -41,8 +41,8 @@ type CheckLine struct {
 }
 
 const (
-	// checkPatience is how long a check goes on against something temporary: a
-	// person waits for it. A job with less patience has its own.
+	// checkPatience is how long a check continues against something temporary: a person
+	// waits for it. A job with less patience has its own.
 	checkPatience = 15 * time.Second
 	// checkCallLimit ends a call that waits for the portal's limits. It is
 	// longer than any request lasts.
@@ -58,7 +58,7 @@ var errOverLimits = errors.New("the portal's limits are used up")
 // portals it reads a few rows, and in the sink it makes two small objects and
 // deletes them again. The job's file and secrets come first, then each portal
 // of opts by itself, side by side but in the order of the job, then the sink.
-// A failed line does not end the check; what cannot be told any more after it
+// A failed line does not end the check; what cannot be checked after it
 // is left out. There are no more lines once ctx has ended.
 func Check(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) iter.Seq[CheckLine] {
 	return func(yield func(CheckLine) bool) {

@@ -14,7 +14,7 @@ import (
 	"b24export/jobs/source"
 )
 
-// neededScopes are those of the methods that a run calls.
+// neededScopes are the scopes of the methods that a run calls.
 var neededScopes = []string{"crm", "sale"}
 
 // portalCheck looks at one portal.
@@ -103,7 +103,7 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	return c.lines
 }
 
-// choose says how a run will find payments, by what the two list methods answered.
+// choose returns how a run will find payments, by what the two list methods answered.
 // An error says why it will not.
 func (c *portalCheck) choose(listErr, ownersErr error) (source.Way, error) {
 	var refused source.Refusals
@@ -119,7 +119,7 @@ func (c *portalCheck) choose(listErr, ownersErr error) (source.Way, error) {
 }
 
 // tokens looks at an application's tokens, and whether new ones could be stored.
-// That they are good the portal will tell; should they have expired, the check
+// Whether they are valid, the portal will show; if they have expired, the check
 // refreshes them, as a run would.
 func (c *portalCheck) tokens(ctx context.Context, app *bitrix.Application) bool {
 	state, err := app.State(ctx)
@@ -141,7 +141,7 @@ func (c *portalCheck) tokens(ctx context.Context, app *bitrix.Application) bool 
 	return true
 }
 
-// call calls a method, and does not wait for limits for ever.
+// call calls a method, and does not wait for limits forever.
 func (c *portalCheck) call(ctx context.Context, method string, params bitrix.Params) (bitrix.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(method))
 	defer cancel()
@@ -155,11 +155,11 @@ func (c *portalCheck) batch(ctx context.Context, commands []bitrix.Command) ([]b
 }
 
 func overLimits(method string) error {
-	return fmt.Errorf("%s: %w: not let in for %v", method, errOverLimits, checkCallLimit)
+	return fmt.Errorf("%s: %w: refused for %v", method, errOverLimits, checkCallLimit)
 }
 
-// reach calls the method scope, which needs no right but to be let in, and so
-// tells what stands between this machine and the portal's methods. ok is
+// reach calls the method scope, which needs no right except access, and so
+// returns what stands between this machine and the portal's methods. ok is
 // whether others are worth calling.
 func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool) {
 	scopes, err := c.call(ctx, "scope", nil)
@@ -196,7 +196,7 @@ func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool)
 	c.ok(c.way, "the portal knows it")
 	c.ok("plan", "it has REST")
 	if refused {
-		c.warn("scopes", "see whether the methods below work", "cannot be told: %v", err)
+		c.warn("scopes", "see whether the methods below work", "unknown: %v", err)
 	}
 	return scopes, true
 }
@@ -208,7 +208,7 @@ func (c *portalCheck) scopes(answer bitrix.Result) {
 	}
 	granted, err := textsOf(answer.Value)
 	if err != nil {
-		c.warn("scopes", "see whether the methods below work", "cannot be told: %v", err)
+		c.warn("scopes", "see whether the methods below work", "unknown: %v", err)
 		return
 	}
 	var missing []string
@@ -298,7 +298,7 @@ func (c *portalCheck) letAdministrator() string {
 	return "let an administrator make the webhook"
 }
 
-// administrator tells what the webhook's user is, and whether it matters: that
+// administrator reports whether the webhook's user is an administrator, and whether it matters: that
 // the listing works is what counts.
 func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 	var who struct {
@@ -328,7 +328,7 @@ func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 	}
 }
 
-// counters tells whether answers carry what operating time was used.
+// counters reports whether answers carry what operating time was used.
 func (c *portalCheck) counters() {
 	var busiest *bitrix.MethodGauge
 	methods := c.client.Gauge().Methods
@@ -339,12 +339,12 @@ func (c *portalCheck) counters() {
 	}
 	switch {
 	case busiest == nil:
-		c.ok("counters", "answers tell no operating time, as on self-hosted portals: the run keeps its own books")
+		c.ok("counters", "answers have no operating time, as on self-hosted portals: the run counts it itself")
 	case busiest.Budget > 0:
-		c.ok("counters", "answers tell the operating time: at most %.1f s of %.0f s are used up (%s)",
+		c.ok("counters", "answers have the operating time: at most %.1f s of %.0f s are used up (%s)",
 			busiest.Reported.Seconds(), busiest.Budget.Seconds(), busiest.Method)
 	default:
-		c.ok("counters", "answers tell the operating time: %.1f s (%s), and the job has no budget for it", busiest.Reported.Seconds(), busiest.Method)
+		c.ok("counters", "answers have the operating time: %.1f s (%s); the job has no budget for it", busiest.Reported.Seconds(), busiest.Method)
 	}
 }
 
@@ -358,7 +358,7 @@ func (c *portalCheck) clock(ctx context.Context) {
 		theirs, err = source.ReadTime(answer.Value)
 	}
 	if err != nil {
-		c.warn("clock", "", "cannot be told: %v", err)
+		c.warn("clock", "", "unknown: %v", err)
 		return
 	}
 	// The portal looked at its clock between sent and received, and cut off

@@ -142,7 +142,7 @@ func (c *portalCheck) countOwners(ctx context.Context, rows []schemas.Payment) (
 	return source.CountOwners(ctx, c.client, rows)
 }
 
-// changes asks for what tells an incremental job's changes, where that is not the
+// changes asks for the source of an incremental job's changes, if that is not the
 // listing.
 func (c *portalCheck) changes(ctx context.Context) {
 	method, params := source.SinceProbe(c.spec)

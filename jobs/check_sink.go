@@ -60,7 +60,7 @@ func (r *report) leftOver(ctx context.Context, store sinks.Store, spec *jobfile.
 			r.warn("sink.left_over", "execute this command with the job or with --from", "%v", err)
 			continue
 		}
-		r.warn("sink.left_over", fmt.Sprintf("if no other job exports it, b24export forget %[1]s JOB deletes it, and b24export rename %[1]s NEW JOB gives it a new name", l.Portal),
+		r.warn("sink.left_over", fmt.Sprintf("if no other job exports it, b24export forget %[1]s JOB deletes it, and b24export rename %[1]s NEW JOB renames it", l.Portal),
 			"portal %s is in the dataset and not in the job: readers of all portals count it too", l.Portal)
 	}
 }
@@ -181,7 +181,7 @@ func (r *report) list(ctx context.Context, store sinks.Store, prefix, key string
 	return true
 }
 
-// state tells who is at work on a portal's dataset, and what they have left.
+// state reports which run holds the lease on a portal's dataset, and unfinished work.
 func (r *report) state(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset) {
 	status, err := data.Status(ctx)
 	if err != nil {

@@ -149,7 +149,7 @@ func TestCheckOfADatasetsState(t *testing.T) {
 	}
 }
 
-// A store that is away is told once, not for each operation and portal.
+// A store that is away is reported once, not for each operation and portal.
 func TestCheckOfAStoreThatIsAway(t *testing.T) {
 	var r report
 	if r.store(t.Context(), away{memory(t)}, "_state/payments/portal=acme/", false) {

@@ -20,7 +20,7 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// checked gives the lines of a check, by portal and name.
+// checked returns the lines of a check, by portal and name.
 func checked(t *testing.T, e *runJob) (lines []jobs.CheckLine, byName map[string]jobs.CheckLine) {
 	t.Helper()
 	byName = make(map[string]jobs.CheckLine)
@@ -34,7 +34,7 @@ func checked(t *testing.T, e *runJob) (lines []jobs.CheckLine, byName map[string
 	return lines, byName
 }
 
-// exitOf is the exit code of a check, as the program gives it.
+// exitOf is the exit code of a check, as the program returns it.
 func exitOf(lines []jobs.CheckLine) int {
 	var outcomes []jobs.Outcome
 	for _, line := range lines {
@@ -71,8 +71,8 @@ func TestCheckOfAGoodJob(t *testing.T) {
 	}
 }
 
-// What is wrong with a portal is told by one line that fails, with what to do
-// and the exit code of a run; what can still be told follows it.
+// A problem of a portal is one failed line, with what to do
+// and the exit code of a run; what can still be checked follows it.
 func TestCheckOfPortals(t *testing.T) {
 	bySale := func(s *jobfile.Spec) { s.Source.List = jobfile.ListSale }
 	for _, tt := range []struct {
@@ -221,7 +221,7 @@ func TestCheckComparesClocks(t *testing.T) {
 	}
 }
 
-// Portals are looked at side by side, and told of in the job's order.
+// Portals are looked at side by side, and reported in the job's order.
 func TestCheckOfSeveralPortals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 60, Latency: time.Second})

@@ -8,6 +8,6 @@
 //
 // # Errors
 //
-// *jobfile.Problems and *UsageError: nothing was started. All others are those of
+// *jobfile.Problems and *UsageError: nothing was started. All others come from
 // the packages below; ExitCode and Hint know them.
 package jobs

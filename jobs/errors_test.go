@@ -96,7 +96,7 @@ func TestEveryError(t *testing.T) {
 		passes("OPERATION_TIME_LIMIT", failing("OPERATION_TIME_LIMIT", 429), "OPERATION_TIME_LIMIT"),
 		{name: "ERROR_BATCH_METHOD_NOT_ALLOWED", fault: failing("ERROR_BATCH_METHOD_NOT_ALLOWED", 405),
 			webhook: access{complete(), complete()}, app: access{complete(), complete()},
-			// It goes on even for the single call: that is the portal's last word.
+			// It continues even for the single call: that is the portal's last word.
 			command: &access{complete(), outcome{exit: 4, error: "ERROR_BATCH_METHOD_NOT_ALLOWED"}}},
 		{name: "ERROR_BATCH_LENGTH_EXCEEDED", fault: failing("ERROR_BATCH_LENGTH_EXCEEDED", 400),
 			webhook: access{complete(), outcome{exit: 4, error: "ERROR_BATCH_LENGTH_EXCEEDED"}},

@@ -30,7 +30,7 @@ const (
 // hint is what to do about one kind of error.
 type hint struct {
 	is func(error) bool
-	// words are those of each moment. Without words of its own, a moment has those
+	// words has the hint for each moment. A moment without its own hint has the one
 	// of the one before it.
 	words [3]string
 }
@@ -78,7 +78,7 @@ var hints = []hint{
 	{wraps(fs.ErrNotExist), [3]string{
 		atSink: "make the bucket or the folder first, or check its name and whose credentials the environment has"}},
 	{wraps(bitrix.ErrPatience), [3]string{
-		atRun:   "what was read is saved: run again to resume; if that does not help, b24export check JOB tells what the portal lacks",
+		atRun:   "what was read is saved: run again to resume; if that does not help, b24export check JOB shows what the portal lacks",
 		atCheck: "check the host in the webhook's address, and that this machine can reach it (DNS, proxy, firewall)"}},
 	{wraps(context.Canceled), [3]string{
 		atRun: "what was read is saved: run again to resume"}},

@@ -73,7 +73,7 @@ var portalHints = byCode(map[string]struct{ webhook, application string }{
 	bitrix.CodeOverload:       {"the vendor has blocked REST on this portal for overload: ask Bitrix24's support to lift the block", ""},
 	bitrix.CodeAccessDenied:   {"REST is part of Bitrix24's commercial plans: check the portal's subscription", ""},
 	bitrix.CodeAuthorization: {"the webhook's owner was dismissed: let an administrator make another webhook",
-		"the user who gave the tokens was dismissed: let an administrator get new ones: b24export auth JOB"},
+		"the user of the tokens was dismissed: let an administrator get new ones: b24export auth JOB"},
 	bitrix.CodeAppNotFound: {"the portal no longer has the application: install it again (Bitrix24: Developer resources, Integrations)",
 		"the portal no longer has the application: install it again, then b24export auth JOB"},
 	bitrix.CodeWrongLicense: {"the portal's plan lacks this feature: change the plan, or do without it", ""},

@@ -14,10 +14,9 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// The order of the README: check, plan, run, and a run again at once. The portal
-// counts the requests of all of them together. A machine that remembers nothing has
-// check and plan use no burst, so that the first run finds it whole but for their
-// last request.
+// The order of the README: check, plan, run, and a run again at once. The portal counts
+// the requests of all of them together. A machine that remembers nothing has check and
+// plan use no burst, so that the first run finds it whole except their last request.
 func TestProcessesOneAfterAnother(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

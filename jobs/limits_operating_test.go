@@ -47,7 +47,7 @@ func TestBudgetIsUsedToTheFull(t *testing.T) {
 // how long its answer takes.
 type budgetedRequest struct{ cost, answer time.Duration }
 
-// budgetedRequests are those of an export, the listing first, on a portal that
+// budgetedRequests are the requests of an export, the listing first, on a portal that
 // needs 50 ms for a get, 90 ms for a page and 40 ms for a page of owners, and
 // charges all of that to the batch, or the gets alone to their method.
 func budgetedRequests(payments int64, charge bitrixtest.Charge) []budgetedRequest {

@@ -56,9 +56,9 @@ func (n *neighbour) ask(t *testing.T) {
 	}
 }
 
-// TestBesideAnotherClient: where another client of the same portal takes half of
-// the rate, both go on. The export takes the other half, and fewer than 2 % of
-// its requests are refused.
+// TestBesideAnotherClient: where another client of the same portal takes half of the
+// rate, both continue. The export takes the other half, and fewer than 2 % of its
+// requests are refused.
 func TestBesideAnotherClient(t *testing.T) {
 	slow(t)
 	synctest.Test(t, func(t *testing.T) {

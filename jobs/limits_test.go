@@ -21,9 +21,8 @@ import (
 )
 
 // The tests of limits_*_test.go run whole exports, from the job to the table, in
-// virtual time against the strict portal of package bitrixtest, and hold them
-// against the least that the portal's limits allow. docs/limits.md has what they
-// show.
+// virtual time against the strict portal of package bitrixtest, and compare them with
+// the least that the portal's limits allow. docs/limits.md has what they show.
 
 // export is a whole export of a portal, and what became of it.
 type export struct {
@@ -70,7 +69,7 @@ func (e *export) run(t *testing.T) {
 	}
 }
 
-// wantExact holds the published table against the portal, field by field.
+// wantExact compares the published table with the portal, field by field.
 func (e *export) wantExact(t *testing.T) {
 	t.Helper()
 	data, closeData, err := jobs.OpenDataset(t.Context(), e.spec, e.outcome.Portal, &jobs.RunOptions{Program: "b24export/test"})

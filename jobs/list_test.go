@@ -59,8 +59,8 @@ func emptyTemp(t *testing.T) {
 	})
 }
 
-// Every way to find payments gives the same table, but for the columns that it
-// cannot know, on a portal with everything odd about it.
+// Every way to find payments returns the same table, except the columns that it cannot
+// know, on a portal with everything odd about it.
 func TestEveryListingGivesTheSameTable(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -68,7 +68,7 @@ func TestEveryListingGivesTheSameTable(t *testing.T) {
 		rights bitrixtest.Rights
 		atOnce bool
 		byItem bool // bound payments only, without date_bill
-		bare   bool // nothing but what a get gives
+		bare   bool // only the values of a get
 		want   string
 	}{
 		{name: "sale", source: "list: sale", want: "sale"},
@@ -179,7 +179,7 @@ func TestRightsThatShrink(t *testing.T) {
 		before, then bitrixtest.Rights
 		gone         string // a method that an update takes away
 		lacks        string
-		written      string // a job that may go on
+		written      string // a job that may continue
 	}{
 		{name: "no administrator", then: bitrixtest.Rights{NotAdmin: true}, lacks: "200040300010", written: "source: {list: bindings}\ndeletes: {max: 90%}"},
 		{name: "no scope", then: bitrixtest.Rights{Scopes: []string{"crm"}}, lacks: "insufficient_scope", written: "source: {list: bindings}\ndeletes: {max: 90%}"},
@@ -235,8 +235,8 @@ func TestRightsThatShrink(t *testing.T) {
 	}
 }
 
-// A dataset that was begun with few rights goes on with them, and gets the rest
-// when they grow.
+// A dataset that was begun with few rights continues with them, and gets the rest when
+// they grow.
 func TestRightsThatGrow(t *testing.T) {
 	emptyTemp(t)
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 2, Payments: 600, AllowRegets: true, Strict: t, Rights: bitrixtest.Rights{NotAdmin: true}})
@@ -415,8 +415,8 @@ func (s *stopAt) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(r)
 }
 
-// A run by bindings is stopped at each of its requests in turn, and taken up
-// again: the table is complete, and what was got and saved is not got again.
+// A run by bindings is stopped at each of its requests in turn, and resumed: the table
+// is complete, and what was got and saved is not fetched again.
 func TestStoppedAtEveryRequestByBindings(t *testing.T) {
 	emptyTemp(t)
 	for n := int64(1); ; n++ {
@@ -457,8 +457,8 @@ func TestStoppedAtEveryRequestByBindings(t *testing.T) {
 	}
 }
 
-// Payments change, appear and disappear while a run goes on: one that exists all
-// the while is in the table, with values that it had at some instant of the run.
+// Payments change, appear and disappear while a run continues: one that exists all the
+// while is in the table, with values that it had at some instant of the run.
 func TestAPortalThatChangesAllTheWhile(t *testing.T) {
 	for _, list := range []string{"sale", "bindings", "items"} {
 		t.Run(list, func(t *testing.T) {

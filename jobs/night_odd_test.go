@@ -17,7 +17,7 @@ import (
 // oddNights is how many nights all portals of TestOddNights go through together.
 const oddNights = 300
 
-// passing are the answers that a portal gives at one request, or call, in 200.
+// passing are the answers that a portal returns at one request, or call, in 200.
 var passing = []bitrixtest.Fault{
 	{Kind: bitrixtest.FaultResult, Method: "sale.payment.list", Result: `null`},
 	{Kind: bitrixtest.FaultResult, Method: "sale.payment.list", Result: `[]`},

@@ -142,7 +142,7 @@ func (e *runJob) dataset(t *testing.T) *sinks.Dataset {
 	return data
 }
 
-// since gives the manifests of the snapshots behind one, oldest first.
+// since returns the manifests of the snapshots behind one, oldest first.
 func (e *runJob) since(t *testing.T, last pipeline.SnapshotID) []*pipeline.Manifest {
 	t.Helper()
 	all, err := e.dataset(t).Snapshots(t.Context())
@@ -313,7 +313,7 @@ func copyFolder(from, to string) error {
 	}
 }
 
-// entries are a folder's files, but for those that are being written.
+// entries are a folder's files, except those that are being written.
 func entries(dir string) (map[string]string, error) {
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {

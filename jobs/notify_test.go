@@ -75,7 +75,7 @@ func TestNotify(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := jobfile.NotifySpec{URL: "https://hooks.example.org/" + notifySecret, Secret: bitrix.Secret(notifySecret)}
 				ctx, cancel := context.WithCancel(t.Context())
-				cancel() // interrupted runs are told of too
+				cancel() // interrupted runs are notified too
 				r := &receiver{t: t, answers: tt.answers}
 				start := time.Now()
 				err := Notify(ctx, &n, []byte(`{"exit":1}`), "b24export/1", r)

@@ -14,7 +14,7 @@ import (
 
 // TestRunByOAuth: a run of 16 workers whose token expires at every 20th request
 // is complete and exact, with one refresh for each expiry; also when the portal
-// was renamed meanwhile, which the log tells.
+// was renamed meanwhile, which the log shows.
 func TestRunByOAuth(t *testing.T) {
 	for _, renamed := range []string{"", "https://new.acme.example"} {
 		t.Run("renamed "+renamed, func(t *testing.T) {
@@ -40,8 +40,8 @@ func TestRunByOAuth(t *testing.T) {
 	}
 }
 
-// TestLostTokens: a refresh token that is void in the middle of a run ends it
-// with what to do; with new tokens the next run goes on and is exact.
+// TestLostTokens: a refresh token that is void in the middle of a run ends it with what
+// to do; with new tokens the next run continues and is exact.
 func TestLostTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Seed: 5, Payments: 900, Strict: t, AllowRegets: true, OAuth: bitrixtest.OAuth{ExpireAfter: 8}})

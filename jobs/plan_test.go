@@ -16,8 +16,8 @@ import (
 	"b24export/pipeline"
 )
 
-// planned holds a plan against the run that it predicts: both over the fake
-// portal in virtual time.
+// planned compares a plan with the run that it predicts: both over the fake portal in
+// virtual time.
 type planned struct {
 	plan     jobs.PortalPlan
 	requests int64

@@ -13,7 +13,7 @@ import (
 	"b24export/schemas"
 )
 
-// Verdict is what a payment that was got anew says of its row.
+// Verdict is what a payment that was fetched again says of its row.
 type Verdict string
 
 // The verdicts. Only Differs speaks against the table.
@@ -23,11 +23,11 @@ const (
 	ChangedSince Verdict = "changed since"
 	// Refused: the payment cannot be got: deleted since, or not for this user.
 	Refused Verdict = "refused"
-	// Differs: its order was not saved since, or the portal does not tell.
+	// Differs: its order was not saved since, or the portal does not show it.
 	Differs Verdict = "differs"
 )
 
-// Rechecked is one row held against the portal.
+// Rechecked is one row compared with the portal.
 type Rechecked struct {
 	ID      pipeline.PaymentID `json:"id"`
 	Verdict Verdict            `json:"verdict"`
@@ -43,10 +43,10 @@ type Rechecked struct {
 // that came after a row was read is taken for one that came before.
 const clockDoubt = 5 * time.Minute
 
-// Recheck gets the payments of rows anew from a portal of the job and compares
-// them, in the columns that crm.item.payment.get knows. A payment has no
-// modification time, but saving it saves its order: so the orders of payments
-// that differ are asked when that was. The answer has rows' order.
+// Recheck gets the payments of rows again from a portal of the job and compares them,
+// in the columns that crm.item.payment.get knows. A payment has no modification time,
+// but saving it saves its order: so the orders of payments that differ are asked when
+// that was. The answer has rows' order.
 func Recheck(ctx context.Context, spec *jobfile.Spec, portal string, rows []schemas.Payment, opts *RunOptions) ([]Rechecked, error) {
 	o := opts.withDefaults()
 	i := slices.IndexFunc(spec.Portals, func(p jobfile.PortalSpec) bool { return p.Name == portal })
@@ -96,7 +96,7 @@ func Recheck(ctx context.Context, spec *jobfile.Spec, portal string, rows []sche
 	return list, judgeByOrders(ctx, client, list, doubtful)
 }
 
-// judgeByOrders tells payments that were changed since from those that differ
+// judgeByOrders separates payments that were changed since from those that differ
 // without a reason.
 func judgeByOrders(ctx context.Context, client *bitrix.Client, list []Rechecked, doubtful map[int64][]int) error {
 	var orders []int64

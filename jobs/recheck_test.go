@@ -8,8 +8,8 @@ import (
 	"b24export/schemas"
 )
 
-// TestRecheck holds rows against a portal that has gone on: what changed since is
-// told from what is wrong, and from what is gone.
+// TestRecheck compares rows with a portal that has continued: what changed since is
+// separate from what is wrong, and from what is gone.
 func TestRecheck(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 8, Payments: 400, AllowRegets: true, Strict: t})
 	e := newRunJob(t, portal, "")

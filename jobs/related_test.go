@@ -254,7 +254,7 @@ func TestRelatedCost(t *testing.T) {
 	for _, m := range tables {
 		t.Logf("%s: %d rows, %d requests", m.Table, m.Rows, m.Requests)
 		if m.Table == "users" || m.Table == "pay_systems" {
-			continue // their requests are those of stages
+			continue // their requests are counted under stages
 		}
 		cost += m.Requests
 	}

@@ -40,7 +40,7 @@ type RunOptions struct {
 	Restart bool
 	// AllowDeletes lets the run delete more than the job's deletes.max.
 	AllowDeletes bool
-	// RejectsOK makes rejects no failure: ExitComplete in the place of ExitRejects.
+	// RejectsOK makes rejects no failure: ExitComplete instead of ExitRejects.
 	RejectsOK bool
 	// IfOlder, if not 0, leaves portals alone whose newest snapshot of the job's kind
 	// was finished less than IfOlder ago.
@@ -86,8 +86,8 @@ func (o *RunOptions) withDefaults() RunOptions {
 	return opts
 }
 
-// Watch shows a portal's run while it goes on. Its functions may be called at
-// any time, from any goroutine, also after the run.
+// Watch shows a portal's run while it continues. Its functions may be called at any
+// time, from any goroutine, also after the run.
 type Watch struct {
 	Dataset  string
 	Portal   string
@@ -150,7 +150,7 @@ func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 	return outcomes
 }
 
-// portals gives those of the job's portals that are to be done.
+// portals returns those of the job's portals that are to be done.
 func (o *RunOptions) portals(spec *jobfile.Spec) ([]*jobfile.PortalSpec, error) {
 	for _, name := range o.Only {
 		if !slices.ContainsFunc(spec.Portals, func(p jobfile.PortalSpec) bool { return p.Name == name }) {

@@ -101,8 +101,8 @@ func wantRow(t *testing.T, p bitrixtest.Payment) schemas.Payment {
 	}
 }
 
-// wantTable holds the current table against the portal, but for the ids that
-// are left out, and looks at every row's stamp.
+// wantTable compares the current table with the portal, except the ids that are left
+// out, and looks at every row's stamp.
 func (e *runJob) wantTable(t *testing.T, portal *bitrixtest.Portal, without func(bitrixtest.Payment) bool) {
 	t.Helper()
 	e.wantPortal(t, portal, e.rows(t), without)

@@ -63,7 +63,7 @@ func newShard(what, i, n string) (Shard, error) {
 	return Shard{I: at, N: count}, nil
 }
 
-// runners are the variables by which array jobs tell their parts apart.
+// runners are the variables with which array jobs number their parts.
 var runners = []struct{ name, index, count string }{
 	{"a Kubernetes indexed Job", "JOB_COMPLETION_INDEX", "B24EXPORT_SHARDS"},
 	{"a Cloud Run job", "CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"},

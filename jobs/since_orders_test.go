@@ -15,7 +15,7 @@ func TestSinceOrdersWithoutAFilter(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		values bitrixtest.ValueQuirks
-		why    string // "" where orders tell the changes
+		why    string // "" where orders show the changes
 	}{
 		{"right", bitrixtest.ValueQuirks{}, ""},
 		{"summer time", bitrixtest.ValueQuirks{Zone: "Europe/Berlin"}, ""},

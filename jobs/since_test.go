@@ -25,7 +25,7 @@ func newSinceJob(t *testing.T, portal *bitrixtest.Portal, since, extra string) *
 	return newRunJob(t, portal, source)
 }
 
-// Orders and events cost less than the whole listing, and tell as much.
+// Orders and events cost less than the whole listing, and find as much.
 func TestSinceFindsWhatChanged(t *testing.T) {
 	for _, since := range []string{"orders", "events"} {
 		t.Run(since, func(t *testing.T) {
@@ -67,8 +67,8 @@ func TestSinceFindsWhatChanged(t *testing.T) {
 	}
 }
 
-// The days between two full runs go by the queue; then everything is got anew,
-// and the queue emptied all the same.
+// The days between two full runs go by the queue; then everything is fetched again, and
+// the queue emptied all the same.
 func TestSinceEventsOnAFullNight(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 500, AllowRegets: true, Strict: t})
 	e := newSinceJob(t, portal, "events", "")
@@ -106,7 +106,7 @@ func TestSinceEventsFallsBack(t *testing.T) {
 		}, "was not made with since: events", true},
 		{"events without a payment", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
 			e.opts.Transport = odd{portal.RoundTripper()}
-		}, "does not tell its payment", false},
+		}, "does not name its payment", false},
 		{"no longer an administrator of events", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
 			e.opts.Transport = noEvents{portal.RoundTripper()}
 		}, "event.get is refused (ERROR_METHOD_NOT_FOUND)", false},
@@ -219,8 +219,8 @@ func survives(t *testing.T, requests int64) (cut bool) {
 	if m := e.run(t, jobs.ExitComplete).Summary.Manifest; m.Since.By != "events" {
 		t.Errorf("since %+v", m.Since)
 	}
-	// What changed behind the place where the night was taken up again is left
-	// for the next one.
+	// What changed behind the place where the night was resumed is left for the next
+	// one.
 	e.run(t, jobs.ExitComplete)
 	e.wantTable(t, portal, none)
 	if portal.Queued() != 0 {

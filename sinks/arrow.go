@@ -34,7 +34,7 @@ func (l layout) fileKind(key string) (fileKind, error) {
 	return fileKind{}, fmt.Errorf("%s is no file of this dataset", key)
 }
 
-// columns gives the kind as it was with n columns: they are only ever added.
+// columns returns the kind as it was with n columns: they are only ever added.
 func (k fileKind) columns(n int) fileKind {
 	if fields := k.schema.Fields(); n < len(fields) {
 		k.schema = arrow.NewSchema(fields[:n], nil)
@@ -128,7 +128,7 @@ func idRange(r *file.Reader, group, column int) (low, high int64, err error) {
 	return ids.Min(), ids.Max(), nil
 }
 
-// schemaDiff says how the columns of two schemas differ: names, order, types,
+// schemaDiff returns how the columns of two schemas differ: names, order, types,
 // nullability. "" if they do not.
 func schemaDiff(got, want *arrow.Schema) string {
 	text := func(s *arrow.Schema) []string {

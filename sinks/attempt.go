@@ -28,8 +28,8 @@ type Attempt struct {
 
 const attemptVersion = 1
 
-// RecordAttempt stores how a run ended, in the place of an earlier record. If the
-// program dies before it, the earlier record stays.
+// RecordAttempt stores how a run ended, instead of an earlier record. If the program
+// dies before it, the earlier record stays.
 func (d *Dataset) RecordAttempt(ctx context.Context, a Attempt) error {
 	if d.bad != nil {
 		return d.bad

@@ -16,7 +16,7 @@ import (
 
 const benchRows = 1_000_000
 
-// gottenRows has what crm.item.payment.get alone tells: nine columns.
+// gottenRows has the nine columns of crm.item.payment.get.
 func gottenRows(seed uint64, n int) []schemas.Payment {
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	currencies := []string{"RUB", "USD", "EUR", "KZT", "BYN"}

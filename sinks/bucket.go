@@ -256,6 +256,6 @@ func (s *Bucket) List(ctx context.Context, prefix string) iter.Seq2[Entry, error
 }
 
 // SweepTemp implements Store: there is nothing to sweep. What an upload that
-// was cut off leaves on the server is no object; the bucket's lifecycle rules
+// was interrupted leaves on the server is no object; the bucket's lifecycle rules
 // remove it.
 func (s *Bucket) SweepTemp(context.Context, string, time.Duration) error { return nil }

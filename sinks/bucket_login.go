@@ -13,9 +13,9 @@ import (
 	"gocloud.dev/gcp"
 )
 
-// checkGoogleLogin makes sure that there are credentials to ask Google's storage
-// with. gocloud goes on without: with a warning on standard output, where
-// results belong, and with a request that fails as if the network did.
+// checkGoogleLogin makes sure that there are credentials to ask Google's storage with.
+// gocloud continues without: with a warning on standard output, where results belong,
+// and with a request that fails as if the network did.
 func checkGoogleLogin(ctx context.Context, u *url.URL) error {
 	// gocloud asks the same of the environment, and then needs no credentials.
 	emulated := os.Getenv("STORAGE_EMULATOR_HOST") != "" || os.Getenv("STORAGE_EMULATOR_HOST_GRPC") != ""

@@ -50,7 +50,7 @@ func TestReadsAreOfOneObject(t *testing.T) {
 				}
 				putAll(t, s, "x", bytes.Repeat([]byte("b"), size))
 				_, err = obj.ReadAt(p, 8<<20)
-				if name == "folder" { // goes on with the file that was opened
+				if name == "folder" { // continues with the file that was opened
 					if err != nil || p[0] != 'a' {
 						t.Errorf("read %q, error %v", p[:1], err)
 					}

@@ -25,7 +25,7 @@ const attemptLimit = time.Minute
 const copyLimit = 10 * time.Minute
 
 // stall is how long a storage may give no answer, and take nothing of an
-// upload. Clients have retries of their own, whose errors tell more than that
+// upload. Clients have retries of their own, whose errors say more than that
 // time was up; they are given the time for it.
 func (s *Bucket) stall() time.Duration { return min(attemptLimit, max(s.patience, 10*time.Second)) }
 
@@ -113,7 +113,7 @@ func (p *patience) Reset() {
 	p.since = time.Time{}
 }
 
-// NextBackOff gives the wait before the next attempt, or backoff.Stop.
+// NextBackOff returns the wait before the next attempt, or backoff.Stop.
 func (p *patience) NextBackOff() time.Duration {
 	if p.since.IsZero() {
 		p.since = time.Now()

@@ -348,7 +348,7 @@ type codedError struct {
 func (e *codedError) Error() string     { return e.code }
 func (e *codedError) ErrorCode() string { return e.code }
 
-// Not every conflict passes: what is in the way is told at once.
+// Not every conflict passes: what is in the way is reported at once.
 func TestConflicts(t *testing.T) {
 	for code, passes := range map[string]bool{
 		"ConditionalRequestConflict": true, "OperationAborted": true, "": true,

@@ -59,7 +59,7 @@ type Options struct {
 // one may want to know of them. The package comment has layout and guarantees.
 //
 // The methods of pipeline.Sink are for one runner, between Begin and End. The
-// others only read, but for Prune, and may be called at any time by anybody.
+// others only read, except Prune, and may be called at any time by anybody.
 type Dataset struct {
 	store Store
 	layout
@@ -159,7 +159,7 @@ func (d *Dataset) ManifestPath(id pipeline.SnapshotID) string { return d.manifes
 // CheckConditional.
 func (d *Dataset) StatePath() string { return d.state() }
 
-// fileOptions are those of a file of a snapshot; of a segment, which only this
+// fileOptions returns the options of a file of a snapshot; of a segment, which only this
 // program reads, if id is "".
 func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
 	opts := fileOptions{

@@ -22,15 +22,15 @@
 //	_state/payments/portal=acme/segment-00000041.rejects.parquet           rejects of that segment
 //	_state/payments/portal=acme/segment-00000041.listed.parquet            marks of that segment's rows, if any has one
 //	_state/payments/portal=acme/listed-20261122T020000Z.parquet            marks of a snapshot's rows, if any has one
-//	_state/payments/portal=acme/lease-00000043.json                        who is at work, and until when
+//	_state/payments/portal=acme/lease-00000043.json                        which run holds the lease, and until when
 //	_state/payments/portal=acme/backfill/…                                 the same of a backfill: its own lease, checkpoints and segments
 //	_state/payments/portal=acme/moving.json                                the mark of an unfinished Forget or Rename
 //	_state/payments/portal=acme/probe-…                                    a proof of conditional writes, gone in a moment
 //
-// What is below _state is private: it may look otherwise in the next version,
-// and only a checkpoint says which of it counts. Numbers are those of
-// checkpoints; they go on from snapshot to snapshot and are never used again,
-// which is what a runner that slept through is found out by.
+// What is below _state is private: it may look otherwise in the next version, and only
+// a checkpoint says which of it counts. Numbers are the numbers of checkpoints; they continue
+// from snapshot to snapshot and are never used again, which is what a runner that slept
+// through is found out by.
 //
 // All files are sorted by id, each id once, all columns nullable, in row groups
 // of 122,880 rows (fewer where texts are large), with zstd, statistics and page
@@ -42,29 +42,28 @@
 // # Guarantees
 //
 // A Bucket on s3://, gs:// or azblob:// shows an object when it is complete and
-// durable, and not before. Create excludes others if the server honours
-// If-None-Match (generation-match on Google); CheckConditional proves it, and
-// Begin does not go on without, unless Options.UnsafeNoFencing says so. Then
-// two runs at once can publish over each other, and nothing here prevents it.
+// durable, and not before. Create excludes others if the server honours If-None-Match
+// (generation-match on Google); CheckConditional proves it, and Begin does not continue
+// without, unless Options.UnsafeNoFencing says so. Then two runs at once can publish
+// over each other, and nothing here prevents it.
 //
-// A Folder gives the same on a local disk: temporary file, sync, rename or
-// link, sync of the folder and of each folder newly made. Create excludes
-// others by link(2). On file systems without hard links it is O_EXCL, which
-// excludes others too, but has a hole: a crash between creation and sync leaves
-// an object that is empty or cut. It is then named by the error of the next
-// run, and can be deleted. A network mount keeps these promises as far as its
-// server does.
+// A Folder returns the same on a local disk: temporary file, sync, rename or link, sync
+// of the folder and of each folder newly made. Create excludes others by link(2). On
+// file systems without hard links it is O_EXCL, which excludes others too, but has a
+// hole: a crash between creation and sync leaves an object that is empty or cut. It is
+// then named by the error of the next run, and can be deleted. A network mount keeps
+// these promises as far as its server does.
 //
-// Readers of the current table and of the files that a manifest names see the
-// snapshot before or the snapshot after. Before a file that could be a
-// successor's gets its name, the checkpoints are looked at once more; so a
-// runner that slept, on whatever machine, replaces nothing that others rely on,
-// but for the time between that look and the renaming of the object. Segments
-// and snapshots that are read are compared with what checkpoint and manifest say
-// of them (of a segment that includes its checksum), so even that would be an
-// error and not wrong data. A segment that is missing or damaged is a
-// *pipeline.SegmentsError: its payments are read again. Marks (pipeline.Mark) that are
-// missing or damaged are no error: payments that have one are fetched once more.
+// Readers of the current table and of the files that a manifest names see the snapshot
+// before or the snapshot after. Before a file that could be a successor's gets its
+// name, the checkpoints are looked at once more; so a runner that slept, on whatever
+// machine, replaces nothing that others rely on, except the time between that look and
+// the renaming of the object. Segments and snapshots that are read are compared with
+// what checkpoint and manifest say of them (of a segment that includes its checksum),
+// so even that would be an error and not wrong data. A segment that is missing or
+// damaged is a *pipeline.SegmentsError: its payments are read again. Marks
+// (pipeline.Mark) that are missing or damaged are no error: payments that have one are
+// fetched once more.
 //
 // # Death
 //
@@ -75,7 +74,7 @@
 //	after the lease was created    the lease, until it ends; then it is taken over
 //	while a segment is written     a temporary file (Folder), an unfinished upload (Bucket), or an object
 //	                               that no checkpoint names: written again, or swept
-//	after Commit's create          the checkpoint counts; the next run goes on from it
+//	after Commit's create          the checkpoint counts; the next run continues from it
 //	while a merge writes           files that no manifest names: written again, with the same bytes
 //	after the current table        readers see the new table; the next run copies it again
 //	after the manifest             the snapshot is published; the next run finds it there and says so

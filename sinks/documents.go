@@ -28,8 +28,8 @@ func (e newerError) Error() string {
 
 func encodeCheckpoint(cp pipeline.Checkpoint) ([]byte, error) { return encodeJSON(cp) }
 
-// decodeCheckpoint reads a stored checkpoint, and makes sure that going on
-// from it makes sense. Fields that this program does not know are let be.
+// decodeCheckpoint reads a stored checkpoint, and makes sure that continuing from it
+// makes sense. Fields that this program does not know are let be.
 func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
 	// The version first: what another version means by its fields is unknown.
 	if err := checkVersion(data, pipeline.CheckpointVersion); err != nil {
@@ -57,7 +57,7 @@ func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
 			return pipeline.Checkpoint{}, fmt.Errorf("phase %s, but no manifest", cp.Phase)
 		}
 		if cp.Manifest.Snapshot != cp.Snapshot {
-			return pipeline.Checkpoint{}, fmt.Errorf("the manifest is that of snapshot %s", cp.Manifest.Snapshot)
+			return pipeline.Checkpoint{}, fmt.Errorf("the manifest belongs to snapshot %s", cp.Manifest.Snapshot)
 		}
 	default:
 		return pipeline.Checkpoint{}, fmt.Errorf("unknown phase %q", cp.Phase)
@@ -101,8 +101,7 @@ func checkNumbers(checkpoint int64, segments []pipeline.Segment) error {
 	return nil
 }
 
-// noChecksum stands in a manifest's bytes in the place of its checksum while that
-// is made.
+// noChecksum stands in a manifest's bytes instead of its checksum while that is made.
 var noChecksum = strings.Repeat("0", 2*sha256.Size)
 
 // encodeManifest makes a manifest's bytes. Its checksum is the SHA-256 of all of
@@ -119,7 +118,7 @@ func encodeManifest(m *pipeline.Manifest) ([]byte, error) {
 	return data, nil
 }
 
-// checkSum holds a manifest's bytes against the checksum in them.
+// checkSum compares a manifest's bytes with the checksum in them.
 func checkSum(data []byte, checksum string) error {
 	at := bytes.LastIndex(data, []byte(checksum))
 	if len(checksum) != len(noChecksum) || at < 0 {
@@ -136,7 +135,7 @@ func checkSum(data []byte, checksum string) error {
 }
 
 // decodeManifest reads a stored manifest of this dataset. One without a checksum
-// is read all the same; Verify tells.
+// is read all the same; Verify reports it.
 func (l layout) decodeManifest(data []byte, id pipeline.SnapshotID) (*pipeline.Manifest, error) {
 	if err := checkVersion(data, pipeline.ManifestVersion); err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ import (
 // renamed or linked to its key; then the folder is synced, and folders newly
 // made for it are synced into theirs. A power cut therefore leaves the object
 // before or the object after, and of an effect that was reported done nothing
-// is lost, as far as the disk tells the truth about its own cache.
+// is lost, if the disk reports its cache truthfully.
 //
 // Keys cannot lead out of the folder, not by symlinks either.
 type Folder struct {
@@ -89,8 +89,7 @@ func (f *Folder) Close() error {
 	return err
 }
 
-// open gives the folder's handle. Without create, an absent folder is
-// fs.ErrNotExist.
+// open returns the folder's handle. Without create, an absent folder is fs.ErrNotExist.
 func (f *Folder) open(create bool) (*os.Root, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -222,7 +221,7 @@ func (f *Folder) Create(ctx context.Context, key string, data []byte) error {
 	return err
 }
 
-// sameBytes tells an object that an earlier attempt left from somebody else's.
+// sameBytes returns nil if an object is one that an earlier attempt left, not somebody else's.
 func (f *Folder) sameBytes(ctx context.Context, key string, data []byte) error {
 	there, err := f.Read(ctx, key)
 	if err != nil {

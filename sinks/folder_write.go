@@ -65,7 +65,7 @@ func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer)
 	err = durable.Finish(file, w.Flush())
 	if err == nil {
 		// Died after: the object is complete, and perhaps not durable yet; its
-		// writer was not told that it is.
+		// writer does not know it.
 		if err = commit(root, tmp); err == nil {
 			if err = syncFolder(root, path.Dir(key)); errors.Is(err, fs.ErrNotExist) {
 				err = nil // deleted already, by somebody else

@@ -39,8 +39,8 @@ func seedManifest() *pipeline.Manifest {
 	}
 }
 
-// FuzzCheckpoint makes sure that what is taken for a checkpoint is one that a
-// run can go on from, and is stored as it was read.
+// FuzzCheckpoint makes sure that what is taken for a checkpoint is one that a run can
+// continue from, and is stored as it was read.
 func FuzzCheckpoint(f *testing.F) {
 	data, err := encodeCheckpoint(seedCheckpoint())
 	if err != nil {
@@ -177,8 +177,8 @@ func FuzzParquet(f *testing.F) {
 	})
 }
 
-// FuzzSegment reads bytes as a segment, as a merge does: what it gives ascends by
-// id, and is no more than the checkpoint says.
+// FuzzSegment reads bytes as a segment, as a merge does: what it returns ascends by id,
+// and is no more than the checkpoint says.
 func FuzzSegment(f *testing.F) {
 	opts := testFileOptions()
 	opts.rowGroupRows = 3

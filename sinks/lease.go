@@ -118,7 +118,7 @@ func (d *Dataset) leaseEnded(rec leaseRecord) bool {
 	return !d.opts.Now().Before(rec.Expires) || processGone(rec.Process)
 }
 
-// readLease reads a lease. One that cannot be decoded was cut off by a crash,
+// readLease reads a lease. One that cannot be decoded was truncated by a crash,
 // on a file system that has no better; it counts from when it was written.
 func (d *Dataset) readLease(ctx context.Context, number int64) (leaseRecord, error) {
 	key := d.lease(number)
@@ -206,7 +206,7 @@ func (d *Dataset) stillOurs(ctx context.Context, h *heldLease) error {
 		return err
 	}
 	if rec.Runner != d.opts.Runner {
-		return fmt.Errorf("%w: the lease is that of %s", pipeline.ErrFenced, rec.Holder)
+		return fmt.Errorf("%w: the lease belongs to %s", pipeline.ErrFenced, rec.Holder)
 	}
 	return nil
 }

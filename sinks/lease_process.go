@@ -10,7 +10,7 @@ import (
 )
 
 // thisProcess names this process so that another one on the same machine can
-// tell later whether it still runs: boot, namespace of process ids, process id,
+// know later whether it still runs: boot, namespace of process ids, process id,
 // and the tick at which it started. It is "" where the system does not say (there
 // is no /proc, or not all of it).
 //
@@ -48,8 +48,8 @@ func processGone(name string) bool {
 	if err := p.Signal(syscall.Signal(0)); err != nil && errors.Is(err, os.ErrProcessDone) {
 		return true
 	}
-	// A process of this id lives; its start tells whether it is the same one. That
-	// of another user may be hidden: then it counts as alive.
+	// A process of this id lives; its start reports whether it is the same one. That of
+	// another user may be hidden: then it counts as alive.
 	state, start, err := processStart(id)
 	return err == nil && (start != parts[3] || state == "Z" || state == "X")
 }

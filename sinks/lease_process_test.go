@@ -28,7 +28,7 @@ func child(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-// named gives a process's name, or ends the test where the system has none.
+// named returns a process's name, or ends the test where the system has none.
 func named(t *testing.T, id int) string {
 	t.Helper()
 	name, err := processName(id)
@@ -48,7 +48,7 @@ func TestProcessGone(t *testing.T) {
 	cmd := child(t)
 	name := named(t, cmd.Process.Pid)
 	if name == "" {
-		return // nothing to tell here; named has looked at that
+		return // nothing to check here; named has done it
 	}
 	parts := strings.Split(name, "/")
 	with := func(i int, value string) string {

@@ -29,7 +29,7 @@ func begin(t *testing.T, s Store, runner string) (*Dataset, error) {
 	return d, err
 }
 
-// sleep lets time pass in a bubble.
+// sleep advances the time of a bubble.
 func sleep(d time.Duration) { <-time.After(d) }
 
 func TestLeaseIsRenewed(t *testing.T) {

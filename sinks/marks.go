@@ -162,8 +162,8 @@ func (m *merge) mark(id int64, mark uint64) error {
 	return m.marks.add(&row)
 }
 
-// keepMarks gives the last snapshot's marks to a snapshot with the same table. What is
-// lost is left out.
+// keepMarks returns the last snapshot's marks to a snapshot with the same table. What
+// is lost is left out.
 func (d *Dataset) keepMarks(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (*pipeline.File, error) {
 	if last.Listed == nil {
 		return nil, nil

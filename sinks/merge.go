@@ -15,7 +15,7 @@ import (
 var (
 	// errNoRows keeps a file without rows from being stored.
 	errNoRows = errors.New("no rows")
-	// errAgain says that both files of a merge have to be written anew.
+	// errAgain says that both files of a merge have to be written again.
 	errAgain = errors.New("the change feed has to be written again")
 )
 
@@ -66,8 +66,8 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	if _, err := pipeline.ParseSnapshotID(string(cp.Snapshot)); err != nil {
 		return pipeline.MergeResult{}, err
 	}
-	// A runner that slept must not replace files that its successor published.
-	// They have the same bytes, but for a newer program's.
+	// A runner that slept must not replace files that its successor published. They
+	// have the same bytes, except a newer program's.
 	allowed := func() error { return d.notBeyond(ctx, cp.Number) }
 	var join *joining
 	if cp.Backfill != "" {
@@ -148,7 +148,7 @@ type merge struct {
 	changes    *rowWriter[schemas.Change, changeColumns] // nil for a first snapshot, whose table is its feed
 	marks      *rowWriter[markRow, markColumns]          // nil where no row has one
 	listed     *pipeline.File                            // what became of marks
-	join       *joining                                  // nil but for a backfill
+	join       *joining                                  // nil except a backfill
 	change     schemas.Change
 	totals     schemas.Totals
 	result     pipeline.MergeResult

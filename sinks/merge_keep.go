@@ -7,7 +7,7 @@ import (
 	"b24export/pipeline"
 )
 
-// keepTable gives the last snapshot's table to the new snapshot too, if no segment
+// keepTable returns the last snapshot's table to the new snapshot too, if no segment
 // changes a row of it: a hard link in a folder, a copy by the server in a bucket. It
 // reports false if the table must be written, which includes a table that this run
 // would write in another way. The file's own metadata still name the snapshot that

@@ -10,7 +10,7 @@ import (
 )
 
 // readBack makes sure, with little reading, that a file that was just written is
-// what it should be: by its footer, and, of a table, by the few columns that tell
+// what it should be: by its footer, and, of a table, by the few columns that show
 // count, order and totals. It comes before anybody is shown the file.
 func (d *Dataset) readBack(ctx context.Context, f pipeline.File, totals map[string]pipeline.Total) error {
 	k, err := d.fileKind(f.Path)

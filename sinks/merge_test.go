@@ -227,7 +227,7 @@ func TestMergeAgainstAModel(t *testing.T) {
 				t.Fatalf("seed %d: payment %d: %s", seed, r.ID, cmp.Diff(model[r.ID], r))
 			}
 		}
-		// The feed applied to the old table gives the new one, but for times.
+		// The feed applied to the old table returns the new one, except times.
 		table := make(map[int64]schemas.Payment)
 		for _, r := range old {
 			table[r.ID] = r

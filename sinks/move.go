@@ -102,7 +102,7 @@ func (d *Dataset) mark(ctx context.Context, m Moving) error {
 // holding is a portal whose leases of nights and of backfills this runner has.
 type holding [2]*Dataset
 
-// hold takes both leases. The caller gives them back by release, unless there is an
+// hold takes both leases. The caller releases them with release, unless there is an
 // error.
 func (d *Dataset) hold(ctx context.Context) (h holding, err error) {
 	if !d.opts.UnsafeNoFencing {
@@ -119,7 +119,7 @@ func (d *Dataset) hold(ctx context.Context) (h holding, err error) {
 	return h, nil
 }
 
-// release gives back those leases that were taken.
+// release releases the leases that were taken.
 func (h holding) release(ctx context.Context) error {
 	var errs []error
 	for _, part := range h {
@@ -187,7 +187,7 @@ func (l layout) relatedPlaces() (all []string) {
 // Steps, and what is left if the program dies in them:
 //
 //  1. Both leases are taken. Died: they end by themselves.
-//  2. The mark is made. Died: no run begins, and Forget again goes on here.
+//  2. The mark is made. Died: no run begins, and Forget again continues here.
 //  3. All is deleted, first the tables that readers' patterns match, then manifests
 //     from the oldest on, then what they named. Died: as in 2; readers see less of a
 //     portal that is not wanted.

@@ -12,11 +12,11 @@ import (
 	"b24export/schemas"
 )
 
-// Rename gives the dataset of from the name of to, another portal in the same store,
+// Rename changes the name of the dataset of from to that of to, another portal in the same store,
 // of which there must be nothing. Unfinished work is kept. No run of either may be
 // under way.
 //
-// Steps, and what is left if the program dies in them; Rename again goes on in each,
+// Steps, and what is left if the program dies in them; Rename again continues in each,
 // and until then no run of either portal begins:
 //
 //  1. All leases are taken, and both marks made, that of from first.
@@ -282,7 +282,7 @@ func (r *renaming) whole(ctx context.Context, m *pipeline.Manifest) error {
 // appearance under the new one.
 func (r *renaming) aside(i int) string { return fmt.Sprintf("%smoved-%d.parquet", r.to.state(), i) }
 
-// switchTables gives the tables that readers' patterns match their new places.
+// switchTables moves the tables that readers' patterns match to their new places.
 func (r *renaming) switchTables(ctx context.Context) error {
 	store := r.from.store
 	old, places := r.from.shownTables(), r.to.shownTables()

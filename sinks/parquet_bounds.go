@@ -53,8 +53,8 @@ func upperBound(text []byte) []byte {
 	if len(text) <= maxBound {
 		return text
 	}
-	// UTF-8 orders as code points do, so the next code point in the place of the
-	// last character comes after everything with that character there.
+	// UTF-8 orders as code points do, so the next code point instead of the last
+	// character comes after everything with that character there.
 	for cut := lowerBound(text); len(cut) > 0; {
 		r, n := utf8.DecodeLastRune(cut)
 		cut = cut[:len(cut)-n]

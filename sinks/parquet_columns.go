@@ -173,9 +173,10 @@ func addEncodings[T any](columns []schemas.Column[T]) {
 	}
 }
 
-// encoded returns a struct's schema with the encoding that of gives each column. A struct tag cannot
-// carry them: parquet-go refuses delta on pointers. The nodes are otherwise
-// those of the struct, in its order, so that the writer keeps to its fast way.
+// encoded returns a struct's schema with the encoding that of returns each column. A
+// struct tag cannot carry them: parquet-go refuses delta on pointers. The nodes are
+// otherwise those of the struct, in its order, so that the writer keeps to its fast
+// way.
 func encoded(name string, s *parquet.Schema, of func(column string) encoding.Encoding) *parquet.Schema {
 	fields := s.Fields()
 	for i, f := range fields {

@@ -98,8 +98,8 @@ func openParquet(obj Object) (_ *parquet.File, err error) {
 	return file, nil
 }
 
-// next gives the next row, nil at the end. A row is valid until the next call;
-// its texts stay valid. Row groups without an id above after are left out.
+// next returns the next row, nil at the end. A row is valid until the next call; its
+// texts stay valid. Row groups without an id above after are left out.
 func (r *rowReader[T, C]) next(ctx context.Context, after int64) (*T, error) {
 	for r.at == r.n {
 		r.at, r.n = 0, 0
@@ -143,7 +143,7 @@ func (r *rowReader[T, C]) nextGroup(ctx context.Context, after int64) (bool, err
 	return false, nil
 }
 
-// all yields what next gives.
+// all yields the rows of next.
 func (r *rowReader[T, C]) all(ctx context.Context, after int64) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		defer r.release()
@@ -160,7 +160,7 @@ func (r *rowReader[T, C]) all(ctx context.Context, after int64) iter.Seq2[*T, er
 	}
 }
 
-// maxID is the largest id of a row group, if its statistics tell.
+// maxID is the largest id of a row group, if its statistics have it.
 func (r *rowReader[T, C]) maxID(group *format.RowGroup) (int64, bool) {
 	for i, c := range r.columns {
 		if c == nil || c.Name() != "id" || i >= len(group.Columns) {
@@ -249,7 +249,7 @@ func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
 	return int(n), nil
 }
 
-// release gives the pages back that are open still.
+// release returns the pages back that are open still.
 func (r *rowReader[T, C]) release() {
 	for i := range r.chunks {
 		if c := &r.chunks[i]; c.pages != nil {

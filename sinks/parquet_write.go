@@ -192,7 +192,7 @@ func (w *rowWriter[T, C]) encode() error {
 	return nil
 }
 
-// close ends the file and tells what it is.
+// close ends the file and returns its description.
 func (w *rowWriter[T, C]) close() (pipeline.File, error) {
 	if err := w.encode(); err != nil {
 		return pipeline.File{}, err
@@ -217,7 +217,7 @@ func (w *rowWriter[T, C]) close() (pipeline.File, error) {
 	}, nil
 }
 
-// createdBy says who wrote the file in the form of the Parquet specification, such
+// createdBy returns who wrote the file in the form of the Parquet specification, such
 // as "b24export version 1.2.3 (build abcdef0)". Readers parse it to know the faults
 // of writers. parquet-go leaves out the blank before the bracket.
 func createdBy(program, build string) parquet.WriterOption {
@@ -239,7 +239,7 @@ func (w *hashingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// parquetOut is where parquet-go writes to: pages go on at once, what comes after
+// parquetOut is where parquet-go writes to: pages continue at once, what comes after
 // them when it is complete.
 type parquetOut struct {
 	pages *parquetcheck.HeaderFilter
@@ -260,7 +260,7 @@ func (w *parquetOut) Write(p []byte) (int, error) {
 // finish writes the tail, with the footer that the file gets.
 func (w *parquetOut) finish() error {
 	if w.pages.InHeader() {
-		return errors.New("the last page is cut off")
+		return errors.New("the last page is truncated")
 	}
 	tail, err := finishFooter(w.tail.Bytes(), w.version)
 	if err != nil {

@@ -94,7 +94,7 @@ func Rejects(ctx context.Context, store Store, key string) iter.Seq2[*pipeline.R
 	return rejectsOf(readRows(ctx, store, key, -1, rejectTable, 0))
 }
 
-// Table says which table a Parquet file of this program holds: payments,
+// Table returns which table a Parquet file of this program holds: payments,
 // changes, rejects or segment.
 func Table(ctx context.Context, store Store, key string) (name string, err error) {
 	err = againIfReplaced(func() error {
@@ -289,7 +289,7 @@ func (d *Dataset) openLast(ctx context.Context, m *pipeline.Manifest) (*lastRows
 	return l, nil
 }
 
-// next gives the next row, nil at the end.
+// next returns the next row, nil at the end.
 func (l *lastRows) next(ctx context.Context, after int64) (*schemas.Payment, error) {
 	if l.rows == nil {
 		return nil, nil

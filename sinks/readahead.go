@@ -79,7 +79,7 @@ func (r *readAhead) isReplaced() bool {
 	return r.replaced
 }
 
-// block gives the block at off, which becomes the newest.
+// block returns the block at off, which becomes the newest.
 func (r *readAhead) block(off int64) (*block, error) {
 	if r.closed {
 		return nil, errors.New("read after close")

@@ -17,7 +17,7 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// RelatedVersion is that of a Related's form.
+// RelatedVersion is the version of a Related's form.
 const RelatedVersion = 1
 
 // Related describes a related table of a portal. It is stored beside the manifests,

@@ -67,7 +67,7 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 	return seg, nil
 }
 
-// mergePart gives a part's rows and gone ids in one order. at is when the ids are
+// mergePart returns a part's rows and gone ids in one order. at is when the ids are
 // known to be gone.
 func mergePart(part pipeline.Part[schemas.Payment], at schemas.Instant, add func(*segmentRow) error) error {
 	var row segmentRow
@@ -117,7 +117,7 @@ type segmentRows struct {
 	taken []*openSegment     // those that stand at the row given last
 	best  *openSegment       // the one that the row given last is of
 	marks bool               // marks are wanted too
-	// skip, if set, is told of segments that are missing or damaged, which are
+	// skip, if set, is called for segments that are missing or damaged, which are
 	// then left out. Else they are an error.
 	skip func(error)
 }
@@ -128,7 +128,7 @@ type openSegment struct {
 	rows *rowReader[segmentRow, segmentColumns]
 	row  *segmentRow
 	read pipeline.Segment // what was read so far, for comparison
-	// marks are those of the rows from row on, if they are wanted.
+	// marks has the marks of the rows from row on, if they are wanted.
 	marks []pipeline.Mark
 }
 
@@ -143,8 +143,8 @@ func (d *Dataset) segmentRows(segments []pipeline.Segment) *segmentRows {
 	return s
 }
 
-// next gives the row with the next id, nil at the end. It is valid until the
-// next call.
+// next returns the row with the next id, nil at the end. It is valid until the next
+// call.
 func (s *segmentRows) next(ctx context.Context) (*segmentRow, error) {
 	for _, seg := range s.taken {
 		if err := s.do(seg, seg.next(ctx)); err != nil {
@@ -403,10 +403,10 @@ func (d *Dataset) eachSegmentReject(ctx context.Context, seg pipeline.Segment, d
 	return nil
 }
 
-// CheckSegments reads the segments of a checkpoint, and those of its pool, and
-// returns what is wrong with each that is missing or damaged. Their payments are
-// read again by the next run. A segment that is not needed any more by then,
-// since a run has gone on meanwhile, is reported as well.
+// CheckSegments reads the segments of a checkpoint, and those of its pool, and returns
+// what is wrong with each that is missing or damaged. Their payments are read again by
+// the next run. A segment that is not needed any more by then, since a run has
+// continued meanwhile, is reported as well.
 func (d *Dataset) CheckSegments(ctx context.Context, cp pipeline.Checkpoint) ([]error, error) {
 	var found []error
 	for _, seg := range slices.Concat(cp.Segments, cp.Pool) {

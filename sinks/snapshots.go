@@ -9,7 +9,7 @@ import (
 	"b24export/pipeline"
 )
 
-// SnapshotIDs are those of all snapshots that are published and kept, oldest first.
+// SnapshotIDs returns the published snapshots still retained, oldest first.
 func (d *Dataset) SnapshotIDs(ctx context.Context) ([]pipeline.SnapshotID, error) {
 	if d.bad != nil {
 		return nil, d.bad
@@ -45,7 +45,7 @@ func (d *Dataset) Newest(ctx context.Context) (*pipeline.Manifest, error) {
 	return d.Manifest(ctx, id)
 }
 
-// Manifest is that of one snapshot; fs.ErrNotExist if it is not published, or
+// Manifest returns the manifest of one snapshot; fs.ErrNotExist if it is not published, or
 // no longer kept.
 func (d *Dataset) Manifest(ctx context.Context, id pipeline.SnapshotID) (*pipeline.Manifest, error) {
 	if d.bad != nil {
@@ -62,7 +62,7 @@ func (d *Dataset) Manifest(ctx context.Context, id pipeline.SnapshotID) (*pipeli
 	return m, nil
 }
 
-// readManifest gives a manifest's bytes.
+// readManifest returns a manifest's bytes.
 func (d *Dataset) readManifest(ctx context.Context, id pipeline.SnapshotID) ([]byte, error) {
 	data, err := d.store.Read(ctx, d.manifest(id))
 	if isAbsent(err) {

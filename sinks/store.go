@@ -22,7 +22,7 @@ import (
 // inside. An absent object is an error that is fs.ErrNotExist, missing rights
 // one that is fs.ErrPermission.
 type Store interface {
-	// Read gives a small object whole; above 64 MiB it is an error.
+	// Read returns a small object whole; above 64 MiB it is an error.
 	Read(ctx context.Context, key string) ([]byte, error)
 	// Open makes an object ready for reading in parts. ctx bounds all reads. All
 	// of them are of the object that was opened, or ErrReplaced. The caller closes
@@ -41,8 +41,8 @@ type Store interface {
 	Create(ctx context.Context, key string, data []byte) error
 	// Copy makes or replaces dst by the bytes of src, on the server if it can.
 	Copy(ctx context.Context, dst, src string) error
-	// Link makes or replaces dst by src, which nobody may ever change: a Folder
-	// gives src's file a second name, a Bucket copies.
+	// Link makes or replaces dst by src, which nobody may ever change: a Folder returns
+	// src's file a second name, a Bucket copies.
 	Link(ctx context.Context, dst, src string) error
 	// Delete removes an object; an absent one is no error.
 	Delete(ctx context.Context, key string) error
@@ -89,11 +89,11 @@ var (
 	ErrNoFencing = errors.New("the store does not honour conditional writes")
 )
 
-// StoreOptions are what OpenStore can be told. The zero value is usable.
+// StoreOptions configures OpenStore. The zero value is usable.
 type StoreOptions struct {
-	// Patience is how long an operation goes on against temporary faults
-	// before it gives up with ErrUnavailable. Default 2 minutes: longer than a
-	// restart of a storage gateway, shorter than anybody's wait for a run.
+	// Patience is how long an operation continues against temporary faults before it
+	// gives up with ErrUnavailable. Default 2 minutes: longer than a restart of a
+	// storage gateway, shorter than anybody's wait for a run.
 	Patience time.Duration
 	// Log gets a line for each retry. Default: none.
 	Log *slog.Logger
@@ -180,7 +180,7 @@ func checkKey(key string) error {
 	return nil
 }
 
-// contentType is what a browser or a warehouse's console is told of a key.
+// contentType returns the content type of a key, for browsers and warehouses' consoles.
 func contentType(key string) string {
 	switch {
 	case strings.HasSuffix(key, ".json"):

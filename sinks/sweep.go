@@ -11,8 +11,8 @@ import (
 	"b24export/pipeline"
 )
 
-// tempAge is how old leftovers of writers and probes must be to be swept:
-// younger ones may be somebody's who is at work.
+// tempAge is how old leftovers of writers and probes must be to be swept: younger ones
+// may be somebody's which run holds the lease.
 const tempAge = time.Hour
 
 // Sweep implements pipeline.Sink. What it deletes, in this order, so that death
@@ -169,10 +169,10 @@ func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, le
 	return append(append(segments, checkpoints...), rest...), nil
 }
 
-// Prune does what the sweep of a run does, without a run: it deletes what is
-// past retention and what no manifest names, and gives the paths of it. An
-// unfinished run's state stays. It takes the lease for as long as it works;
-// with dryRun it takes none and deletes nothing.
+// Prune does what the sweep of a run does, without a run: it deletes what is past
+// retention and what no manifest names, and returns the paths of it. An unfinished
+// run's state stays. It takes the lease for as long as it works; with dryRun it takes
+// none and deletes nothing.
 func (d *Dataset) Prune(ctx context.Context, dryRun bool) (paths []string, err error) {
 	if d.bad != nil {
 		return nil, d.bad

@@ -133,8 +133,8 @@ func (c *Change) set(row *schemas.Change) {
 	}
 }
 
-// RejectRow returns a reject as a row of schemas.RejectTable. What there is none
-// of is null; the code is always there, and empty where the portal gave none.
+// RejectRow returns a reject as a row of schemas.RejectTable. What there is none of is
+// null; the code is always there, and empty where the portal returned none.
 func RejectRow(rej *pipeline.Reject) schemas.Reject {
 	text := func(s string) schemas.Null[string] {
 		// A portal's answer may be cut inside of a character or be no text at

@@ -70,12 +70,12 @@ func NewTokens(store Store, key string) *Tokens {
 	return &Tokens{store: store, key: key, now: time.Now}
 }
 
-// String gives the object's address.
+// String returns the object's address.
 func (t *Tokens) String() string { return strings.TrimSuffix(t.store.String(), "/") + "/" + t.key }
 
 func (t *Tokens) lockKey() string { return t.key + ".lock" }
 
-// Load gives the object; fs.ErrNotExist if there is none.
+// Load returns the object; fs.ErrNotExist if there is none.
 func (t *Tokens) Load(ctx context.Context) ([]byte, error) { return t.store.Read(ctx, t.key) }
 
 // Lock takes the lock, and waits for whoever has it. begun is when an earlier
@@ -160,8 +160,8 @@ func (t *Tokens) put(ctx context.Context, key string, data []byte) error {
 // Save replaces the object.
 func (t *Tokens) Save(ctx context.Context, doc []byte) error { return t.put(ctx, t.key, doc) }
 
-// Unlock gives the lock back. If open, it leaves the note of Begin behind, in a
-// lock that has ended.
+// Unlock releases the lock. If open, it leaves the note of Begin behind, in a lock that
+// has ended.
 func (t *Tokens) Unlock(ctx context.Context, open bool) error {
 	defer func() { t.held = tokenLock{} }()
 	if open && !t.held.Begun.IsZero() {

@@ -12,7 +12,7 @@ import (
 )
 
 // TestTokens: an object that several processes exchange, under a lock that one of
-// them has, that ends when its holder is gone, and that tells the next one what
+// them has, that ends when its holder is gone, and that shows the next one what
 // was begun.
 func TestTokens(t *testing.T) {
 	for _, kind := range []string{"bucket", "folder"} {
@@ -54,7 +54,7 @@ func TestTokens(t *testing.T) {
 				do(a.Unlock(ctx, true))
 				lock(b, true) // what was begun, and has no known end
 				do(b.Unlock(ctx, true))
-				lock(a, true) // is told until it has one
+				lock(a, true) // is reported until it has one
 				do(a.Save(ctx, []byte("two")))
 				do(a.Unlock(ctx, false))
 				lock(b, false)

@@ -24,19 +24,18 @@ type Difference struct {
 	What string `json:"what"`
 }
 
-// String gives both on one line.
+// String returns both on one line.
 func (d Difference) String() string { return d.File + ": " + d.What }
 
-// Verify reads a whole snapshot back with Arrow's Parquet reader, which shares
-// no code with the library that wrote it, and holds it against its manifest:
-// size and checksum, columns, rows, their order, uniqueness and count, the
-// changes, totals by currency, the snapshot before, and everything by which engines
-// skip parts of a file: statistics, page indexes, order. Of
-// the newest snapshot, the current table must have the same bytes. All differences are
-// given; the error is for what kept it from looking, fs.ErrNotExist for a snapshot that
-// is not published, or no longer kept. The manifest is nil where it cannot be read
-// itself: then that is the only difference. Runs may be under way: what they replace
-// or delete meanwhile is no difference.
+// Verify reads a whole snapshot back with Arrow's Parquet reader, which shares no code
+// with the library that wrote it, and compares it with its manifest: size and checksum,
+// columns, rows, their order, uniqueness and count, the changes, totals by currency,
+// the snapshot before, and everything by which engines skip parts of a file:
+// statistics, page indexes, order. Of the newest snapshot, the current table must have
+// the same bytes. All differences are given; the error is for what kept it from
+// looking, fs.ErrNotExist for a snapshot that is not published, or no longer kept. The
+// manifest is nil where it cannot be read itself: then that is the only difference.
+// Runs may be under way: what they replace or delete meanwhile is no difference.
 func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline.Manifest, []Difference, error) {
 	if d.bad != nil {
 		return nil, nil, d.bad
@@ -103,8 +102,8 @@ func (v *verifier) add(file, format string, args ...any) {
 	v.found = append(v.found, Difference{File: file, What: fmt.Sprintf(format, args...)})
 }
 
-// previous makes sure that the snapshot stands behind the one that it says. Of the
-// oldest one that is kept, nobody can tell any more.
+// previous checks that the snapshot names the previous one. The oldest retained
+// snapshot has nothing to be compared with.
 func (v *verifier) previous(ids []pipeline.SnapshotID) {
 	before := pipeline.SnapshotID("")
 	for _, id := range ids {
@@ -161,7 +160,7 @@ func (v *verifier) tableAsFeed(path string) {
 func (v *verifier) current(ctx context.Context) error {
 	f, ok := fileOf(v.m, v.d.history(v.m.Snapshot))
 	if !ok {
-		return nil // told already
+		return nil // reported already
 	}
 	before := len(v.found)
 	if err := v.bytes(ctx, v.d.current(), f); err != nil || len(v.found) == before {
@@ -224,7 +223,7 @@ func (v *verifier) open(ctx context.Context, key string) (*watchedObject, error)
 	return &watchedObject{Object: obj}, nil
 }
 
-// sum reports whether an object's bytes are those of f.
+// sum reports whether an object has the bytes of f.
 func (v *verifier) sum(key string, obj Object, f pipeline.File) (bool, error) {
 	if obj.Size() != f.Bytes {
 		v.add(key, "it has %d bytes, the manifest says %d", obj.Size(), f.Bytes)
@@ -324,7 +323,7 @@ func (v *verifier) rows(ctx context.Context, obj Object, r *file.Reader, k fileK
 	defer guard(&err)
 	schema, err := arrowSchema(r.MetaData().Schema)
 	if err != nil || schemaDiff(schema, k.schema) != "" {
-		return nil // told already; columns of other types cannot be compared
+		return nil // reported already; columns of other types cannot be compared
 	}
 	x, err := parquetcheck.NewIndex(obj, k.id)
 	if err != nil {

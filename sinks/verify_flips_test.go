@@ -45,7 +45,7 @@ func TestVerifyFindsEveryFlip(t *testing.T) {
 		}
 		putText(t, m.s, key, string(whole[key]))
 	}
-	// The manifest holds itself: whoever reads it is told, or Verify tells.
+	// The manifest holds itself: every reader gets an error, or Verify reports it.
 	wantManifestFound := func(what string, data []byte) {
 		t.Helper()
 		key := m.d.manifest(man.Snapshot)

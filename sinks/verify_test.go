@@ -19,8 +19,8 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// published makes and publishes a snapshot with a table of three row groups, a
-// feed and a reject, and gives its manifest.
+// published makes and publishes a snapshot with a table of three row groups, a feed and
+// a reject, and returns its manifest.
 func (m *merger) published() *pipeline.Manifest {
 	m.t.Helper()
 	m.d.opts.RowGroupRows = 10
@@ -146,7 +146,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyFindsDisorder gives it a table that our writer cannot make.
+// TestVerifyFindsDisorder returns it a table that our writer cannot make.
 func TestVerifyFindsDisorder(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	man := m.published()
@@ -423,7 +423,7 @@ func TestVerifyOfFullRowGroups(t *testing.T) {
 	}
 }
 
-// Snapshots are a chain: one that does not name the one before it is told.
+// Snapshots are a chain: one that does not name the previous one is reported.
 func TestVerifyLooksAtTheSnapshotBefore(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	man := m.published()

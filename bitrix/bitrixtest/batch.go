@@ -29,7 +29,7 @@ type resultSpan struct {
 }
 
 // batch answers a batch: 200 whatever its commands come to, unless the batch
-// itself is not let in.
+// itself is not accepted.
 func (x *exchange) batch() *answer {
 	x.p.stats.batches.Add(1)
 	if x.overBudget(methodBatch) {
@@ -51,7 +51,7 @@ func (x *exchange) batch() *answer {
 	for place := range commands {
 		key, command := commands[place].key, &commands[place].value
 		if _, numeric := arrayNumber(key); numeric {
-			x.p.rules.broken(x, "the numeric batch key %q: its results cannot be told apart", key)
+			x.p.rules.broken(x, "the numeric batch key %q: its results cannot be distinguished", key)
 		}
 		err := run.command(key, command, place)
 		if err == errNotInBatch && x.c.RefuseWholeBatch {
@@ -82,7 +82,7 @@ func (x *exchange) batch() *answer {
 	return &answer{status: 200, content: jsonType, body: b, settled: x.settled, whole: true}
 }
 
-// command runs one command, "method?query", and files what it gives.
+// command runs one command, "method?query", and stores its result.
 func (r *batchRun) command(key string, command *value, place int) *apiError {
 	x := r.x
 	if place >= batchLength {

@@ -34,7 +34,7 @@ type config struct {
 	spelling, poison, refuse, deny, faults, commandFaults, wrong, latencies, costRolls dice
 }
 
-// Validate tells all that is wrong with options.
+// Validate returns an error with everything that is wrong with the options.
 func (o *Options) Validate() error {
 	var problems []error
 	bad := func(ok bool, format string, args ...any) {

@@ -54,7 +54,7 @@ func errArgument(what string) *apiError {
 	return &apiError{400, "INVALID_ARG_VALUE", false, what}
 }
 
-// statuses are those of errors that a fault may send by their code alone.
+// statuses has the HTTP status of each error that a fault may send by its code.
 var statuses = map[string]int{
 	"INTERNAL_SERVER_ERROR":           500,
 	"ERROR_UNEXPECTED_ANSWER":         500,

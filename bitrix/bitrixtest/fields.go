@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The fields that sale.payment.list gives, in its order. Those of
+// The fields of sale.payment.list, in its order. Those of
 // crm.item.payment.get come in another.
 const (
 	saleAccountNumber = iota
@@ -65,7 +65,7 @@ var saleFields = [saleFieldCount]string{
 	"reasonMarked", "responsibleId", "sum", "updated1c", "version1c", "xmlId",
 }
 
-// nineFields are those of crm.item.payment.get, in its order.
+// nineFields are the fields of crm.item.payment.get, in its order.
 var nineFields = [...]int{
 	saleID, saleAccountNumber, salePaid, saleDatePaid, saleEmpPaid, saleSystemID, saleSum, saleCurrency, saleSystemName,
 }

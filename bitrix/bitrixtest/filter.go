@@ -71,7 +71,7 @@ type condition struct {
 
 // conditions reads a filter. Fields that the table does not have are left out,
 // as the portal does with them, and so are ranges without a value and empty
-// lists; ignored is told of each.
+// lists; ignored is called for each.
 func (c *config) conditions(filter *value, fields []field, ignored func(what string)) []condition {
 	var list []condition
 	for i := range filter.items {

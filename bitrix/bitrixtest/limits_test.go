@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A burst is let in at once, then a request exactly each 1/Y seconds; a refused
+// A burst is accepted at once, then a request exactly each 1/Y seconds; a refused
 // one does not count.
 func TestRateToTheInstant(t *testing.T) {
 	tests := []struct {

@@ -40,7 +40,7 @@ type method struct {
 	app   bool          // for applications only
 }
 
-// The costs of the first ones are those of the vendor's sample answers.
+// The first costs are from the vendor's sample answers.
 var methods = [methodCount]method{
 	methodBatch:             {name: "batch"},
 	methodPaymentGet:        {name: "crm.item.payment.get", scope: "crm", cost: 50 * time.Millisecond},
@@ -90,7 +90,7 @@ type call struct {
 }
 
 // run runs the call. It appends a result to c.out, or returns an error and leaves c.out
-// alone. What it costs is on the exchange's bill either way, unless it was not let in.
+// alone. What it costs is on the exchange's bill either way, unless it was refused for the rate.
 func (c *call) run() *apiError {
 	x, m := c.x, &methods[c.method]
 	x.p.stats.command(c.method)

@@ -34,7 +34,7 @@ func (c *call) paymentGet() *apiError {
 		return errNotFound
 	}
 	if !x.p.gets.ask(id) && !x.c.AllowRegets {
-		x.p.rules.broken(x, "payment %d was got again: an answer with it was delivered whole", id)
+		x.p.rules.broken(x, "payment %d was fetched again: an answer with it was delivered whole", id)
 	}
 	x.settled = append(x.settled, id)
 	if err := x.c.refusal(id, r.order); err != nil {

@@ -96,7 +96,7 @@ func (w *writer) person(kind, id int64, chosen []string) {
 	w.b = append(w.b, '}')
 }
 
-// ownItem writes the fields of an item that tell whose it is and how it stands.
+// ownItem writes the fields of an item that show its owner and its state.
 func (w *writer) ownItem(it *Item, chosen []string) {
 	if wants(chosen, "categoryId") {
 		// 0 is a category, never a way to say that there is none.

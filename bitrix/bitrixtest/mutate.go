@@ -210,7 +210,7 @@ func (p *Portal) saved(order, now int64) {
 	l.version++
 }
 
-// note tells those whom a mutation concerns.
+// note reports a mutation to the event queue and the rules.
 func (p *Portal) note(op Op, payment, order, now int64) {
 	p.events.changed(op, payment, order, now)
 	if payment != 0 {

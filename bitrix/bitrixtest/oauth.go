@@ -22,7 +22,7 @@ type tokens struct {
 type accessToken struct {
 	expires time.Time
 	uses    int
-	refused bool // its bearer was told that it has expired
+	refused bool // its bearer was answered that it has expired
 }
 
 // start sets up the first refresh token.
@@ -42,7 +42,7 @@ func (p *Portal) RefreshToken() string {
 }
 
 // AuthCode returns a code that can be exchanged once for the first pair of tokens, as
-// an administrator gets one who lets the application in.
+// an administrator gets one when approving the application.
 func (p *Portal) AuthCode() string {
 	t := &p.tokens
 	t.mu.Lock()
@@ -102,7 +102,7 @@ const TokenMethod = "oauth/token"
 
 func isTokenPath(path string) bool { return strings.TrimSuffix(path, "/") == "/oauth/token" }
 
-// tellExpired notes that the bearer of the request's token was told that it has
+// tellExpired notes that the bearer of the request's token was answered that it has
 // expired.
 func (x *exchange) tellExpired() {
 	t := &x.p.tokens
@@ -113,8 +113,8 @@ func (x *exchange) tellExpired() {
 	}
 }
 
-// oauthAuthorize answers the page where an administrator lets the application
-// in, as if one had done so at once: it sends on to the application with a code.
+// oauthAuthorize answers the page where an administrator approves the application,
+// as if one had done so at once: it sends on to the application with a code.
 func (x *exchange) oauthAuthorize() *answer {
 	query := parseQuery(x.in.query)
 	id, state := query.param("client_id").text, query.param("state").text

@@ -108,9 +108,9 @@ type Options struct {
 	// Churn changes the data while requests come in.
 	Churn Churn
 
-	// Strict is told of each broken rule. Violations has them in any case.
+	// Strict receives each broken rule. Violations has them in any case.
 	Strict Reporter
-	// AllowRegets lets a client get a payment again although an answer with it
+	// AllowRegets lets a client fetch a payment again although an answer with it
 	// was delivered whole. For resumed runs and samples.
 	AllowRegets bool
 	// Concurrency is the number of requests at once that a client must not
@@ -173,7 +173,7 @@ const (
 	StateNoServer  State = "no-server" // no way to the authorization server: CONNECTION_ERROR, which passes
 )
 
-// Rights are those of the webhook's user or of the application.
+// Rights are the rights of the webhook's user or of the application.
 type Rights struct {
 	// Scopes granted. Default: crm and sale.
 	Scopes []string
@@ -211,7 +211,7 @@ type Churn struct {
 	Seed  uint64 // of the mutations
 }
 
-// Reporter is what a strict portal tells of broken rules. testing.TB is one. It
+// Reporter receives the broken rules of a strict portal. testing.TB is one. It
 // must be safe for concurrent use, and must take calls for as long as requests
 // are under way.
 type Reporter interface {

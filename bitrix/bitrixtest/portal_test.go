@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// recorder is a Reporter that keeps what it is told.
+// recorder is a Reporter that keeps all reports.
 type recorder struct {
 	mu   sync.Mutex
 	list []string
@@ -161,7 +161,7 @@ func (c *client) batchBody(body string) batchReply {
 	return out
 }
 
-// nine is what crm.item.payment.get gives, spelled plainly.
+// nine is the result of crm.item.payment.get, spelled plainly.
 type nine struct {
 	ID            int64
 	AccountNumber string

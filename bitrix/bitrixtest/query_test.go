@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What PHP 8's parse_str gives, checked by hand against its documentation.
+// The results of PHP 8's parse_str, checked by hand against its documentation.
 func TestParseQuery(t *testing.T) {
 	tests := []struct{ query, want string }{
 		{"", `[]`},

@@ -16,7 +16,7 @@ import (
 // RoundTripper returns a transport that reaches the portal without a network. It
 // handles each request in the goroutine that sends it, so inside a synctest bubble
 // nothing but time is waited for. A request's context ends its waits, and faults come
-// as the errors that a network gives: io.EOF where a connection ends before the answer,
+// as the errors of a network: io.EOF where a connection ends before the answer,
 // io.ErrUnexpectedEOF where within it, and a reset.
 func (p *Portal) RoundTripper() http.RoundTripper { return roundTripper{p} }
 

@@ -11,7 +11,7 @@ import (
 type rules struct {
 	mu       sync.Mutex
 	list     []string
-	inARow   atomic.Int64 // requests refused for their rate since one was let in
+	inARow   atomic.Int64 // requests refused for their rate since one was accepted
 	tellOnce atomic.Bool  // of that
 }
 
@@ -79,7 +79,7 @@ func (r *rules) refused(x *exchange) {
 	}
 }
 
-// accepted notes a request that was let in.
+// accepted records a request that was accepted.
 func (r *rules) accepted() {
 	if r.inARow.Load() != 0 {
 		r.inARow.Store(0)

@@ -76,7 +76,7 @@ func TestRegets(t *testing.T) {
 	expect(0, "the first get")
 	get(id)
 	expect(1, "the second get")
-	if want := fmt.Sprintf("payment %d was got again", id); !strings.Contains(c.p.Violations()[0], want) {
+	if want := fmt.Sprintf("payment %d was fetched again", id); !strings.Contains(c.p.Violations()[0], want) {
 		t.Errorf("violation %q, want %q", c.p.Violations()[0], want)
 	}
 	c.p.Unpay(id)

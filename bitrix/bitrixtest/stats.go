@@ -9,7 +9,7 @@ import (
 // Stats is what clients have used of a portal, from its making on.
 type Stats struct {
 	Requests int64            // HTTP requests, whatever became of them
-	Batches  int64            // of them, batches that were let in
+	Batches  int64            // of them, accepted batches
 	Commands map[string]int64 // calls by method, inside batches and alone; batch itself is none
 	Refused  int64            // requests refused with QUERY_LIMIT_EXCEEDED
 	// RefusedCommands are calls and batches refused with OPERATION_TIME_LIMIT.

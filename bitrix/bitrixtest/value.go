@@ -96,7 +96,7 @@ func (v *value) texts() []string {
 	return list
 }
 
-// int returns what PHP's cast to an integer gives: the number that the text begins
+// int returns the result of PHP's cast to an integer: the number that the text begins
 // with, or 0.
 func (v *value) int() int64 { return phpInt(v.text) }
 

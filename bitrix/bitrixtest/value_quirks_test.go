@@ -39,7 +39,7 @@ func config8(q ValueQuirks) *config {
 }
 
 // What each date format leaves of 7,515 instants of three years, against the
-// shares that PHP 8.2 gave.
+// shares that PHP 8.2 produced.
 func TestDateFormats(t *testing.T) {
 	for _, tt := range []struct {
 		format            DateFormat

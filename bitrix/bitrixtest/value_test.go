@@ -27,7 +27,7 @@ func plain(v value) any {
 	return pairs
 }
 
-// plainJSON returns what plain gives, as JSON.
+// plainJSON returns the result of plain as JSON.
 func plainJSON(v value) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -36,7 +36,7 @@ func plainJSON(v value) string {
 	return strings.TrimSpace(b.String())
 }
 
-// fromJSON returns what plain gives, by way of the standard library.
+// fromJSON returns the result of plain, parsed by the standard library.
 func fromJSON(d *json.Decoder) any {
 	token, err := d.Token()
 	if err != nil {

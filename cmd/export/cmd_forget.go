@@ -45,9 +45,9 @@ func (p *program) renameCommand() *cobra.Command {
 		Use: "rename PORTAL NEW JOB",
 		Example: `b24export rename acme acme-eu job.yaml
 b24export rename acme acme-eu --from s3://warehouse/bitrix24`,
-		Short: "Give a portal's dataset another name.",
-		Long: `Gives a portal's tables, snapshots, manifests and unfinished work another name, the
-NEW one of portal=NEW in their paths. Change the name in the job file too, before the
+		Short: "Rename a portal's dataset.",
+		Long: `Moves a portal's tables, snapshots, manifests and unfinished work to the paths of
+portal=NEW. Change the name in the job file too, before the
 next run: under another name, a run would export the portal again. Readers of the
 current table never see the portal twice. After a crash, the same command finishes the
 work, and until then no run of either portal begins.`,

@@ -71,7 +71,7 @@ func (x *expander) expand(text string) (expanded, []Problem) {
 	return e, problems
 }
 
-// resolve gives what the name between the braces stands for.
+// resolve returns what the name between the braces stands for.
 func (x *expander) resolve(name string) (string, *Problem) {
 	path, isFile := strings.CutPrefix(name, "file:")
 	if isFile {

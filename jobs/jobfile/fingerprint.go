@@ -13,16 +13,15 @@ import (
 	"b24export/pipeline"
 )
 
-// fingerprintForm goes into every fingerprint. A new one makes every dataset be
-// got anew, once.
+// fingerprintForm goes into every fingerprint. A new one makes every dataset be fetched
+// again, once.
 const fingerprintForm = "1"
 
-// Fingerprint stands for what the job means for the rows of one portal: while
-// it stays the same, an unfinished snapshot can be gone on with, and rows of the
-// last snapshot can be carried over. It is a lower-case hexadecimal number of 32
-// digits, the same on every machine and in every version of the program that
-// reads the keys below in the same way. It is empty for a name that is no portal
-// of the job.
+// Fingerprint stands for what the job means for the rows of one portal: while it stays
+// the same, an unfinished snapshot can be resumed, and rows of the last snapshot can be
+// carried over. It is a lower-case hexadecimal number of 32 digits, the same on every
+// machine and in every version of the program that reads the keys below in the same
+// way. It is empty for a name that is no portal of the job.
 //
 // In it are: the portal's host (other payments), and source.list,
 // source.entity_types, source.ids and source.enrich (which payments, and where
@@ -32,7 +31,7 @@ const fingerprintForm = "1"
 //   - secrets, client ids, a webhook's user: a new webhook sees the same
 //     payments, and what a user may not see becomes rejects, not rows;
 //   - name, portals[].name, sink: where a dataset is, and in what form;
-//   - mode, full_every, backfill: which part is got anew in a run; the rows of
+//   - mode, full_every, backfill: which part is fetched again in a run; the rows of
 //     all modes mean the same. For the same reason source.list: ids and
 //     source.ids of a backfill count as source.list: auto: they are its range,
 //     not the dataset's;
@@ -79,7 +78,7 @@ func (s *Spec) FingerprintBy(portal string, list List) string {
 }
 
 // contentOf stands for what a file of ids says, whatever its path, its comments
-// and its white space; "" for no file. A file that cannot be read is told by who
+// and its white space; "" for no file. An unreadable file is reported by whoever
 // lists its ids.
 func contentOf(path string) string {
 	if path == "" {

@@ -9,8 +9,8 @@ import (
 	"b24export/pipeline"
 )
 
-// TestFingerprintStays holds the fingerprint of the smallest job against the
-// one that datasets out there have in their manifests.
+// TestFingerprintStays compares the fingerprint of the smallest job with the one that
+// datasets out there have in their manifests.
 func TestFingerprintStays(t *testing.T) {
 	const want = "49943b83143423701e2a74e9dd9de62c"
 	if got := minimalSpec().Fingerprint("acme"); got != want {

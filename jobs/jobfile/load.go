@@ -21,10 +21,10 @@ func Load(path string, lookup func(string) (string, bool)) (*Spec, error) {
 	return LoadWith(path, lookup, nil)
 }
 
-// LoadWith is Load with flags, by their names, in the place of what the file
-// says. A flag of a key of portals goes for every portal; the name of a portal
-// cannot be replaced. If a flag changes the mode, the file's keys that belong to
-// another mode are left aside; in a file alone they are problems.
+// LoadWith is Load with flags, by their names, instead of what the file says. A flag of
+// a key of portals goes for every portal; the name of a portal cannot be replaced. If a
+// flag changes the mode, the file's keys that belong to another mode are left aside; in
+// a file alone they are problems.
 func LoadWith(path string, lookup func(string) (string, bool), flags map[string]string) (*Spec, error) {
 	data, err := readUpTo(path, maxFile)
 	if errors.Is(err, errTooLong) {
@@ -134,7 +134,7 @@ func fromFlags(values map[string]string, webhook string) (*Spec, error) {
 	return d.finish()
 }
 
-// override puts the flags' values in the place of what is there.
+// override puts the flags' values instead of what is there.
 func (d *draft) override(flags map[string]string) {
 	byFlag := make(map[string]*Key)
 	var names []string

@@ -58,9 +58,9 @@ func section(a *txtar.Archive, name string) ([]byte, bool) {
 	return nil, false
 }
 
-// TestBadJobs reads each malformed job file of testdata/bad and holds the whole
-// text of its problems against the transcript. They are read as if the program
-// could do everything: what it refuses changes with time, the rules do not.
+// TestBadJobs reads each malformed job file of testdata/bad and compares the whole text
+// of its problems with the transcript. They are read as if the program could do
+// everything: what it refuses changes with time, the rules do not.
 func TestBadJobs(t *testing.T) {
 	paths, err := filepath.Glob("testdata/bad/*.txtar")
 	if err != nil {
@@ -98,7 +98,7 @@ func TestBadJobs(t *testing.T) {
 	}
 }
 
-// checkQuiet holds a text for users against what must never be in one.
+// checkQuiet compares a text for users with what must never be in one.
 func checkQuiet(t *testing.T, text string) {
 	t.Helper()
 	for _, never := range []string{marked, "goroutine", ".go:", "panic", "%!"} {

@@ -78,7 +78,7 @@ func (d *draft) addPortal() int {
 	return at
 }
 
-// addOAuth gives a portal the section oauth with its defaults.
+// addOAuth returns a portal the section oauth with its defaults.
 func (d *draft) addOAuth(at int) {
 	d.spec.Portals[at].OAuth = new(OAuthSpec)
 	for i := range keys {
@@ -170,7 +170,7 @@ func (d *draft) has(path string) bool {
 }
 
 // mayWithhold reports whether the job is only read, and key is one of those that
-// tell how to reach a portal or whom to notify.
+// show how to reach a portal or whom to notify.
 func (d *draft) mayWithhold(key *Key) bool {
 	return d.withheld != nil && !key.reading.list && (key.Secret || strings.HasPrefix(key.Path, "portals[].oauth.") || strings.HasPrefix(key.Path, "notify."))
 }
@@ -189,8 +189,8 @@ func (d *draft) call(path string) string {
 	return path
 }
 
-// finish makes paths whole, holds the values against each other, and gives the
-// spec if nothing is wrong with it.
+// finish makes paths whole, compares the values with each other, and returns the spec
+// if nothing is wrong with it.
 func (d *draft) finish() (*Spec, error) {
 	d.rules()
 	if err := (&Problems{File: d.name, Items: d.problems}).asError(); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// FuzzParse: whatever a job file is, Parse gives a spec that keeps the rules,
-// or problems that are short, have their place in the file, and show no secret.
+// FuzzParse: whatever a job file is, Parse returns a spec that keeps the rules, or
+// problems that are short, have their place in the file, and show no secret.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/bad/*.txtar", "../examples/*.yaml"} {
 		paths, err := filepath.Glob(pattern)
@@ -55,7 +55,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// checkSpec holds a spec against what users of it rely on.
+// checkSpec compares a spec with what users of it rely on.
 func checkSpec(t *testing.T, s *Spec) {
 	t.Helper()
 	names := make(map[string]bool)

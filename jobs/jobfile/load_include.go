@@ -54,7 +54,7 @@ func (d *draft) include(i int) {
 			Hint: "a line `portals:` above the list",
 		})
 	default:
-		// What the file lacks is told of it, not of the one before.
+		// Problems of the file name this file, not the previous one.
 		before := d.given[""]
 		defer func() { d.given[""] = before }()
 		d.given[""] = place{file: path, line: root.line, column: root.column}

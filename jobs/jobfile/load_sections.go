@@ -55,7 +55,7 @@ func (d *draft) missing(path string, b *branch, lines map[string]int) {
 			continue
 		}
 		switch {
-		case d.bad[join(path, name)]: // misspelt, and told
+		case d.bad[join(path, name)]: // misspelt, and reported
 		case child.key.Type == typeSections && lines["include"] > 0: // they are in other files
 		case child.key.Required:
 			d.problem(join(path, name), Problem{What: "is missing", Hint: example(child.key)})

@@ -130,8 +130,8 @@ func TestExamples(t *testing.T) {
 // specsAsTheyAre lets cmp see secrets, which print as ***.
 var specsAsTheyAre = cmp.Transformer("reveal", func(s bitrix.Secret) string { return s.Reveal() })
 
-// everything is a job with every key that the contract with users has, but for
-// those that exclude each other.
+// everything is a job with every key that the contract with users has, except those
+// that exclude each other.
 const everything = `
 version: 1
 name: payments_2

@@ -30,7 +30,7 @@ type Spec struct {
 	Checkpoint CheckpointSpec
 	Rejects    RejectsSpec
 	Deletes    DeletesSpec
-	// Patience is how long a run goes on against something temporary.
+	// Patience is how long a run continues against something temporary.
 	Patience time.Duration
 	Notify   NotifySpec
 }
@@ -38,8 +38,8 @@ type Spec struct {
 // PortalSpec is one portal: what it is called, how to get in, and how much of
 // it may be used. Exactly one of Webhook and OAuth is set.
 type PortalSpec struct {
-	// Name is unique in the job. If the file gives none, it comes from the
-	// portal's address.
+	// Name is unique in the job. If the file returns none, it comes from the portal's
+	// address.
 	Name    string
 	Webhook bitrix.Secret
 	OAuth   *OAuthSpec
@@ -199,7 +199,7 @@ type DeletesSpec struct {
 	Max pipeline.DeleteLimit
 }
 
-// NotifySpec is whom to tell when a run ends; an empty URL is nobody.
+// NotifySpec says where to send a message when a run ends; an empty URL means nowhere.
 type NotifySpec struct {
 	URL bitrix.Secret
 	// Secret signs what is sent; "": it is not signed.
@@ -237,7 +237,7 @@ const (
 	BatchNever Batch = "never"
 )
 
-// Since is what tells an incremental run that a payment has changed.
+// Since is how an incremental run finds changed payments.
 type Since string
 
 // The signs of a change.
@@ -266,7 +266,7 @@ const (
 	Compatible Profile = "compatible"
 )
 
-// Event is an end of a run that somebody may be told of.
+// Event is an outcome of a run that can be notified.
 type Event string
 
 // The events.
@@ -276,7 +276,7 @@ const (
 	OnRejects Event = "rejects"
 )
 
-// String says which part of the past it is: billed from 2019-01-01 to 2024-01-01.
+// String returns which part of the past it is: billed from 2019-01-01 to 2024-01-01.
 func (b *BackfillSpec) String() string {
 	if !b.Billed.IsZero() {
 		return fmt.Sprintf("billed from %s to %s", b.Billed.From, b.Billed.To)

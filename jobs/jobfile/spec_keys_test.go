@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestKeys holds the table against itself: what the reference tells people to
-// write must be what the program reads.
+// TestKeys compares the table with itself: what the reference shows people to write
+// must be what the program reads.
 func TestKeys(t *testing.T) {
 	flags := make(map[string]string)
 	for _, key := range Keys() {

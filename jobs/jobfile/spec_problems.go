@@ -120,7 +120,7 @@ func shown(value string) string {
 	return value
 }
 
-// hidden stands in the place of a secret.
+// hidden stands instead of a secret.
 const hidden = "***"
 
 // shownKey is an unknown key as a problem may show it: a key that no job file

@@ -8,8 +8,8 @@ import (
 	"b24export/pipeline"
 )
 
-// rules holds keys against each other. A key that is wrong by itself is left
-// out, so that one mistake is one problem.
+// rules compares keys with each other. A key that is wrong by itself is left out, so
+// that one mistake is one problem.
 func (d *draft) rules() {
 	d.names()
 	d.modes()
@@ -69,7 +69,7 @@ func (d *draft) profile() {
 func (d *draft) names() {
 	for _, suffix := range []string{"_history", "_changes", "_rejects"} {
 		if d.has("name") && strings.HasSuffix(d.spec.Name, suffix) {
-			d.problem("name", Problem{What: "must not end in " + suffix + ": such a folder stands beside a dataset's own"})
+			d.problem("name", Problem{What: "must not end in " + suffix + ": a dataset has folders with such names"})
 		}
 	}
 }
@@ -82,9 +82,9 @@ func (d *draft) pointless(key, other, value, need string) {
 	}
 }
 
-// modes holds the mode against the keys that belong to one mode only. A mode
-// that came by a flag, on top of a file, is an exception from what the file is
-// made for: then the file's keys of its own mode are left aside.
+// modes compares the mode with the keys that belong to one mode only. A mode that came
+// by a flag, on top of a file, is an exception from what the file is made for: then the
+// file's keys of its own mode are left aside.
 func (d *draft) modes() {
 	s := d.spec
 	if d.bad["mode"] {
@@ -124,7 +124,7 @@ func (d *draft) modes() {
 	}
 }
 
-// gives reports whether a section, or anything in it, was given.
+// returns reports whether a section, or anything in it, was given.
 func (d *draft) gives(section string) bool { return d.first(section) != "" }
 
 // first is the section's path if it was given, else the first key in it that
@@ -146,7 +146,7 @@ func (d *draft) callSection(path string) string {
 	return "--" + path[strings.LastIndexByte(path, '.')+1:] + "-from"
 }
 
-// sources holds the ways to find and read payments against each other.
+// sources compares the ways to find and read payments with each other.
 func (d *draft) sources() {
 	s := &d.spec.Source
 	if d.bad["source.list"] {
@@ -167,7 +167,7 @@ func (d *draft) sources() {
 		d.together("source.since", s.Since != SinceList, "source.list", list, "the ids say which payments to look at")
 	}
 	if s.List == ListBindings || s.List == ListItems {
-		d.together("source.since", s.Since != SinceList, "source.list", list, "changes are told by sale.order.list and sale.payment.list")
+		d.together("source.since", s.Since != SinceList, "source.list", list, "changes are found with sale.order.list and sale.payment.list")
 	}
 	if s.List != ListAuto && s.List != ListSale && len(s.Fields) > 0 {
 		d.together("source.fields", true, "source.list", list, "only sale.payment.list has them")
@@ -190,7 +190,7 @@ func (d *draft) together(key string, wrong bool, other, value, why string) {
 	}
 }
 
-// ranges holds the ends of ranges against each other.
+// ranges compares the ends of ranges with each other.
 func (d *draft) ranges() {
 	ids := d.spec.Source.IDs
 	from, to := d.has("source.ids.from"), d.has("source.ids.to")
@@ -230,7 +230,7 @@ func (d *draft) days(section string, r DateRange) {
 	}
 }
 
-// access holds a portal's ways in against each other, and names the portal.
+// access compares a portal's ways in with each other, and names the portal.
 func (d *draft) access(i int) {
 	p := &d.spec.Portals[i]
 	path := fmt.Sprintf("portals[%d]", i)
@@ -260,8 +260,8 @@ func (d *draft) access(i int) {
 	}
 }
 
-// limits holds a portal's limits against each other. A contradiction is
-// refused, since whichever side won would surprise.
+// limits compares a portal's limits with each other. A contradiction is refused, since
+// whichever side won would surprise.
 func (d *draft) limits(i int) {
 	l := &d.spec.Portals[i].Limits
 	path := fmt.Sprintf("portals[%d].limits.", i)

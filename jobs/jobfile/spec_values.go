@@ -271,8 +271,8 @@ func text(p put[string]) reading {
 	}}
 }
 
-// many makes a list of a reading: each value must keep its rule, and none may
-// come twice. has tells whether the list already has what the text would add.
+// many makes a list of a reading: each value must keep its rule, and none may come
+// twice. has reports whether the list already has what the text would add.
 func many(one reading, reset func(*Spec, int), has func(s *Spec, at int, text string) bool) reading {
 	read := one.read
 	one.list = true

@@ -105,8 +105,8 @@ func wallIn(at schemas.Instant, zone *time.Location) schemas.Instant {
 	return at + schemas.Instant(offset)*second
 }
 
-// tell logs what the days cannot know.
-func (d *days) tell(log *slog.Logger) {
+// logLimits logs the limits of the days' dates.
+func (d *days) logLimits(log *slog.Logger) {
 	if n := d.unknown.Load(); n > 0 {
 		log.Warn("the list does not show the dates of these payments: some of them may be of a day before or behind the range",
 			"payments", n, "field", d.field)

@@ -26,7 +26,7 @@ type Way struct {
 
 	// refusal is why it is not a way that lacks less; nil if the job says so.
 	refusal   *bitrix.Error
-	ordersToo bool // of items: the portal tells which orders they have
+	ordersToo bool // of items: the portal shows their orders
 }
 
 // Refusals are what a portal says of the list methods; nil: it allows the method,

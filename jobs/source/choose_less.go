@@ -14,7 +14,7 @@ import (
 // A listing of the whole portal leaves none.
 var (
 	// emptyByItem: the payments of CRM items. An item of several orders does not
-	// tell the payment's order either.
+	// show the payment's order either.
 	emptyByItem = []string{"date_bill", "returned", "responsible_id"}
 	// emptyByItemAlone: the same, without the bindings of orders.
 	emptyByItemAlone = []string{"order_id", "date_bill", "returned", "responsible_id"}

@@ -19,6 +19,6 @@
 //
 // *IDsError: the job's file of ids is wrong. *ItemsRefusedError: the portal
 // refuses a list of CRM items. *SampleError: a list and a get of the same payment
-// differ. *UnpredictableError: MakeEstimate has no way to ask. All others are those
+// differ. *UnpredictableError: MakeEstimate has no way to ask. All others come
 // of package bitrix.
 package source

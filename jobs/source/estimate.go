@@ -17,7 +17,7 @@ import (
 )
 
 // Estimate predicts how a run reads one portal. What changed is predicted from the
-// whole listing, also where orders or events tell it: the listing costs more.
+// whole listing, also where orders or events find it: the listing costs more.
 type Estimate struct {
 	// Range is the part of the past that a backfill will get.
 	Range string `json:"range,omitempty"`
@@ -121,7 +121,7 @@ func predictable(spec *jobfile.Spec, refused Refusals) error {
 	return err
 }
 
-// planner is what the probing calls have told.
+// planner has the results of the probing calls.
 type planner struct {
 	spec   *jobfile.Spec
 	client *bitrix.Client
@@ -210,8 +210,8 @@ func (p *planner) page(key string, after int64, order string, start int) bitrix.
 	}}
 }
 
-// list calls pages, and gives with each result the rows that can be read, and
-// how long the answer took.
+// list calls pages, and returns with each result the rows that can be read, and how
+// long the answer took.
 func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, [][]schemas.Payment, time.Duration, error) {
 	results, took, err := p.timed(ctx, commands)
 	if err != nil {
@@ -244,7 +244,7 @@ func asChunk(rows []schemas.Payment) []listed {
 	return chunk
 }
 
-// sampleChanges gives the share of sampled payments that differ from the last
+// sampleChanges returns the share of sampled payments that differ from the last
 // snapshot.
 func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, from []int64, pages [][]schemas.Payment) (float64, error) {
 	var seen, differ int
@@ -300,7 +300,7 @@ func (p *planner) probeGets(ctx context.Context, chunk []listed) error {
 	return nil
 }
 
-// timed calls a batch and tells how long it was under way, waits left out.
+// timed calls a batch and returns how long it was in flight, without waits.
 func (p *planner) timed(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, time.Duration, error) {
 	before, start := p.client.Use(), time.Now()
 	results, err := p.client.Batch(ctx, commands)

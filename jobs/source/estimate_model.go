@@ -43,7 +43,7 @@ func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 // model predicts how long requests take: by what the portal's answers have shown
 // of it, and by what is used of its limits when the requests begin.
 type model struct {
-	// rate, burst and window are those of bitrix.Limits, Share applied. tokens
+	// rate, burst and window come from bitrix.Limits, with Share applied. tokens
 	// requests can go at once.
 	rate, burst, tokens float64
 	window              time.Duration

@@ -19,7 +19,7 @@ type Found struct {
 	Span string
 
 	finder finder
-	since  changes // nil: the listing itself tells what has changed
+	since  changes // nil: the listing itself shows the changes
 	job    job
 }
 
@@ -33,7 +33,7 @@ type job struct {
 }
 
 // Find finds out how a run finds payments. It asks the portal only what it must
-// know beforehand: whether the whole list may be read, the list itself tells; see
+// know beforehand: whether the whole list may be read, the list itself shows; see
 // Else. now is the clock of extracted_at; nil: the instants at which answers came.
 // The caller closes client.
 func Find(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, client *bitrix.Client, now func() time.Time, log *slog.Logger) (*Found, error) {
@@ -146,7 +146,7 @@ func (f *Found) Done(ctx context.Context) error {
 // part is the part of a portal that a job reads.
 type part struct {
 	sale *listSale // narrowed to a backfill's days
-	ids  *givenIDs // nil: the job gives none
+	ids  *givenIDs // nil: the job returns none
 	// rest is what it means that a payment is not among ids.
 	rest pipeline.Absence
 	// span says in words which part of the past a backfill reads.
@@ -170,7 +170,7 @@ func partOf(ctx context.Context, j *job) (p *part, err error) {
 	return p, err
 }
 
-// idsOf returns the ids that a job gives, checked; nil if it gives none.
+// idsOf returns the ids in a job, checked; nil if it has none.
 func idsOf(spec *jobfile.Spec, log *slog.Logger) (*givenIDs, error) {
 	if spec.Source.List != jobfile.ListIDs {
 		return nil, nil

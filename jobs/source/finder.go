@@ -19,7 +19,7 @@ type finder struct {
 	// first one above after. What exists all the while is in it. An error ends
 	// the sequence.
 	list func(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error]
-	// again lists some of the payments that list gave, at most a page of them,
+	// again lists some of the payments that list returned, at most a page of them,
 	// as they are now. Those that are no longer there are missing; if sure is
 	// false, a missing one may also be there and not be for this user. Where a get
 	// was refused, the item's Reject has what the portal said.

@@ -94,7 +94,7 @@ func (c *listClock) stored(shown schemas.Null[schemas.Instant], raw []byte, fiel
 	return schemas.Some(c.once(at) - c.shift)
 }
 
-// once returns the first of two instants that a list cannot tell apart, as their
+// once returns the first of two instants that look the same in a list, as their
 // hour comes twice: which one it shows depends on the season of the run.
 func (c *listClock) once(at schemas.Instant) schemas.Instant {
 	if h := c.twiceAt(at); h != nil && at >= h.second {
@@ -142,7 +142,7 @@ func (c *listClock) hides(listed, known schemas.Null[schemas.Instant]) bool {
 	return false
 }
 
-// exact reports whether a row's date_paid is what a get gives.
+// exact reports whether a row's date_paid is the one of a get.
 func (c *listClock) exact(row *schemas.Payment) bool {
 	if !row.DatePaid.Valid {
 		return !c.lossy()
@@ -166,8 +166,8 @@ func (c *listClock) count(items []listed) {
 	}
 }
 
-// tell logs what users of the table have to know.
-func (c *listClock) tell(log *slog.Logger) {
+// logLimits logs what users of the table should know.
+func (c *listClock) logLimits(log *slog.Logger) {
 	attrs := []any{"measured_by", c.measured, "shift", time.Duration(c.shift) * time.Microsecond}
 	switch c.form {
 	case formRight, formMinutes, formDays:

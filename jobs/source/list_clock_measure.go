@@ -331,7 +331,7 @@ func shiftsOf(form dateForm, samples []dateSample) []schemas.Instant {
 }
 
 // explained returns how many samples a form and a shift explain, and how many
-// more but for whole hours, as in the hours around a change to or from summer
+// more than whole hours, as in the hours around a change to or from summer
 // time.
 func explained(form dateForm, shift schemas.Instant, samples []dateSample) (exact, near int) {
 	for _, s := range samples {
@@ -416,7 +416,7 @@ func userOffset(profile []byte, now time.Time) (seconds int, ok bool) {
 	return seconds, err == nil
 }
 
-// ListDates says in words how a list shows other dates than gets of the same payments;
+// ListDates returns a description of how a list shows other dates than gets of the same payments;
 // "" if it does not, or if none of them is paid. listed are elements of the list.
 func ListDates(listed [][]byte, gets []bitrix.Result) string {
 	shown := make(map[int64][]byte, len(listed))

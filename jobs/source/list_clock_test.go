@@ -39,7 +39,7 @@ func TestClockFromSamples(t *testing.T) {
 			for _, shift := range []time.Duration{0, 2 * time.Hour, -11*time.Hour - 30*time.Minute, 3 * time.Hour} {
 				c := clockFrom(sampled(zone, form, shift, 40))
 				if form == formNull {
-					shift = 0 // which nobody can tell
+					shift = 0 // which cannot be known
 				}
 				if c.form != form || c.shift != schemas.Instant(shift/time.Microsecond) {
 					t.Errorf("%s, %q, %v: form %q, shift %v", zone, form, shift, c.form, c.shift)
@@ -103,7 +103,7 @@ func TestZoneFromOffsets(t *testing.T) {
 		if got := zoneFrom(seen, now); got == nil || got.String() != name {
 			t.Errorf("%s: found %v", name, got)
 		}
-		// One date tells little: no zone is better than a wrong one.
+		// One date proves little: no zone is better than a wrong one.
 		if got := zoneFrom(seen[:1], now); got != nil && len(twiceHours(got, now)) > 0 && got.String() != name {
 			t.Errorf("%s by one date: found %v", name, got)
 		}

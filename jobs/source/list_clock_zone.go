@@ -42,7 +42,7 @@ func instantOf(wall schemas.Instant, zone *time.Location) schemas.Instant {
 	t := wall.Time()
 	at := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
 	if early := at.Add(-time.Hour); early.In(zone).Format(time.DateTime) == at.Format(time.DateTime) {
-		at = early // time.Date gives no guarantee which one it takes
+		at = early // time.Date returns no guarantee which one it takes
 	}
 	return schemas.InstantOf(at)
 }

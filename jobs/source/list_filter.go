@@ -40,7 +40,7 @@ func (f *listFilter) with(key, condition string, value any) bitrix.Command {
 
 // proves reports whether an answer with elements of these numbers shows that the portal
 // read a list of numbers as such. An answer with the number 1 alone, or with nothing,
-// is what a portal gives that does not.
+// is what a portal returns that does not.
 func proves(answered []int64) bool {
 	return slices.ContainsFunc(answered, func(n int64) bool { return n != 1 })
 }

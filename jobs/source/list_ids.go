@@ -52,7 +52,7 @@ type givenIDs struct {
 	counted atomic.Int64
 }
 
-// check reads the whole file once, so that a bad line is told before anything is
+// check reads the whole file once, so that a bad line is reported before anything is
 // listed.
 func (g *givenIDs) check() error {
 	g.once.Do(func() {
@@ -80,7 +80,7 @@ func (g *givenIDs) check() error {
 	return g.err
 }
 
-// String says which ids they are; it differs for files that differ. Called after
+// String returns which ids they are; it differs for files that differ. Called after
 // check.
 func (g *givenIDs) String() string {
 	if g.File == "" {
@@ -283,10 +283,10 @@ func (l *listBare) list(_ context.Context, after pipeline.PaymentID) iter.Seq2[[
 // column can hold.
 const noPayment = 1<<31 - 1
 
-// again tells payments that this user may not read by what the portal says of one
-// that cannot exist: their words are others. The texts are translated, so there
-// is no telling them without that. Where the words are the same, nobody can tell:
-// the newest module says the same of both.
+// again finds the refused payments that exist but that this user may not read. It
+// compares the refusal with that of an id that cannot exist. The texts are translated,
+// so they cannot be compared with a fixed text. If both are the same, as in the newest
+// module, it cannot know.
 func (l *listBare) again(ctx context.Context, items []listed) (there map[pipeline.PaymentID]schemas.Payment, sure bool, err error) {
 	l.once.Do(func() { l.nothing, l.err = refusalOfNothing(ctx, l.client) })
 	if l.err != nil {

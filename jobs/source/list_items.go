@@ -45,8 +45,8 @@ const (
 // nine values of a get, but without their order; where an item has one order
 // only, it is known all the same.
 //
-// Such a listing does not come by payment id. It is sorted in a temporary
-// folder, and begins anew, as a whole, when a run is taken up again.
+// Such a listing does not come by payment id. It is sorted in a temporary folder, and
+// begins again, as a whole, when a run is resumed.
 type listItems struct {
 	client *bitrix.Client
 	rowMaker
@@ -73,7 +73,7 @@ func (l *listItems) finder() finder {
 
 // ItemsRefusedError says that a listing by CRM items could not read the payments
 // of some. Nobody can say which payments those are, so the run fails: a table
-// without them would be short, and tell nothing of it.
+// without them would be short, and not show it.
 type ItemsRefusedError struct {
 	Count int
 	// Items names some of them, as TYPE/ID.
@@ -206,7 +206,7 @@ func (l *listItems) take(ctx context.Context, items []owner, after pipeline.Paym
 }
 
 // payments lists the payments of at most itemsARequest items of one type, and
-// notes the items that refuse. whole is whether the portal told all the orders
+// notes the items that refuse. whole reports whether the portal returned all the orders
 // of these items; where it did not, they are to be asked for in smaller groups.
 //
 // That a payment belongs to its item's only order is certain if the item had no
@@ -278,7 +278,7 @@ func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPa
 	return found, whole, l.judge(ctx, items, refusals, results[first:])
 }
 
-// judge tells items that were deleted, whose payments are gone with them, from
+// judge separates items that were deleted, whose payments are gone with them, from
 // those that this user may not read.
 func (l *listItems) judge(ctx context.Context, items []owner, refusals []int, results []bitrix.Result) error {
 	commands := make([]bitrix.Command, len(refusals))
@@ -367,7 +367,7 @@ func (l *listItems) castsBindings(ctx context.Context, items []owner, answers []
 	return how == asOne, err
 }
 
-// onlyOrders gives the order of each item that has one only, by both answers.
+// onlyOrders returns the order of each item that has one only, by both answers.
 func onlyOrders(before, after []bitrix.Result) (only map[owner]int64, whole bool, err error) {
 	had, whole1, err := ordersIn(before)
 	if err != nil {
@@ -437,7 +437,7 @@ func decodeItemPayment(rec spill.Record) itemPayment {
 	}
 }
 
-// alsoUnder takes what another item tells of the same payment.
+// alsoUnder adds the values that another item has of the same payment.
 func (p *itemPayment) alsoUnder(other itemPayment) {
 	switch {
 	case p.order == 0:
@@ -492,7 +492,7 @@ func (l *listItems) again(ctx context.Context, asked []listed) (there map[pipeli
 		items = items[n:]
 	}
 	for _, item := range asked {
-		// This listing did not ask for orders anew.
+		// This listing did not ask for orders again.
 		if row, ok := rows[item.ID]; ok {
 			row.OrderID = item.Row.OrderID
 			rows[item.ID] = row

@@ -21,7 +21,7 @@ func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner
 		return func(yield func(owner, error) bool) {
 			var sorted spill.Sorter
 			fail := func(err error) { yield(owner{}, fmt.Errorf("list the bindings of orders: %w", err)) }
-			// An error of close has nobody to be told to but the log of whoever
+			// An error of close can only go to the log of whoever
 			// cleans temporary folders.
 			defer func() { _ = sorted.Close() }()
 			listing := bitrix.Listing{
@@ -112,8 +112,8 @@ const (
 	invoiceType = 31
 )
 
-// paymentTypes gives the types of items that can have payments, ascending:
-// deals, smart invoices, and the smart processes that are set up so.
+// paymentTypes returns the types of items that can have payments, ascending: deals,
+// smart invoices, and the smart processes that are set up so.
 func paymentTypes(ctx context.Context, client *bitrix.Client) ([]int64, error) {
 	types := []int64{dealType, invoiceType}
 	for start := int64(0); ; {

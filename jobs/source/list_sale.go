@@ -58,7 +58,7 @@ func (l *listSale) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	clock.tell(l.log)
+	clock.logLimits(l.log)
 	if l.days != nil {
 		l.days.ready(clock, l.zone)
 		if err := l.days.prove(ctx, l.client); err != nil {
@@ -131,7 +131,7 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 			return
 		}
 		if l.days != nil {
-			l.days.tell(l.log)
+			l.days.logLimits(l.log)
 		}
 	}
 }
@@ -181,8 +181,8 @@ func paymentsByID(fields []string) listFilter {
 	return listFilter{method: MethodList, items: "payments", field: "id", fields: fields}
 }
 
-// eachByID yields payments by their ids, ascending, those that do not exist as
-// missing. It reports whether to go on.
+// eachByID yields payments by their ids, ascending, those that do not exist as missing.
+// It reports whether to continue.
 func (l *listSale) eachByID(ctx context.Context, ids []int64, yield func([]listed, error) bool) bool {
 	found, err := l.byID(ctx, ids)
 	if err != nil {

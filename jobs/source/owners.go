@@ -48,7 +48,7 @@ func newOwners(chunk []listed, casting *castFilters) *owners {
 	return o
 }
 
-// ownersOf has nothing to ask for where the listing has told the owners.
+// ownersOf has nothing to ask for where the listing has returned the owners.
 func (s *Source) ownersOf(chunk []listed) *owners {
 	if s.find.owned {
 		return &owners{told: true}

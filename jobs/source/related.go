@@ -13,11 +13,11 @@ import (
 	"b24export/schemas"
 )
 
-// Related reads the tables that stand beside the payments: what the payments of one
-// snapshot refer to, and what that refers to. Only rows that are referred to are
-// asked for, 2,500 a request. Portals that do not take lists of ids in filters are
-// walked, from the lowest id that is wanted to the highest. It is for one goroutine,
-// and whoever made it calls Close.
+// Related reads the tables that are next to the payments: what the payments of one
+// snapshot refer to, and what that refers to. Only rows that are referred to are asked
+// for, 2,500 a request. Portals that do not take lists of ids in filters are walked,
+// from the lowest id that is wanted to the highest. It is for one goroutine, and
+// whoever made it calls Close.
 type Related struct {
 	client *bitrix.Client
 	how    rowMaker

@@ -49,7 +49,7 @@ var smallLists = []struct{ table, method string }{
 }
 
 // Small reads those of the tables users, stages and pay_systems that are wanted. An
-// error of one of them is no error of the others. Stages are those of the types that
+// error of one of them is no error of the others. Stages has the stages of the types that
 // payments refer to; Refer comes before.
 func (r *Related) Small(ctx context.Context, wanted func(table string) bool) *Small {
 	s := &Small{

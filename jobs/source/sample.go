@@ -70,10 +70,10 @@ func (e *SampleError) Error() string {
 	return fmt.Sprintf("payment %d: %s and %s differ in %v", e.ID, e.Method, MethodGet, e.Columns)
 }
 
-// compare holds a sample's gets against the listing. A difference may also be a
-// change that came between the two, so the payment is listed once more before
-// it counts. A get that is refused proves nothing; one that cannot be read is a
-// reject, as it would be with enrich: get.
+// compare compares a sample's gets with the listing. A difference may also be a change
+// that came between the two, so the payment is listed once more before it counts. A get
+// that is refused proves nothing; one that cannot be read is a reject, as it would be
+// with enrich: get.
 func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix.Result) (rejects []pipeline.Reject, err error) {
 	differs := make(map[pipeline.PaymentID]schemas.Payment)
 	for i, item := range sampled {

@@ -12,7 +12,7 @@ import (
 	"b24export/pipeline"
 )
 
-// changes is what tells an incremental run which payments may have changed, in
+// changes finds the payments that may have changed, for an incremental run, in
 // place of the whole listing: one for each value of source.since but list.
 type changes interface {
 	// begin is what pipeline.Source's Begin is. find is how payments are to be
@@ -37,10 +37,10 @@ func (j *job) changes(sale *listSale) (changes, error) {
 	case jobfile.SinceEvents:
 		return &sinceEvents{client: j.client, sale: sale, log: j.log}, nil
 	}
-	return nil, fmt.Errorf("source.since: %s: nothing tells changes so", j.spec.Source.Since)
+	return nil, fmt.Errorf("source.since: %s: unknown way to find changes", j.spec.Source.Since)
 }
 
-// SinceProbe is a call that tells whether a portal lets a job learn its changes as
+// SinceProbe is a call that reports whether a portal lets a job learn its changes as
 // source.since says. method is "" if the job needs nothing but the listing.
 func SinceProbe(spec *jobfile.Spec) (method string, params bitrix.Params) {
 	if spec.Mode != pipeline.Incremental {
@@ -82,9 +82,8 @@ func markOf(since *pipeline.Since, kind string) (at time.Time, ok bool) {
 	return at, err == nil
 }
 
-// settle gives what a run says of its changes. A snapshot that is taken up again
-// keeps the watermark of its beginning; it has none if it was begun in another
-// way.
+// settle returns what a run says of its changes. A snapshot that is resumed keeps the
+// watermark of its beginning; it has none if it was begun in another way.
 func settle(scope pipeline.Scope, by jobfile.Since, why, watermark string) *pipeline.Since {
 	since := &pipeline.Since{By: string(by), Why: why, Watermark: watermark}
 	if scope.Resumed {
@@ -97,8 +96,8 @@ func settle(scope pipeline.Scope, by jobfile.Since, why, watermark string) *pipe
 	return since
 }
 
-// keepMark gives what a run without a look at changes says of them. A backfill
-// leaves the mark where it was: what has changed behind it is still to be seen.
+// keepMark returns what a run without a look at changes says of them. A backfill leaves
+// the mark where it was: what has changed behind it is still to be seen.
 func keepMark(scope pipeline.Scope) *pipeline.Since {
 	last := sinceOf(scope.Last)
 	if scope.Mode != pipeline.Backfill || last == nil || last.Watermark == "" {
@@ -107,7 +106,7 @@ func keepMark(scope pipeline.Scope) *pipeline.Since {
 	return &pipeline.Since{By: string(jobfile.SinceList), Why: "a backfill keeps the watermark of the snapshot before", Watermark: last.Watermark}
 }
 
-// MethodTime tells the time of the portal.
+// MethodTime returns the time of the portal.
 const MethodTime = "server.time"
 
 // portalTime asks for the portal's clock, which stamps what it saves, and for its

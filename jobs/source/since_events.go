@@ -110,7 +110,7 @@ func (e *sinceEvents) look(ctx context.Context, scope pipeline.Scope, now time.T
 	why := ""
 	switch {
 	case scope.Mode != pipeline.Incremental:
-		return nil, settle(scope, jobfile.SinceList, "everything is got anew", next), nil
+		return nil, settle(scope, jobfile.SinceList, "everything is fetched again", next), nil
 	case scope.Gap:
 		why = "the manifest of a later snapshot is lost, and the events that it was made with are cleared"
 	case scope.Resumed && scope.Begun != nil && scope.Begun.By == string(jobfile.SinceList):

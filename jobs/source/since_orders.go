@@ -43,7 +43,7 @@ func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (*finder,
 	}
 	next := mark(markOrders, now)
 	if scope.Mode != pipeline.Incremental {
-		return nil, settle(scope, jobfile.SinceList, "everything is got anew", next), nil
+		return nil, settle(scope, jobfile.SinceList, "everything is fetched again", next), nil
 	}
 	from, ok := markOf(sinceOf(scope.Last), markOrders)
 	if !ok {
@@ -61,7 +61,7 @@ func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (*finder,
 		return nil, nil, err
 	}
 	if why != "" {
-		o.log.Warn("orders do not tell what has changed: everything is listed", "why", why)
+		o.log.Warn("orders do not show what has changed: everything is listed", "why", why)
 		return nil, settle(scope, jobfile.SinceList, why, next), nil
 	}
 	list := listOrders{listSale: o.sale, log: o.log, filter: filter, since: from.Add(-ordersOverlap)}
@@ -166,7 +166,7 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 			return fmt.Errorf("list the payments of %d orders: %w", len(orders), err)
 		}
 		var full []group
-		var cast []int64 // orders whose answers are those of a portal that casts lists
+		var cast []int64 // orders whose answers come from a portal that casts lists
 		for i, res := range results {
 			g := open[i]
 			if res.Err != nil {

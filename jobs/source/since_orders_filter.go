@@ -80,7 +80,7 @@ type savedOrder struct {
 }
 
 // known lists the oldest and the newest orders and returns a few whose dateUpdate is
-// known: those that were saved last, but for those that may be under way, and one that
+// known: those that were saved last, except those that may be under way, and one that
 // was saved long ago, in another season perhaps.
 func (f *ordersFilter) known(ctx context.Context, now time.Time) ([]savedOrder, error) {
 	var commands []bitrix.Command

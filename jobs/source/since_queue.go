@@ -100,7 +100,7 @@ func (q *queue) reserveSome(ctx context.Context, name string) (more bool, err er
 		}
 		payment, _, ok := readEvent(raw)
 		if !ok {
-			q.doubt("event %d of the queue does not tell its payment", ids[i])
+			q.doubt("event %d of the queue does not name its payment", ids[i])
 		}
 		q.handed[ids[i]] = payment
 	}
@@ -119,7 +119,7 @@ func (q *queue) read(ctx context.Context) error {
 		for i, raw := range page.Items {
 			payment, process, ok := readEvent(raw)
 			if !ok {
-				q.doubt("event %d of the queue does not tell its payment", page.IDs[i])
+				q.doubt("event %d of the queue does not name its payment", page.IDs[i])
 			}
 			if process == "" {
 				continue
@@ -181,7 +181,7 @@ func (q *queue) clear(ctx context.Context) error {
 
 // readEvent returns the payment that an event is about, and the process that it is
 // reserved under, "" if under none. Of an event about something else, both are
-// zero. ok is false if the event is about a payment that it does not tell.
+// zero. ok is false if the event does not name its payment.
 func readEvent(raw []byte) (payment int64, process string, ok bool) {
 	var event struct {
 		Name    string          `json:"EVENT_NAME"`

@@ -22,7 +22,7 @@ const (
 	MethodList   = "sale.payment.list"
 	MethodGet    = "crm.item.payment.get"
 	MethodOwners = "crm.orderentity.list"
-	// MethodOrders tells when orders were saved last.
+	// MethodOrders returns when orders were saved last.
 	MethodOrders = "sale.order.list"
 )
 
@@ -32,12 +32,12 @@ const ordersACommand = bitrix.PageSize
 
 // Source reads one portal's payments: pipeline.Source over the portal's client.
 // How they are found is the finder's business; the source gets each payment,
-// together with the owners of its chunk's orders where the finder does not tell
+// together with the owners of its chunk's orders where the finder does not return
 // them, in one request.
 type Source struct {
 	client *bitrix.Client
 	find   finder
-	since  changes // nil: the listing itself tells what has changed
+	since  changes // nil: the listing itself shows the changes
 	enrich jobfile.Enrich
 	rowMaker
 	sample sampler
@@ -175,7 +175,7 @@ func (s *Source) read(item listed, res *bitrix.Result, orders *owners, got *pipe
 	got.Rows = append(got.Rows, row)
 }
 
-// judge tells payments that vanished since they were listed from payments that
+// judge separates payments that vanished since they were listed from payments that
 // this user may not read. Their errors do not: both come with the same code,
 // and with texts that portals translate. So the portal is asked to list them
 // again.
@@ -353,9 +353,9 @@ func (s *Source) Limits() pipeline.Limits {
 // Total implements pipeline.Source.
 func (s *Source) Total() int64 { return s.find.total() }
 
-// getCommands are the commands to get a chunk's payments. Their memory, a fifth of
-// all that a run allocates with a map of parameters each, is that of earlier ones:
-// done gives it back. Payments that are known are left out.
+// getCommands are the commands to get a chunk's payments. Their memory, a fifth of all
+// that a run allocates with a map of parameters each, is that of earlier ones: done
+// releases it. Payments that are known are left out.
 func (s *Source) getCommands(chunk []listed, known map[pipeline.PaymentID]bitrix.Result) (commands []bitrix.Command, done func()) {
 	kept, ok := s.commands.Get().(*[]bitrix.Command)
 	if !ok {

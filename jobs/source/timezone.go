@@ -12,7 +12,7 @@ import (
 )
 
 // timeZone finds out the portal's time zone by the offsets that it prints with its
-// dates, which are those of its server on the date's own day. Safe for concurrent
+// dates, which its server has on the date's own day. Safe for concurrent
 // use.
 type timeZone struct {
 	rows atomic.Int64 // that came by

@@ -11,8 +11,8 @@
 //
 // Died before 4: a file of another name stays, which whoever writes sweeps or
 // replaces. Died after 4: the file is complete, and perhaps not durable yet; its
-// writer was not told that it is. A rename without 3 may survive with no bytes in the
-// file, one without 5 may be undone. How far a disk tells the truth about its own
+// writer does not know it. A rename without 3 may survive with no bytes in the
+// file, one without 5 may be undone. How far a disk reports the truth about its own
 // cache, no program knows.
 //
 // All functions may be called concurrently.
@@ -27,7 +27,7 @@ import (
 	"syscall"
 )
 
-// Finish makes what was written to a file durable, and closes it. err is that of the
+// Finish makes what was written to a file durable, and closes it. err is the error of the
 // write: with one, the file is closed only, and err returned.
 func Finish(file *os.File, err error) error {
 	if err == nil {

@@ -8,13 +8,13 @@
 //     allocate for them before they find out how many bytes there are. A damaged file
 //     of a few KiB can make them allocate gigabytes, or panic. CheckFooter, CheckFlat
 //     and CheckPages decode Thrift's compact protocol themselves, and believe nothing.
-//   - parquet-go, told to write no statistics of pages, writes that each page has no
+//   - parquet-go, configured to write no statistics of pages, writes that each page has no
 //     nulls. HeaderFilter takes that out again.
 //   - Neither library helps to check page indexes: parquet-go writes them, and Arrow
 //     v17 reads none. Engines skip pages by them, so a wrong bound loses rows without
 //     an error. Index compares them with the values.
 //
-// A caller checks the footer first, then the pages of a row group, and gives the row
+// A caller checks the footer first, then the pages of a row group, and returns the row
 // group to a library last. A library that no longer has its fault makes that part of
 // this package unnecessary; the tests of package sinks show whether it has.
 package parquetcheck

@@ -9,8 +9,8 @@ import (
 // HeaderFilter passes on the pages that parquet-go writes, without the statistics
 // in their headers.
 //
-// Told to write no statistics of pages, parquet-go writes some all the same: that
-// the page has no nulls, however many it has. Told to write them, it puts whole
+// Configured to write no statistics of pages, parquet-go writes some all the same: that
+// the page has no nulls, however many it has. Configured to write them, it puts whole
 // texts into each header. The filter renames the field, from 5 to one that no reader
 // knows, so that nothing changes its length.
 type HeaderFilter struct {

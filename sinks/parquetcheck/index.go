@@ -10,7 +10,7 @@ import "fmt"
 // maxIndex bounds the bytes of one column chunk's index.
 const maxIndex = 64 << 20
 
-// statistics are those of a column chunk or of a page. A bound that is not there is
+// statistics describe a column chunk or a page. A bound that is not there is
 // nil.
 type statistics struct {
 	min, max           []byte

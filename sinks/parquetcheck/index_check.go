@@ -406,7 +406,7 @@ func (f *facts) within(low, high []byte) bool {
 	return ok1 && ok2 && l <= f.low && f.high <= h
 }
 
-// exactly reports whether statistics are those of the values: engines answer
+// exactly reports whether statistics match the values: engines answer
 // min(), max() and count() from them. Bounds that are marked as loose need only hold.
 func (f *facts) exactly(s *statistics) bool {
 	if s.nulls >= 0 && s.nulls != f.nulls {

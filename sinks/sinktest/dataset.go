@@ -14,10 +14,9 @@ import (
 	"b24export/sinks"
 )
 
-// RunDataset tests that datasets in a store keep the promises of pipeline.Sink,
-// above all when a runner dies at any of its side effects, and when there are
-// two. open gives an empty store, another one each time, and cleans up after
-// the test.
+// RunDataset tests that datasets in a store keep the promises of pipeline.Sink, above
+// all when a runner dies at any of its side effects, and when there are two. open
+// returns an empty store, another one each time, and cleans up after the test.
 func RunDataset(t *testing.T, open func(t *testing.T) sinks.Store) {
 	for _, tt := range []struct {
 		name string
@@ -278,7 +277,7 @@ func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
 	fourth := w.mustRun(p)
 	w.verify(fourth)
 	if feed := w.feed(fourth); !slices.Equal(feed, changes(old, table)) || len(feed) != 1 || feed[0].row.ID != 64 {
-		t.Errorf("the fourth feed is %v, want the one payment that was mended", feed)
+		t.Errorf("the fourth feed is %v, want the one payment that was fixed", feed)
 	}
 
 	// Everything is gone.

@@ -29,7 +29,7 @@ type Effect struct {
 	Key  string
 }
 
-// String gives both, for logs.
+// String returns both, for logs.
 func (e Effect) String() string { return fmt.Sprintf("%s %s", e.Kind, e.Key) }
 
 // Answer says what becomes of an effect.

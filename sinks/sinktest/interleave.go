@@ -18,9 +18,8 @@ import (
 )
 
 // RunInterleaved lets a night and a backfill of one dataset take place at the same
-// time, their effects in so many random orders, each killed at a random one, and
-// checks that no guarantee is lost. open gives an empty store, another one each
-// time.
+// time, their effects in so many random orders, each killed at a random one, and checks
+// that no guarantee is lost. open returns an empty store, another one each time.
 func RunInterleaved(t *testing.T, open func(*testing.T) sinks.Store, orders int) {
 	for seed := range uint64(orders) {
 		interleave(t, open, seed)
@@ -143,7 +142,7 @@ func (r *reader) Dates() *pipeline.Dates { return nil }
 // TimeZone implements pipeline.Source.
 func (r *reader) TimeZone() string { return "" }
 
-// turns gives two jobs their effects in a random order.
+// turns returns two jobs their effects in a random order.
 type turns struct {
 	mu     sync.Mutex
 	moved  *sync.Cond

@@ -14,7 +14,7 @@ import (
 )
 
 // RunMoves tests that a Forget and a Rename which die at any of their effects are
-// finished by the next one. It tries one of step effects. open gives an empty store,
+// finished by the next one. It tries one of step effects. open returns an empty store,
 // another one each time.
 func RunMoves(t *testing.T, open func(t *testing.T) sinks.Store, step int64) {
 	t.Run("forget", func(t *testing.T) { testForget(t, open, step) })
@@ -119,10 +119,10 @@ func testForget(t *testing.T, open func(*testing.T) sinks.Store, step int64) {
 	}
 }
 
-// testRename kills a Rename at each of its effects, and the one after it at some of
-// its own. At no time do readers of the current tables see two portals; until it is
-// finished, no run of either begins; in the end the new portal has all that the old
-// one had, and runs go on.
+// testRename kills a Rename at each of its effects, and the one after it at some of its
+// own. At no time do readers of the current tables see two portals; until it is
+// finished, no run of either begins; in the end the new portal has all that the old one
+// had, and runs continue.
 func testRename(t *testing.T, open func(*testing.T) sinks.Store, step int64) {
 	for i, answer := range []Answer{Refuse, DoAndFail} {
 		for k := 1 + int64(i); k < 300; k += step {

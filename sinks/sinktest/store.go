@@ -22,9 +22,9 @@ import (
 	"b24export/sinks"
 )
 
-// RunStore tests that a store keeps the promises of sinks.Store, of which
-// exclusive creation is one. open gives an empty store, another one each time,
-// and cleans up after the test.
+// RunStore tests that a store keeps the promises of sinks.Store, of which exclusive
+// creation is one. open returns an empty store, another one each time, and cleans up
+// after the test.
 func RunStore(t *testing.T, open func(t *testing.T) sinks.Store) {
 	for _, tt := range []struct {
 		name string
@@ -331,7 +331,7 @@ func testLink(t *testing.T, s sinks.Store) {
 	}
 }
 
-// list gives the keys below prefix, and makes sure that they are in order.
+// list returns the keys below prefix, and makes sure that they are in order.
 func list(t *testing.T, s sinks.Store, prefix string) []string {
 	t.Helper()
 	var keys []string

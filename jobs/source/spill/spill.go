@@ -28,8 +28,8 @@ const (
 	// runBytes of records are sorted in memory and written as one run. That
 	// is about 100,000 payments.
 	runBytes = 32 << 20
-	// maxRuns is how many runs may stand beside one another. One more, and
-	// they are merged into one: so many files are open at most.
+	// maxRuns is how many runs may are next to one another. One more, and they are
+	// merged into one: so many files are open at most.
 	maxRuns = 64
 )
 
