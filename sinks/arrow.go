@@ -57,7 +57,7 @@ func openArrow(obj Object) (_ *file.Reader, err error) {
 	return r, nil
 }
 
-// footerProblems says what in a file's footer is not as f and its kind have it:
+// footerProblems returns what in a file's footer is not as f and its kind have it:
 // columns, rows, and the statistics of id, which must ascend.
 func footerProblems(r *file.Reader, k fileKind, f pipeline.File) (problems []string) {
 	// Arrow panics on some files that are no table.
