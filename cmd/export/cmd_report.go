@@ -23,12 +23,14 @@ func (p *program) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "report JOB",
 		Example: `b24export report job.yaml > report.html
+b24export report job.yaml    # at a terminal: writes acme-20261122T020000Z.html
 b24export report job.yaml --only acme --snapshot 20261122T020000Z --out report.html`,
 		Short: "Write an HTML page about a run.",
 		Long: `The page covers the run that published a snapshot: changes by day, currency and
 status; the ledger; rejects; the requests to the portal and their pace compared with
-both of the portal's limits; and the earlier snapshots. The page is self-contained: no
-script, no font, no network.`,
+both of the portal's limits; totals by currency, payment system and age of what is
+unpaid; and the last 30 snapshots. The page is self-contained: no script, no font, no
+network. At a terminal it becomes a file named for the portal and the snapshot.`,
 		Args: r.args(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSnapshotName(snapshot); err != nil {
@@ -40,7 +42,7 @@ script, no font, no network.`,
 	flags := cmd.Flags()
 	r.addFlags(flags, "the `portal` to report on; required if the job has several")
 	flags.StringVar(&snapshot, "snapshot", "", snapshotFlag)
-	flags.StringVar(&out, "out", "", "write the page to this `file` instead of standard output")
+	flags.StringVar(&out, "out", "", "write the page to this `file`; default: PORTAL-SNAPSHOT.html at a terminal, otherwise standard output")
 	return cmd
 }
 
@@ -79,12 +81,17 @@ func (p *program) report(ctx context.Context, from *reading, args []string, snap
 	}
 	for i := range spec.Portals {
 		if spec.Portals[i].Name == portal {
-			r.limitBy(spec.Portals[i].EffectiveLimits())
+			if job.file != "" { // else nobody knows them
+				r.limitBy(spec.Portals[i].EffectiveLimits())
+			}
 		}
 	}
 	var page bytes.Buffer
 	if err := reportPage.Execute(&page, r); err != nil {
 		return err
+	}
+	if out == "" && p.stdout.isTerminal() {
+		out = portal + "-" + string(m.Snapshot) + ".html" // nobody reads it here
 	}
 	if out == "" {
 		_, err = p.stdout.Write(page.Bytes())

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"b24export/bitrix"
 	"b24export/pipeline"
@@ -16,49 +17,49 @@ import (
 
 // How much a page shows one by one. All is counted.
 const (
-	reportDays    = 60
-	reportRejects = 50
+	reportRejects   = 50
+	reportSnapshots = 30
 )
 
 // report is what the page is made of.
 type report struct {
 	Manifest *pipeline.Manifest
-	// Snapshots are those that are kept, newest first.
-	Snapshots                                            []*pipeline.Manifest
-	Took, Ledger, PaymentsASecond, RequestsASecond, Rate string
-	Received                                             string
-	Waits                                                []reportWait
+	// Title is what a person calls the snapshot; When its time in Zone, which is the
+	// portal's.
+	Title, When, Zone string
+	// Snapshots are the newest of those that are kept, newest first; Older counts the
+	// others. Trends are their rows, changes and minutes over time.
+	Snapshots                              []*pipeline.Manifest
+	Older                                  int
+	Trends                                 []reportPlot
+	TrendFrom, TrendTo                     string
+	Took, Ledger, PaymentsASecond          string
+	RequestsASecond, AllowedASecond, Limit string
+	Received                               string
+	Waits                                  []reportWait
 	// Plots show the time of fetching, which took PaceEnd; none if it was short.
-	Plots                []reportPlot
-	PaceEnd              string
+	Plots   []reportPlot
+	PaceEnd string
+	// Days are the chart's columns, newest first, each a Unit long.
+	Unit                 string
 	Days                 []reportDay
 	Bars                 []reportBar
 	FirstDay, LastDay    string
-	OlderDays            int
 	ByStatus             []reportTotal
 	Columns, RejectCodes []reportCount
-	Totals               []reportTotal
+	Totals, Systems      []reportTotal
+	Unpaid               []reportTotal
+	MoreSystems          int
 	Rejects              []pipeline.Reject
 	MoreRejects          int64
+
+	zone *time.Location
 }
 
 // reportWait is a limit, and the share of the run that waited for it.
 type reportWait struct {
 	Name, Text string
 	Percent    float64
-}
-
-type reportDay struct {
-	Day                    string
-	Insert, Update, Delete int64
-}
-
-func (d *reportDay) sum() int64 { return d.Insert + d.Update + d.Delete }
-
-// reportBar is a part of a day's column, in the picture's units.
-type reportBar struct {
-	Class, Title string
-	X, Y, W, H   float64
 }
 
 type reportTotal struct {
@@ -71,27 +72,38 @@ type reportCount struct {
 	Count int64
 }
 
-// newReport reads what a snapshot has: its changes and rejects once, in a stream.
+// newReport reads what a snapshot has: its table, its changes and its rejects, each
+// once, in a stream.
 func newReport(ctx context.Context, data *dataset, m *pipeline.Manifest) (*report, error) {
 	r := &report{Manifest: m, Ledger: ledgerText(m.Ledger), Received: byteSize(m.PortalUse.BytesReceived)}
+	r.zone, r.Zone = reportZone(m.TimeZone)
+	at := m.Snapshot.Time().In(r.zone)
+	r.Title = fmt.Sprintf("%s: %s on %s", m.Portal, m.Dataset, at.Format("2 January 2006"))
+	r.When = at.Format("2 January 2006, 15:04")
 	took := m.FinishedAt.Sub(m.StartedAt)
 	r.Took = shortTime(took)
 	if s := took.Seconds(); s > 0 {
-		r.PaymentsASecond = fmt.Sprintf("%.4g", float64(m.Ledger.Listed)/s)
-		r.RequestsASecond = fmt.Sprintf("%.3g", float64(m.PortalUse.Requests)/s)
+		r.PaymentsASecond = plotNumber(float64(m.Ledger.Listed) / s)
+		r.RequestsASecond = plotNumber(float64(m.PortalUse.Requests) / s)
 		for _, w := range []struct {
 			name string
 			s    float64
 		}{{"rate limit", m.PortalUse.RateWaitS}, {"operating budget", m.PortalUse.OperatingWaitS}} {
-			share := min(1, w.s/s)
-			r.Waits = append(r.Waits, reportWait{w.name, fmt.Sprintf("%.0f %%", 100*share), 100 * share})
+			if w.s > 0 {
+				share := min(1, w.s/s)
+				r.Waits = append(r.Waits, reportWait{w.name, fmt.Sprintf("%.0f %%", 100*share), 100 * share})
+			}
 		}
 	}
 	var err error
 	if r.Snapshots, err = data.Snapshots(ctx); err != nil {
 		return nil, err
 	}
+	r.drawTrends()
 	if err := r.readChanges(ctx, data); err != nil {
+		return nil, err
+	}
+	if err := r.readTable(ctx, data); err != nil {
 		return nil, err
 	}
 	r.drawPace()
@@ -99,33 +111,30 @@ func newReport(ctx context.Context, data *dataset, m *pipeline.Manifest) (*repor
 	return r, r.readRejects(ctx, data)
 }
 
-// limitBy notes what the portal allows.
+// limitBy notes what the portal allows: in the time that the run took, in the unit of
+// what it used.
 func (r *report) limitBy(l bitrix.Limits) {
-	if l.Rate > 0 {
-		r.Rate = fmt.Sprintf("%.3g, after a burst of %.0f", l.Rate*l.Share, float64(l.Burst)*l.Share)
+	took := r.Manifest.FinishedAt.Sub(r.Manifest.StartedAt).Seconds()
+	if l.Rate <= 0 || took <= 0 {
+		return
 	}
+	rate, burst := l.Rate*l.Share, float64(l.Burst)*l.Share
+	r.AllowedASecond = plotNumber(rate + burst/took)
+	r.Limit = fmt.Sprintf("a burst of %s, then %s a second", plotNumber(burst), plotNumber(rate))
 }
 
 // ops are the kinds of changes, by their names in the change feed and on the page.
 var ops = []struct{ op, what string }{{sinks.OpInsert, "new"}, {sinks.OpUpdate, "changed"}, {sinks.OpDelete, "gone"}}
 
 func (r *report) readChanges(ctx context.Context, data *dataset) error {
-	days := map[string]*reportDay{}
+	days := reportDays{zone: r.zone}
 	columns := map[string]int64{}
 	totals := map[string]*schemas.Totals{}
 	for c, err := range data.ReadChanges(ctx, r.Manifest) {
 		if err != nil {
 			return err
 		}
-		name := "without a bill"
-		if bill := c.Payment.DateBill; bill.Valid {
-			name = bill.V.Time().UTC().Format("2006-01-02")
-		}
-		day := days[name]
-		if day == nil {
-			day = &reportDay{Day: name}
-			days[name] = day
-		}
+		day := days.at(c.Payment.DateBill)
 		switch c.Op {
 		case sinks.OpInsert:
 			day.Insert++
@@ -142,58 +151,24 @@ func (r *report) readChanges(ctx context.Context, data *dataset) error {
 		}
 		totals[c.Op].Add(&c.Payment)
 	}
-	all := slices.SortedFunc(maps.Values(days), func(a, b *reportDay) int { return strings.Compare(b.Day, a.Day) })
-	for i, day := range all {
-		if i == reportDays {
-			r.OlderDays = len(all) - i
-			break
+	r.Unit, r.Days = days.columns()
+	r.Bars = drawColumns(r.Days)
+	for _, d := range r.Days {
+		if !d.start.IsZero() {
+			r.FirstDay, r.LastDay = cmp.Or(r.FirstDay, d.Day), d.Day
 		}
-		r.Days = append(r.Days, *day)
 	}
-	r.draw()
+	slices.Reverse(r.Days)
 	r.Columns = counts(columns)
+	if r.Manifest.Previous == "" {
+		return nil // all is new: the totals of the table say it
+	}
 	for _, o := range ops {
 		if t := totals[o.op]; t != nil {
-			by := map[string]pipeline.Total{}
-			for currency, c := range t.ByCurrency() {
-				by[currency] = pipeline.Total{Payments: c.Payments, Sum: c.Sum, Paid: c.Paid, PaidSum: c.PaidSum}
-			}
-			r.ByStatus = append(r.ByStatus, totalsOf(o.what, by)...)
+			r.ByStatus = append(r.ByStatus, totalsOf(o.what, byCurrency(t))...)
 		}
 	}
 	return nil
-}
-
-// draw makes a column of each day that has a date, the oldest at the left.
-func (r *report) draw() {
-	var dated []reportDay
-	for _, day := range slices.Backward(r.Days) {
-		if strings.Count(day.Day, "-") == 2 {
-			dated = append(dated, day)
-		}
-	}
-	if len(dated) == 0 {
-		return
-	}
-	const width, height = 600.0, 130.0
-	highest := slices.MaxFunc(dated, func(a, b reportDay) int { return cmp.Compare(a.sum(), b.sum()) })
-	most := highest.sum()
-	r.FirstDay, r.LastDay = dated[0].Day, dated[len(dated)-1].Day
-	step := width / float64(len(dated))
-	for i, day := range dated {
-		y := height
-		for k, n := range []int64{day.Insert, day.Update, day.Delete} {
-			if n == 0 {
-				continue
-			}
-			h := height * float64(n) / float64(most)
-			y -= h
-			r.Bars = append(r.Bars, reportBar{
-				Class: ops[k].op, Title: fmt.Sprintf("%s: %s %s", day.Day, grouped(n), ops[k].what),
-				X: float64(i) * step, Y: y, W: max(1, step*0.85), H: h,
-			})
-		}
-	}
 }
 
 func (r *report) readRejects(ctx context.Context, data *dataset) error {

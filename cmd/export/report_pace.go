@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
+
+	"b24export/pipeline"
 )
 
 // The size of a plot in the picture's own units; the page stretches it.
@@ -37,7 +40,7 @@ func (r *report) drawPace() {
 	r.Plots = append(r.Plots, plotOf("payments a second", at, perSecond(at, p.Done), nil, 0))
 	limit := ""
 	if steady := slices.Max(p.Rate[:n]); steady > 0 {
-		limit = ", of " + plotNumber(steady)
+		limit = "; the steady limit is " + plotNumber(steady) + ", after a burst"
 	}
 	// A burst is many times what follows it. Drawn to its full height, it would
 	// leave nothing of the rest to see.
@@ -85,12 +88,61 @@ func plotOf(title string, at, values, limits []float64, times float64) reportPlo
 	return plot
 }
 
-// plotNumber is a number with about as many digits as a picture can show.
+// plotNumber is a number as people write it, with about three digits: 14,650, 42.5,
+// 0.07.
 func plotNumber(v float64) string {
-	if v >= 100 {
-		return grouped(int64(math.Round(v)))
+	digits := 0
+	switch a := math.Abs(v); {
+	case a < 1:
+		digits = 3
+	case a < 10:
+		digits = 2
+	case a < 100:
+		digits = 1
 	}
-	return fmt.Sprintf("%.3g", v)
+	text := strconv.FormatFloat(v, 'f', digits, 64)
+	if digits > 0 {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return groupDigits(text)
+}
+
+// drawTrends plots the newest snapshots over their time: rows, changes, minutes. One
+// snapshot is no line.
+func (r *report) drawTrends() {
+	r.Older = max(0, len(r.Snapshots)-reportSnapshots)
+	r.Snapshots = r.Snapshots[:len(r.Snapshots)-r.Older]
+	n := len(r.Snapshots)
+	if n < 2 {
+		return
+	}
+	first, last := r.Snapshots[n-1].Snapshot.Time(), r.Snapshots[0].Snapshot.Time()
+	r.TrendFrom, r.TrendTo = first.In(r.zone).Format("2 Jan 2006"), last.In(r.zone).Format("2 Jan 2006")
+	for _, trend := range []struct {
+		title string
+		of    func(*pipeline.Manifest) float64
+	}{
+		{"payments in the table", func(m *pipeline.Manifest) float64 { return float64(m.Ledger.Rows()) }},
+		{"changes", func(m *pipeline.Manifest) float64 { return float64(m.Changes.Sum()) }},
+		{"minutes", func(m *pipeline.Manifest) float64 { return m.FinishedAt.Sub(m.StartedAt).Minutes() }},
+	} {
+		top := 0.0
+		for _, m := range r.Snapshots {
+			top = max(top, trend.of(m))
+		}
+		if top == 0 {
+			top = 1
+		}
+		var b strings.Builder
+		for _, m := range slices.Backward(r.Snapshots) {
+			x := plotWidth * float64(m.Snapshot.Time().Sub(first)) / float64(last.Sub(first))
+			fmt.Fprintf(&b, "%.1f,%.1f ", x, plotHeight*(1-trend.of(m)/top))
+		}
+		newest := trend.of(r.Snapshots[0])
+		r.Trends = append(r.Trends, reportPlot{
+			Title: trend.title, Line: strings.TrimSpace(b.String()), Top: plotNumber(top), Above: "now " + plotNumber(newest),
+		})
+	}
 }
 
 // steps gives the points of a curve of steps.

@@ -30,7 +30,7 @@ func TestPlots(t *testing.T) {
 				Line: "0.0,0.0 150.0,0.0 150.0,100.0 300.0,100.0 300.0,75.0 600.0,75.0",
 			},
 			{
-				Title: "requests a second, of 2", Top: "5", Above: "up to 50",
+				Title: "requests a second; the steady limit is 2, after a burst", Top: "5", Above: "up to 50",
 				Line:  "0.0,0.0 150.0,0.0 150.0,60.0 300.0,60.0 300.0,80.0 600.0,80.0",
 				Limit: "0.0,60.0 150.0,60.0 150.0,80.0 300.0,80.0 300.0,80.0 600.0,80.0",
 			},

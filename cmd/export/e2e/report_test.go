@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"image/color"
+	"image/png"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +39,8 @@ func TestReportInABrowser(t *testing.T) {
 		"rate": 120, "burst": 50, "operating": "1s", "operating_window": "1s",
 	}
 	file := j.write(t)
+	runJob(t, p.env, file, 3)
+	portal.Mutate(300, 1)
 	o := runJob(t, p.env, file, 3)
 	if o.Pace.Len() < 2 {
 		t.Fatalf("%d samples of the pace: nothing to plot", o.Pace.Len())
@@ -43,6 +49,7 @@ func TestReportInABrowser(t *testing.T) {
 	output(t, p.env, "report", file, "--out", page)
 
 	browser := startBrowser(t)
+	screenshots := os.Getenv("B24EXPORT_SCREENSHOTS") // a folder to look at them
 	backgrounds := map[string]bool{}
 	for _, width := range []int64{320, 390, 1280} {
 		for _, scheme := range []string{"light", "dark"} {
@@ -59,6 +66,18 @@ func TestReportInABrowser(t *testing.T) {
 			}
 			if got.Limits != 2 {
 				t.Errorf("%d lines of limits in the plots, want 2", got.Limits)
+			}
+			if got.Trends != 3 {
+				t.Errorf("%d lines over the snapshots, want rows, changes and minutes", got.Trends)
+			}
+			if got.picture != nil {
+				got.wantPicture(t, width, scheme)
+			}
+			if screenshots != "" && got.picture != nil {
+				name := filepath.Join(screenshots, fmt.Sprintf("report-%d-%s.png", width, scheme))
+				if err := os.WriteFile(name, got.picture, 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
 			backgrounds[got.Background] = true
 		}
@@ -114,19 +133,52 @@ func startBrowser(t *testing.T) context.Context {
 type look struct {
 	// Scroll and Width are the page's width and the window's, in CSS pixels.
 	Scroll, Width int64
-	// Beyond are elements that reach beyond the window and cannot be scrolled to
-	// by themselves.
+	// Beyond are elements that reach beyond the window, or have parts that do.
 	Beyond []string
 	// Smallest is the smallest letter, in CSS pixels; Contrast the least contrast
 	// of a text to the page, as the Web Content Accessibility Guidelines have it.
 	Smallest, Contrast float64
 	Background         string
 	Plots              []string
-	Limits             int
+	Limits, Trends     int
 
 	url        string
 	complaints []string
 	requests   []string
+	picture    []byte // of the whole page, PNG; nil of one that is narrower than a phone
+}
+
+// wantPicture looks at the picture: as wide as the window, of the scheme's brightness,
+// and with something on it from top to bottom.
+func (l *look) wantPicture(t *testing.T, width int64, scheme string) {
+	t.Helper()
+	picture, err := png.Decode(bytes.NewReader(l.picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := picture.Bounds()
+	if int64(size.Dx()) != width {
+		t.Errorf("%d wide, %s: the picture is %v", width, scheme, size)
+	}
+	const bands = 4
+	for band := range bands {
+		colours, bright, n := map[color.Color]bool{}, 0, 0
+		for y := size.Dy() * band / bands; y < size.Dy()*(band+1)/bands; y += 5 {
+			for x := 0; x < size.Dx(); x += 3 {
+				c := picture.At(x, y)
+				colours[c] = true
+				if n++; color.GrayModel.Convert(c).(color.Gray).Y > 127 {
+					bright++
+				}
+			}
+		}
+		if len(colours) < 3 {
+			t.Errorf("%d wide, %s: there is nothing on part %d of %d", width, scheme, band+1, bands)
+		}
+		if light := 2*bright > n; light != (scheme == "light") {
+			t.Errorf("%d wide, %s: part %d of %d is light: %t", width, scheme, band+1, bands, light)
+		}
+	}
 }
 
 func (l *look) wantFaultless(t *testing.T, width int64, scheme string) {
@@ -176,11 +228,17 @@ func openPage(t *testing.T, browser context.Context, url string, width int64, sc
 	})
 	errOpen := chromedp.Do(tab, chromedp.EmulateViewport(width, 800, chromedp.EmulateMobile), chromedp.Navigate(url))
 	found, errLook := chromedp.Run(tab, chromedp.Evaluate[look](lookScript))
-	if err := errors.Join(errNetwork, errLog, errMedia, errOpen, errLook); err != nil {
+	var picture []byte
+	var errPicture error
+	if width >= 390 {
+		picture, errPicture = chromedp.Run(tab, chromedp.FullScreenshot(100))
+	}
+	if err := errors.Join(errNetwork, errLog, errMedia, errOpen, errLook, errPicture); err != nil {
 		t.Fatalf("open %s: %v", url, err)
 	}
 	mu.Lock()
 	defer mu.Unlock()
+	found.picture = picture
 	found.url, found.complaints, found.requests = seen.url, seen.complaints, seen.requests
 	return &found
 }
@@ -204,10 +262,12 @@ const lookScript = `(() => {
 	const seen = {Scroll: document.documentElement.scrollWidth, Width: window.innerWidth, Beyond: [],
 		Smallest: 100, Contrast: 21, Background: behind(document.body),
 		Plots: [...document.querySelectorAll("svg.plot")].map(e => e.getAttribute("aria-label")),
+		Trends: document.querySelectorAll("svg.trend .line").length,
 		Limits: document.querySelectorAll("svg.plot .limit").length};
 	for (const e of document.body.querySelectorAll("*")) {
-		if (e.getBoundingClientRect().right > width + 1 && !e.closest(".wide *"))
-			seen.Beyond.push(e.tagName + " " + e.className);
+		// What can be scrolled sideways is cut for whoever does not.
+		if (e.getBoundingClientRect().right > width + 1 || e.classList.contains("wide") && e.scrollWidth > e.clientWidth + 1)
+			seen.Beyond.push(e.tagName + " " + e.className + " " + e.textContent.slice(0, 40));
 		const text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim() !== "");
 		if (!text || e.tagName === "SCRIPT" || e.tagName === "title") continue;
 		const style = getComputedStyle(e);
