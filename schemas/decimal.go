@@ -14,6 +14,10 @@ const (
 	Precision = 18
 	Scale     = 4
 
+	// FloatLimit is from where on, up and down, a portal's sum is not exact: it comes
+	// as PHP's float, which has no room for a fourth digit from 2^39 on.
+	FloatLimit Decimal = 1 << 39 * 10_000
+
 	maxDecimal = 1e18 - 1
 
 	ruleDecimal = "must be a decimal number"

@@ -66,7 +66,7 @@ var PaymentTable = NewTable("payments", "The payments of one portal, sorted by i
 	{
 		Name: "sum", Since: 1, From: FromGet, Field: "sum", Unit: "the row's currency",
 		Null: "the portal returns none", Example: "12345.6000", Changes: "an edit of the payment or of its order",
-		Description: "The amount, exact; rounded half to even to four digits where an old portal prints more.",
+		Description: "The amount, exact below 549755813888 (2^39), where a portal's float begins to lose the fourth digit; rounded half to even to four digits where an old portal prints more.",
 		At:          func(p *Payment) any { return &p.Sum },
 	},
 	{

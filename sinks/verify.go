@@ -37,28 +37,45 @@ func (d Difference) String() string { return d.File + ": " + d.What }
 // manifest is nil where it cannot be read itself: then that is the only difference.
 // Runs may be under way: what they replace or delete meanwhile is no difference.
 func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline.Manifest, []Difference, error) {
+	v, err := d.Inspect(ctx, id)
+	return v.Manifest, v.Differences, err
+}
+
+// Inspection is what Inspect has found in a snapshot.
+type Inspection struct {
+	Manifest    *pipeline.Manifest
+	Differences []Difference
+	// LargeSums is how many payments have sums from schemas.FloatLimit on: the portal
+	// sent them as floats, whose fourth digit is not to be trusted.
+	LargeSums int64
+}
+
+// Inspect is Verify, and also counts what is no difference.
+func (d *Dataset) Inspect(ctx context.Context, id pipeline.SnapshotID) (Inspection, error) {
 	if d.bad != nil {
-		return nil, nil, d.bad
+		return Inspection{}, d.bad
 	}
 	data, err := d.readManifest(ctx, id)
 	if err != nil {
-		return nil, nil, err
+		return Inspection{}, err
 	}
 	m, damage := d.readable(data, id)
 	if m == nil {
-		return nil, damage, nil
+		return Inspection{Differences: damage}, nil
 	}
-	found, err := d.verify(ctx, m)
+	v := &verifier{d: d, m: m}
+	err = v.check(ctx)
+	found := v.found
 	if m.Checksum == "" {
 		found = append(found, Difference{File: d.manifest(id), What: "it has no checksum: it was damaged or edited"})
 	}
 	if len(found) > 0 && err == nil {
 		// Retention deletes a manifest before its files.
 		if _, gone := d.readManifest(ctx, id); isAbsent(gone) {
-			return nil, nil, gone
+			return Inspection{}, gone
 		}
 	}
-	return m, found, err
+	return Inspection{Manifest: m, Differences: found, LargeSums: v.large}, err
 }
 
 // readable decodes a manifest. If it cannot, the reason is a difference.
@@ -73,29 +90,35 @@ func (d *Dataset) readable(data []byte, id pipeline.SnapshotID) (*pipeline.Manif
 // verify is Verify, once the manifest has been read.
 func (d *Dataset) verify(ctx context.Context, m *pipeline.Manifest) ([]Difference, error) {
 	v := &verifier{d: d, m: m}
-	for _, f := range m.Files {
+	err := v.check(ctx)
+	return v.found, err
+}
+
+func (v *verifier) check(ctx context.Context) error {
+	for _, f := range v.m.Files {
 		if err := v.file(ctx, f); err != nil {
-			return v.found, fmt.Errorf("verify %s: %w", f.Path, err)
+			return fmt.Errorf("verify %s: %w", f.Path, err)
 		}
 	}
 	v.manifest()
-	ids, err := d.SnapshotIDs(ctx)
+	ids, err := v.d.SnapshotIDs(ctx)
 	if err != nil {
-		return v.found, err
+		return err
 	}
 	v.previous(ids)
-	if slices.Max(append(ids, "")) == m.Snapshot {
+	if slices.Max(append(ids, "")) == v.m.Snapshot {
 		if err := v.current(ctx); err != nil {
-			return v.found, fmt.Errorf("verify %s: %w", d.current(), err)
+			return fmt.Errorf("verify %s: %w", v.d.current(), err)
 		}
 	}
-	return v.found, nil
+	return nil
 }
 
 type verifier struct {
 	d     *Dataset
 	m     *pipeline.Manifest
 	found []Difference
+	large int64 // sums from schemas.FloatLimit on, in the table
 }
 
 func (v *verifier) add(file, format string, args ...any) {

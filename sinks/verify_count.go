@@ -86,6 +86,9 @@ func (c *counter) add(rec arrow.Record) {
 		}
 		if sum.IsValid(i) {
 			p.Sum = schemas.Some(schemas.Decimal(sum.Value(i).LowBits()))
+			if p.Sum.V >= schemas.FloatLimit || p.Sum.V <= -schemas.FloatLimit {
+				c.v.large++
+			}
 		}
 		if currency.IsValid(i) {
 			p.Currency = schemas.Some(currency.Value(i))

@@ -92,6 +92,20 @@ func appendDecimal(b []byte, units int64, digits int) []byte {
 	return b
 }
 
+// floatLimit is from where on a float has no room for the fourth digit of a sum, in
+// 1/10000: 2^39.
+const floatLimit = 1 << 39 * 10_000
+
+// appendFloat appends a number of 1/10000 as PHP does with serialize_precision -1: the
+// shortest text that reads back as the same float. Below floatLimit that is the number
+// itself, above it often another one.
+func appendFloat(b []byte, units int64) []byte {
+	if -floatLimit < units && units < floatLimit {
+		return appendDecimal(b, units, 0)
+	}
+	return strconv.AppendFloat(b, float64(units)/10_000, 'f', -1, 64)
+}
+
 // appendNoisy appends a number of 1/10000 as PHP does with serialize_precision
 // 17: with the noise of its binary float.
 func appendNoisy(b []byte, units int64) []byte {

@@ -132,3 +132,18 @@ func TestPHPMaps(t *testing.T) {
 		}
 	}
 }
+
+// From 2^39 on a float has no room for four digits after the point: PHP writes another
+// number than the one that is stored.
+func TestFloatLosesTheFourthDigit(t *testing.T) {
+	for units, want := range map[int64]string{
+		5_501_428_560_265_959:  "550142856026.596",
+		5_497_558_138_879_999:  "549755813887.9999",
+		-5_501_428_560_265_959: "-550142856026.596",
+		12_3450:                "12.345",
+	} {
+		if got := string(appendFloat(nil, units)); got != want {
+			t.Errorf("%d: %s, want %s", units, got, want)
+		}
+	}
+}

@@ -116,7 +116,7 @@ func (p *pen) money(name string, units int64) {
 	case 3:
 		p.b = appendNoisy(p.b, units)
 	default:
-		p.b = appendDecimal(p.b, units, 0)
+		p.b = appendFloat(p.b, units)
 	}
 }
 

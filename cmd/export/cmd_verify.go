@@ -82,12 +82,13 @@ counts as refused. Any other difference makes the exit code 1.`,
 				}
 				var newest *pipeline.Manifest // nil if anything is wrong with it
 				for _, id := range ids {
-					m, found, err := data.Verify(cmd.Context(), id)
+					v, err := data.Inspect(cmd.Context(), id)
+					m, found := v.Manifest, v.Differences
 					if all && errors.Is(err, fs.ErrNotExist) {
 						continue // pruned meanwhile
 					}
 					if err == nil {
-						err = p.showVerified(job, data.portal, id, m, found)
+						err = p.showVerified(job, data.portal, id, &v)
 					}
 					if err != nil {
 						return err
@@ -160,9 +161,9 @@ func (p *program) verifyRelated(ctx context.Context, job loadedJob, data *datase
 	return true, nil
 }
 
-// showVerified tells what came of a snapshot; m is nil if its manifest cannot be
-// read.
-func (p *program) showVerified(job loadedJob, portal string, id pipeline.SnapshotID, m *pipeline.Manifest, found []sinks.Difference) error {
+// showVerified prints what a snapshot was found to be.
+func (p *program) showVerified(job loadedJob, portal string, id pipeline.SnapshotID, v *sinks.Inspection) error {
+	m, found := v.Manifest, v.Differences
 	var rows, files int64
 	if m != nil {
 		rows, files = m.Ledger.Rows(), int64(len(m.Files))
@@ -175,7 +176,12 @@ func (p *program) showVerified(job loadedJob, portal string, id pipeline.Snapsho
 			Rows        int64               `json:"rows"`
 			OK          bool                `json:"ok"`
 			Differences []sinks.Difference  `json:"differences"`
-		}{job.file, portal, id, rows, len(found) == 0, append([]sinks.Difference{}, found...)})
+			LargeSums   int64               `json:"large_sums,omitempty"`
+		}{job.file, portal, id, rows, len(found) == 0, append([]sinks.Difference{}, found...), v.LargeSums})
+	}
+	if v.LargeSums > 0 {
+		fmt.Fprintf(p.stdout, "%s: %s of 549755813888 (2^39) or more: portals send sums as floats, so do not trust the fourth digit of these\n",
+			portal, plural(v.LargeSums, "sum"))
 	}
 	if len(found) == 0 {
 		_, err := fmt.Fprintf(p.stdout, "%s: snapshot %s is as its manifest says: %s in %s\n",

@@ -28,7 +28,7 @@ COMMENT ON COLUMN "payments_changes"."paid" IS 'Whether the payment has been mad
 COMMENT ON COLUMN "payments_changes"."date_paid" IS 'When the payment was made.';
 COMMENT ON COLUMN "payments_changes"."emp_paid_id" IS 'The portal''s user who made the payment.';
 COMMENT ON COLUMN "payments_changes"."pay_system_id" IS 'The payment system.';
-COMMENT ON COLUMN "payments_changes"."sum" IS 'The amount, exact; rounded half to even to four digits where an old portal prints more.';
+COMMENT ON COLUMN "payments_changes"."sum" IS 'The amount, exact below 549755813888 (2^39), where a portal''s float begins to lose the fourth digit; rounded half to even to four digits where an old portal prints more.';
 COMMENT ON COLUMN "payments_changes"."currency" IS 'The currency of sum, such as USD.';
 COMMENT ON COLUMN "payments_changes"."pay_system_name" IS 'The payment system''s name, as this payment has it.';
 COMMENT ON COLUMN "payments_changes"."order_id" IS 'The order that the payment is for.';
