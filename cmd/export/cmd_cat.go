@@ -259,8 +259,8 @@ func (p *program) cat(f *catFlags, src *catSource) error {
 	return err
 }
 
-// copyCat prints the rows of a source, and gives how many it printed. width
-// bounds the lines of a table; 0 is any width.
+// copyCat prints the rows of a source, and returns how many it printed. width bounds
+// the lines of a table; 0 is any width.
 func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err error) {
 	schema := src.table.schema()
 	columns, err := pickColumns(schema, f.columns)

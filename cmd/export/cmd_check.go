@@ -126,7 +126,7 @@ func writeCheck(w io.Writer, width int, line *jobs.CheckLine) error {
 	return err
 }
 
-// finish sums up, and gives the exit code of the gravest line.
+// finish sums up, and returns the exit code of the gravest line.
 func (c *checker) finish() error {
 	if !c.p.json {
 		if _, err := fmt.Fprintf(untilGone{c.p.stdout}, "%d ok, %s, %d failed\n", c.ok, plural(c.warnings, "warning"), c.failed); err != nil {

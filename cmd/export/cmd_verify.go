@@ -203,8 +203,8 @@ const maxSample = 100_000
 // shownDifferences is how many payments of a sample are told one by one.
 const shownDifferences = 20
 
-// recheck gets a sample of the snapshot's payments anew, and tells what came of
-// it; wrong is whether a row differs without a reason.
+// recheck gets a sample of the snapshot's payments again, and tells what came of it;
+// wrong is whether a row differs without a reason.
 func (p *program) recheck(ctx context.Context, job loadedJob, data *dataset, m *pipeline.Manifest, n int) (wrong bool, err error) {
 	rows, err := drawRows(data.ReadPayments(ctx, m, 0), n)
 	if err != nil {
@@ -232,7 +232,7 @@ func (p *program) recheck(ctx context.Context, job loadedJob, data *dataset, m *
 			Differences []jobs.Rechecked       `json:"differences"`
 		}{job.file, m.Portal, m.Snapshot, count, append([]jobs.Rechecked{}, shown...)})
 	}
-	fmt.Fprintf(p.stdout, "%s: of %s got anew, %s equal, %s changed since, %s refused, %s different\n", m.Portal, plural(int64(len(list)), "payment"),
+	fmt.Fprintf(p.stdout, "%s: of %s fetched again, %s equal, %s changed since, %s refused, %s different\n", m.Portal, plural(int64(len(list)), "payment"),
 		grouped(count[jobs.Equal]), grouped(count[jobs.ChangedSince]), grouped(count[jobs.Refused]), grouped(count[jobs.Differs]))
 	for _, r := range shown {
 		_, err = fmt.Fprintf(p.stdout, "  payment %s, read at %s: %s %s\n", r.ID, r.ReadAt.UTC().Format(time.RFC3339), strings.Join(r.Columns, ", "), printable(r.Detail))
@@ -240,7 +240,7 @@ func (p *program) recheck(ctx context.Context, job loadedJob, data *dataset, m *
 	return len(different) > 0, err
 }
 
-// drawRows draws n rows by lot, or takes all if there are no more.
+// drawRows draws n rows at random, or takes all if there are no more.
 func drawRows(rows iter.Seq2[*schemas.Payment, error], n int) ([]schemas.Payment, error) {
 	var drawn []schemas.Payment
 	seen := 0

@@ -3,16 +3,16 @@
 //
 //	b24export demo                 no account needed: a fake portal, exported to ./b24export-demo
 //	b24export init                 ask for what a job needs, try it, write a job file
-//	b24export run JOB…             export, or go on with an export that was cut off
+//	b24export run JOB…             export, or resume an interrupted export
 //	b24export run --to URL         the same without a job file; the webhook is in B24_WEBHOOK
-//	b24export check JOB…           look before a run whether all that it needs is there
+//	b24export check JOB…           check the job file, portal and storage before a run
 //	b24export plan JOB…            predict what a run will take
-//	b24export status JOB…          how each portal's dataset stands, and who is at work
+//	b24export status JOB…          show each portal's newest snapshot, last run and unfinished work
 //	b24export snapshots JOB…       list the snapshots that are kept
 //	b24export cat JOB|FILE         rows, as a table, CSV, JSON or Arrow
 //	b24export diff JOB [A [B]]     what differs between two snapshots
 //	b24export sql JOB              statements that query or load the dataset, for DuckDB or BigQuery
-//	b24export verify JOB…          read snapshots back and hold them against their manifests
+//	b24export verify JOB…          read snapshots back and check them against their manifests
 //	b24export report JOB           one HTML page about a run
 //	b24export auth JOB             get an OAuth portal's first tokens, with a person's help
 //	b24export prune JOB…           delete what is past retention
@@ -43,9 +43,9 @@
 //	     job's patience); running again resumes
 //	130  interrupted by a signal, checkpoint saved; running again resumes
 //
-// With several portals it is that of one whom another run helps (130, then 75, 1, 5,
-// and only then 2, 4, 3, 0); the others are finished all the same. Run --rejects-ok
-// ends with 0 in the place of 3.
+// With several portals, codes that another run can clear come first: the exit code is
+// the first of 130, 75, 1, 5, 2, 4, 3, 0 that any portal has. A failed portal does not
+// stop the others. run --rejects-ok exits with 0 instead of 3.
 //
 // The first SIGINT or SIGTERM lets requests under way end, for ten seconds at
 // most, and saves a checkpoint. The second one ends the program at once, with
@@ -80,7 +80,7 @@
 //
 //	{"protocol":1,"program":"b24export/1.0.0","command":"run","started_at":"…"}
 //
-// go on with an event for each portal under way, every five seconds,
+// continue with an event for each active portal, every five seconds,
 //
 //	{"progress":{"dataset":"payments","portal":"acme","phase":"fetching","done":5000,"total":12000,…}}
 //
@@ -91,16 +91,16 @@
 //
 //	jq -c 'select(.exit != null)'
 //
-// Init prints the lines of check, and last the file that it wrote. The other
-// commands print a line for each thing that they tell of: status and plan for each
-// portal, verify for each snapshot, prune for each path, schema for each column,
-// cat and diff for each row, sql for each statement. What went wrong before a
-// command had anything to tell is a line of its own, with exit, error and hint.
+// Init prints the lines of check, and then the file that it wrote. The other commands
+// print a line for each item: status and plan for each portal, verify for each snapshot,
+// prune for each path, schema for each column, cat and diff for each row, sql for each
+// statement. If a command fails before it prints an item, it prints one line with exit,
+// error and hint.
 //
 // # Limitations
 //
 // Commands that read the dataset (status, snapshots, cat, diff, verify, sql, report,
-// prune, forget, rename) need no secret, and take --from URL --name DATASET in the place of a job file.
+// prune, forget, rename) need no secret, and take --from URL --name DATASET instead of a job file.
 // A portal that takes its name from its address needs the address, though.
 // Tables show times to the second, in UTC.
 package main

@@ -29,7 +29,7 @@ type usageError struct {
 }
 
 func (e *usageError) Error() string {
-	return fmt.Sprintf("%s (%s --help tells more)", e.err, e.command)
+	return fmt.Sprintf("%s (%s --help shows more)", e.err, e.command)
 }
 
 func (e *usageError) Unwrap() error { return e.err }
@@ -50,7 +50,7 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// finish says what went wrong, if anything did, and gives the exit code.
+// finish says what went wrong, if anything did, and returns the exit code.
 func (p *program) finish(err error) int {
 	code := 0
 	if said, ok := errors.AsType[exitCode](err); ok {

@@ -32,9 +32,9 @@ func heapLimit(container int64) int64 {
 	return max(container-container/10-programPages, container/2)
 }
 
-// containerMemory gives the least memory limit, in bytes, of the control groups
-// that this process is in; ok is false if there is none. root is the root of the
-// file system. Version 2 of control groups is looked at, and version 1.
+// containerMemory returns the least memory limit, in bytes, of the control groups that
+// this process is in; ok is false if there is none. root is the root of the file
+// system. Version 2 of control groups is looked at, and version 1.
 func containerMemory(root fs.FS) (limit int64, ok bool) {
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {

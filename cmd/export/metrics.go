@@ -198,7 +198,7 @@ func (m *metrics) jobEnded(file string, code int) {
 	m.jobs[file] = code
 }
 
-// of gives the entry of a portal. It wants the lock.
+// of returns the entry of a portal. It wants the lock.
 func (m *metrics) of(dataset, portal string) *portalMetrics {
 	for _, p := range m.portals {
 		if p.dataset == dataset && p.portal == portal {

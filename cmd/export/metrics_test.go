@@ -24,7 +24,7 @@ import (
 	"b24export/jobs"
 )
 
-// scrape reads the metrics of a file with Prometheus's own parser and gives the
+// scrape reads the metrics of a file with Prometheus's own parser and returns the
 // values by their series.
 func scrape(t *testing.T, path string) map[string]float64 {
 	t.Helper()

@@ -171,8 +171,8 @@ func (p *program) notStarted(f metricsFlags, files []string) {
 	}
 }
 
-// lastWritten returns what the metrics file has, but for the exit codes of jobs. A
-// file that is missing or damaged has nothing.
+// lastWritten returns what the metrics file has, except the exit codes of jobs. A file
+// that is missing or damaged has nothing.
 func (e *exporter) lastWritten() ([]*dto.MetricFamily, error) {
 	file, err := os.Open(e.file)
 	if err != nil {

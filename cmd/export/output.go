@@ -24,7 +24,7 @@ var errReaderGone = errors.New("standard output was closed by its reader")
 // output is standard output: buffered, and with an error that stays. It may be
 // used concurrently.
 //
-// That its reader has left is no error of Write and Flush: a run goes on all the
+// That its reader has left is no error of Write and Flush: a run continues all the
 // same. See untilGone.
 type output struct {
 	mu   sync.Mutex

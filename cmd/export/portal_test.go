@@ -20,8 +20,8 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// servedPortal runs the command portal until the function that it returns is
-// called, which gives what it printed at its end.
+// servedPortal runs the command portal until the function that it returns is called,
+// which returns what it printed at its end.
 func servedPortal(t *testing.T, args ...string) (first string, end func() (rest string, code int)) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())

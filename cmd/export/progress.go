@@ -45,7 +45,7 @@ type view struct {
 	ETA     float64 `json:"eta_s"`
 	Seconds float64 `json:"seconds"`
 
-	// exit is how the run ended, nil while it goes on.
+	// exit is how the run ended, nil while it continues.
 	exit *int
 	// failing is why the portal does not answer, nil while it does; failingFor is
 	// since when.
@@ -64,7 +64,7 @@ func (v *view) failed() bool {
 // watcher makes views of one portal's run. Not for concurrent use.
 type watcher struct {
 	*jobs.Watch
-	exit *int // nil while the run goes on
+	exit *int // nil while the run continues
 }
 
 // look takes a view at the instant now.
@@ -174,13 +174,13 @@ func (v *view) limits() string {
 }
 
 const (
-	// logEvery is how often a log gets a line about a run that goes on.
+	// logEvery is how often a log gets a line about a run that continues.
 	logEvery = 30 * time.Second
 	// eventEvery is how often a machine gets an event.
 	eventEvery = 5 * time.Second
 )
 
-// monitor shows the runs of a job while they go on.
+// monitor shows the runs of a job while they continue.
 type monitor struct {
 	p    *program
 	stop context.CancelFunc
@@ -245,7 +245,7 @@ func (p *program) startMonitor(ctx context.Context) *monitor {
 			p.log.Warn("stopping, and saving what was read; a second signal ends the program at once")
 		}
 	})
-	// It goes on while an interrupted run saves what it has.
+	// It continues while an interrupted run saves what it has.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(run))
 	m := &monitor{p: p, stop: func() { unsaid(); cancel() }}
 	kind := p.progressKind()
@@ -339,7 +339,7 @@ func (m *monitor) views(now time.Time) []view {
 	return views
 }
 
-// log writes a line about a run that goes on.
+// log writes a line about a run that continues.
 func (m *monitor) log(v view) {
 	if v.over() {
 		return
@@ -370,7 +370,7 @@ func (m *monitor) warn(v view) {
 // event writes a line for machines.
 func (m *monitor) event(v view) {
 	if !v.over() {
-		// That nobody reads any more shows at the end; the run goes on.
+		// That nobody reads any more shows at the end; the run continues.
 		_ = m.p.stdout.line(struct {
 			Progress view `json:"progress"`
 		}{v})

@@ -64,8 +64,8 @@ const maxAnswer = 64 << 10
 
 var errNoAnswer = errors.New("standard input has ended before all was answered; --yes takes defaults, and flags say the rest")
 
-// answer reads a line. A read cannot be stopped: one that ctx has overtaken goes
-// on until the program ends.
+// answer reads a line. A read cannot be stopped: one that ctx has overtaken continues
+// until the program ends.
 func (a *asker) answer(ctx context.Context, hidden bool) (string, error) {
 	type line struct {
 		text string

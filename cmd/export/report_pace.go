@@ -27,8 +27,8 @@ type reportPlot struct {
 	Top, Above string
 }
 
-// drawPace plots how fetching went on against both limits of the portal. Two
-// samples are the least that make a curve.
+// drawPace plots how fetching continued against both limits of the portal. Two samples
+// are the least that make a curve.
 func (r *report) drawPace() {
 	p := r.Manifest.Pace
 	n := p.Len()
@@ -145,7 +145,7 @@ func (r *report) drawTrends() {
 	}
 }
 
-// steps gives the points of a curve of steps.
+// steps returns the points of a curve of steps.
 func steps(at, values []float64, top float64) string {
 	var b strings.Builder
 	end := at[len(at)-1]

@@ -77,8 +77,8 @@ func isNumber(t arrow.DataType) bool {
 	return t.ID() == arrow.INT64 || t.ID() == arrow.DECIMAL128
 }
 
-// pickColumns gives the places of the named columns in schema, in the order
-// asked for; all of them if none are named.
+// pickColumns returns the places of the named columns in schema, in the order asked
+// for; all of them if none are named.
 func pickColumns(schema *arrow.Schema, names []string) ([]int, error) {
 	if len(names) == 0 {
 		all := make([]int, schema.NumFields())

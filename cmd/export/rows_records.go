@@ -23,7 +23,7 @@ type selection struct {
 	limit   int64       // 0: no limit
 }
 
-// copyRows writes the rows selected, in records. It gives how many there were.
+// copyRows writes the rows selected, in records. It returns how many there were.
 func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], sel *selection) (n int64, err error) {
 	defer b.release()
 	flush := func() error {
@@ -114,7 +114,7 @@ func (s *selection) of(rec arrow.Record, most int64) (arrow.Record, error) {
 // recordBuilder makes records of rows of one kind.
 type recordBuilder[T any] interface {
 	add(row T)
-	// record gives the rows added since the last call. The caller releases it.
+	// record returns the rows added since the last call. The caller releases it.
 	record() arrow.Record
 	release()
 }

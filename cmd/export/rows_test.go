@@ -82,7 +82,7 @@ var firstColumns = func() (names []string) {
 	return names
 }()
 
-// printPayments gives payments in one form.
+// printPayments returns payments in one form.
 func printPayments(t *testing.T, rows []schemas.Payment, form string, width int, limit int64, names ...string) string {
 	t.Helper()
 	columns, err := pickColumns(schemas.Payments(), names)

@@ -49,7 +49,7 @@ func parseWhere(schema *arrow.Schema, text string) ([]condition, error) {
 	}
 }
 
-// parseCondition reads the first condition of text, and gives what follows it.
+// parseCondition reads the first condition of text, and returns what follows it.
 func parseCondition(schema *arrow.Schema, text string) (c condition, rest string, err error) {
 	end := strings.IndexFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' })
 	if end < 0 {
@@ -196,8 +196,8 @@ func (c *condition) meets(rec arrow.Record, row int) bool {
 	return order >= 0
 }
 
-// matching gives the stretches of a record's rows that meet all conditions, as
-// pairs of the first row and the one behind the last.
+// matching returns the stretches of a record's rows that meet all conditions, as pairs
+// of the first row and the one behind the last.
 func matching(rec arrow.Record, where []condition) (stretches [][2]int) {
 	for row := range int(rec.NumRows()) {
 		ok := true

@@ -67,8 +67,8 @@ func TestInterruptedRun(t *testing.T) {
 	}
 }
 
-// The first signal saves what there is, and so do two at once, as timeout
-// sends them; who goes on sending signals does not want to wait for that.
+// The first signal saves what there is, and so do two at once, as timeout sends them;
+// who continues sending signals does not want to wait for that.
 func TestSignalsEndTheProgram(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -56,7 +56,7 @@ const markedSecret = "markedsecret4711"
 //	change N                       makes N changes on the portal
 //	oldest, newest VAR GLOB        sets VAR to the name, without its extension, of
 //	                               the first or last file that fits
-//	flip FILE                      flips a bit of a file, drawn by lot
+//	flip FILE                      flips a bit of a file, drawn at random
 //	authcode FILE                  writes a code for OAuth's first tokens to FILE
 //	expiretokens                   makes access tokens expire
 //	nobucket                       serves an S3 without any bucket, and sets S3

@@ -32,7 +32,7 @@ func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 		inserts       []string // tables of which each row is one of the view, as an insert
 	}{
 		{f.name, "Each portal's table as of its newest snapshot. These files never change, so no run disturbs a query.", schemas.Payments(), f.current, []string{"portal", "snapshot"}, nil},
-		{f.name + "_live", "The paths that each run replaces: always the newest table without printing anew. A query that is under way while a\nrun replaces a table can fail (DuckDB opens a file more than once); it can then be executed again.", schemas.Payments(), f.live, []string{"portal"}, nil},
+		{f.name + "_live", "The paths that each run replaces: always the newest table without printing the statements again. A query that is under way while a\nrun replaces a table can fail (DuckDB opens a file more than once); it can then be executed again.", schemas.Payments(), f.live, []string{"portal"}, nil},
 		{f.name + "_history", "All snapshots that are kept; say which: WHERE snapshot = '…'.", schemas.Payments(), f.history, []string{"portal", "snapshot"}, nil},
 		{f.name + "_changes", "What each snapshot changed against the one before. A portal's first snapshot has no change feed: each row of its table\nis an insert.", schemas.Changes(), f.changes, []string{"portal", "snapshot"}, f.first},
 		{f.name + "_rejects", "Payments that could not be read, and why.", schemas.Rejects(), f.rejects, []string{"portal", "snapshot"}, nil},

@@ -145,7 +145,7 @@ func writeSummary(w io.Writer, sink string, o *jobs.Outcome) error {
 	var b strings.Builder
 	again := ""
 	if o.Summary.Resumed {
-		again = ", taken up where an earlier run had ended"
+		again = ", resumed from an earlier run"
 	}
 	fmt.Fprintf(&b, "%s: snapshot %s of %s (%s%s)\n\n", m.Portal, m.Snapshot, plural(m.Ledger.Rows(), "payment"), m.Mode, again)
 	fmt.Fprintf(&b, "  changes   %s\n", changesText(m))
@@ -182,7 +182,7 @@ func ledgerText(l pipeline.Ledger) string {
 		s += fmt.Sprintf("; %s left as they were", grouped(l.Outside))
 	}
 	if l.Unknown > 0 {
-		s += fmt.Sprintf("; %s given ids are unknown: the portal does not tell whether they exist", grouped(l.Unknown))
+		s += fmt.Sprintf("; %s given ids are unknown: the portal does not show whether they exist", grouped(l.Unknown))
 	}
 	if l.Kept > 0 {
 		s += fmt.Sprintf("; %s of the rejected keep their last known row", grouped(l.Kept))

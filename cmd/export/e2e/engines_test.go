@@ -37,8 +37,8 @@ func node(t testing.TB, word string, input []byte, answer any) {
 	}
 }
 
-// manyNights exports a portal night after night into a folder: everything, then
-// what changed, with rejects, and everything anew in between.
+// manyNights exports a portal night after night into a folder: everything, then what
+// changed, with rejects, and everything again in between.
 func manyNights(t *testing.T) (place, *bitrixtest.Portal, string) {
 	t.Helper()
 	p := newFolder(t)

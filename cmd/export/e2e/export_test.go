@@ -79,7 +79,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// wantTotals holds the manifest's sums against DuckDB's.
+// wantTotals compares the manifest's sums with DuckDB's.
 func wantTotals(t *testing.T, duck *table.DuckDB, p place, o outcome) {
 	t.Helper()
 	sums := duck.Query(t, `SELECT currency, count(*), sum(sum)::VARCHAR, count(*) FILTER (paid), coalesce(sum(sum) FILTER (paid), 0::DECIMAL(18,4))::VARCHAR

@@ -14,10 +14,9 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// BenchmarkFiles holds the program's file against DuckDB's own of the same rows:
-// size, an aggregate over all of them, and point lookups by id, all read by
-// DuckDB. It reports ours divided by theirs, of medians over queries in turn;
-// below 1 is better.
+// BenchmarkFiles compares the program's file with DuckDB's own of the same rows: size,
+// an aggregate over all of them, and point lookups by id, all read by DuckDB. It
+// reports ours divided by theirs, of medians over queries in turn; below 1 is better.
 //
 //	go test -run '^$' -bench Files -benchtime 1x .
 func BenchmarkFiles(b *testing.B) {
@@ -47,7 +46,7 @@ func BenchmarkFiles(b *testing.B) {
 		}
 		return float64(info.Size())
 	}
-	// once gives how long a query takes over both files, one after the other.
+	// once returns how long a query takes over both files, one after the other.
 	once := func(query string, n int) (took [2]time.Duration) {
 		var answers [2][][]string
 		for i, path := range []string{ours, theirs} {

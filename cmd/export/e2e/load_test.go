@@ -39,7 +39,7 @@ func block(t testing.TB, section, language string) string {
 }
 
 // TestPostgreSQL executes the lines that load a table into PostgreSQL, twice, and
-// holds what is there against the manifest.
+// compares what is there with the manifest.
 func TestPostgreSQL(t *testing.T) {
 	p, _, file := manyNights(t)
 	env := startPostgres(t)
@@ -160,7 +160,7 @@ func TestTextFiles(t *testing.T) {
 }
 
 // TestClickHouse executes the statement that loads tables from a bucket into
-// ClickHouse, twice, and holds what is there against the manifests.
+// ClickHouse, twice, and compares what is there with the manifests.
 func TestClickHouse(t *testing.T) {
 	gateway := servers.StartS3(t)
 	p := newBucket(t, gateway, "warehouse")
@@ -214,8 +214,8 @@ func TestClickHouse(t *testing.T) {
 	}
 }
 
-// startPostgres starts a server of its own on a socket, and gives the variables
-// that let psql in. PostgreSQL refuses to be root, so then it is its own user.
+// startPostgres starts a server of its own on a socket, and returns the variables that
+// let psql in. PostgreSQL refuses to be root, so then it is its own user.
 func startPostgres(t testing.TB) (env []string) {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")

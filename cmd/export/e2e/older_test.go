@@ -47,7 +47,7 @@ type (
 	}
 )
 
-// rewrite writes a file anew with the columns of T, and what it says of itself.
+// rewrite writes a file again with the columns of T, and what it says of itself.
 func rewrite[T any](t *testing.T, path string) {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -17,7 +17,7 @@ import (
 	"b24export/cmd/export/e2e/internal/table"
 )
 
-// peerPayment is a payment as the vendor's SDK gives it.
+// peerPayment is a payment as the vendor's SDK returns it.
 type peerPayment struct {
 	ID            int64       `json:"id"`
 	AccountNumber string      `json:"accountNumber"`

@@ -138,10 +138,9 @@ func (p place) sum(t testing.TB, key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// wantWhole holds all that lies in the place against its manifests: each of
-// their files is there, byte by byte; the current table is the newest
-// snapshot's; and nothing else is there, but for the last checkpoint and how the last
-// run ended.
+// wantWhole compares all that lies in the place with its manifests: each of their files
+// is there, byte by byte; the current table is the newest snapshot's; and nothing else
+// is there, except the last checkpoint and how the last run ended.
 func (p place) wantWhole(t testing.TB) {
 	t.Helper()
 	known := map[string]bool{currentTable: true, stateFolder + "/attempt.json": true}

@@ -13,8 +13,8 @@ import (
 	"b24export/cmd/export/e2e/internal/table"
 )
 
-// serve serves a portal over HTTP by a handler, its own or one before it, for
-// the length of the test, and gives its webhook.
+// serve serves a portal over HTTP by a handler, its own or one before it, for the
+// length of the test, and returns its webhook.
 func serve(t testing.TB, portal *bitrixtest.Portal, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -22,7 +22,7 @@ func serve(t testing.TB, portal *bitrixtest.Portal, handler http.Handler) string
 	return portal.Webhook(server.URL)
 }
 
-// ask calls a method of a portal by hand and gives the answer's body.
+// ask calls a method of a portal by hand and returns the answer's body.
 func ask(t testing.TB, portal *bitrixtest.Portal, method, params string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
@@ -74,7 +74,7 @@ func truth(portal *bitrixtest.Portal) []table.Row {
 	return rows
 }
 
-// wantTable holds the current table against the portal, field by field.
+// wantTable compares the current table with the portal, field by field.
 func wantTable(t testing.TB, p place, portal *bitrixtest.Portal) {
 	t.Helper()
 	if diff := table.Diff(table.OpenDuckDB(t).Payments(t, p.current()), truth(portal)); diff != "" {

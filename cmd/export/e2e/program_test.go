@@ -70,7 +70,7 @@ func newJob(webhook, sink string) job {
 	}
 }
 
-// with gives the job with a section's key set.
+// with returns the job with a section's key set.
 func (j job) with(section, key string, value any) job {
 	part, ok := j[section].(map[string]any)
 	if !ok {
@@ -81,7 +81,7 @@ func (j job) with(section, key string, value any) job {
 	return j
 }
 
-// write stores the job file and gives its path.
+// write stores the job file and returns its path.
 func (j job) write(t testing.TB) string {
 	t.Helper()
 	data, err := json.MarshalIndent(j, "", "  ")
@@ -140,7 +140,7 @@ func finish(t testing.TB, p *procs.Process) outcome {
 	return o
 }
 
-// output runs a command that must succeed and gives what it printed.
+// output runs a command that must succeed and returns what it printed.
 func output(t testing.TB, env []string, args ...string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)

@@ -112,8 +112,8 @@ func fingerprintOf(duck *table.DuckDB, from string) (string, error) {
 	return strings.Join(rows[0], " "), nil
 }
 
-// readDuringRuns calls read without end while runs go on. snapshot gives what
-// read must say of a snapshot's table.
+// readDuringRuns calls read without end while runs continue. snapshot returns what read
+// must say of a snapshot's table.
 func readDuringRuns(t *testing.T, p place, read func(context.Context) (string, error), snapshot func(key string) string) {
 	t.Helper()
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 9, Payments: 10_000, AllowRegets: true, Strict: t})

@@ -87,8 +87,8 @@ func TestReportInABrowser(t *testing.T) {
 	}
 }
 
-// TestBrowserFindsFaults holds the look at a page against one that has all the
-// faults which it looks for.
+// TestBrowserFindsFaults compares the look at a page with one that has all the faults
+// which it looks for.
 func TestBrowserFindsFaults(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "bad.html")
 	const text = `<!doctype html><meta name="viewport" content="width=device-width">

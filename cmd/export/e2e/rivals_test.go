@@ -109,7 +109,7 @@ func testPaused(t *testing.T, p place) {
 		other := runJob(t, p.env, file, 0)
 		want := len(before) + 1
 		if slices.ContainsFunc(before, func(m pipeline.Manifest) bool { return m.Snapshot == other.Snapshot }) {
-			want-- // it was out, but for the checkpoint that says so
+			want-- // it was out, except the checkpoint that says so
 		}
 		sums := map[string]string{currentTable: p.sum(t, currentTable)}
 		manifests := p.manifests(t)

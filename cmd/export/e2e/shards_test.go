@@ -133,7 +133,7 @@ func TestShards(t *testing.T) {
 			switch cut := all[o.Portal].mine; {
 			case o.Portal != early && o.Resumed != cut:
 				t.Errorf("%s: resumed %t, want %t", o.Portal, o.Resumed, cut)
-			// Between its manifest and its cleaning up a run is taken up again too.
+			// Between its manifest and its cleaning up a run is resumed too.
 			case o.Portal == early && !o.Resumed && o.Changes.Sum() != 0:
 				t.Errorf("%s was published before the kill, and the restart changed %+v", early, o.Changes)
 			}
@@ -221,7 +221,7 @@ func (h *hold) release() {
 	close(h.open)
 }
 
-// pass counts a request, and reports whether it may go on at once.
+// pass counts a request, and reports whether it may continue at once.
 func (h *hold) pass() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

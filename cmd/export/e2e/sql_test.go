@@ -71,8 +71,8 @@ func execute(t *testing.T, duck *table.DuckDB, p place, statements []sqlStatemen
 	}
 }
 
-// TestSQLForDuckDB executes what sql prints: before the first run, after it, and
-// after others, and holds each view against the portal and the manifests.
+// TestSQLForDuckDB executes what sql prints: before the first run, after it, and after
+// others, and compares each view with the portal and the manifests.
 func TestSQLForDuckDB(t *testing.T) {
 	for _, kind := range places {
 		t.Run(kind.name, func(t *testing.T) {
@@ -159,9 +159,9 @@ func TestSQLForDuckDB(t *testing.T) {
 	}
 }
 
-// TestMergeForBigQuery executes the MERGE that sql prints for BigQuery, which
-// DuckDB understands too but for the quotes: the first snapshot and the change
-// feed make the newest snapshot, and once more changes nothing.
+// TestMergeForBigQuery executes the MERGE that sql prints for BigQuery, which DuckDB
+// understands too except the quotes: the first snapshot and the change feed make the
+// newest snapshot, and once more changes nothing.
 func TestMergeForBigQuery(t *testing.T) {
 	gcs := servers.StartGCS(t)
 	p := place{url: gcs.Bucket("warehouse"), dir: t.TempDir(), env: gcs.Env()}
@@ -184,7 +184,7 @@ func TestMergeForBigQuery(t *testing.T) {
 		parts = append(parts, printSQL(t, p.env, file, "--engine", "bigquery", "--part", part)...)
 	}
 	all := printSQL(t, p.env, file, "--engine", "bigquery")
-	if !slices.Equal(parts, all[1:]) { // but for the comment at the start
+	if !slices.Equal(parts, all[1:]) { // except the comment at the start
 		t.Errorf("the parts are\n%v\nall is\n%v", parts, all)
 	}
 	for _, s := range printSQL(t, p.env, file, "--engine", "bigquery", "--part", "merge") {

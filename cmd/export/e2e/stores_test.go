@@ -16,7 +16,7 @@ import (
 // stores are the servers that the contract suites are held over.
 var stores = []struct {
 	name string
-	// start gives a bucket's URL, and the environment that leads there.
+	// start returns a bucket's URL, and the environment that leads there.
 	start func(t *testing.T) (url string, env []string)
 }{
 	{"s3", func(t *testing.T) (string, []string) {
