@@ -275,6 +275,11 @@ func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err 
 		}
 		sel.where = append(sel.where, where...)
 	}
+	all := int64(0)
+	if f.form == "table" && f.limit > 0 && (src.rows < 0 || len(sel.where) > 0) {
+		sel.all = &all // people are told how many there are
+		defer func() { src.rows = all }()
+	}
 	w := newRowWriter(untilGone{p.stdout}, f.form, project(schema, columns), width)
 	if f.expand {
 		w = newExpandedRows(untilGone{p.stdout}, project(schema, columns))
@@ -300,7 +305,7 @@ func (p *program) tellMore(f *catFlags, n, all int64) error {
 		return nil
 	}
 	of := ""
-	if all >= 0 && len(f.where) == 0 {
+	if all >= 0 {
 		of = " of " + grouped(all)
 	}
 	_, err := fmt.Fprintf(p.stdout, "the first %s%s rows; --limit 0 prints all\n", grouped(n), of)

@@ -85,7 +85,7 @@ func (p *program) diff(ctx context.Context, f *catFlags, args []string, between 
 		_, err = fmt.Fprintf(p.stderr, "snapshots %s do not differ\n", strings.Join(names, " and "))
 	}
 	if err == nil {
-		err = p.tellMore(f, n, -1)
+		err = p.tellMore(f, n, src.rows)
 	}
 	return err
 }

@@ -21,6 +21,9 @@ type selection struct {
 	columns []int
 	where   []condition // all of them have to be met
 	limit   int64       // 0: no limit
+	// all makes copyRows read on behind the limit, and counts there what meets the
+	// conditions; nil: it stops at the limit.
+	all *int64
 }
 
 // copyRows writes the rows selected, in records. It returns how many there were.
@@ -32,6 +35,12 @@ func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], 
 		left := rec.NumRows()
 		if sel.limit > 0 {
 			left = min(left, sel.limit-n)
+		}
+		if sel.all != nil {
+			*sel.all += sel.count(rec)
+			if left == 0 {
+				return nil
+			}
 		}
 		out, err := sel.of(rec, left)
 		if err != nil || out.NumRows() == 0 {
@@ -48,14 +57,14 @@ func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], 
 		}
 		b.add(row)
 		// The last record is cut short at the limit, so as to read no more.
-		if pending++; pending < recordRows && (sel.limit == 0 || len(sel.where) > 0 || n+pending < sel.limit) {
+		if pending++; pending < recordRows && (sel.limit == 0 || len(sel.where) > 0 || sel.all != nil || n+pending < sel.limit) {
 			continue
 		}
 		if err := flush(); err != nil {
 			return n, err
 		}
 		pending = 0
-		if n == sel.limit && n > 0 {
+		if n == sel.limit && n > 0 && sel.all == nil {
 			return n, nil
 		}
 	}
@@ -63,6 +72,17 @@ func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], 
 		err = flush()
 	}
 	return n, err
+}
+
+// count returns how many rows of rec are selected, without the limit.
+func (s *selection) count(rec arrow.Record) (n int64) {
+	if len(s.where) == 0 {
+		return rec.NumRows()
+	}
+	for _, part := range matching(rec, s.where) {
+		n += int64(part[1] - part[0])
+	}
+	return n
 }
 
 // of makes a record of the rows and columns of rec that are selected, most rows
