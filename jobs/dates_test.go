@@ -137,3 +137,39 @@ func TestCheckTellsOfDatesOfLists(t *testing.T) {
 		}
 	}
 }
+
+// Payments of the hours that come twice when summer time ends, which lists show by the
+// season of the call: a night in another season fetches nothing and changes nothing.
+func TestHoursThatComeTwiceAcrossNights(t *testing.T) {
+	bubble(t, "Berlin", func(t *testing.T) {
+		portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 120, AllowRegets: true, Strict: t,
+			Until:  time.Date(1999, 11, 20, 0, 0, 0, 0, time.UTC),
+			Values: bitrixtest.ValueQuirks{Zone: "Europe/Berlin"}})
+		e := newBubbleJob(t, portal, "full_every: 0")
+		// The first and the second 2:30 of 31 October 1999, and an hour around them.
+		var odd []int64
+		for i, at := range []time.Time{
+			time.Date(1999, 10, 30, 23, 30, 0, 0, time.UTC), time.Date(1999, 10, 31, 0, 30, 0, 0, time.UTC),
+			time.Date(1999, 10, 31, 1, 30, 0, 0, time.UTC), time.Date(1999, 10, 31, 2, 30, 0, 0, time.UTC),
+		} {
+			id := portal.ID(int64(20 + 7*i))
+			portal.PayAt(id, at)
+			odd = append(odd, id)
+		}
+		e.run(t, jobs.ExitComplete)
+		for range 4 {
+			time.Sleep(91 * 24 * time.Hour)
+			m := e.run(t, jobs.ExitComplete).Summary.Manifest
+			if m.Ledger.Got != 0 || m.Changes.Sum() != 0 {
+				t.Errorf("%s: %d payments fetched, changes %+v", m.Snapshot, m.Ledger.Got, m.Changes)
+			}
+		}
+		rows := byID(t, portal)
+		table := e.table(t, "payments/portal=acme/payments.parquet")
+		for _, id := range odd {
+			if table[id].DatePaid != rows[id].DatePaid {
+				t.Errorf("payment %d: paid at %v, want %v", id, table[id].DatePaid, rows[id].DatePaid)
+			}
+		}
+	})
+}

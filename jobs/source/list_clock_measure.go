@@ -46,6 +46,12 @@ func measureClock(ctx context.Context, client *bitrix.Client, zone *time.Locatio
 	if err := p.ends(ctx); err != nil {
 		return nil, nil, fmt.Errorf("measure the dates of %s: %w", MethodList, err)
 	}
+	if len(p.samples) == 0 {
+		// That no payment is paid is believed when the portal says so twice.
+		if err := p.ends(ctx); err != nil {
+			return nil, nil, fmt.Errorf("measure the dates of %s: %w", MethodList, err)
+		}
+	}
 	c := clockFrom(p.samples)
 	if p.more && (c.form != formRight || p.seasons() || doubtful(p.samples)) {
 		if err := p.between(ctx); err != nil {

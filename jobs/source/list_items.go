@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -213,6 +214,13 @@ func (l *listItems) take(ctx context.Context, items []owner, after pipeline.Paym
 // other one before its payments were listed, and none afterwards. So the
 // bindings are listed twice, around the payments.
 func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPayment, whole bool, err error) {
+	return l.paymentsBetween(ctx, items, false)
+}
+
+// paymentsBetween is payments; again is whether the bindings before and after have
+// differed once already. They are listed once more then: an answer may have been empty
+// that is not.
+func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bool) (found []itemPayment, whole bool, err error) {
 	var commands []bitrix.Command
 	byOwner := bindingsByOwner(items[0].typeID)
 	alone := l.casting.has(&byOwner)
@@ -247,11 +255,15 @@ func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPa
 				return nil, false, err
 			}
 			if casts && l.casting.has(&byOwner) {
-				return l.payments(ctx, items) // one by one
+				return l.paymentsBetween(ctx, items, again) // one by one
 			}
 		}
-		if only, whole, err = onlyOrders(results[:first], after); err != nil {
+		var agree bool
+		if only, whole, agree, err = onlyOrders(results[:first], after); err != nil {
 			return nil, false, err
+		}
+		if !agree && !again {
+			return l.paymentsBetween(ctx, items, true)
 		}
 		if !whole && len(items) > 1 {
 			return nil, false, nil
@@ -367,15 +379,16 @@ func (l *listItems) castsBindings(ctx context.Context, items []owner, answers []
 	return how == asOne, err
 }
 
-// onlyOrders returns the order of each item that has one only, by both answers.
-func onlyOrders(before, after []bitrix.Result) (only map[owner]int64, whole bool, err error) {
+// onlyOrders returns the order of each item that has one only, by both answers, and
+// whether these have the same orders for each item.
+func onlyOrders(before, after []bitrix.Result) (only map[owner]int64, whole, agree bool, err error) {
 	had, whole1, err := ordersIn(before)
 	if err != nil {
-		return nil, false, err
+		return nil, false, false, err
 	}
 	has, whole2, err := ordersIn(after)
 	if err != nil {
-		return nil, false, err
+		return nil, false, false, err
 	}
 	only = make(map[owner]int64, len(has))
 	for item, orders := range has {
@@ -383,7 +396,7 @@ func onlyOrders(before, after []bitrix.Result) (only map[owner]int64, whole bool
 			only[item] = orders[0]
 		}
 	}
-	return only, whole1 && whole2, nil
+	return only, whole1 && whole2, maps.EqualFunc(had, has, slices.Equal[[]int64]), nil
 }
 
 // ordersIn reads the answers to bindingsOf. whole is whether there are no more.

@@ -20,6 +20,7 @@ type owners struct {
 	told   bool // the listing's owners stand
 	// alone is whether the orders are asked for one by one, as casting has it.
 	alone   bool
+	again   bool // they were asked for alone before, and had no owner
 	casting *castFilters
 }
 
@@ -97,7 +98,11 @@ func (o *owners) take(ctx context.Context, client *bitrix.Client, results []bitr
 		}
 		i++
 	}
-	return nil
+	if !o.alone || o.again {
+		return nil
+	}
+	missing := slices.DeleteFunc(slices.Clone(o.orders), func(order int64) bool { _, ok := o.of[order]; return ok })
+	return o.askAlone(ctx, client, missing)
 }
 
 func (o *owners) takePart(ctx context.Context, client *bitrix.Client, part []int64, res *bitrix.Result) error {
@@ -150,7 +155,10 @@ func (o *owners) askAgain(ctx context.Context, client *bitrix.Client, part []int
 
 // askAlone asks for the owners of each order by itself.
 func (o *owners) askAlone(ctx context.Context, client *bitrix.Client, part []int64) error {
-	single := &owners{orders: part, of: o.of, alone: true, casting: o.casting}
+	if len(part) == 0 {
+		return nil
+	}
+	single := &owners{orders: part, of: o.of, alone: true, again: o.alone, casting: o.casting}
 	results, err := client.Batch(ctx, single.commands())
 	if err != nil {
 		return err
