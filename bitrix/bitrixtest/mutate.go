@@ -35,6 +35,14 @@ type Mutation struct {
 // there is no such payment or it is paid already.
 func (p *Portal) Pay(id int64) bool { return p.change(OpPay, id, p.pay) }
 
+// PayAt marks a payment as billed and paid at a time, whatever it was before.
+func (p *Portal) PayAt(id int64, at time.Time) bool {
+	return p.change(OpPay, id, func(r *row, _ int64) bool {
+		r.paid, r.bill, r.datePaid, r.emp, r.back = true, at.Unix(), at.Unix(), int64(p.config().User), returnedNot
+		return true
+	})
+}
+
 // Unpay takes a payment's being paid back.
 func (p *Portal) Unpay(id int64) bool { return p.change(OpUnpay, id, unpay) }
 
