@@ -113,7 +113,7 @@ type line struct {
 // characters.
 const longestLine = 16 << 10
 
-// newLines starts a goroutine that reads r. A read cannot be cut off, so that it
+// newLines starts a goroutine that reads r. A read cannot be interrupted, so that it
 // ends with its input, or with the program.
 func newLines(r io.Reader) *lines {
 	l := &lines{got: make(chan line)}

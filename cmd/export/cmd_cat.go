@@ -124,7 +124,7 @@ type catSource struct {
 	payments iter.Seq2[*schemas.Payment, error]
 	changes  iter.Seq2[*sinks.Change, error]
 	rejects  iter.Seq2[*pipeline.Reject, error]
-	// rows is how many there are, -1 if that is not known; none tells that
+	// rows is how many there are, -1 if that is not known; none reports that
 	// there are none.
 	rows  int64
 	none  string
@@ -298,7 +298,7 @@ func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err 
 	return n, w.Close()
 }
 
-// tellMore tells people that a table has been cut after n rows. all is how many
+// tellMore prints that a table has been cut after n rows. all is how many
 // there are, -1 if that is not known.
 func (p *program) tellMore(f *catFlags, n, all int64) error {
 	if f.form != "table" || n < f.limit || n == all || n == 0 {

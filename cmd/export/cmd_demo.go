@@ -43,7 +43,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 		return err
 	}
 	if p.logLevel == "auto" {
-		p.logLevel = "warn" // the demo tells its story itself
+		p.logLevel = "warn" // the demo explains itself
 		p.setUp()
 	}
 	spec, err := parseDemoJob(demoHost + "/rest/1/unused/")

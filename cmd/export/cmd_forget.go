@@ -198,7 +198,7 @@ func (p *program) eachLeftOver(ctx context.Context, loaded []loadedJob) error {
 	return nil
 }
 
-// leftOverText says what a left-over portal does to readers, and what to do.
+// leftOverText returns what a left-over portal does to readers, and what to do.
 func leftOverText(job loadedJob, l *sinks.LeftOver) string {
 	if l.Moving != nil {
 		return (&sinks.UnfinishedMoveError{Portal: l.Portal, Moving: *l.Moving}).Error()
@@ -209,5 +209,5 @@ func leftOverText(job loadedJob, l *sinks.LeftOver) string {
 		new = names
 	}
 	return fmt.Sprintf("portal %s is in the dataset and not in %s: readers of all portals count it too. If no other job exports it: "+
-		"b24export forget %[1]s %[2]s deletes it, b24export rename %[1]s %[3]s %[2]s gives it a new name", l.Portal, job.source(), new)
+		"b24export forget %[1]s %[2]s deletes it, b24export rename %[1]s %[3]s %[2]s renames it", l.Portal, job.source(), new)
 }

@@ -159,7 +159,7 @@ func (n *newJob) make(cmd *cobra.Command) error {
 	if n.p.json {
 		return n.p.stdout.line(initLine{File: n.file, Webhook: n.reference, WebhookFile: written, Units: units, Portal: portal})
 	}
-	return n.tell(written, command, units)
+	return n.showNext(written, command, units)
 }
 
 // sinkInFile is the sink as the job file names it: a relative path begins at the
@@ -345,8 +345,8 @@ func (n *newJob) try(ctx context.Context, spec *jobfile.Spec) error {
 	return failed
 }
 
-// tell says what was made, and what comes next.
-func (n *newJob) tell(secretFile, command string, units []string) error {
+// showNext prints what was made, and what comes next.
+func (n *newJob) showNext(secretFile, command string, units []string) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "\nwrote %s\n", printable(n.file))
 	if secretFile != "" {

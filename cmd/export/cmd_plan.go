@@ -95,7 +95,7 @@ func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 	return err
 }
 
-// bindingText says what a run waits for.
+// bindingText returns what a run waits for.
 func bindingText(binding string) string {
 	switch binding {
 	case bitrix.BindingRate:

@@ -19,7 +19,7 @@ import (
 	"b24export/jobs"
 )
 
-// portalFlags are what the command portal can be told.
+// portalFlags are the flags of the command portal.
 type portalFlags struct {
 	options bitrixtest.Options
 	addr    string
@@ -179,7 +179,7 @@ func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixte
 	return p.farewell(portal, f.strict)
 }
 
-// announce tells how to reach the portal. Its secrets are there to be used.
+// announce prints how to reach the portal. Its secrets are there to be used.
 func (p *program) announce(portal *bitrixtest.Portal, base, authority string, o *bitrixtest.Options) error {
 	type application struct {
 		Portal       string `json:"portal"`

@@ -216,7 +216,7 @@ func (p *program) runJob(ctx context.Context, job loadedJob, opts jobs.RunOption
 	return jobs.Run(ctx, job.spec, &opts)
 }
 
-// show tells what became of a job: results on standard output, errors on
+// show prints the outcome of a job: results on standard output, errors on
 // standard error.
 func (p *program) show(job loadedJob, outcomes []jobs.Outcome) error {
 	defer p.stdout.Flush()

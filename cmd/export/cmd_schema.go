@@ -35,7 +35,7 @@ func (t tableName) schema() *arrow.Schema {
 	return related.Schema
 }
 
-// tableNames are those of all tables: the dataset's own, then the related ones.
+// tableNames returns the names of all tables: the dataset's own, then the related ones.
 func tableNames() []string {
 	names := []string{string(payments), string(changes), string(rejects)}
 	for _, t := range schemas.Related {

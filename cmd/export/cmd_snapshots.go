@@ -79,7 +79,7 @@ func snapshotOf(job string, m *pipeline.Manifest) snapshotLine {
 	return line
 }
 
-// snapshotColumns are those of the table of snapshots; see fitTable.
+// snapshotColumns are the columns of the table of snapshots; see fitTable.
 var snapshotColumns = []rankedColumn{
 	{"snapshot", 0}, {"age", 1}, {"mode", 3}, {"rows", 0}, {"+", 2}, {"~", 2}, {"-", 2}, {"rejected", 1}, {"size", 4},
 }

@@ -200,10 +200,10 @@ func (p *program) showVerified(job loadedJob, portal string, id pipeline.Snapsho
 // maxSample bounds what --sample holds in memory, and asks of the portal.
 const maxSample = 100_000
 
-// shownDifferences is how many payments of a sample are told one by one.
+// shownDifferences is how many payments of a sample are printed one by one.
 const shownDifferences = 20
 
-// recheck gets a sample of the snapshot's payments again, and tells what came of it;
+// recheck gets a sample of the snapshot's payments again, and prints the result;
 // wrong is whether a row differs without a reason.
 func (p *program) recheck(ctx context.Context, job loadedJob, data *dataset, m *pipeline.Manifest, n int) (wrong bool, err error) {
 	rows, err := drawRows(data.ReadPayments(ctx, m, 0), n)

@@ -16,7 +16,7 @@ import (
 //	-ldflags "-X main.version=1.2.3 -X main.commit=82a61c2… -X main.date=2026-11-28T10:00:00Z"
 //
 // Without them, version is the module's version, as go install sets it, and
-// commit and date are those of the checkout that was built.
+// commit and date describe the checkout that was built.
 var version, commit, date string
 
 // build is what the binary knows of itself.

@@ -50,7 +50,7 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// finish says what went wrong, if anything did, and returns the exit code.
+// finish prints the error, if there is one, and returns the exit code.
 func (p *program) finish(err error) int {
 	code := 0
 	if said, ok := errors.AsType[exitCode](err); ok {
@@ -105,7 +105,7 @@ func (s *screen) say(err error, hint string) {
 	if hint != "" {
 		fmt.Fprintf(&b, "hint: %s\n", hint)
 	}
-	_, _ = s.Write([]byte(hideSecrets(b.String()))) // there is nobody left to tell
+	_, _ = s.Write([]byte(hideSecrets(b.String()))) // no output is left for the error
 }
 
 // webhookSecret finds the secret part of a webhook's address, wherever in a

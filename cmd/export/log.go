@@ -15,7 +15,7 @@ func (p *program) setUp() {
 	case "error":
 		level = slog.LevelError
 	case "auto":
-		// Beside a bar, lines that only tell that all goes well are noise.
+		// Beside a bar, lines that only report success are noise.
 		if p.progressKind() == "bar" {
 			level = slog.LevelWarn
 		}

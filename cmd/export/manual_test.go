@@ -137,7 +137,7 @@ func TestEveryCommandHelps(t *testing.T) {
 	}
 }
 
-// Every key of the job file has a flag of the same name, but for secrets, what
+// Every key of the job file has a flag of the same name, except secrets, what
 // belongs to them, and the files that only a file can include.
 func TestEveryKeyHasAFlag(t *testing.T) {
 	var run *cobra.Command

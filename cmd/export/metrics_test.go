@@ -90,7 +90,7 @@ func TestMetricsOfRuns(t *testing.T) {
 		}
 	}
 
-	// A run that fails tells so, and still how old the newest snapshot is.
+	// A run that fails reports it, and still how old the newest snapshot is.
 	success := got["b24export_last_success_timestamp_seconds acme"]
 	if code := export(strings.TrimSuffix(portal.Webhook(server.URL), "/") + "x/"); code != 4 {
 		t.Fatalf("with a wrong webhook: exit code %d", code)

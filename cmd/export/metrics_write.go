@@ -140,7 +140,7 @@ func (e *exporter) warn(err error) {
 func (e *exporter) close() {
 	e.stop()
 	if e.server != nil {
-		_ = e.server.Close() // nothing is lost with a scrape that is cut off
+		_ = e.server.Close() // nothing is lost with an interrupted scrape
 	}
 	e.done.Wait()
 	e.warn(e.write())
@@ -158,7 +158,7 @@ func (p *program) notStarted(f metricsFlags, files []string) {
 	}
 	e, err := newExporter(f, p.log)
 	if err != nil {
-		return // the command line is wrong too, which the user is told at the next try
+		return // the command line is wrong too, which the next try reports
 	}
 	for _, file := range files {
 		e.jobEnded(file, jobs.ExitUsage)
@@ -192,7 +192,7 @@ func (e *exporter) lastWritten() ([]*dto.MetricFamily, error) {
 // its storage may be why.
 const newestLimit = 10 * time.Second
 
-// noteEnds tells the exporter how a job's runs ended.
+// noteEnds records in the exporter how a job's runs ended.
 func (p *program) noteEnds(ctx context.Context, e *exporter, job loadedJob, outcomes []jobs.Outcome) {
 	for i := range outcomes {
 		o := &outcomes[i]

@@ -12,7 +12,7 @@ import (
 	"b24export/sinks"
 )
 
-// writeNextSteps tells how to look at what a job has published.
+// writeNextSteps prints how to look at what a job has published.
 func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
 	var first *pipeline.Manifest
 	var published, rejected int64

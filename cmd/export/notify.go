@@ -17,7 +17,7 @@ type notice struct {
 	Portals []outcomeLine `json:"portals"`
 }
 
-// notify tells the one whom the job names how its run ended. That it could not
+// notify sends the outcome of a run to the address in the job file. That it could not
 // is a line of the log, and changes nothing else.
 func (p *program) notify(ctx context.Context, job loadedJob, outcomes []jobs.Outcome) {
 	if !jobs.WantsNotice(&job.spec.Notify, outcomes) {

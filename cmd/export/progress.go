@@ -22,7 +22,7 @@ type view struct {
 	Portal  string `json:"portal"`
 	Phase   string `json:"phase"`
 	// Done of Total payments are accounted for; Total is 0 while it is not
-	// known. To get are those of them that are got one by one.
+	// known. To get are the payments that are fetched one by one.
 	Done     int64 `json:"done"`
 	Total    int64 `json:"total"`
 	ToGet    int64 `json:"to_get"`
@@ -41,7 +41,7 @@ type view struct {
 	// Binding is the limit that the run waits for: rate, operating, latency or
 	// none.
 	Binding string `json:"binding"`
-	// ETA is the seconds that fetching still takes, -1 while nobody can tell.
+	// ETA is the seconds that fetching still takes, -1 while it is unknown.
 	ETA     float64 `json:"eta_s"`
 	Seconds float64 `json:"seconds"`
 
@@ -152,7 +152,7 @@ func (v *view) shortText() string {
 	return portal + " " + grouped(v.Done)
 }
 
-// limits tells in a few words how the portal's limits are used.
+// limits returns in a few words how the portal's limits are used.
 func (v *view) limits() string {
 	mark := func(limit string) string {
 		if v.Binding == limit {
@@ -197,7 +197,7 @@ type fleet struct {
 	Portals, Ended, Failed int
 	// Done is how many portals' worth of work is done: a half one is half a one.
 	Done float64
-	// ETA is the seconds that are left, -1 while nobody can tell.
+	// ETA is the seconds that are left, -1 while it is unknown.
 	ETA float64
 }
 
@@ -237,7 +237,7 @@ func (f fleet) together(views []view) fleet {
 	return f
 }
 
-// startMonitor begins to show what is told to its watch. The caller stops it.
+// startMonitor begins to show what its watch receives. The caller stops it.
 func (p *program) startMonitor(ctx context.Context) *monitor {
 	run := ctx
 	unsaid := context.AfterFunc(run, func() {

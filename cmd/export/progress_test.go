@@ -150,7 +150,7 @@ func TestProgressOfEachKind(t *testing.T) {
 	}
 }
 
-// A portal that does not answer is told of every half minute, whatever the kind of
+// A portal that does not answer is reported every half minute, whatever the kind of
 // progress is.
 func TestSilentPortalIsToldOf(t *testing.T) {
 	for _, kind := range []string{"auto", "bar", "log", "none"} {
@@ -294,7 +294,7 @@ func TestBarsFit(t *testing.T) {
 }
 
 // Several portals have a bar together; one that failed neither moves nor counts
-// as under way, and nobody is told of it any more.
+// as under way, and it is not reported any more.
 func TestFleetIsShownTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stdout, stderr lockedBuffer

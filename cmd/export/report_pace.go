@@ -23,7 +23,7 @@ type reportPlot struct {
 	// one.
 	Line, Limit string
 	// Top is what the picture's upper edge stands for. Above, if it is not
-	// empty, tells how far the curve goes beyond.
+	// empty, shows how far the curve goes beyond.
 	Top, Above string
 }
 

@@ -71,7 +71,7 @@ func sequence[T any](rows []T) iter.Seq2[*T, error] {
 	}
 }
 
-// firstColumns are those of the table's first version: a column that is added
+// firstColumns are the columns of the table's first version: a column that is added
 // later changes no test.
 var firstColumns = func() (names []string) {
 	for i := range schemas.PaymentTable.Columns {
@@ -251,7 +251,7 @@ func TestRowFormsHoldNothingBack(t *testing.T) {
 	}
 }
 
-// Without rows, the forms that machines read still tell their columns.
+// Without rows, the forms that machines read still show their columns.
 func TestRowFormsWithoutRows(t *testing.T) {
 	if got := printPayments(t, nil, "csv", 0, 0, "id", "sum"); got != "id,sum\r\n" {
 		t.Errorf("csv: got %q", got)

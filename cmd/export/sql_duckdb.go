@@ -12,7 +12,7 @@ import (
 	"b24export/sinks"
 )
 
-// duckDBStatements are those that make the views of a dataset.
+// duckDBStatements returns those that make the views of a dataset.
 func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 	root, secrets, err := duckDBRoot(sinkURL)
 	if err != nil {
@@ -56,7 +56,7 @@ func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 }
 
 // duckDBAsOf makes the macro of snapshots. It knows their names, since one
-// without payments has no row that would tell its own.
+// without payments has no row that would show its own.
 func duckDBAsOf(f *sqlFiles) string {
 	kept := "SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false"
 	for i, s := range f.kept {
@@ -119,7 +119,7 @@ func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partiti
 }
 
 // duckDBRoot is what DuckDB calls a sink, with the slash at its end, and the
-// statements that let it in.
+// statements that give it access.
 func duckDBRoot(sinkURL string) (root string, secrets []statement, err error) {
 	u, ok := bucketURL(sinkURL)
 	if !ok {

@@ -60,7 +60,7 @@ func lineOf(job loadedJob, o *jobs.Outcome) outcomeLine {
 	return line
 }
 
-// hintFor says what there is to do about an outcome; "" if nothing is.
+// hintFor returns what there is to do about an outcome; "" if nothing is.
 func hintFor(job loadedJob, o *jobs.Outcome) string {
 	switch {
 	case o.Err != nil:
@@ -77,7 +77,7 @@ func hintFor(job loadedJob, o *jobs.Outcome) string {
 	return fmt.Sprintf("b24export cat %s%s --rejects says which and why; the next run tries them again", job.source(), portal)
 }
 
-// rejectsText tells of payments that a published snapshot lacks; "" if there are
+// rejectsText describes the payments that a published snapshot lacks; "" if there are
 // none.
 func rejectsText(o *jobs.Outcome) string {
 	m := o.Summary.Manifest
@@ -113,7 +113,7 @@ func unpublishedText(outcomes []jobs.Outcome) string {
 // namedPortals is how many portals a line names at most.
 const namedPortals = 10
 
-// outcomeColumns are those of the table of outcomes; see fitTable.
+// outcomeColumns are the columns of the table of outcomes; see fitTable.
 var outcomeColumns = []rankedColumn{
 	{"portal", 0}, {"snapshot", 2}, {"rows", 0}, {"+", 3}, {"~", 3}, {"-", 3}, {"rejected", 1}, {"requests", 4}, {"time", 1}, {"exit", 0},
 }
@@ -139,7 +139,7 @@ func writeOutcomes(w io.Writer, outcomes []jobs.Outcome, width int) error {
 	return writeTable(w, fitTable(outcomeColumns, []string{"portal", "snapshot"}, rows, width))
 }
 
-// writeSummary tells what a portal's run has made, to read.
+// writeSummary prints the result of a portal's run, for people.
 func writeSummary(w io.Writer, sink string, o *jobs.Outcome) error {
 	m := o.Summary.Manifest
 	var b strings.Builder

@@ -8,7 +8,7 @@
 //
 // The tests build the program as it is shipped (static, without cgo) and start
 // it as a child process; what they find in the bucket they read with engines
-// that are not ours, and hold against what the portal knows to be true.
+// that are not ours, and compare with what the portal knows to be true.
 // TestReaders is the matrix of readers, on the dataset of internal/odd; docs/readers.md
 // has what it finds. Readers in Go that cannot be linked beside the program's stand in
 // goreaders. To read what an older program wrote: -program PATH, -odd FOLDER.

@@ -305,7 +305,7 @@ func jsonText(raw json.RawMessage) string {
 }
 
 // TestBigQueryStatementsParse: each statement that sql prints for BigQuery, and
-// each of the recipes' queries for it, is one for a parser of BigQuery's dialect. Nothing but BigQuery itself can tell more.
+// each of the recipes' queries for it, is one for a parser of BigQuery's dialect. Only BigQuery itself can show more.
 func TestBigQueryStatementsParse(t *testing.T) {
 	gcs := servers.StartGCS(t)
 	p := place{url: gcs.Bucket("warehouse"), dir: t.TempDir(), env: gcs.Env()}

@@ -215,7 +215,7 @@ func TestClickHouse(t *testing.T) {
 }
 
 // startPostgres starts a server of its own on a socket, and returns the variables that
-// let psql in. PostgreSQL refuses to be root, so then it is its own user.
+// connect psql. PostgreSQL refuses to be root, so then it is its own user.
 func startPostgres(t testing.TB) (env []string) {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")

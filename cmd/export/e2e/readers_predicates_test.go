@@ -22,7 +22,7 @@ type predicate struct {
 	want  int
 }
 
-// The operators, as they are told in docs/readers.md.
+// The operators, as docs/readers.md names them.
 var predicateOps = []string{"=", "<", "between", "in", "like", "is null"}
 
 // randomPredicates are n conditions over every column of the tables, with the rows

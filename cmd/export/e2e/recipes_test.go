@@ -121,7 +121,7 @@ func show(t *testing.T, duck *table.DuckDB, query string) string {
 	return b.String()
 }
 
-// demo runs the program's demo once and gives the folder that it ran in.
+// demo runs the program's demo once and returns the folder that it ran in.
 func demo(t *testing.T) string {
 	t.Helper()
 	if err := build(); err != nil {

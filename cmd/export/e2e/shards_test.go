@@ -21,7 +21,7 @@ import (
 )
 
 // TestShards runs one job of 24 portals as the six pods of a Kubernetes indexed
-// Job do: by JOB_COMPLETION_INDEX and nothing else that tells them apart. One of
+// Job do: by JOB_COMPLETION_INDEX and nothing else that distinguishes them. One of
 // them is killed in the middle of its work, and started again as Kubernetes does
 // it. Each portal is then exported exactly once; one that had been published
 // before the kill is at most looked at again, and nothing found changed.
