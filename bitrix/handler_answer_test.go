@@ -93,6 +93,51 @@ func TestFiguresReachTheGovernor(t *testing.T) {
 	})
 }
 
+// A reset that is announced for behind the window is none: no basket is that young.
+func TestResetBehindTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clientOf(t, says(`{"result":{"result":{"a":1},"result_error":{"b":{"error":"OPERATION_TIME_LIMIT"}},
+			"result_time":{"a":{"processing":0.5,"operating":7,"operating_reset_at":999999999}}},
+			"time":{"start":946684800,"finish":946684802.25}}`), Options{Limits: Limits{Operating: 100 * time.Second}})
+		now := time.Now()
+		x, err := newBatch([]Command{{Key: "a", Method: "get"}, {Key: "b", Method: "get"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.do(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range c.Gauge().Methods {
+			if m.Method == "get" && (!m.Blocked || m.ResetAt.After(now.Add(11*time.Minute))) {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
+}
+
+// A portal that always says that nothing was used has no counter: what it refuses
+// then is the measure, as on portals that say nothing.
+func TestConstantCounter(t *testing.T) {
+	now := time.Now()
+	a := &account{budget: 100 * time.Second, window: 10 * time.Minute, clock: new(clock)}
+	for i := range 30 {
+		at := now.Add(time.Duration(i) * time.Second)
+		a.start(at, &stake{account: a, method: "get", commands: 1}, false)
+		a.report(0, time.Time{}, at)
+		a.end(at, at, a.flying[0], 1, 1)
+		if i == 2 && !a.counted {
+			t.Error("a few seconds may not be booked yet")
+		}
+	}
+	if a.counted {
+		t.Error("30 s were used, the portal says 0, and it is believed")
+	}
+	a.report(5, time.Time{}, now.Add(time.Minute))
+	if !a.counted {
+		t.Error("it has a counter after all")
+	}
+}
+
 // TestInstantsOfAnswers: what an answer shows about the portal's clock.
 func TestInstantsOfAnswers(t *testing.T) {
 	date := time.Unix(2_000_000, 0)

@@ -271,6 +271,9 @@ func (b *budgets) end(r *ticket, reported map[string]spent) {
 				s.account.refusals = 0
 			}
 		}
+		if far := booked.Add(b.window + b.window/baskets); t.reset.After(far) {
+			t.reset = booked.Add(b.window) // no basket is younger than now
+		}
 		if t.counted {
 			s.account.report(t.operating, t.reset, r.sent)
 			if !t.refused {

@@ -25,6 +25,9 @@ const (
 	// historyGrain is how finely older own costs are kept, as a share of a
 	// basket.
 	historyGrain = 0.1
+	// constantShare of the budget is what our own requests must have cost before a
+	// counter of 0 is no counter.
+	constantShare = 0.1
 	// leastTaught is the least share of the budget that refusals can make of it.
 	leastTaught = 0.5
 	// taughtWindows is for how many windows a limit holds that refusals have
@@ -327,9 +330,13 @@ func (a *account) end(now, booked time.Time, s *stake, cost float64, n int) {
 // report takes over a counter of an answer to a request that was sent at sent,
 // and when the oldest basket falls out, on the portal's clock.
 func (a *account) report(used float64, reset, sent time.Time) {
-	a.counted = true
 	if sent.Before(a.asOf) {
+		a.counted = true
 		return // overtaken by the answer to a later request
+	}
+	a.counted = used > 0 || a.spentBefore(sent) < constantShare*a.budget.Seconds()
+	if !a.counted {
+		return // a constant, as self-hosted portals send
 	}
 	a.reported, a.reset = used, reset
 	a.settle(sent)
@@ -337,6 +344,18 @@ func (a *account) report(used float64, reset, sent time.Time) {
 		// What fell out with earlier baskets is not in the report.
 		a.drop(func(c charge) bool { return c.booked.Before(reset.Add(-a.window)) })
 	}
+}
+
+// spentBefore returns what our own requests have cost that ended before sent.
+func (a *account) spentBefore(sent time.Time) (sum float64) {
+	for _, charges := range [][]charge{a.history, a.recent} {
+		for _, c := range charges {
+			if !c.at.After(sent) {
+				sum += c.cost
+			}
+		}
+	}
+	return sum
 }
 
 // settle makes asOf the instant of the last report: what ended before is

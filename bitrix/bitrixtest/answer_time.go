@@ -12,6 +12,7 @@ type stamp struct {
 	at       int64 // when the next call begins
 	offset   int64 // seconds east of Greenwich, now
 	counters bool
+	zero     bool  // the counter is 0 always, without operating_reset_at
 	second   int64 // that date was written for
 	date     []byte
 }
@@ -19,7 +20,7 @@ type stamp struct {
 func newStamp(now time.Time, c *config) stamp {
 	ns := now.UnixNano()
 	ns -= ns % 1000 // PHP counts microseconds
-	return stamp{start: ns, at: ns, offset: c.offsetAt(now.Unix()), counters: !c.NoCounters}
+	return stamp{start: ns, at: ns, offset: c.offsetAt(now.Unix()), counters: !c.NoCounters, zero: c.ZeroCounters}
 }
 
 // appendCall appends the time object of a call that begins now and costs that,
@@ -50,6 +51,9 @@ func (s *stamp) append(b []byte, from, to, processing int64, sp *spending) []byt
 	b = s.appendDate(b, from)
 	b = append(b, `,"date_finish":`...)
 	b = s.appendDate(b, to)
+	if s.zero {
+		return append(b, `,"operating":0}`...)
+	}
 	if s.counters && sp != nil {
 		b = append(b, `,"operating_reset_at":`...)
 		reset := sp.reset.UnixNano()

@@ -308,3 +308,13 @@ func TestRateBySource(t *testing.T) {
 		t.Errorf("%d counters are kept", len(l.sources))
 	}
 }
+
+func TestZeroCounters(t *testing.T) {
+	c := open(t, Options{Seed: 1, Payments: 10, ZeroCounters: true, AllowRegets: true})
+	for range 3 {
+		r := c.call("crm.item.payment.get", fmt.Sprintf(`{"id":%d}`, c.p.ID(0)))
+		if r.Time.Operating == nil || *r.Time.Operating != 0 || r.Time.Reset != nil {
+			t.Errorf("want a counter of 0: %s", r.raw)
+		}
+	}
+}

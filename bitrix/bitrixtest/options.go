@@ -37,6 +37,8 @@ type Options struct {
 	Charge Charge
 	// NoCounters leaves operating and operating_reset_at out of answers.
 	NoCounters bool
+	// ZeroCounters sends an operating of 0 always, and no operating_reset_at.
+	ZeroCounters bool
 	// Costs are the operating times of single calls by method, in place of the
 	// built-in ones (crm.item.payment.get 50 ms, a page of a list 90 ms).
 	Costs map[string]time.Duration

@@ -74,6 +74,7 @@ on a signal and then prints the requests that it received.`,
 	flags.DurationVar(&o.Limits.Window, "operating-window", 0, "length of the window of --operating (default 10m)")
 	flags.Var(oneOf(&f.charge, "inner", "batch", "none"), "charge", "method that is charged for a batch: inner (each inner method), batch, none")
 	flags.BoolVar(&o.NoCounters, "no-counters", false, "omit the operating time from responses, as some self-hosted portals do")
+	flags.BoolVar(&o.ZeroCounters, "zero-counters", false, "report an operating time of 0 always, as other self-hosted portals do")
 	flags.Float64Var(&o.Speed, "speed", 1, "factor by which clocks, limits and latencies run faster: with 60, an hour takes a minute")
 	flags.DurationVar(&o.Latency, "latency", 0, "time that a response takes")
 	flags.DurationVar(&o.Jitter, "jitter", 0, "most random time added to the latency")

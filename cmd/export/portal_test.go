@@ -129,7 +129,7 @@ func TestPortalIsWhatItsFlagsSay(t *testing.T) {
 		"--poison", "0.2", "--not-admin", "--scopes", "crm,sale", "--state", "blocked", "--fault", "html,every=20", "--churn", "6",
 		"--server-zone", "Europe/Berlin", "--list-shift", "2h", "--date-format", "swapped", "--profile-offset", "--list-names",
 		"--cast-lists", "--filter-dates", "wall", "--filter-offset", "-5h", "--queue", "hidden", "--queue-clears", "--queue-unreserved",
-		"--no-offline-feature", "--no-feature-get", "--no-bind",
+		"--no-offline-feature", "--no-feature-get", "--no-bind", "--zero-counters",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestPortalIsWhatItsFlagsSay(t *testing.T) {
 	want := bitrixtest.Options{
 		Seed: 9, Payments: 5, Plan: bitrixtest.PlanEnterprise,
 		Limits: bitrixtest.Limits{Rate: 7, Burst: 8, Operating: 9 * time.Second, Window: 10 * time.Second},
-		Charge: bitrixtest.ChargeBatch, NoCounters: true, Speed: 2,
+		Charge: bitrixtest.ChargeBatch, NoCounters: true, ZeroCounters: true, Speed: 2,
 		Latency: 3 * time.Millisecond, Jitter: 4 * time.Millisecond,
 		Odd: true, Unknown: true, Refuse: 0.1, Poison: 0.2,
 		Rights: bitrixtest.Rights{NotAdmin: true, Scopes: []string{"crm", "sale"}},
