@@ -78,7 +78,7 @@ var strategies = []string{
 
 // TestOddNights goes through 300 nights in which payments change and the portal
 // answers oddly now and then, with each way to find payments on two portals of three
-// traits. After each night the table is the portal's, with rejects as told, or the exit
+// traits. After each night the table is the portal's, with rejects as expected, or the exit
 // code is another and the table is the one before.
 func TestOddNights(t *testing.T) { oddNights(t, 2, 15) }
 

@@ -277,7 +277,7 @@ func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err 
 	}
 	all := int64(0)
 	if f.form == "table" && f.limit > 0 && (src.rows < 0 || len(sel.where) > 0) {
-		sel.all = &all // people are told how many there are
+		sel.all = &all // the table ends with how many there are
 		defer func() { src.rows = all }()
 	}
 	w := newRowWriter(untilGone{p.stdout}, f.form, project(schema, columns), width)
