@@ -41,7 +41,7 @@ func ExitCode(err error, s pipeline.Summary) int {
 		return ExitHeld
 	case is[*source.UnpredictableError](err) && is[*bitrix.Error](err):
 		return ExitRefused // a right is missing, not the job wrong
-	case is[*UsageError](err), is[*jobfile.Problems](err), is[*pipeline.JobChangedError](err), is[*pipeline.OtherTableError](err), is[*source.IDsError](err), is[*source.UnpredictableError](err):
+	case is[*UsageError](err), is[*jobfile.Problems](err), is[*pipeline.JobChangedError](err), is[*pipeline.OtherTableError](err), is[*source.IDsError](err), is[*source.NoIDsError](err), is[*source.UnpredictableError](err):
 		return ExitUsage
 	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):
 		return ExitTemporary

@@ -52,6 +52,8 @@ var hints = []hint{
 		atRun: "the portal contradicts itself, so nothing was published: run again later; if it stays so, let the portal's support look at its list methods"}},
 	{is[*source.FilterIgnoredError], [3]string{
 		atRun: "this portal cannot be asked for days: run with mode: full, or name the payments with source.list: ids and source.ids"}},
+	{is[*source.NoIDsError], [3]string{
+		atRun: "check source.ids, and that the job names the portal that they are of"}},
 	{is[*source.SampleError], [3]string{
 		atRun: "set source.enrich: get"}},
 	{is[*sinks.UnfinishedMoveError], [3]string{

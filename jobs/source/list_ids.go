@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -203,7 +204,35 @@ func (l *listIDs) finder() finder {
 	return f
 }
 
+// NoIDsError says that the portal has none of the payments that a job gives the ids of.
+type NoIDsError struct{ IDs string }
+
+func (e *NoIDsError) Error() string {
+	return "the portal has none of " + e.IDs + ": nothing was published"
+}
+
+// list yields the payments of the ids. If none exists, it ends in a *NoIDsError, but of
+// a backfill, which leaves the rest of the table as it is, in a warning.
 func (l *listIDs) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
+	return func(yield func([]listed, error) bool) {
+		found := false
+		for page, err := range l.listAll(ctx, after) {
+			found = found || slices.ContainsFunc(page, func(item listed) bool { return !item.Missing })
+			if !yield(page, err) || err != nil {
+				return
+			}
+		}
+		switch {
+		case found || after > 0 || l.ids.counted.Load() == 0: // an earlier run may have found some
+		case l.rest == pipeline.Gone:
+			yield(nil, &NoIDsError{l.ids.String()})
+		default:
+			l.log.Warn("the portal has none of the payments of this backfill", "ids", l.ids.String())
+		}
+	}
+}
+
+func (l *listIDs) listAll(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	if l.ids.File == "" {
 		// A range is a part of the whole listing, however many ids it has.
 		l.filter = bitrix.Params{"<=id": l.ids.To}
