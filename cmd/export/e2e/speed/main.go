@@ -9,6 +9,10 @@
 //	go run ./speed -payments 500000,5000000
 //	go run ./speed -payments 1000000,10000x100
 //	go run ./speed -payments 500000 -vs ../../../b24export-1.0
+//	go run ./speed -payments 500000 -beside -latency 250ms
+//
+// -beside also runs two programs that make the same requests; see floor.go. -latency is
+// how long the portal takes for each answer: waiting costs processor time too.
 //
 // 10000x100 are a hundred portals of 10,000 payments each, done by one process. All
 // cases are measured in turn, so that their ratios hold where the machine's speed
@@ -40,6 +44,9 @@ type settings struct {
 	runs   int
 	vs     string
 	enrich string
+	beside bool
+	// latency is what the portal takes for an answer.
+	latency time.Duration
 }
 
 // fleet is a number of portals with as many payments each.
@@ -55,6 +62,13 @@ func (f fleet) String() string {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if args := os.Args[1:]; len(args) == 4 && args[0] == "peer" && peers[args[1]] != nil {
+		if err := runPeer(ctx, peers[args[1]](), args[2], args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, args[1]+":", err)
+			os.Exit(1)
+		}
+		return
+	}
 	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
@@ -72,11 +86,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&s.runs, "runs", 3, "how often each case is run, after a run that does not count")
 	f.StringVar(&s.vs, "vs", "", "another build of the program, to be run in turn with this one")
 	f.StringVar(&s.enrich, "enrich", "get", "get each payment, or take what the list shows: get, list")
+	f.BoolVar(&s.beside, "beside", false, "also run the programs floor and naive, with cases of one portal")
+	f.DurationVar(&s.latency, "latency", 0, "how long the portal takes for each answer")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if s.beside && s.enrich != "get" {
+		return errors.New("-beside is for -enrich get")
+	}
 	if f.NArg() > 0 || s.runs < 1 {
-		return errors.New("usage: speed [-payments N[xM][,…]] [-runs N] [-vs PROGRAM]; -runs must be 1 or more")
+		return errors.New("usage: speed [-payments N[xM][,…]] [-runs N] [-vs PROGRAM] [-beside] [-latency TIME]; -runs must be 1 or more")
 	}
 	if len(s.cases) == 0 {
 		s.cases = []fleet{{500_000, 1}}
@@ -110,6 +129,7 @@ type series struct {
 	program string
 	fleet   fleet
 	job     string
+	hook    string // of a peer's portal
 	used    []usage
 }
 
@@ -141,13 +161,18 @@ func (s *settings) bench(ctx context.Context, dir string, stdout io.Writer) erro
 	}
 	var all []*series
 	for i, f := range s.cases {
-		job, stop, err := s.portal(ctx, program, dir, i, f)
+		job, hook, stop, err := s.portal(ctx, program, dir, i, f)
 		if err != nil {
 			return err
 		}
 		defer stop()
 		for _, p := range programs {
 			all = append(all, &series{program: p, fleet: f, job: job})
+		}
+		if s.beside && f.portals == 1 {
+			for _, name := range []string{"floor", "naive"} {
+				all = append(all, &series{program: name, fleet: f, hook: hook})
+			}
 		}
 	}
 	for n := range s.runs + 1 {
@@ -170,6 +195,13 @@ func (s *series) run(ctx context.Context, out string) (usage, error) {
 		return usage{}, err
 	}
 	cmd := exec.CommandContext(ctx, s.program, "run", s.job, "--json", "--progress", "none", "--log-level", "error")
+	if s.hook != "" {
+		self, err := os.Executable()
+		if err != nil {
+			return usage{}, err
+		}
+		cmd = exec.CommandContext(ctx, self, "peer", s.program, s.hook, out+"."+s.program)
+	}
 	cmd.Env = append(os.Environ(), "SPEED_OUT="+out)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	start := time.Now()

@@ -3,8 +3,14 @@ package main
 import (
 	"bytes"
 	"io"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
+
+	"b24export/bitrix/bitrixtest"
 )
 
 // TestSpeedMeasuresEachCase runs small cases: each has its line with figures.
@@ -20,6 +26,36 @@ func TestSpeedMeasuresEachCase(t *testing.T) {
 	for _, line := range lines[1:] {
 		if strings.Contains(line, "NaN") || strings.Contains(line, " 0.00 ") {
 			t.Errorf("no figures: %s", line)
+		}
+	}
+}
+
+// TestPeers runs floor and naive against a portal: floor's file has each payment.
+func TestPeers(t *testing.T) {
+	portal := bitrixtest.New(bitrixtest.Options{Payments: 2700})
+	server := httptest.NewServer(portal)
+	defer server.Close()
+	for name, peer := range peers {
+		path := filepath.Join(t.TempDir(), name)
+		if err := runPeer(t.Context(), peer(), portal.Webhook(server.URL), path); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if name != "floor" {
+			continue
+		}
+		rows, err := parquet.ReadFile[row](path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := 0
+		for truth := range portal.All() {
+			if i == len(rows) || rows[i].ID != truth.ID {
+				t.Fatalf("row %d is not payment %d", i, truth.ID)
+			}
+			i++
+		}
+		if i != len(rows) || i != 2700 {
+			t.Errorf("%d rows of %d payments", len(rows), i)
 		}
 	}
 }

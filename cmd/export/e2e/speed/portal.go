@@ -16,15 +16,16 @@ import (
 // portal starts a fake portal without limits, and writes a job for it. A fleet is
 // one portal under as many addresses of this machine: to the program, they are
 // different ones.
-func (s *settings) portal(ctx context.Context, program, dir string, i int, f fleet) (job string, stop func(), err error) {
-	cmd := exec.CommandContext(ctx, program, "portal", "--json", "--addr", "0.0.0.0:0", "--payments", fmt.Sprint(f.payments))
+func (s *settings) portal(ctx context.Context, program, dir string, i int, f fleet) (job, webhook string, stop func(), err error) {
+	cmd := exec.CommandContext(ctx, program, "portal", "--json", "--addr", "0.0.0.0:0", "--payments", fmt.Sprint(f.payments),
+		"--latency", s.latency.String())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	stop = func() {
 		cmd.Process.Kill()
@@ -37,17 +38,17 @@ func (s *settings) portal(ctx context.Context, program, dir string, i int, f fle
 	}()
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	if err != nil {
-		return "", nil, fmt.Errorf("start a portal: %w", err)
+		return "", "", nil, fmt.Errorf("start a portal: %w", err)
 	}
 	var told struct {
 		Webhook string `json:"webhook"`
 	}
 	if err := json.Unmarshal(line, &told); err != nil {
-		return "", nil, fmt.Errorf("start a portal: %w", err)
+		return "", "", nil, fmt.Errorf("start a portal: %w", err)
 	}
 	hook, err := url.Parse(told.Webhook)
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	var b strings.Builder
 	b.WriteString("version: 1\nname: payments\nmode: full\nportals:\n")
@@ -57,5 +58,5 @@ func (s *settings) portal(ctx context.Context, program, dir string, i int, f fle
 	}
 	fmt.Fprintf(&b, "source:\n  enrich: %s\nsink:\n  url: ${SPEED_OUT}\n", s.enrich)
 	job = filepath.Join(dir, fmt.Sprintf("job%d.yaml", i))
-	return job, stop, os.WriteFile(job, []byte(b.String()), 0o600)
+	return job, told.Webhook, stop, os.WriteFile(job, []byte(b.String()), 0o600)
 }
