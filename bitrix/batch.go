@@ -279,7 +279,7 @@ func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Du
 
 // newBatch makes the exchange for commands in one request.
 func newBatch(cmds []Command) (*exchange, error) {
-	x := &exchange{method: batchMethod, where: inBatch, keys: make(map[string]int, len(cmds))}
+	x := &exchange{method: MethodBatch, where: inBatch, keys: make(map[string]int, len(cmds))}
 	counts := map[string]int{}
 	x.methods = make([]string, 0, len(cmds))
 	body := append(make([]byte, 0, 64*len(cmds)), `{"halt":0,"cmd":{`...)
@@ -304,7 +304,7 @@ func newBatch(cmds []Command) (*exchange, error) {
 	for _, method := range slices.Sorted(maps.Keys(counts)) {
 		x.needs = append(x.needs, need{method, counts[method]})
 	}
-	x.needs = append(x.needs, need{batchMethod, len(cmds)})
+	x.needs = append(x.needs, need{MethodBatch, len(cmds)})
 	return x, nil
 }
 

@@ -105,18 +105,18 @@ func TestCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGovernor(Limits{Concurrency: 1, Operating: time.Second}, quiet)
 		defer g.close()
-		needs := []need{{"get", 1}, {batchMethod, 1}}
+		needs := []need{{"get", 1}, {MethodBatch, 1}}
 		first, _, err := g.acquire(t.Context(), needs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.settle(first, map[string]spent{"get": {done: 1, known: 1, cost: 0.001}, batchMethod: {done: 1, known: 1, cost: 0.001}})
+		g.settle(first, map[string]spent{"get": {done: 1, known: 1, cost: 0.001}, MethodBatch: {done: 1, known: 1, cost: 0.001}})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, waited, err := g.acquire(ctx, needs); !errors.Is(err, context.DeadlineExceeded) || waited != time.Minute {
 			t.Errorf("error %v after %v", err, waited)
 		}
-		if n := len(g.budgets.account("get").flying) + len(g.budgets.account(batchMethod).flying); n != 0 {
+		if n := len(g.budgets.account("get").flying) + len(g.budgets.account(MethodBatch).flying); n != 0 {
 			t.Errorf("%d stakes are left", n)
 		}
 		g.leave(first)

@@ -155,7 +155,7 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 		sum += s.total(0)
 	}
 	outer.done, outer.known, outer.cost = 1, 1, max(outer.cost, sum)
-	told[batchMethod] = outer
+	told[MethodBatch] = outer
 	g.settle(a.ticket, told)
 	switch {
 	case tooMany:

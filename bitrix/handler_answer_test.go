@@ -78,7 +78,7 @@ func TestFiguresReachTheGovernor(t *testing.T) {
 		if m := got["list"]; m.Blocked || m.Used != 750*time.Millisecond || !m.ResetAt.IsZero() {
 			t.Errorf("list: %+v, want 0.5 s and 0.25 s more", m)
 		}
-		if m := got[batchMethod]; m.Used != 5250*time.Millisecond {
+		if m := got[MethodBatch]; m.Used != 5250*time.Millisecond {
 			t.Errorf("batch: %+v, want 3 s and what the commands cost", m)
 		}
 		if u := c.Use(); u.OverBudget != 1 {

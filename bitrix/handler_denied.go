@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// methodScope needs no right but that to use REST.
-const methodScope = "scope"
-
 // explainDenied is the layer that finds out what an ACCESS_DENIED for a whole call
 // means. Portals answer so where REST needs another plan, and also where one method
 // is not for this user: event.bind to somebody who is no administrator, for one. If
@@ -17,11 +14,11 @@ func explainDenied(next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		a, err := next(ctx, x)
 		e := errorOf(ctx, err)
-		if e == nil || e.where != inCall || x.method == methodScope || !strings.EqualFold(e.Code, CodeAccessDenied) ||
+		if e == nil || e.where != inCall || x.method == MethodScope || !strings.EqualFold(e.Code, CodeAccessDenied) ||
 			e.Status != http.StatusForbidden && e.Status != http.StatusUnauthorized {
 			return a, err
 		}
-		probe := &exchange{method: methodScope, body: []byte("{}"), needs: []need{{methodScope, 1}}, where: inCall}
+		probe := &exchange{method: MethodScope, body: []byte("{}"), needs: []need{{MethodScope, 1}}, where: inCall}
 		if _, scopeErr := next(ctx, probe); scopeErr == nil {
 			e.right = true
 		}

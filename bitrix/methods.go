@@ -5,6 +5,41 @@ import (
 	"fmt"
 )
 
+// The portal's methods that this program calls. Each is named here and nowhere else.
+const (
+	MethodBatch   = "batch"
+	MethodProfile = "profile"
+	// MethodScope needs no right except that to use REST.
+	MethodScope      = "scope"
+	MethodServerTime = "server.time"
+	MethodFeatureGet = "feature.get"
+
+	// MethodPaymentList lists the payments of the whole portal, for administrators.
+	MethodPaymentList    = "sale.payment.list"
+	MethodItemPaymentGet = "crm.item.payment.get"
+	// MethodItemPaymentList lists the payments of one CRM item.
+	MethodItemPaymentList = "crm.item.payment.list"
+	// MethodOrderEntityList lists which CRM item each order belongs to.
+	MethodOrderEntityList = "crm.orderentity.list"
+	// MethodOrderList has the time at which each order was saved last.
+	MethodOrderList = "sale.order.list"
+
+	MethodItemList      = "crm.item.list"
+	MethodItemGet       = "crm.item.get"
+	MethodTypeList      = "crm.type.list"
+	MethodCategoryList  = "crm.category.list"
+	MethodStatusList    = "crm.status.list"
+	MethodUserGet       = "user.get"
+	MethodPaySystemList = "sale.paysystem.list"
+
+	// The methods of an application's queue of events.
+	MethodEventBind    = "event.bind"
+	MethodEventGet     = "event.get"
+	MethodOfflineList  = "event.offline.list"
+	MethodOfflineGet   = "event.offline.get"
+	MethodOfflineClear = "event.offline.clear"
+)
+
 // lists names, for each list method that this program calls, where the list
 // stands in the method's result: under a name, or, for "", as the result itself.
 // An empty list is a list: methods whose result is the list answer [] for
@@ -12,19 +47,19 @@ import (
 // is no answer (CodeNoList): servers answer null, false, "", [] or {} now and then,
 // and whoever took that for an empty list would take every row for deleted.
 var lists = map[string]string{
-	"sale.payment.list":     "payments",
-	"sale.order.list":       "orders",
-	"crm.orderentity.list":  "orderEntity",
-	"crm.item.list":         "items",
-	"crm.type.list":         "types",
-	"crm.category.list":     "categories",
-	"event.offline.get":     "events",
-	"crm.item.payment.list": "",
-	"event.get":             "",
-	"event.offline.list":    "",
-	"user.get":              "",
-	"sale.paysystem.list":   "",
-	"crm.status.list":       "",
+	MethodPaymentList:     "payments",
+	MethodOrderList:       "orders",
+	MethodOrderEntityList: "orderEntity",
+	MethodItemList:        "items",
+	MethodTypeList:        "types",
+	MethodCategoryList:    "categories",
+	MethodOfflineGet:      "events",
+	MethodItemPaymentList: "",
+	MethodEventGet:        "",
+	MethodOfflineList:     "",
+	MethodUserGet:         "",
+	MethodPaySystemList:   "",
+	MethodStatusList:      "",
 }
 
 // lacksList returns why result, an answer of method, is no answer of a list

@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// batchMethod is the method that a batch is called by, and may be charged to.
-const batchMethod = "batch"
-
 // need is what a request asks of a method's budget.
 type need struct {
 	method   string
@@ -86,7 +83,7 @@ func (b *budgets) take(ctx context.Context, needs []need) ([]*stake, error) {
 	for _, n := range needs {
 		s := &stake{account: b.account(n.method), method: n.method, commands: n.commands}
 		p.stakes = append(p.stakes, s)
-		if n.method == batchMethod {
+		if n.method == MethodBatch {
 			batch = s
 		}
 	}

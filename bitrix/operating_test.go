@@ -79,13 +79,13 @@ func (r budgetRun) do(t *testing.T) (took time.Duration, refused int) {
 	}
 	payer := "get"
 	if r.batch {
-		payer = batchMethod
+		payer = MethodBatch
 	}
 	if r.before > 0 {
 		b.add(payer, budget*r.before)
 		after(r.limits.Window / 4)
 	}
-	needs := []need{{"get", r.gets}, {batchMethod, r.gets}}
+	needs := []need{{"get", r.gets}, {MethodBatch, r.gets}}
 	todo := make(chan int, r.requests)
 	for range r.requests {
 		todo <- r.gets
@@ -99,7 +99,7 @@ func (r budgetRun) do(t *testing.T) (took time.Duration, refused int) {
 			for n := range todo {
 				needs := needs
 				if n != r.gets {
-					needs = []need{{"get", n}, {batchMethod, n}}
+					needs = []need{{"get", n}, {MethodBatch, n}}
 				}
 				ticket, _, err := g.acquire(context.Background(), needs)
 				if err != nil {
@@ -134,7 +134,7 @@ func (r budgetRun) do(t *testing.T) (took time.Duration, refused int) {
 						outer.operating, outer.reset = used, reset
 					}
 				}
-				g.settle(ticket, map[string]spent{"get": s, batchMethod: outer})
+				g.settle(ticket, map[string]spent{"get": s, MethodBatch: outer})
 				mu.Lock()
 				refused += n - done
 				if done < n {
@@ -290,7 +290,7 @@ func TestBudgetInstants(t *testing.T) {
 func TestMethodsAreBudgetedApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudgetCase(t, 100*time.Second, 100*time.Second)
-		get, list, batch := need{"get", 1}, need{"list", 1}, need{batchMethod, 1}
+		get, list, batch := need{"get", 1}, need{"list", 1}, need{MethodBatch, 1}
 		reset := time.Now().Add(100 * time.Second)
 		b.finish(b.begin(get, batch), "get", counted(1, 30, 99, reset))
 		b.finish(b.begin(list, batch), "list", counted(1, 1, 0, reset))

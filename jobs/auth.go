@@ -94,7 +94,7 @@ func (w *Authorization) Finish(ctx context.Context, pasted bitrix.Secret) (*Auth
 	}
 	client := bitrix.New(w.app, opts)
 	defer client.Close()
-	answer, err := client.Call(ctx, "scope", nil)
+	answer, err := client.Call(ctx, bitrix.MethodScope, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the tokens are stored in %s, but the portal does not take them: %w", w.Where, err)
 	}

@@ -61,7 +61,7 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	if !ok {
 		return c.lines
 	}
-	profile, profileErr := c.call(ctx, "profile", nil)
+	profile, profileErr := c.call(ctx, bitrix.MethodProfile, nil)
 	rows, listErr := c.list(ctx)
 	orders, owned, ownersCast, ownersErr := c.countOwners(ctx, rows)
 	way, wayErr := c.choose(listErr, ownersErr)
@@ -77,24 +77,24 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	c.administrator(profile.Value, profileErr, listErr)
 	switch {
 	case listErr == nil:
-		c.ok(source.MethodList, "%d payments on the first page", len(rows))
+		c.ok(bitrix.MethodPaymentList, "%d payments on the first page", len(rows))
 	case wayErr == nil:
-		c.warn(source.MethodList, c.instead, "%v", listErr)
+		c.warn(bitrix.MethodPaymentList, c.instead, "%v", listErr)
 	default:
-		c.fail(source.MethodList, listErr)
+		c.fail(bitrix.MethodPaymentList, listErr)
 	}
 	c.otherTypes()
 	c.fields(rows)
 	paymentsCast := c.gets(ctx, rows)
 	switch {
 	case ownersErr != nil && wayErr == nil && way.List == jobfile.ListItems:
-		c.warn(source.MethodOwners, way.Lacks, "%v", ownersErr)
+		c.warn(bitrix.MethodOrderEntityList, way.Lacks, "%v", ownersErr)
 	case ownersErr != nil:
-		c.fail(source.MethodOwners, ownersErr)
+		c.fail(bitrix.MethodOrderEntityList, ownersErr)
 	case orders == 0:
-		c.ok(source.MethodOwners, "may be called")
+		c.ok(bitrix.MethodOrderEntityList, "may be called")
 	default:
-		c.ok(source.MethodOwners, "%d of %d orders belong to a CRM item", owned, orders)
+		c.ok(bitrix.MethodOrderEntityList, "%d of %d orders belong to a CRM item", owned, orders)
 	}
 	c.filters(paymentsCast, ownersCast)
 	c.changes(ctx)
@@ -162,7 +162,7 @@ func overLimits(method string) error {
 // returns what stands between this machine and the portal's methods. ok is
 // whether others are worth calling.
 func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool) {
-	scopes, err := c.call(ctx, "scope", nil)
+	scopes, err := c.call(ctx, bitrix.MethodScope, nil)
 	e, refused := errors.AsType[*bitrix.Error](err)
 	if err != nil && !refused || errors.Is(err, bitrix.ErrPatience) {
 		c.fail("reachable", err)
@@ -314,15 +314,15 @@ func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 		c.ok("administrator", "the "+c.way+"'s user %s is one", plain(who.ID))
 	case err == nil && listErr == nil:
 		c.warn("administrator", c.letAdministrator()+": others may come to see less",
-			"the "+c.way+"'s user %s is none, but %s works", plain(who.ID), source.MethodList)
+			"the "+c.way+"'s user %s is none, but %s works", plain(who.ID), bitrix.MethodPaymentList)
 	case err == nil && c.instead != "":
 		c.warn("administrator", c.letAdministrator()+" for every payment and every column",
 			"the "+c.way+"'s user %s is none; %s", plain(who.ID), c.instead)
 	case err == nil:
 		c.refuse("administrator", ExitRefused, c.letAdministrator(),
-			"the "+c.way+"'s user %s is none, and %s is for administrators only", plain(who.ID), source.MethodList)
+			"the "+c.way+"'s user %s is none, and %s is for administrators only", plain(who.ID), bitrix.MethodPaymentList)
 	case listErr == nil:
-		c.ok("administrator", "%s works, which is for administrators only", source.MethodList)
+		c.ok("administrator", "%s works, which is for administrators only", bitrix.MethodPaymentList)
 	default:
 		c.fail("administrator", err)
 	}
@@ -351,7 +351,7 @@ func (c *portalCheck) counters() {
 // clock compares the portal's clock with this machine's.
 func (c *portalCheck) clock(ctx context.Context) {
 	sent := c.now()
-	answer, err := c.call(ctx, source.MethodTime, nil)
+	answer, err := c.call(ctx, bitrix.MethodServerTime, nil)
 	received := c.now()
 	var theirs time.Time
 	if err == nil {

@@ -19,7 +19,7 @@ const checkGets = 10
 
 // list reads the first page of the listing, as a run does.
 func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
-	answer, err := c.call(ctx, source.MethodList, bitrix.Params{
+	answer, err := c.call(ctx, bitrix.MethodPaymentList, bitrix.Params{
 		"select": schemas.ListFields(c.spec.Source.Fields),
 		"order":  bitrix.Params{"id": "asc"},
 		"filter": bitrix.Params{">id": 0},
@@ -30,7 +30,7 @@ func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
 	}
 	items, err := bitrix.Items(answer.Value, "payments")
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", source.MethodList, err)
+		return nil, fmt.Errorf("%s: %w", bitrix.MethodPaymentList, err)
 	}
 	c.listed = items
 	var rows []schemas.Payment
@@ -68,12 +68,12 @@ func (c *portalCheck) fields(rows []schemas.Payment) {
 // number 1.
 func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) (casts bool) {
 	if len(rows) == 0 {
-		_, err := c.call(ctx, source.MethodGet, bitrix.Params{"id": 1})
+		_, err := c.call(ctx, bitrix.MethodItemPaymentGet, bitrix.Params{"id": 1})
 		if e, ok := errors.AsType[*bitrix.Error](err); err == nil || ok && e.Class() == bitrix.Reject && !errors.Is(err, bitrix.ErrPatience) {
-			c.warn(source.MethodGet, "", "may be called, but no payment is listed to try it with")
+			c.warn(bitrix.MethodItemPaymentGet, "", "may be called, but no payment is listed to try it with")
 			return false
 		}
-		c.fail(source.MethodGet, err)
+		c.fail(bitrix.MethodItemPaymentGet, err)
 		return false
 	}
 	var commands []bitrix.Command
@@ -84,7 +84,7 @@ func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) (casts b
 	}
 	results, err := c.batch(ctx, append(commands, source.ByIDCommand(last)))
 	if err != nil {
-		c.fail(source.MethodGet, err)
+		c.fail(bitrix.MethodItemPaymentGet, err)
 		return false
 	}
 	casts = last != 1 && !source.ReadsLists(results[len(rows)], last)
@@ -105,13 +105,13 @@ func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) (casts b
 	}
 	switch {
 	case denied == len(results):
-		c.refuse(source.MethodGet, ExitRefused, "give the "+c.way+"'s user read access to the orders, or "+c.letAdministrator(),
+		c.refuse(bitrix.MethodItemPaymentGet, ExitRefused, "give the "+c.way+"'s user read access to the orders, or "+c.letAdministrator(),
 			"each of %d payments that are listed is refused: %v", denied, refused[0])
 	case len(refused) > 0:
-		c.warn(source.MethodGet, "such payments become rejects: look at them after a run, or raise rejects.max",
+		c.warn(bitrix.MethodItemPaymentGet, "such payments become rejects: look at them after a run, or raise rejects.max",
 			"%d of %d payments cannot be had: %v", len(refused), len(results), refused[0])
 	default:
-		c.ok(source.MethodGet, "got %d of the payments listed", len(results))
+		c.ok(bitrix.MethodItemPaymentGet, "got %d of the payments listed", len(results))
 	}
 	return casts
 }
@@ -137,7 +137,7 @@ func (c *portalCheck) listDates(gets []bitrix.Result) {
 
 // countOwners asks for the owners of the orders listed.
 func (c *portalCheck) countOwners(ctx context.Context, rows []schemas.Payment) (orders, owned int, casts bool, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(source.MethodOwners))
+	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(bitrix.MethodOrderEntityList))
 	defer cancel()
 	return source.CountOwners(ctx, c.client, rows)
 }
@@ -175,10 +175,10 @@ func (c *portalCheck) changes(ctx context.Context) {
 func (c *portalCheck) filters(payments, owners bool) {
 	var methods []string
 	if payments {
-		methods = append(methods, source.MethodList)
+		methods = append(methods, bitrix.MethodPaymentList)
 	}
 	if owners {
-		methods = append(methods, source.MethodOwners)
+		methods = append(methods, bitrix.MethodOrderEntityList)
 	}
 	if len(methods) > 0 {
 		c.warn("filters", "update the portal; until then, runs ask one by one, which takes more requests",

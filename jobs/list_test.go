@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"b24export/bitrix"
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
 	"b24export/jobs/source"
@@ -213,12 +214,12 @@ func TestRightsThatShrink(t *testing.T) {
 			if tt.job == "" {
 				failed := ""
 				for line := range jobs.Check(t.Context(), e.spec, e.opts) {
-					if line.Check == source.MethodList && line.State == jobs.CheckFailed {
+					if line.Check == bitrix.MethodPaymentList && line.State == jobs.CheckFailed {
 						failed = line.Detail
 					}
 				}
 				if !strings.Contains(failed, "sees less") {
-					t.Errorf("check says %q of %s", failed, source.MethodList)
+					t.Errorf("check says %q of %s", failed, bitrix.MethodPaymentList)
 				}
 			}
 			if tt.written != "" {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -241,5 +242,28 @@ func TestLowerPackagesNameNoCommandAndNoKey(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// A method of the portal has its name in one place, so that a search for its uses
+// finds them all.
+func TestMethodsAreNamedInOnePlace(t *testing.T) {
+	method := regexp.MustCompile(`^"(sale|crm|event|user|feature|server)\.[a-z.]+"$`)
+	found := 0
+	for _, f := range moduleFiles(t) {
+		if f.test || f.pkg() == "bitrix/bitrixtest" {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && method.MatchString(lit.Value) {
+				if found++; f.path != "bitrix/methods.go" {
+					t.Errorf("%s names the method %s: use the constant of bitrix/methods.go", f.path, lit.Value)
+				}
+			}
+			return true
+		})
+	}
+	if found == 0 {
+		t.Error("no method is named anywhere")
 	}
 }

@@ -87,9 +87,9 @@ func (d *days) has(row *schemas.Payment, raw []byte) (bool, error) {
 		d.unknown.Add(1)
 		return true, nil // nobody knows; the filter let it pass
 	case !at.Valid:
-		return false, &FilterIgnoredError{MethodList, d.field, fmt.Sprintf("it listed payment %d, which has none", row.ID)}
+		return false, &FilterIgnoredError{bitrix.MethodPaymentList, d.field, fmt.Sprintf("it listed payment %d, which has none", row.ID)}
 	case !d.near(at.V):
-		return false, &FilterIgnoredError{MethodList, d.field, fmt.Sprintf("it listed payment %d, whose date lies days outside what was asked for", row.ID)}
+		return false, &FilterIgnoredError{bitrix.MethodPaymentList, d.field, fmt.Sprintf("it listed payment %d, whose date lies days outside what was asked for", row.ID)}
 	case d.zone != nil:
 		return d.holds(wallIn(at.V, d.zone)), nil
 	case d.clock.form == formSwapped:
@@ -131,7 +131,7 @@ func (d *days) prove(ctx context.Context, client *bitrix.Client) error {
 			"out": d.filter(s.at+2*daysSlack, s.at+4*daysSlack),
 		} {
 			filter["=id"] = s.id
-			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("%s%d", key, i), Method: MethodList, Params: bitrix.Params{
+			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("%s%d", key, i), Method: bitrix.MethodPaymentList, Params: bitrix.Params{
 				"select": []string{"id"}, "filter": filter, "order": bitrix.Params{"id": "asc"}, "start": -1,
 			}})
 		}
@@ -148,7 +148,7 @@ func (d *days) prove(ctx context.Context, client *bitrix.Client) error {
 		raws, err := bitrix.Items(res.Value, "payments")
 		switch {
 		case err != nil:
-			return fmt.Errorf("%s: %w", MethodList, err)
+			return fmt.Errorf("%s: %w", bitrix.MethodPaymentList, err)
 		case commands[i].Key[:2] == "in":
 			in += len(raws)
 		default:
@@ -157,9 +157,9 @@ func (d *days) prove(ctx context.Context, client *bitrix.Client) error {
 	}
 	switch { // one payment may change meanwhile
 	case out >= len(known):
-		return &FilterIgnoredError{MethodList, d.field, "it lists payments which do not match it"}
+		return &FilterIgnoredError{bitrix.MethodPaymentList, d.field, "it lists payments which do not match it"}
 	case in == 0:
-		return &FilterIgnoredError{MethodList, d.field, "it matches nothing, not even payments whose date is known"}
+		return &FilterIgnoredError{bitrix.MethodPaymentList, d.field, "it matches nothing, not even payments whose date is known"}
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ type datedPayment struct {
 func (d *days) samples(ctx context.Context, client *bitrix.Client) ([]datedPayment, error) {
 	commands := make([]bitrix.Command, 0, 2)
 	for _, way := range []string{"desc", "asc"} {
-		commands = append(commands, bitrix.Command{Key: way, Method: MethodList, Params: bitrix.Params{
+		commands = append(commands, bitrix.Command{Key: way, Method: bitrix.MethodPaymentList, Params: bitrix.Params{
 			"select": []string{"id", d.field}, "filter": bitrix.Params{">id": 0}, "order": bitrix.Params{"id": way}, "start": -1,
 		}})
 	}
@@ -189,7 +189,7 @@ func (d *days) samples(ctx context.Context, client *bitrix.Client) ([]datedPayme
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, "payments", "id")
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", MethodList, err)
+			return nil, fmt.Errorf("%s: %w", bitrix.MethodPaymentList, err)
 		}
 		for i, raw := range raws {
 			at, _, err := schemas.ReadDate(raw, d.field)

@@ -32,8 +32,8 @@ type Way struct {
 // Refusals are what a portal says of the list methods; nil: it allows the method,
 // or nobody has asked it.
 type Refusals struct {
-	Payments *bitrix.Error // of MethodList
-	Owners   *bitrix.Error // of MethodOwners
+	Payments *bitrix.Error // of bitrix.MethodPaymentList
+	Owners   *bitrix.Error // of bitrix.MethodOrderEntityList
 }
 
 // Choose decides how a run of a job finds payments on a portal that refuses these
@@ -96,11 +96,11 @@ func (way Way) auto(spec *jobfile.Spec, refused Refusals) (Way, error) {
 		way.List, way.Why = jobfile.ListSale, "auto: one listing shows the whole portal"
 		return way, nil
 	case spec.Mode == pipeline.Backfill:
-		return Way{}, fmt.Errorf("a backfill of what was billed or paid needs %s: %w", MethodList, refusal)
+		return Way{}, fmt.Errorf("a backfill of what was billed or paid needs %s: %w", bitrix.MethodPaymentList, refusal)
 	case len(spec.Source.Fields) > 0:
-		return Way{}, fmt.Errorf("source.fields needs %s: %w", MethodList, refusal)
+		return Way{}, fmt.Errorf("source.fields needs %s: %w", bitrix.MethodPaymentList, refusal)
 	case spec.Mode == pipeline.Incremental && spec.Source.Since != jobfile.SinceList:
-		return Way{}, fmt.Errorf("source.since: %s needs %s: %w", spec.Source.Since, MethodList, refusal)
+		return Way{}, fmt.Errorf("source.since: %s needs %s: %w", spec.Source.Since, bitrix.MethodPaymentList, refusal)
 	case refused.Owners != nil:
 		return Way{}, fmt.Errorf("find a way to list payments: %w; nor is there another way: %w", refusal, refused.Owners)
 	}

@@ -14,8 +14,8 @@ import (
 // Every way to find payments, for every answer of the portal. Run, check and plan
 // obey this table.
 func TestChoose(t *testing.T) {
-	payments := &bitrix.Error{Method: MethodList, Code: bitrix.CodeAccessDenied}
-	owners := &bitrix.Error{Method: MethodOwners, Code: bitrix.CodeAccessDenied}
+	payments := &bitrix.Error{Method: bitrix.MethodPaymentList, Code: bitrix.CodeAccessDenied}
+	owners := &bitrix.Error{Method: bitrix.MethodOrderEntityList, Code: bitrix.CodeAccessDenied}
 	none, noPayments, noOwners, neither := Refusals{}, Refusals{Payments: payments}, Refusals{Owners: owners}, Refusals{payments, owners}
 	way := func(list jobfile.List, lacks bool) *Way {
 		return &Way{List: list, Lacks: map[bool]string{true: "something"}[lacks]}

@@ -84,7 +84,7 @@ func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client
 		p.filter = bitrix.Params{">=id": part.ids.From, "<=id": part.ids.To}
 	}
 	if err := p.probe(ctx, last); err != nil {
-		if e, refused := RefusalOf(err); refused && e.Method == MethodList {
+		if e, refused := RefusalOf(err); refused && e.Method == bitrix.MethodPaymentList {
 			err = predictable(spec, Refusals{Payments: e})
 		}
 		return Estimate{}, err
@@ -202,7 +202,7 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 func (p *planner) page(key string, after int64, order string, start int) bitrix.Command {
 	filter := bitrix.Params{">id": after}
 	maps.Copy(filter, p.filter)
-	return bitrix.Command{Key: key, Method: MethodList, Params: bitrix.Params{
+	return bitrix.Command{Key: key, Method: bitrix.MethodPaymentList, Params: bitrix.Params{
 		"select": schemas.ListFields(p.spec.Source.Fields),
 		"order":  bitrix.Params{"id": order},
 		"filter": filter,
@@ -224,7 +224,7 @@ func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix
 		}
 		items, err := bitrix.Items(res.Value, "payments")
 		if err != nil {
-			return nil, nil, 0, fmt.Errorf("%s: %w", MethodList, err)
+			return nil, nil, 0, fmt.Errorf("%s: %w", bitrix.MethodPaymentList, err)
 		}
 		for _, raw := range items {
 			var row schemas.Payment

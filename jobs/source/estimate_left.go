@@ -84,7 +84,7 @@ func (s *Source) rest(m *model, unlisted, gets, flying int64) (requests int64, l
 	var pages, lists int64
 	if unlisted > 0 && s.find.sale != nil {
 		pages = unlisted/bitrix.PageSize + 1
-		lists = ceilDiv(pages, int64(s.client.RequestSize(MethodList)))
+		lists = ceilDiv(pages, int64(s.client.RequestSize(bitrix.MethodPaymentList)))
 		flying-- // a part of the listing
 	}
 	chunks := ceilDiv(gets, int64(s.Chunk()))
@@ -97,10 +97,10 @@ func (s *Source) rest(m *model, unlisted, gets, flying int64) (requests int64, l
 		owners = 0
 	}
 	if chunks > 0 {
-		all := chunks * ceilDiv(ceilDiv(gets+owners, chunks), int64(s.client.RequestSize(MethodGet)))
+		all := chunks * ceilDiv(ceilDiv(gets+owners, chunks), int64(s.client.RequestSize(bitrix.MethodItemPaymentGet)))
 		requests = max(0, all-max(0, flying))
 		gets, owners = gets*requests/all, owners*requests/all
 	}
-	loads = []load{m.load(MethodList, lists, pages), m.load(MethodGet, requests, gets), m.load(MethodOwners, requests, owners)}
+	loads = []load{m.load(bitrix.MethodPaymentList, lists, pages), m.load(bitrix.MethodItemPaymentGet, requests, gets), m.load(bitrix.MethodOrderEntityList, requests, owners)}
 	return lists + requests, loads
 }

@@ -17,7 +17,7 @@ func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 		f.Requests = ceilDiv(p.given, idsARequest)
 	}
 	f.Bytes = pages * p.listBytes
-	loads := []load{p.load(MethodList, f.Requests, pages)}
+	loads := []load{p.load(bitrix.MethodPaymentList, f.Requests, pages)}
 
 	orders := int64(math.Ceil(p.orders * float64(get)))
 	gets, owners := get, int64(0)
@@ -35,7 +35,7 @@ func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 	f.Requests += requests
 	f.Bytes += gets * p.getBytes
 	loads = append(loads,
-		p.load(MethodGet, requests, gets), p.load(MethodOwners, requests, owners))
+		p.load(bitrix.MethodItemPaymentGet, requests, gets), p.load(bitrix.MethodOrderEntityList, requests, owners))
 	p.spans(&f, loads)
 	return f
 }
@@ -77,7 +77,7 @@ func (m *model) learn(gauge *bitrix.Gauge) {
 	for _, g := range gauge.Methods {
 		m.methods[g.Method] = bitrix.MethodGauge{Cost: g.Cost, Limit: m.budget}
 		m.counted = m.counted || g.Counted
-		if g.Method == methodBatch {
+		if g.Method == bitrix.MethodBatch {
 			// A portal that charges the methods inside a batch reports nothing
 			// for the batch itself.
 			m.batchCharged = g.Reported > 0
@@ -91,9 +91,6 @@ type load struct {
 	requests int64
 	cost     time.Duration
 }
-
-// methodBatch is the method that some portals charge for all commands of a batch.
-const methodBatch = "batch"
 
 // load returns the load of so many commands of a method in so many requests.
 func (m *model) load(method string, requests, commands int64) load {
@@ -145,7 +142,7 @@ func (m *model) operatingSpan(requests int64, loads []load) (span time.Duration)
 		return 0
 	}
 	if m.batchCharged {
-		all := load{method: methodBatch, requests: requests}
+		all := load{method: bitrix.MethodBatch, requests: requests}
 		for _, l := range loads {
 			all.cost += l.cost
 		}

@@ -48,9 +48,9 @@ func Find(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, c
 	var refused Refusals
 	switch spec.Source.List {
 	case jobfile.ListIDs:
-		refused.Payments, err = probe(ctx, client, MethodList, "id")
+		refused.Payments, err = probe(ctx, client, bitrix.MethodPaymentList, "id")
 	case jobfile.ListItems:
-		refused.Owners, err = probe(ctx, client, MethodOwners, "orderId")
+		refused.Owners, err = probe(ctx, client, bitrix.MethodOrderEntityList, "orderId")
 	case jobfile.ListAuto, jobfile.ListSale, jobfile.ListBindings:
 	}
 	if err != nil {
@@ -68,15 +68,15 @@ func (f *Found) Else(ctx context.Context, err error) (*Found, error) {
 		return nil, nil
 	}
 	_, changed := errors.AsType[*pipeline.JobChangedError](err)
-	if refusal, ok := RefusalOf(err); !changed && (!ok || refusal.Method != MethodList) {
+	if refusal, ok := RefusalOf(err); !changed && (!ok || refusal.Method != bitrix.MethodPaymentList) {
 		return nil, nil
 	}
 	var refused Refusals
-	if refused.Payments, err = probe(ctx, j.client, MethodList, "id"); err != nil {
+	if refused.Payments, err = probe(ctx, j.client, bitrix.MethodPaymentList, "id"); err != nil {
 		return nil, err
 	}
 	if refused.Payments != nil {
-		if refused.Owners, err = probe(ctx, j.client, MethodOwners, "orderId"); err != nil {
+		if refused.Owners, err = probe(ctx, j.client, bitrix.MethodOrderEntityList, "orderId"); err != nil {
 			return nil, err
 		}
 	}

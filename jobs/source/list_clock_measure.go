@@ -15,8 +15,6 @@ import (
 	"b24export/schemas"
 )
 
-const methodProfile = "profile"
-
 const (
 	// clockPages is how many pages of payments from all of the portal's past are
 	// looked at, besides the oldest and the newest one, where those leave a doubt.
@@ -44,18 +42,18 @@ type dateSample struct {
 func measureClock(ctx context.Context, client *bitrix.Client, zone *time.Location) (*listClock, map[pipeline.PaymentID]bitrix.Result, error) {
 	p := &clockProbe{client: client, gets: map[pipeline.PaymentID]bitrix.Result{}}
 	if err := p.ends(ctx); err != nil {
-		return nil, nil, fmt.Errorf("measure the dates of %s: %w", MethodList, err)
+		return nil, nil, fmt.Errorf("measure the dates of %s: %w", bitrix.MethodPaymentList, err)
 	}
 	if len(p.samples) == 0 {
 		// That no payment is paid is believed when the portal says so twice.
 		if err := p.ends(ctx); err != nil {
-			return nil, nil, fmt.Errorf("measure the dates of %s: %w", MethodList, err)
+			return nil, nil, fmt.Errorf("measure the dates of %s: %w", bitrix.MethodPaymentList, err)
 		}
 	}
 	c := clockFrom(p.samples)
 	if p.more && (c.form != formRight || p.seasons() || doubtful(p.samples)) {
 		if err := p.between(ctx); err != nil {
-			return nil, nil, fmt.Errorf("measure the dates of %s: %w", MethodList, err)
+			return nil, nil, fmt.Errorf("measure the dates of %s: %w", bitrix.MethodPaymentList, err)
 		}
 		c = clockFrom(p.samples)
 	}
@@ -101,7 +99,7 @@ func (p *clockProbe) ends(ctx context.Context) error {
 	for i := range clockGets {
 		for _, page := range []string{"first", "last"} {
 			at := i * bitrix.PageSize / clockGets
-			commands = append(commands, bitrix.Command{Key: page + strconv.Itoa(at), Method: MethodGet, Optional: true, Params: bitrix.Params{
+			commands = append(commands, bitrix.Command{Key: page + strconv.Itoa(at), Method: bitrix.MethodItemPaymentGet, Optional: true, Params: bitrix.Params{
 				"id": fmt.Sprintf("$result[%s][payments][%d][id]", page, at),
 			}})
 		}
@@ -223,7 +221,7 @@ func doubtful(samples []dateSample) bool {
 
 // paidPage asks for a page of payments that are paid.
 func paidPage(key string, after int64, way string) bitrix.Command {
-	return bitrix.Command{Key: key, Method: MethodList, Params: bitrix.Params{
+	return bitrix.Command{Key: key, Method: bitrix.MethodPaymentList, Params: bitrix.Params{
 		"select": []string{"id", "datePaid", "dateBill"},
 		"filter": bitrix.Params{">id": after, "=paid": "Y"},
 		"order":  bitrix.Params{"id": way},
@@ -392,7 +390,7 @@ func clockOfProfile(ctx context.Context, client *bitrix.Client) (*listClock, err
 	if err != nil {
 		return nil, err
 	}
-	res, err := client.Call(ctx, methodProfile, nil)
+	res, err := client.Call(ctx, bitrix.MethodProfile, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the user's time zone: %w", err)
 	}

@@ -335,7 +335,7 @@ func (l *listBare) again(ctx context.Context, items []listed) (there map[pipelin
 func refusalOfNothing(ctx context.Context, client *bitrix.Client) (*bitrix.Error, error) {
 	var last *bitrix.Error
 	for range 5 {
-		_, err := client.Call(ctx, MethodGet, bitrix.Params{"id": noPayment})
+		_, err := client.Call(ctx, bitrix.MethodItemPaymentGet, bitrix.Params{"id": noPayment})
 		e, ok := errors.AsType[*bitrix.Error](err)
 		if !ok || e.Class() != bitrix.Reject || errors.Is(err, bitrix.ErrPatience) {
 			return nil, errors.Join(errors.New("ask for a payment that cannot exist"), err)

@@ -22,14 +22,6 @@ import (
 	"b24export/schemas"
 )
 
-// The methods of listings that go by CRM items.
-const (
-	methodItems        = "crm.item.list"
-	methodItem         = "crm.item.get"
-	methodTypes        = "crm.type.list"
-	methodItemPayments = "crm.item.payment.list"
-)
-
 const (
 	// itemsARequest is how many items' payments one request lists, beside the
 	// bindings of these items before and after, of two pages each.
@@ -68,7 +60,7 @@ func (l *listItems) finder() finder {
 	return finder{
 		list: l.list, again: l.again, total: l.counted.Load,
 		absent: always(pipeline.Gone), // all items are asked
-		same:   l.same, method: methodItemPayments, owned: true,
+		same:   l.same, method: bitrix.MethodItemPaymentList, owned: true,
 	}
 }
 
@@ -295,7 +287,7 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 func (l *listItems) judge(ctx context.Context, items []owner, refusals []int, results []bitrix.Result) error {
 	commands := make([]bitrix.Command, len(refusals))
 	for k, i := range refusals {
-		commands[k] = bitrix.Command{Key: "i" + strconv.FormatInt(items[i].id, 10), Method: methodItem, Params: bitrix.Params{
+		commands[k] = bitrix.Command{Key: "i" + strconv.FormatInt(items[i].id, 10), Method: bitrix.MethodItemGet, Params: bitrix.Params{
 			"entityTypeId": items[i].typeID, "id": items[i].id,
 		}}
 	}
@@ -321,7 +313,7 @@ func (l *listItems) judge(ctx context.Context, items []owner, refusals []int, re
 }
 
 func itemPaymentsCommand(item owner) bitrix.Command {
-	return bitrix.Command{Key: "i" + strconv.FormatInt(item.id, 10), Method: methodItemPayments, Params: bitrix.Params{
+	return bitrix.Command{Key: "i" + strconv.FormatInt(item.id, 10), Method: bitrix.MethodItemPaymentList, Params: bitrix.Params{
 		"entityTypeId": item.typeID, "entityId": item.id,
 	}}
 }
@@ -352,7 +344,7 @@ func bindingsOf(key string, items []owner, alone bool) []bitrix.Command {
 // bindingsByOwner asks for the orders of items of a type.
 func bindingsByOwner(typeID int64) listFilter {
 	return listFilter{
-		method: MethodOwners, items: "orderEntity", field: "ownerId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
+		method: bitrix.MethodOrderEntityList, items: "orderEntity", field: "ownerId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
 		where: bitrix.Params{"=ownerTypeId": typeID}, params: bitrix.Params{"order": bitrix.Params{"orderId": "asc"}},
 	}
 }

@@ -25,7 +25,7 @@ func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner
 			// cleans temporary folders.
 			defer func() { _ = sorted.Close() }()
 			listing := bitrix.Listing{
-				Method: MethodOwners, Items: "orderEntity", IDField: "orderId",
+				Method: bitrix.MethodOrderEntityList, Items: "orderEntity", IDField: "orderId",
 				Select:  []string{"orderId", "ownerId", "ownerTypeId"},
 				Repeats: true, MayBeWhole: true,
 			}
@@ -83,7 +83,7 @@ func typedItems(client *bitrix.Client, types []int64, log *slog.Logger) func(ctx
 			}
 			for _, typeID := range types {
 				listing := bitrix.Listing{
-					Method: methodItems, Items: "items", IDField: "id",
+					Method: bitrix.MethodItemList, Items: "items", IDField: "id",
 					Select: []string{"id"}, Params: bitrix.Params{"entityTypeId": typeID},
 				}
 				for page, err := range client.Pages(ctx, listing, 0) {
@@ -117,18 +117,18 @@ const (
 func paymentTypes(ctx context.Context, client *bitrix.Client) ([]int64, error) {
 	types := []int64{dealType, invoiceType}
 	for start := int64(0); ; {
-		res, err := client.Call(ctx, methodTypes, bitrix.Params{"order": bitrix.Params{"id": "asc"}, "start": start})
+		res, err := client.Call(ctx, bitrix.MethodTypeList, bitrix.Params{"order": bitrix.Params{"id": "asc"}, "start": start})
 		if err != nil {
 			return nil, fmt.Errorf("find the types of CRM items (source.entity_types can name them instead): %w", err)
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, "types", "entityTypeId")
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", methodTypes, err)
+			return nil, fmt.Errorf("%s: %w", bitrix.MethodTypeList, err)
 		}
 		for i, raw := range raws {
 			pays, err := schemas.ReadFlag(raw, "isPaymentsEnabled")
 			if err != nil {
-				return nil, fmt.Errorf("%s: type %d: %w", methodTypes, ids[i], err)
+				return nil, fmt.Errorf("%s: type %d: %w", bitrix.MethodTypeList, ids[i], err)
 			}
 			if pays && ids[i] >= 128 {
 				types = append(types, ids[i])

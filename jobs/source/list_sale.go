@@ -39,7 +39,7 @@ type listSale struct {
 func (l *listSale) finder() finder {
 	return finder{
 		list: l.list, again: l.again, total: l.counted.Load, absent: l.absent, same: l.same,
-		method: MethodList, sale: l,
+		method: bitrix.MethodPaymentList, sale: l,
 	}
 }
 
@@ -80,7 +80,7 @@ func (l *listSale) probe(id pipeline.PaymentID) (bitrix.Result, bool) {
 }
 
 func (l *listSale) listing(filter bitrix.Params) bitrix.Listing {
-	return bitrix.Listing{Method: MethodList, Items: "payments", IDField: "id", Select: schemas.ListFields(l.fields), Filter: filter, Windows: true}
+	return bitrix.Listing{Method: bitrix.MethodPaymentList, Items: "payments", IDField: "id", Select: schemas.ListFields(l.fields), Filter: filter, Windows: true}
 }
 
 func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
@@ -178,7 +178,7 @@ func paymentsByID(fields []string) listFilter {
 	if fields == nil {
 		fields = []string{"id"}
 	}
-	return listFilter{method: MethodList, items: "payments", field: "id", fields: fields}
+	return listFilter{method: bitrix.MethodPaymentList, items: "payments", field: "id", fields: fields}
 }
 
 // eachByID yields payments by their ids, ascending, those that do not exist as missing.

@@ -60,7 +60,7 @@ func (s *Source) ownersOf(chunk []listed) *owners {
 // ownersByOrder asks for the owners of orders. It counts no rows: the method's page says
 // that it then returns every row at once; take is right with that and with a page.
 var ownersByOrder = listFilter{
-	method: MethodOwners, items: "orderEntity", field: "orderId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
+	method: bitrix.MethodOrderEntityList, items: "orderEntity", field: "orderId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
 }
 
 // commands ask for the owners of all orders.

@@ -115,7 +115,7 @@ func (r *Related) Orders(ctx context.Context) (*Rows[schemas.Order], error) {
 	rows := &Rows[schemas.Order]{table: schemas.OrderTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.Order) {
 		row.ExtractedAt = schemas.Some(at)
 	}}
-	list := bitrix.Listing{Method: "sale.order.list", Items: "orders", IDField: "id", Select: schemas.OrderTable.Fields()}
+	list := bitrix.Listing{Method: bitrix.MethodOrderList, Items: "orders", IDField: "id", Select: schemas.OrderTable.Fields()}
 	return rows, r.named(ctx, &r.orders, func(int64) bitrix.Listing { return list }, rows.add)
 }
 
@@ -152,7 +152,7 @@ const (
 )
 
 func itemListing(typeID int64, fields []string) bitrix.Listing {
-	return bitrix.Listing{Method: "crm.item.list", Items: "items", IDField: "id", Select: fields, Params: bitrix.Params{"entityTypeId": typeID}}
+	return bitrix.Listing{Method: bitrix.MethodItemList, Items: "items", IDField: "id", Select: fields, Params: bitrix.Params{"entityTypeId": typeID}}
 }
 
 // Companies reads the companies that owners refer to. Owners comes before.

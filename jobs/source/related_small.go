@@ -15,14 +15,6 @@ import (
 	"b24export/schemas"
 )
 
-// Methods of the small tables.
-const (
-	methodUsers      = "user.get"
-	methodSystems    = "sale.paysystem.list"
-	methodStatuses   = "crm.status.list"
-	methodCategories = "crm.category.list"
-)
-
 // firstUsers and firstStatuses are how many pages the first request asks for, before
 // it is known how many there are: enough for nearly all portals, and cheap where
 // there are fewer.
@@ -45,7 +37,7 @@ func (s *Small) Close() error { return errors.Join(s.Users.Close(), s.Stages.Clo
 
 // smallLists are the tables that come in one request, with their methods.
 var smallLists = []struct{ table, method string }{
-	{"users", methodUsers}, {"stages", methodStatuses}, {"pay_systems", methodSystems},
+	{"users", bitrix.MethodUserGet}, {"stages", bitrix.MethodStatusList}, {"pay_systems", bitrix.MethodPaySystemList},
 }
 
 // Small reads those of the tables users, stages and pay_systems that are wanted. An
@@ -95,16 +87,16 @@ func (r *Related) askSmall(ctx context.Context, left map[string]bool) (map[strin
 		}
 		if left["users"] {
 			for i := range firstUsers {
-				add("users", methodUsers, userPage(i))
+				add("users", bitrix.MethodUserGet, userPage(i))
 			}
 		}
 		if left["stages"] {
 			for i := range firstStatuses {
-				add("stages", methodStatuses, statusPage(i))
+				add("stages", bitrix.MethodStatusList, statusPage(i))
 			}
 		}
 		if left["pay_systems"] {
-			add("pay_systems", methodSystems, systemPage(0))
+			add("pay_systems", bitrix.MethodPaySystemList, systemPage(0))
 		}
 		if len(commands) == 0 {
 			return nil, failed
@@ -170,7 +162,7 @@ func (r *Related) users(ctx context.Context, got []bitrix.Result, rows *Rows[sch
 		}
 		var commands []bitrix.Command
 		for i := n; int64(i)*bitrix.PageSize < total && len(commands) < bitrix.MaxCommands; i++ {
-			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("u%d", i), Method: methodUsers, Params: userPage(i)})
+			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("u%d", i), Method: bitrix.MethodUserGet, Params: userPage(i)})
 		}
 		var err error
 		if got, err = r.client.Batch(ctx, commands); err != nil {
@@ -201,7 +193,7 @@ func (r *Related) systems(ctx context.Context, got []bitrix.Result, rows *Rows[s
 		if last == before {
 			return nil
 		}
-		if res, err = r.client.Call(ctx, methodSystems, systemPage(last)); err != nil {
+		if res, err = r.client.Call(ctx, bitrix.MethodPaySystemList, systemPage(last)); err != nil {
 			return err
 		}
 	}
@@ -267,7 +259,7 @@ func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[sc
 		if fresh == 0 || int64(len(seen)) >= total {
 			break
 		}
-		res, err := r.client.Call(ctx, methodStatuses, statusPage(page))
+		res, err := r.client.Call(ctx, bitrix.MethodStatusList, statusPage(page))
 		if err != nil {
 			return err
 		}
@@ -318,7 +310,7 @@ func stagesOf(entity string) (typeID, category int64, ok bool) {
 // names asks what the funnels of a type are called. It is a call of its own, since
 // it is slow; that it fails leaves the names empty.
 func (r *Related) names(ctx context.Context, typeID int64, f *funnels) {
-	res, err := r.client.Call(ctx, methodCategories, bitrix.Params{"entityTypeId": typeID})
+	res, err := r.client.Call(ctx, bitrix.MethodCategoryList, bitrix.Params{"entityTypeId": typeID})
 	if err != nil {
 		return
 	}

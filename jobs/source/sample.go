@@ -67,7 +67,7 @@ type SampleError struct {
 }
 
 func (e *SampleError) Error() string {
-	return fmt.Sprintf("payment %d: %s and %s differ in %v", e.ID, e.Method, MethodGet, e.Columns)
+	return fmt.Sprintf("payment %d: %s and %s differ in %v", e.ID, e.Method, bitrix.MethodItemPaymentGet, e.Columns)
 }
 
 // compare compares a sample's gets with the listing. A difference may also be a change

@@ -49,11 +49,11 @@ func SinceProbe(spec *jobfile.Spec) (method string, params bitrix.Params) {
 	switch spec.Source.Since {
 	case jobfile.SinceList:
 	case jobfile.SinceOrders:
-		return MethodOrders, bitrix.Params{
+		return bitrix.MethodOrderList, bitrix.Params{
 			"select": []string{"id"}, "order": bitrix.Params{"id": "asc"}, "filter": bitrix.Params{"=id": 1}, "start": -1,
 		}
 	case jobfile.SinceEvents:
-		return methodBound, nil
+		return bitrix.MethodEventGet, nil
 	}
 	return "", nil
 }
@@ -106,28 +106,25 @@ func keepMark(scope pipeline.Scope) *pipeline.Since {
 	return &pipeline.Since{By: string(jobfile.SinceList), Why: "a backfill keeps the watermark of the snapshot before", Watermark: last.Watermark}
 }
 
-// MethodTime returns the time of the portal.
-const MethodTime = "server.time"
-
 // portalTime asks for the portal's clock, which stamps what it saves, and for its
 // time zone's offset.
 func portalTime(ctx context.Context, client *bitrix.Client) (time.Time, error) {
-	res, err := client.Call(ctx, MethodTime, nil)
+	res, err := client.Call(ctx, bitrix.MethodServerTime, nil)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("ask for the portal's time: %w", err)
 	}
 	return ReadTime(res.Value)
 }
 
-// ReadTime reads an answer of MethodTime.
+// ReadTime reads an answer of bitrix.MethodServerTime.
 func ReadTime(value []byte) (time.Time, error) {
 	var text string
 	if err := json.Unmarshal(value, &text); err != nil {
-		return time.Time{}, fmt.Errorf("%s: %w", MethodTime, err)
+		return time.Time{}, fmt.Errorf("%s: %w", bitrix.MethodServerTime, err)
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s: %q: must be a time with its offset", MethodTime, text)
+		return time.Time{}, fmt.Errorf("%s: %q: must be a time with its offset", bitrix.MethodServerTime, text)
 	}
 	return at, nil
 }

@@ -16,16 +16,6 @@ import (
 	"b24export/pipeline"
 )
 
-// The methods of an application's queue of events.
-const (
-	methodBind         = "event.bind"
-	methodBound        = "event.get"
-	methodQueue        = "event.offline.list"
-	methodQueueReserve = "event.offline.get"
-	methodQueueClear   = "event.offline.clear"
-	methodFeature      = "feature.get"
-)
-
 // queueFeature is what a portal's plan must have for events to be reserved.
 const queueFeature = "rest_offline_extended"
 
@@ -138,7 +128,7 @@ func (e *sinceEvents) done(ctx context.Context) error { return e.queue.clear(ctx
 // LacksQueue asks whether the portal's plan has the queue. It returns why not; "" if
 // it has, or if the portal does not say.
 func LacksQueue(ctx context.Context, client *bitrix.Client) (why string, err error) {
-	res, err := client.Call(ctx, methodFeature, bitrix.Params{"CODE": queueFeature})
+	res, err := client.Call(ctx, bitrix.MethodFeatureGet, bitrix.Params{"CODE": queueFeature})
 	if e, ok := errors.AsType[*bitrix.Error](err); ok && !errors.Is(err, bitrix.ErrPatience) {
 		if _, refused := RefusalOf(err); refused || e.Class() == bitrix.Reject {
 			return "", nil // an old portal, which has no such method
@@ -151,7 +141,7 @@ func LacksQueue(ctx context.Context, client *bitrix.Client) (why string, err err
 		Value string `json:"value"`
 	}
 	if json.Unmarshal(res.Value, &feature) == nil && feature.Value == "N" {
-		return "the portal's plan lacks the feature " + queueFeature + " (" + methodFeature + ")", nil
+		return "the portal's plan lacks the feature " + queueFeature + " (" + bitrix.MethodFeatureGet + ")", nil
 	}
 	return "", nil
 }
@@ -159,13 +149,13 @@ func LacksQueue(ctx context.Context, client *bitrix.Client) (why string, err err
 // bindEvents makes sure that the portal queues the events of payments, and reports
 // whether it did so before.
 func bindEvents(ctx context.Context, client *bitrix.Client) (bound bool, err error) {
-	res, err := client.Call(ctx, methodBound, nil)
+	res, err := client.Call(ctx, bitrix.MethodEventGet, nil)
 	if err != nil {
 		return false, fmt.Errorf("ask which events are bound: %w", err)
 	}
 	raws, err := bitrix.Items(res.Value, "")
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", methodBound, err)
+		return false, fmt.Errorf("%s: %w", bitrix.MethodEventGet, err)
 	}
 	missing := slices.Clone(paymentEvents)
 	for _, raw := range raws {
@@ -174,7 +164,7 @@ func bindEvents(ctx context.Context, client *bitrix.Client) (bound bool, err err
 			Offline json.RawMessage `json:"offline"`
 		}
 		if err := json.Unmarshal(raw, &handler); err != nil {
-			return false, fmt.Errorf("%s: %w", methodBound, err)
+			return false, fmt.Errorf("%s: %w", bitrix.MethodEventGet, err)
 		}
 		if offline := strings.Trim(string(handler.Offline), `"`); offline != "1" && offline != "true" && offline != "Y" {
 			continue
@@ -182,7 +172,7 @@ func bindEvents(ctx context.Context, client *bitrix.Client) (bound bool, err err
 		missing = slices.DeleteFunc(missing, func(event string) bool { return strings.EqualFold(event, handler.Event) })
 	}
 	for _, event := range missing {
-		if _, err := client.Call(ctx, methodBind, bitrix.Params{"event": event, "event_type": "offline"}); err != nil {
+		if _, err := client.Call(ctx, bitrix.MethodEventBind, bitrix.Params{"event": event, "event_type": "offline"}); err != nil {
 			return false, fmt.Errorf("bind the event %s: %w", event, err)
 		}
 	}

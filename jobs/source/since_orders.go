@@ -111,7 +111,7 @@ func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Se
 // collect puts the payments above after of the orders saved into sorted.
 func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sorted *spill.Sorter) error {
 	orders := bitrix.Listing{
-		Method: MethodOrders, Items: "orders", IDField: "id", Select: []string{"id"},
+		Method: bitrix.MethodOrderList, Items: "orders", IDField: "id", Select: []string{"id"},
 		Filter: l.filter.from(l.since),
 	}
 	part := make([]int64, 0, idsARequest)
@@ -204,7 +204,7 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 			last := g.after
 			for k, raw := range raws {
 				if ids[k] <= last {
-					return fmt.Errorf("list the payments of orders behind payment %d: got payment %d; %s ignores its filter or its order", last, ids[k], MethodList)
+					return fmt.Errorf("list the payments of orders behind payment %d: got payment %d; %s ignores its filter or its order", last, ids[k], bitrix.MethodPaymentList)
 				}
 				last = ids[k]
 				value := binary.AppendVarint(nil, res.At.UnixMicro())
@@ -225,7 +225,7 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 // byOrder asks for the payments above an id by their orders.
 func (l *listOrders) byOrder(after int64) listFilter {
 	return listFilter{
-		method: MethodList, items: "payments", field: "orderId", fields: l.listing(nil).Select,
+		method: bitrix.MethodPaymentList, items: "payments", field: "orderId", fields: l.listing(nil).Select,
 		where: bitrix.Params{">id": after}, params: bitrix.Params{"order": bitrix.Params{"id": "asc"}},
 	}
 }
@@ -272,7 +272,7 @@ func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted
 // OrdersSaved returns when orders, at most a page of them, were saved last. Those that
 // are gone are missing.
 func OrdersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (map[int64]time.Time, error) {
-	filter := listFilter{method: MethodOrders, items: "orders", field: "id", fields: []string{"id", "dateUpdate"}}
+	filter := listFilter{method: bitrix.MethodOrderList, items: "orders", field: "id", fields: []string{"id", "dateUpdate"}}
 	found, err := filter.each(ctx, client, new(castFilters), orders)
 	if err != nil {
 		return nil, fmt.Errorf("ask %d orders when they were saved: %w", len(orders), err)
@@ -284,7 +284,7 @@ func OrdersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (ma
 			err = errors.New("it has none")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: order %d: dateUpdate: %w", MethodOrders, e.number, err)
+			return nil, fmt.Errorf("%s: order %d: dateUpdate: %w", bitrix.MethodOrderList, e.number, err)
 		}
 		saved[e.number] = at.V.Time()
 	}

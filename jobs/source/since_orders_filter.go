@@ -47,7 +47,7 @@ func (f *ordersFilter) doubt(ctx context.Context, now time.Time) (why string, er
 		for k, at := range []time.Time{o.at.Time(), o.at.Time().Add(time.Minute)} {
 			filter := f.from(at)
 			filter["=id"] = o.id
-			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("o%d_%d", i, k), Method: MethodOrders, Params: bitrix.Params{
+			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("o%d_%d", i, k), Method: bitrix.MethodOrderList, Params: bitrix.Params{
 				"select": []string{"id"}, "filter": filter, "order": bitrix.Params{"id": "asc"}, "start": -1,
 			}})
 		}
@@ -63,11 +63,11 @@ func (f *ordersFilter) doubt(ctx context.Context, now time.Time) (why string, er
 		raws, err := bitrix.Items(res.Value, "orders")
 		switch {
 		case err != nil:
-			return "", fmt.Errorf("%s: %w", MethodOrders, err)
+			return "", fmt.Errorf("%s: %w", bitrix.MethodOrderList, err)
 		case i%2 == 0 && len(raws) == 0:
-			return MethodOrders + " does not show an order that its filter by dateUpdate matches", nil
+			return bitrix.MethodOrderList + " does not show an order that its filter by dateUpdate matches", nil
 		case i%2 == 1 && len(raws) > 0:
-			return MethodOrders + " shows an order that its filter by dateUpdate does not match", nil
+			return bitrix.MethodOrderList + " shows an order that its filter by dateUpdate does not match", nil
 		}
 	}
 	return "", nil
@@ -85,7 +85,7 @@ type savedOrder struct {
 func (f *ordersFilter) known(ctx context.Context, now time.Time) ([]savedOrder, error) {
 	var commands []bitrix.Command
 	for _, way := range []string{"asc", "desc"} {
-		commands = append(commands, bitrix.Command{Key: way, Method: MethodOrders, Params: bitrix.Params{
+		commands = append(commands, bitrix.Command{Key: way, Method: bitrix.MethodOrderList, Params: bitrix.Params{
 			"select": []string{"id", "dateUpdate"}, "filter": bitrix.Params{">id": 0}, "order": bitrix.Params{"id": way}, "start": -1,
 		}})
 	}
@@ -100,7 +100,7 @@ func (f *ordersFilter) known(ctx context.Context, now time.Time) ([]savedOrder, 
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, "orders", "id")
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", MethodOrders, err)
+			return nil, fmt.Errorf("%s: %w", bitrix.MethodOrderList, err)
 		}
 		for i, raw := range raws {
 			shown, _, err := schemas.ReadDate(raw, "dateUpdate")

@@ -69,7 +69,7 @@ func (q *queue) reserve(ctx context.Context) error {
 // reserveSome reserves the next events of a name, and reports whether there may be
 // more.
 func (q *queue) reserveSome(ctx context.Context, name string) (more bool, err error) {
-	res, err := q.client.Call(ctx, methodQueueReserve, bitrix.Params{
+	res, err := q.client.Call(ctx, bitrix.MethodOfflineGet, bitrix.Params{
 		"filter": bitrix.Params{"=EVENT_NAME": name}, "limit": reservedAtOnce, "clear": 0,
 	})
 	if err != nil {
@@ -77,7 +77,7 @@ func (q *queue) reserveSome(ctx context.Context, name string) (more bool, err er
 	}
 	raws, ids, err := bitrix.ItemsByID(res.Value, "events", "ID")
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", methodQueueReserve, err)
+		return false, fmt.Errorf("%s: %w", bitrix.MethodOfflineGet, err)
 	}
 	if len(raws) == 0 {
 		return false, nil
@@ -86,16 +86,16 @@ func (q *queue) reserveSome(ctx context.Context, name string) (more bool, err er
 		Process json.RawMessage `json:"process_id"`
 	}
 	if err := json.Unmarshal(res.Value, &answer); err != nil {
-		return false, fmt.Errorf("%s: %w", methodQueueReserve, err)
+		return false, fmt.Errorf("%s: %w", bitrix.MethodOfflineGet, err)
 	}
 	if process := textOf(answer.Process); process != "" {
 		q.add(process)
 	} else {
-		q.doubt("%s clears what it hands over", methodQueueReserve)
+		q.doubt("%s clears what it hands over", bitrix.MethodOfflineGet)
 	}
 	for i, raw := range raws {
 		if _, again := q.handed[ids[i]]; again {
-			q.doubt("%s hands over the same events again", methodQueueReserve)
+			q.doubt("%s hands over the same events again", bitrix.MethodOfflineGet)
 			return false, nil
 		}
 		payment, _, ok := readEvent(raw)
@@ -111,7 +111,7 @@ func (q *queue) reserveSome(ctx context.Context, name string) (more bool, err er
 // have which died.
 func (q *queue) read(ctx context.Context) error {
 	seen := map[int64]bool{} // the events that are shown as reserved
-	list := bitrix.Listing{Method: methodQueue, IDField: "ID"}
+	list := bitrix.Listing{Method: bitrix.MethodOfflineList, IDField: "ID"}
 	for page, err := range q.client.Pages(ctx, list, 0) {
 		if err != nil {
 			return fmt.Errorf("read the queue of events: %w", err)
@@ -134,7 +134,7 @@ func (q *queue) read(ctx context.Context) error {
 	}
 	for id, payment := range q.handed {
 		if payment != 0 && !seen[id] {
-			q.doubt("%s does not show what is reserved", methodQueue)
+			q.doubt("%s does not show what is reserved", bitrix.MethodOfflineList)
 		}
 	}
 	return nil
@@ -164,7 +164,7 @@ func (q *queue) clear(ctx context.Context) error {
 	for part := range slices.Chunk(q.processes, bitrix.MaxCommands) {
 		commands := make([]bitrix.Command, len(part))
 		for i, process := range part {
-			commands[i] = bitrix.Command{Key: "c" + strconv.Itoa(i), Method: methodQueueClear, Params: bitrix.Params{"process_id": process}}
+			commands[i] = bitrix.Command{Key: "c" + strconv.Itoa(i), Method: bitrix.MethodOfflineClear, Params: bitrix.Params{"process_id": process}}
 		}
 		results, err := q.client.Batch(ctx, commands)
 		if err != nil {

@@ -17,15 +17,6 @@ import (
 	"b24export/schemas"
 )
 
-// The portal's methods that an export by listing the whole portal uses.
-const (
-	MethodList   = "sale.payment.list"
-	MethodGet    = "crm.item.payment.get"
-	MethodOwners = "crm.orderentity.list"
-	// MethodOrders returns when orders were saved last.
-	MethodOrders = "sale.order.list"
-)
-
 // ordersACommand is how many orders one command asks the owners of. An order
 // has one owner, so the answer fits into one page.
 const ordersACommand = bitrix.PageSize
@@ -304,7 +295,7 @@ func (s *Source) Mark(listed, got *schemas.Payment) uint64 {
 
 // Fill is pipeline.Table's Fill. Only sale.payment.list has what a get has not.
 func (s *Source) Fill(listed, last *schemas.Payment, mark uint64) (schemas.Payment, bool) {
-	if s.find.method != MethodList {
+	if s.find.method != bitrix.MethodPaymentList {
 		return schemas.Payment{}, false
 	}
 	return schemas.Fill(listed, last, s.fields, mark)
@@ -362,7 +353,7 @@ func (s *Source) getCommands(chunk []listed, known map[pipeline.PaymentID]bitrix
 		kept = new([]bitrix.Command)
 	}
 	for len(*kept) < len(chunk) {
-		*kept = append(*kept, bitrix.Command{Method: MethodGet, Params: bitrix.Params{}})
+		*kept = append(*kept, bitrix.Command{Method: bitrix.MethodItemPaymentGet, Params: bitrix.Params{}})
 	}
 	n := 0
 	for _, item := range chunk {
@@ -377,7 +368,7 @@ func (s *Source) getCommands(chunk []listed, known map[pipeline.PaymentID]bitrix
 
 // GetCommand gets one payment.
 func GetCommand(id pipeline.PaymentID) bitrix.Command {
-	return bitrix.Command{Key: "p" + id.String(), Method: MethodGet, Params: bitrix.Params{"id": int64(id)}}
+	return bitrix.Command{Key: "p" + id.String(), Method: bitrix.MethodItemPaymentGet, Params: bitrix.Params{"id": int64(id)}}
 }
 
 // codeBadValue is the reject code of an answer that cannot be read.
