@@ -1,12 +1,12 @@
-// Package sinks keeps datasets in a bucket or a folder: Parquet files, the
-// manifests that say what they are, and the state of runs under way. It is the
-// storage side of the commit protocol that package pipeline describes.
+// Package sinks stores datasets in a bucket or a folder: Parquet files, the manifests
+// that describe them, and the state of unfinished runs. It is the storage side of the
+// commit protocol that package pipeline describes.
 //
 // # Overview
 //
-// A [Store] keeps objects. [Folder] and [Bucket] are the two kinds, OpenStore
-// makes one of a URL. A [Dataset] is one portal's payments in a store; it is
-// the pipeline.Sink of a run, and reads, verifies and prunes what is there.
+// A [Store] stores objects. [Folder] and [Bucket] are the two kinds; OpenStore opens
+// the one that a URL names. A [Dataset] is one portal's payments in a store. It is the
+// pipeline.Sink of a run, and it reads, verifies and prunes the stored files.
 //
 // # Layout
 //
@@ -27,48 +27,46 @@
 //	_state/payments/portal=acme/moving.json                                the mark of an unfinished Forget or Rename
 //	_state/payments/portal=acme/probe-…                                    a proof of conditional writes, gone in a moment
 //
-// What is below _state is private: it may look otherwise in the next version, and only
-// a checkpoint says which of it counts. Numbers are the numbers of checkpoints; they continue
-// from snapshot to snapshot and are never used again, which is what a runner that slept
-// through is found out by.
+// The files below _state are private: their format may change with the next version,
+// and only those that a checkpoint names count. Their numbers are the numbers of
+// checkpoints. These rise from snapshot to snapshot and are never reused, so a runner
+// that was paused finds its number taken.
 //
-// All files are sorted by id, each id once, all columns nullable, in row groups
-// of 122,880 rows (fewer where texts are large), with zstd, statistics and page
-// index, and say in their key-value metadata which program, schema version,
-// table and snapshot they are of. The same rows make the same bytes. A table
-// without rows is stored only as the current and the history table of a portal
-// that has no payments.
+// All files are sorted by id, each id once, all columns nullable, in row groups of
+// 122,880 rows (fewer where texts are large), with zstd, statistics and page index, and
+// their key-value metadata name program, schema version, table and snapshot. The same
+// rows produce the same bytes. A table without rows is stored only as the current and
+// the history table of a portal that has no payments.
 //
 // # Guarantees
 //
 // A Bucket on s3://, gs:// or azblob:// shows an object when it is complete and
 // durable, and not before. Create excludes others if the server honours If-None-Match
-// (generation-match on Google); CheckConditional proves it, and Begin does not continue
-// without, unless Options.UnsafeNoFencing says so. Then two runs at once can publish
-// over each other, and nothing here prevents it.
+// (generation-match on Google); CheckConditional tests this, and Begin fails without
+// it, unless Options.UnsafeNoFencing is set. Then two concurrent runs can overwrite
+// each other's snapshots, and this package does not prevent it.
 //
-// A Folder returns the same on a local disk: temporary file, sync, rename or link, sync
-// of the folder and of each folder newly made. Create excludes others by link(2). On
-// file systems without hard links it is O_EXCL, which excludes others too, but has a
-// hole: a crash between creation and sync leaves an object that is empty or cut. It is
-// then named by the error of the next run, and can be deleted. A network mount keeps
-// these promises as far as its server does.
+// A Folder guarantees the same on a local disk: temporary file, sync, rename or link,
+// sync of the folder and of each folder newly made. Create excludes others by link(2).
+// On file systems without hard links it uses O_EXCL, which also excludes others but has
+// a gap: a crash between creation and sync leaves an empty or truncated object. The
+// error of the next run names it, and it can be deleted. A network mount guarantees
+// what its server guarantees.
 //
-// Readers of the current table and of the files that a manifest names see the snapshot
-// before or the snapshot after. Before a file that could be a successor's gets its
-// name, the checkpoints are looked at once more; so a runner that slept, on whatever
-// machine, replaces nothing that others rely on, except the time between that look and
-// the renaming of the object. Segments and snapshots that are read are compared with
-// what checkpoint and manifest say of them (of a segment that includes its checksum),
-// so even that would be an error and not wrong data. A segment that is missing or
-// damaged is a *pipeline.SegmentsError: its payments are read again. Marks
-// (pipeline.Mark) that are missing or damaged are no error: payments that have one are
-// fetched once more.
+// Readers of the current table and of the files that a manifest names see the old
+// snapshot or the new one. Before a file that could be a successor's gets its name, the
+// checkpoints are looked at once more; so a runner that was paused, on any machine,
+// replaces nothing that others rely on, except between that look and the renaming of
+// the object. Segments and snapshots that are read are compared with what checkpoint
+// and manifest say of them (of a segment that includes its checksum), so even that
+// would be an error and not wrong data. A segment that is missing or damaged is a
+// *pipeline.SegmentsError: its payments are read again. Marks (pipeline.Mark) that are
+// missing or damaged are no error: payments that have one are fetched once more.
 //
 // # Death
 //
-// What is left if the process, the machine or the network dies, and what the
-// next run makes of it:
+// What is left if the process, the machine or the network dies, and what the next run
+// makes of it:
 //
 //	while a probe is there         nothing of meaning; swept when it is an hour old
 //	after the lease was created    the lease, until it ends; then it is taken over
@@ -80,32 +78,30 @@
 //	after the manifest             the snapshot is published; the next run finds it there and says so
 //	while a sweep deletes          the rest, which the next sweep deletes
 //
-// A sweep deletes manifests before the files that they name, so that none is
-// ever left whose files are missing; what the manifests named is recognized by
-// its path later on. It deletes only what lies before the newest checkpoint and
-// has the name of something that this package made. Unfinished uploads are no
-// objects, and the business of the bucket's lifecycle rules.
+// A sweep deletes manifests before the files that they name, so that none is ever left
+// whose files are missing; what the manifests named is recognized by its path later on.
+// It deletes only what lies before the newest checkpoint and has the name of something
+// that this package made. Unfinished uploads are no objects, and the business of the
+// bucket's lifecycle rules.
 //
 // # Errors
 //
-// ErrUnavailable: the storage was away for longer than its patience.
-// ErrNoBucket: there is no such bucket.
-// pipeline.ErrFenced and *pipeline.HeldError: another runner is at work.
-// ErrNoFencing: the store does not keep two runs apart. An error that is
-// fs.ErrPermission: the credentials do not do. Objects that cannot be read as
-// what they should be are named. Parameters of URLs, where signatures stand,
-// are in no error.
+// ErrUnavailable: the storage was away for longer than its patience. ErrNoBucket: there
+// is no such bucket. pipeline.ErrFenced and *pipeline.HeldError: another runner is at
+// work. ErrNoFencing: the store does not keep two runs apart. An error that is
+// fs.ErrPermission: the credentials do not do. Objects that cannot be read as what they
+// should be are named. Parameters of URLs, where signatures stand, are in no error.
 //
 // # Two Parquet libraries
 //
-// Files are written and merged by parquet-go. Arrow's reader, which shares no
-// code with it, reads them back after each merge, as far as footer, count and
-// totals need it, and in Verify altogether. Both believe the lengths that a file states; so footers, page
-// headers, checksums and codecs are gone through before either may, and panics
-// of either become errors.
+// Files are written and merged by parquet-go. Arrow's reader, which shares no code with
+// it, reads them back after each merge, as far as footer, count and totals need it, and
+// in Verify altogether. Both believe the lengths that a file states; so footers, page
+// headers, checksums and codecs are gone through before either may, and panics of
+// either become errors.
 //
 // # Testing
 //
-// Package sinktest has the contract suite: run it against any server that
-// claims to be a store. It kills a run at each of its effects in turn.
+// Package sinktest has the contract suite: run it against any server that claims to be
+// a store. It kills a run at each of its effects in turn.
 package sinks
