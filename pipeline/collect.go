@@ -203,6 +203,20 @@ func (c *collector[R]) save(ctx context.Context) error {
 	if !c.changed {
 		return nil
 	}
+	cp, err := c.close(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.commit(ctx, cp); err != nil {
+		return err
+	}
+	c.saved()
+	c.Log.Debug("checkpoint", "number", c.cp.Number, "done", c.cp.Done, "got", c.cp.Ledger.Got)
+	return nil
+}
+
+// close writes the open part as a segment, and returns the checkpoint that names it.
+func (c *collector[R]) close(ctx context.Context) (Checkpoint, error) {
 	cp := c.draft
 	cp.UnknownIDs = slices.Clone(c.unknown)
 	cp.Pace = c.pace.taken()
@@ -214,19 +228,35 @@ func (c *collector[R]) save(ctx context.Context) error {
 		// checkpoint names it, and the next writer of this number overwrites it.
 		seg, err := c.Sink.WriteSegment(ctx, c.cp.Number+1, c.part)
 		if err != nil {
-			return fmt.Errorf("write segment %d: %w", c.cp.Number+1, err)
+			return cp, fmt.Errorf("write segment %d: %w", c.cp.Number+1, err)
 		}
 		seg.Range = Range{After: c.from, Through: c.to}
 		seg.Ledger = cp.Ledger.Sub(c.cp.Ledger)
 		cp.Segments = append(slices.Clone(cp.Segments), seg)
 	}
-	if err := c.commit(ctx, cp); err != nil {
-		return err
-	}
+	return cp, nil
+}
+
+// saved begins the next part.
+func (c *collector[R]) saved() {
 	c.draft, c.from, c.changed = c.cp, c.to, false
 	c.part = Part[R]{Rows: c.part.Rows[:0], Gone: c.part.Gone[:0], Rejects: c.part.Rejects[:0], Marks: c.part.Marks[:0]}
 	c.Progress.Saved.Store(c.cp.Ledger.Listed)
-	c.Log.Debug("checkpoint", "number", c.cp.Number, "done", c.cp.Done, "got", c.cp.Ledger.Got)
+}
+
+// leave writes the last segment. Its checkpoint is left to the merge, which follows:
+// a night in which little happens writes one checkpoint less. Died before that one:
+// what was read since the last checkpoint is read again, as at any time.
+func (c *collector[R]) leave(ctx context.Context) error {
+	if !c.changed {
+		return nil
+	}
+	cp, err := c.close(ctx)
+	if err != nil {
+		return err
+	}
+	c.cp, c.unsaved = cp, true
+	c.saved()
 	return nil
 }
 
@@ -237,6 +267,9 @@ func (c *collector[R]) partEmpty() bool {
 // finish saves the rest once no more results can come.
 func (c *collector[R]) finish(ctx, saveCtx context.Context) error {
 	c.sample(true)
+	if c.final && c.draft.Phase == Fetched && len(c.draft.Holes) == 0 && c.Nights == nil {
+		return c.leave(saveCtx)
+	}
 	if c.final {
 		return c.save(saveCtx)
 	}

@@ -59,6 +59,8 @@
 //     number of the checkpoint to come.
 //  4. Write that checkpoint, create-only. Of two runners only one can; the other
 //     one stops with ErrFenced. Repeat 3 and 4 until all is read.
+//     The last segment's checkpoint is left out, unless the merge fails: that of
+//     step 5 names it too.
 //  5. Merge the segments and the last snapshot's other rows into the snapshot's
 //     files; read them back; compare rows and ledger with each other. Write a
 //     checkpoint that has the whole manifest.

@@ -36,6 +36,20 @@ func stopAfter(t *testing.T, cfg Config[row], m *memory, n int) {
 // stopAtPhase lets a run end at a phase.
 func stopAtPhase(t *testing.T, cfg Config[row], m *memory, phase Phase) {
 	t.Helper()
+	if phase == Fetched {
+		// Its checkpoint is written only if the merge fails.
+		m.effect = func(name string) outcome {
+			if name == "history" {
+				return notDone
+			}
+			return done
+		}
+		defer func() { m.effect = nil }()
+		if _, err := Run(context.Background(), cfg); err == nil || m.newestCheckpoint().Phase != Fetched {
+			t.Fatalf("the run ended with %v at phase %s", err, m.newestCheckpoint().Phase)
+		}
+		return
+	}
 	stopWhen(t, cfg, m, func(cp Checkpoint) bool { return cp.Phase == phase })
 }
 

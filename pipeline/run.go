@@ -161,6 +161,7 @@ type run[R any] struct {
 	Config[R]
 	cp      Checkpoint
 	last    *Manifest
+	unsaved bool      // cp is ahead of the checkpoint that is stored
 	before  PortalUse // what earlier runs of this snapshot cost the portal
 	dates   *Dates    // what they found out about the listing's dates
 	resumed bool
@@ -201,10 +202,20 @@ const mergeTries = 3
 // the segment accounts for.
 func (r *run[R]) make(ctx context.Context) error {
 	for try := 1; ; try++ {
-		if err := r.fetch(ctx); err != nil {
+		err := r.fetch(ctx)
+		fetched := err == nil
+		if fetched {
+			err = r.merge(ctx)
+		}
+		if err != nil && r.unsaved && !errors.Is(err, ErrFenced) {
+			// What was read last is no longer left to a merge.
+			if saveErr := r.commit(context.WithoutCancel(ctx), r.cp); saveErr != nil {
+				return errors.Join(err, fmt.Errorf("save what was read: %w", saveErr))
+			}
+		}
+		if !fetched {
 			return err
 		}
-		err := r.merge(ctx)
 		lost, ok := errors.AsType[*SegmentsError](err)
 		if !ok || try == mergeTries {
 			return err
@@ -234,7 +245,7 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	if err := r.Sink.Commit(ctx, cp); err != nil {
 		return fmt.Errorf("write checkpoint %d: %w", cp.Number, err)
 	}
-	r.cp = cp
+	r.cp, r.unsaved = cp, false
 	return nil
 }
 

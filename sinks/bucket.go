@@ -28,6 +28,8 @@ import (
 type Bucket struct {
 	b        *blob.Bucket
 	name     string
+	place    place
+	direct   *s3Deleter // nil but for S3
 	patience time.Duration
 	log      *slog.Logger
 }
@@ -38,7 +40,7 @@ var _ Store = (*Bucket)(nil)
 // what messages call it.
 func NewBucket(b *blob.Bucket, name string, opts *StoreOptions) *Bucket {
 	o := opts.withDefaults()
-	return &Bucket{b: b, name: name, patience: o.Patience, log: o.Log}
+	return &Bucket{b: b, name: name, place: place{Bucket: name}, patience: o.Patience, log: o.Log}
 }
 
 // openBucket opens the bucket of a URL. gocloud knows only a bucket's name
@@ -53,14 +55,21 @@ func openBucket(ctx context.Context, u *url.URL, opts *StoreOptions) (Store, err
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", bareURL(u), scrub(err))
 	}
-	if prefix := strings.Trim(u.Path, "/"); prefix != "" {
+	prefix := strings.Trim(u.Path, "/")
+	if prefix != "" {
 		if err := checkKey(prefix); err != nil {
 			b.Close()
 			return nil, fmt.Errorf("open store %s: %w", bareURL(u), err)
 		}
-		b = blob.PrefixedBucket(b, prefix+"/")
+		prefix += "/"
 	}
-	return NewBucket(b, bareURL(u), opts), nil
+	s := NewBucket(b, bareURL(u), opts)
+	s.place = placeOf(b, u)
+	s.direct = newS3Deleter(b, u.Host, prefix)
+	if prefix != "" {
+		s.b = blob.PrefixedBucket(b, prefix)
+	}
+	return s, nil
 }
 
 // String is the bucket's URL without its parameters.
@@ -216,18 +225,6 @@ func (s *Bucket) Copy(ctx context.Context, dst, src string) error {
 
 // Link implements Store.
 func (s *Bucket) Link(ctx context.Context, dst, src string) error { return s.Copy(ctx, dst, src) }
-
-// Delete implements Store.
-func (s *Bucket) Delete(ctx context.Context, key string) error {
-	_, err := retry(ctx, s, "delete", key, func(ctx context.Context) (struct{}, error) {
-		err := s.b.Delete(ctx, key)
-		if isNotFound(err) {
-			err = nil
-		}
-		return struct{}{}, err
-	})
-	return err
-}
 
 // List implements Store.
 func (s *Bucket) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {

@@ -83,8 +83,14 @@ func (s *replacing) Open(ctx context.Context, key string) (Object, error) {
 // and is not called corrupt.
 func TestReplacedTableIsReadAgain(t *testing.T) {
 	for _, times := range []int{0, 1, 2} {
-		data, _ := writePayments(t, testFileOptions(), generate(1, 1, 100))
-		other, _ := writePayments(t, testFileOptions(), generate(2, 1, 70))
+		// More than the block that is fetched to open it.
+		plain := testFileOptions()
+		plain.codec = codecs["none"]
+		data, _ := writePayments(t, plain, generate(1, 1, 90_000))
+		other, _ := writePayments(t, plain, generate(2, 1, 80_000))
+		if min(len(data), len(other)) <= 2<<20 {
+			t.Fatalf("files of %d and %d bytes prove nothing", len(data), len(other))
+		}
 		inner := memStore(t)
 		putAll(t, inner, "x.parquet", data)
 		s := &replacing{Store: inner, times: times, with: func() { putAll(t, inner, "x.parquet", other) }}
@@ -95,7 +101,7 @@ func TestReplacedTableIsReadAgain(t *testing.T) {
 				n++
 			}
 		}
-		want := map[int]int{0: 100, 1: 70}[times]
+		want := map[int]int{0: 90_000, 1: 80_000}[times]
 		if n != want || errors.Is(failed, ErrReplaced) != (times == 2) || errors.Is(failed, parquetcheck.ErrCorrupt) {
 			t.Errorf("replaced %d times: %d rows, error %v", times, n, failed)
 		}

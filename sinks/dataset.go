@@ -67,6 +67,7 @@ type Dataset struct {
 	bad  error // what is wrong with the options
 
 	held *heldLease // nil outside of Begin and End
+	seen *session   // likewise
 }
 
 var _ pipeline.Sink[schemas.Payment] = (*Dataset)(nil)
@@ -179,24 +180,32 @@ func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
 	return opts
 }
 
-// Begin implements pipeline.Sink: it proves once that conditional writes work,
-// takes the lease and reads the state.
+// Begin implements pipeline.Sink: it takes the lease and reads the state. Where that
+// is not noted for this endpoint and bucket, it proves first that conditional writes
+// work.
 func (d *Dataset) Begin(ctx context.Context) (pipeline.State, error) {
 	if d.bad != nil {
 		return pipeline.State{}, d.bad
 	}
 	if !d.opts.UnsafeNoFencing {
-		if err := CheckConditional(ctx, d.store, d.state()); err != nil {
+		if err := d.prove(ctx); err != nil {
 			return pipeline.State{}, err
 		}
 	}
-	if err := d.acquire(ctx); err != nil {
+	list, err := d.listState(ctx)
+	if err != nil {
 		return pipeline.State{}, err
 	}
-	var state pipeline.State
-	err := d.Unmoved(ctx)
-	if err == nil {
-		state, err = d.readState(ctx)
+	list, err = d.acquire(ctx, list)
+	if err != nil {
+		return pipeline.State{}, err
+	}
+	var (
+		seen  *session
+		state pipeline.State
+	)
+	if err = d.unmovedIn(ctx, list); err == nil {
+		seen, state, err = d.newSession(ctx, list)
 	}
 	if err != nil {
 		// Nobody is to wait for a run that does not take place.
@@ -205,6 +214,7 @@ func (d *Dataset) Begin(ctx context.Context) (pipeline.State, error) {
 		}
 		return pipeline.State{}, err
 	}
+	d.seen = seen
 	return state, nil
 }
 
@@ -223,15 +233,28 @@ func (d *Dataset) readState(ctx context.Context) (pipeline.State, error) {
 // newestCheckpoint is the one with the highest number; the zero checkpoint if
 // there is none.
 func (d *Dataset) newestCheckpoint(ctx context.Context) (pipeline.Checkpoint, error) {
+	list, err := d.listState(ctx)
+	if err != nil {
+		return pipeline.Checkpoint{}, err
+	}
+	return d.newestOf(ctx, list)
+}
+
+// newestOf is newestCheckpoint with a listing that is there already.
+func (d *Dataset) newestOf(ctx context.Context, list stateList) (pipeline.Checkpoint, error) {
 	for try := 0; ; try++ {
-		n, err := d.highest(ctx, checkpointKind)
-		if err != nil || n == 0 {
-			return pipeline.Checkpoint{}, err
+		n := list.highest(checkpointKind)
+		if n == 0 {
+			return pipeline.Checkpoint{}, nil
 		}
 		key := d.checkpoint(n)
 		data, err := d.store.Read(ctx, key)
 		if isAbsent(err) && try < 10 {
-			continue // its successor came, and a sweep
+			// Its successor came, and a sweep.
+			if list, err = d.listState(ctx); err != nil {
+				return pipeline.Checkpoint{}, err
+			}
+			continue
 		}
 		if err != nil {
 			return pipeline.Checkpoint{}, err
@@ -270,21 +293,39 @@ func (d *Dataset) Commit(ctx context.Context, cp pipeline.Checkpoint) error {
 	}
 	err = d.create(ctx, d.checkpoint(cp.Number), data)
 	if errors.Is(err, ErrExists) {
+		d.held.lost.Store(true)
 		return fmt.Errorf("%w: it has written checkpoint %d", pipeline.ErrFenced, cp.Number)
 	}
 	if err != nil {
 		return err
 	}
+	s := d.seen
 	// A runner that was paused for so long that its number was swept again
-	// could create it. What it created harms nobody, being not the newest.
-	if err := d.notBeyond(ctx, cp.Number); err != nil {
-		return err
+	// could create it. What it created harms nobody, being not the newest. Once the
+	// snapshot is published, nothing follows that could do harm. A merge has looked
+	// already, right before it named its files.
+	if s.newest != cp.Number-1 || cp.Phase != pipeline.Published && (cp.Phase != pipeline.Merged || !fresh(s.looked)) {
+		if err := d.look(ctx, cp.Number); err != nil {
+			if errors.Is(err, pipeline.ErrFenced) {
+				d.held.lost.Store(true)
+			}
+			return err
+		}
 	}
-	// Each checkpoint names all segments, so a long run's would add up. The one
-	// before stays for people to look at; failing is left to the sweep.
-	if cp.Number > 2 {
-		if err := d.store.Delete(ctx, d.checkpoint(cp.Number-2)); err != nil {
+	s.newest, s.stored = cp.Number, cp.Snapshot
+	if s.oldest == 0 {
+		s.oldest = cp.Number
+	}
+	if cp.Phase == pipeline.Merged {
+		s.merged, s.mergedAt = cp.Snapshot, time.Now().Round(0)
+	}
+	// Each checkpoint names all segments, so a long run's would add up. Some stay for
+	// people to look at; failing is left to the sweep, as are those behind it.
+	if cp.Number-s.oldest >= keptCheckpoints {
+		if err := d.store.Delete(ctx, d.checkpoint(s.oldest)); err != nil {
 			d.opts.Log.Debug("old checkpoint not deleted", "error", err)
+		} else {
+			s.oldest++
 		}
 	}
 	return nil
@@ -298,6 +339,9 @@ func (d *Dataset) notBeyond(ctx context.Context, number int64) error {
 	}
 	if n > number {
 		return fmt.Errorf("%w: it has written checkpoint %d", pipeline.ErrFenced, n)
+	}
+	if d.seen != nil && d.seen.newest == number {
+		d.seen.looked = time.Now().Round(0)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@
 //	_state/payments/portal=acme/lease-00000043.json                        which run holds the lease, and until when
 //	_state/payments/portal=acme/backfill/…                                 the same of a backfill: its own lease, checkpoints and segments
 //	_state/payments/portal=acme/moving.json                                the mark of an unfinished Forget or Rename
+//	_state/conditional-….json                                              this endpoint and bucket honour conditional writes
 //	_state/payments/portal=acme/probe-…                                    a proof of conditional writes, gone in a moment
 //
 // The files below _state are private: their format may change with the next version,

@@ -74,6 +74,9 @@ func danglingLink(name string) error {
 	return fmt.Errorf("open folder %s: it is a symlink to %s, which does not exist; mount or make that first", name, target)
 }
 
+// Place implements Store: to try a folder costs nothing.
+func (f *Folder) Place() string { return "" }
+
 // String is the folder's absolute path.
 func (f *Folder) String() string { return f.path }
 
@@ -297,6 +300,29 @@ func (f *Folder) Delete(ctx context.Context, key string) error {
 		return fmt.Errorf("delete %s: %w", key, plain(err))
 	}
 	return nil
+}
+
+// DeleteAll implements Store. It deletes in the order of keys, up to the first error.
+func (f *Folder) DeleteAll(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		if err := f.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sum implements Store.
+func (f *Folder) Sum(ctx context.Context, key string, size int64) (string, error) {
+	obj, err := f.Open(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	defer obj.Close()
+	if obj.Size() != size {
+		return "", nil
+	}
+	return sumOf(obj)
 }
 
 // List implements Store.

@@ -40,29 +40,29 @@ type heldLease struct {
 // acquire takes the lease: the next number, created only by one. The number
 // lies above all checkpoints too, so that one that was given back is hardly
 // ever used again, and a runner that slept through cannot mistake another's
-// lease for its own.
-func (d *Dataset) acquire(ctx context.Context) error {
+// lease for its own. list is a listing of the state. acquire returns the one that the
+// lease was taken by.
+func (d *Dataset) acquire(ctx context.Context, list stateList) (stateList, error) {
 	if d.held != nil {
-		return errors.New("begin: the dataset has begun already")
+		return list, errors.New("begin: the dataset has begun already")
 	}
 	for try := 0; ; try++ {
-		number, err := d.highest(ctx, leaseKind)
-		if err != nil {
-			return err
+		if try > 0 {
+			var err error
+			if list, err = d.listState(ctx); err != nil {
+				return list, err
+			}
 		}
+		number := list.highest(leaseKind)
 		if err := d.heldByOther(ctx, number); err != nil {
-			return err
+			return list, err
 		}
-		cp, err := d.highest(ctx, checkpointKind)
-		if err != nil {
-			return err
-		}
-		h := &heldLease{number: max(number, cp) + 1, ended: make(chan struct{})}
+		h := &heldLease{number: max(number, list.highest(checkpointKind)) + 1, ended: make(chan struct{})}
 		now := d.opts.Now().UTC()
 		h.record = leaseRecord{Version: 1, Holder: holder(), Runner: d.opts.Runner, Process: thisProcess(), Merging: d.opts.Merging && d.work == "", Since: now, Expires: now.Add(d.opts.Lease)}
 		data, err := encodeJSON(h.record)
 		if err != nil {
-			return err
+			return list, err
 		}
 		// Died after: others wait for the lease's end.
 		err = d.create(ctx, d.lease(h.number), data)
@@ -70,22 +70,26 @@ func (d *Dataset) acquire(ctx context.Context) error {
 			continue // somebody was faster; see who
 		}
 		if err != nil {
-			return fmt.Errorf("take the lease: %w", err)
+			return list, fmt.Errorf("take the lease: %w", err)
 		}
 		// Two takers that saw different checkpoints have different numbers: the
-		// higher one has it.
-		if highest, err := d.highest(ctx, leaseKind); err != nil {
-			return err
-		} else if highest > h.number {
-			if err := d.heldByOther(ctx, highest); err != nil {
-				return errors.Join(err, d.store.Delete(ctx, d.lease(h.number)))
+		// higher one has it. Where nobody held a lease, nobody wrote checkpoints
+		// either, but for one that slept, whom the checkpoints keep out.
+		if number != 0 || try > 0 {
+			if list, err = d.listState(ctx); err != nil {
+				return list, err
+			}
+			if highest := list.highest(leaseKind); highest > h.number {
+				if err := d.heldByOther(ctx, highest); err != nil {
+					return list, errors.Join(err, d.store.Delete(ctx, d.lease(h.number)))
+				}
 			}
 		}
 		renewCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		h.stop = cancel
 		d.held = h
 		go d.renewals(renewCtx, h)
-		return nil
+		return list, nil
 	}
 }
 
@@ -218,6 +222,10 @@ func (d *Dataset) End(ctx context.Context) error {
 		return nil
 	}
 	d.held = nil
+	if d.seen != nil {
+		d.seen.closeTables()
+		d.seen = nil
+	}
 	h.stop()
 	select {
 	case <-h.ended:
@@ -227,11 +235,14 @@ func (d *Dataset) End(ctx context.Context) error {
 	if h.lost.Load() {
 		return nil
 	}
-	if err := d.stillOurs(ctx, h); err != nil {
-		if errors.Is(err, pipeline.ErrFenced) {
-			return nil
+	// Before its end nobody may take it over.
+	if !d.opts.Now().Before(h.record.Expires) {
+		if err := d.stillOurs(ctx, h); err != nil {
+			if errors.Is(err, pipeline.ErrFenced) {
+				return nil
+			}
+			return err
 		}
-		return err
 	}
 	return d.store.Delete(ctx, d.lease(h.number))
 }

@@ -39,7 +39,7 @@ func rowOfMark(id int64, mark uint64) markRow {
 //
 // Died before the checkpoint: as with the segment.
 func (d *Dataset) writeSegmentMarks(ctx context.Context, number int64, marks []pipeline.Mark) (pipeline.File, error) {
-	return putFile(ctx, d, d.segmentMarks(number), markTable, "", func(add func(*markRow) error) error {
+	return putSegment(ctx, d, number, d.segmentMarks(number), markTable, func(add func(*markRow) error) error {
 		for _, m := range marks {
 			row := rowOfMark(int64(m.ID), m.Mark)
 			if err := add(&row); err != nil {
@@ -47,7 +47,7 @@ func (d *Dataset) writeSegmentMarks(ctx context.Context, number int64, marks []p
 			}
 		}
 		return nil
-	}, func() error { return d.notBeyond(ctx, number-1) })
+	})
 }
 
 // Marks implements pipeline.Sink.
@@ -172,10 +172,7 @@ func (d *Dataset) keepMarks(ctx context.Context, cp pipeline.Checkpoint, last *p
 	old.Path = d.listed(last.Snapshot)
 	kept := old
 	kept.Path = d.listed(cp.Snapshot)
-	err := d.sameSum(ctx, old)
-	if err == nil {
-		err = d.store.Link(ctx, kept.Path, old.Path)
-	}
+	err := d.copyTable(ctx, kept.Path, old, d.store.Link)
 	if isAbsent(err) || errors.Is(err, ErrDamaged) {
 		return nil, nil // the lister has said so
 	}

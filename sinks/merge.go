@@ -34,6 +34,7 @@ func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	if err := d.fenced(); err != nil {
 		return pipeline.MergeResult{}, err
 	}
+	d.seen.merges++
 	res, err := d.merge(ctx, cp, last)
 	if err != nil {
 		if passed := d.notBeyond(ctx, cp.Number); errors.Is(passed, pipeline.ErrFenced) {
@@ -77,7 +78,7 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	if err != nil {
 		return pipeline.MergeResult{}, err
 	}
-	if res.Changes.Sum() == 0 || res.Feed == pipeline.FeedTable {
+	if (res.Changes.Sum() == 0 || res.Feed == pipeline.FeedTable) && !d.unmade(cp.Snapshot) {
 		// An earlier attempt at this merge, or an older program, may have left one.
 		if err := d.store.Delete(ctx, d.changes(cp.Snapshot)); err != nil {
 			return pipeline.MergeResult{}, err
@@ -97,6 +98,9 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 		res.Files = append(res.Files, rejects)
 	}
 	for _, f := range res.Files {
+		if d.seen.kept && f.Path == d.history(cp.Snapshot) {
+			continue // its bytes have been compared already
+		}
 		if err := d.readBack(ctx, f, res.Totals); err != nil {
 			return pipeline.MergeResult{}, fmt.Errorf("read back %s: %w", f.Path, err)
 		}
@@ -113,6 +117,7 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 	if err != nil {
 		return pipeline.MergeResult{}, err
 	}
+	d.seen.kept = kept
 	if kept {
 		listed, err := d.keepMarks(ctx, cp, last)
 		return pipeline.MergeResult{Rows: f.Rows, Carried: f.Rows, Totals: last.Totals, Files: []pipeline.File{f}, Listed: listed}, err
@@ -371,6 +376,9 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 	}
 	key := d.rejects(cp.Snapshot)
 	if len(ids) == 0 {
+		if d.unmade(cp.Snapshot) {
+			return pipeline.File{}, nil
+		}
 		return pipeline.File{}, d.store.Delete(ctx, key)
 	}
 	sorted := slices.IsSorted(ids) && !again

@@ -27,7 +27,7 @@ func (d *Dataset) keepTable(ctx context.Context, cp pipeline.Checkpoint, last *p
 	if !ok {
 		return pipeline.File{}, false, fmt.Errorf("the manifest of snapshot %s names no table", last.Snapshot)
 	}
-	obj, err := d.store.Open(ctx, f.Path)
+	obj, err := d.opened().Open(ctx, f.Path)
 	if err != nil {
 		return pipeline.File{}, false, err
 	}
@@ -36,23 +36,21 @@ func (d *Dataset) keepTable(ctx context.Context, cp pipeline.Checkpoint, last *p
 	if err != nil {
 		return pipeline.File{}, false, fmt.Errorf("read %s: %w", f.Path, err)
 	}
+	if n := file.NumRows(); n != f.Rows {
+		return pipeline.File{}, false, damaged{fmt.Errorf("read %s: it has %d rows, its manifest says %d", f.Path, n, f.Rows)}
+	}
 	if whyRewrite(file, d.fileOptions(cp.Snapshot)) != "" {
 		return pipeline.File{}, false, nil
 	}
-	if err := allowed(); err != nil {
-		return pipeline.File{}, false, err
+	if !d.unshared(cp.Snapshot) {
+		if err := allowed(); err != nil {
+			return pipeline.File{}, false, err
+		}
 	}
 	kept := f
 	kept.Path = d.history(cp.Snapshot)
-	if err := d.store.Link(ctx, kept.Path, f.Path); err != nil {
-		return pipeline.File{}, false, err
-	}
-	// A merge would have read each row. Reading the bytes finds the same damage,
-	// and a copy that the server did not make.
-	if err := d.sameSum(ctx, kept); err != nil {
-		if lerr := d.sameSum(ctx, f); lerr != nil {
-			err = lerr // the last snapshot's table is what is damaged
-		}
+	// A merge would have read each row. Reading the copy finds the same damage.
+	if err := d.copyTable(ctx, kept.Path, f, d.store.Link); err != nil {
 		return pipeline.File{}, false, err
 	}
 	return kept, true, nil

@@ -161,16 +161,38 @@ func TestTableIsNotKept(t *testing.T) {
 	}
 }
 
-// A copy that the server reports and does not make, and a damaged last table, end
-// the merge.
+// A copy that the server reports and does not make is made by way of this machine.
+func TestCopyThatIsNotMade(t *testing.T) {
+	s := &countingStore{Store: memStore(t), noCopy: true}
+	m := newMerger(t, s)
+	last := m.last(generate(1, 1, 20))
+	res, err := m.d.Merge(t.Context(), m.cp, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dst := range []string{history2, current} {
+		if dst == current {
+			if _, err := m.d.makeCurrent(t.Context(), last); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sum, err := s.Sum(t.Context(), dst, res.Files[0].Bytes)
+		if err != nil || sum != res.Files[0].SHA256 {
+			t.Errorf("%s has the checksum %q, error %v", dst, sum, err)
+		}
+	}
+	if n := len(s.effects); n == 0 {
+		t.Error("no copy was tried")
+	}
+}
+
+// A damaged last table ends the merge.
 func TestKeptTableIsReadBack(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		do   func(t *testing.T, s *countingStore, last *pipeline.Manifest)
 		want string
 	}{
-		{"no copy", func(_ *testing.T, s *countingStore, _ *pipeline.Manifest) { s.noCopy = true },
-			"read " + history2 + ": it is missing"},
 		{"damaged", func(t *testing.T, s *countingStore, last *pipeline.Manifest) {
 			data, err := s.Read(t.Context(), last.Files[0].Path)
 			if err != nil {

@@ -85,6 +85,15 @@ func (d *Dataset) Unmoved(ctx context.Context) error {
 	return err
 }
 
+// unmovedIn is Unmoved with a listing of the state. The mark is written with the lease
+// held, so a listing that shows no lease shows the mark.
+func (d *Dataset) unmovedIn(ctx context.Context, list stateList) error {
+	if d.work == "" && !list.has(d.moving()) {
+		return nil
+	}
+	return d.Unmoved(ctx)
+}
+
 // mark puts the mark there. It succeeds if the very same mark is there already.
 func (d *Dataset) mark(ctx context.Context, m Moving) error {
 	m.Version = movingVersion
@@ -112,7 +121,11 @@ func (d *Dataset) hold(ctx context.Context) (h holding, err error) {
 	}
 	h = holding{d, d.Backfill()}
 	for _, part := range h {
-		if err := part.acquire(ctx); err != nil {
+		list, err := part.listState(ctx)
+		if err == nil {
+			_, err = part.acquire(ctx, list)
+		}
+		if err != nil {
 			return h, errors.Join(err, h.release(ctx))
 		}
 	}
@@ -245,7 +258,7 @@ func (h holding) deleteObjects(ctx context.Context, keys []string) error {
 			}
 		}
 	}
-	if err := d.deleteAll(ctx, keys); err != nil {
+	if err := d.deleteInOrder(ctx, keys); err != nil {
 		return err
 	}
 	for _, prefix := range d.prefixes() {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"b24export/pipeline"
 )
@@ -23,25 +24,32 @@ func (d *Dataset) Publish(ctx context.Context, m *pipeline.Manifest) error {
 	if _, err := d.decodeManifest(data, m.Snapshot); err != nil {
 		return fmt.Errorf("the manifest is none of this dataset: %w", err)
 	}
-	if err := d.notPassed(ctx, m); err != nil {
-		return err
-	}
 	key := d.manifest(m.Snapshot)
-	if there, err := d.store.Read(ctx, key); err == nil {
-		// Published already, by a run that died before it could say so.
-		return sameManifest(key, there, data)
-	} else if !isAbsent(err) {
-		return err
+	s := d.seen
+	s.closeTables() // where files that are open cannot be deleted
+	if !s.mergedJustNow(m.Snapshot) {
+		if err := d.notPassed(ctx, m); err != nil {
+			return err
+		}
+		if there, err := d.store.Read(ctx, key); err == nil {
+			// Published already, by a run that died before it could say so.
+			return sameManifest(key, there, data)
+		} else if !isAbsent(err) {
+			return err
+		}
 	}
 	// Died after: readers see the new table already. The next run finds the
 	// same checkpoint and comes here again.
-	if err := d.makeCurrent(ctx, m); err != nil {
+	replaced, err := d.makeCurrent(ctx, m)
+	if err != nil {
 		return err
 	}
 	// A later snapshot that was published meanwhile: its table has just been
 	// replaced by this older one.
-	if err := d.notPassed(ctx, m); err != nil {
-		return err
+	if replaced || !s.mergedJustNow(m.Snapshot) {
+		if err := d.notPassed(ctx, m); err != nil {
+			return err
+		}
 	}
 	err = d.create(ctx, key, data)
 	if errors.Is(err, ErrExists) {
@@ -78,28 +86,65 @@ func meaning(data []byte) string {
 	return string(text)
 }
 
-// makeCurrent replaces the current table by a snapshot's. It leaves a current table
-// alone that is that one already, as after a night in which nothing changed.
-func (d *Dataset) makeCurrent(ctx context.Context, m *pipeline.Manifest) error {
+// makeCurrent replaces the current table by a snapshot's, and reports whether it did.
+// It leaves a current table alone that is that one already, as after a night in which
+// nothing changed.
+func (d *Dataset) makeCurrent(ctx context.Context, m *pipeline.Manifest) (bool, error) {
 	f, ok := fileOf(m, d.history(m.Snapshot))
 	if !ok {
-		return fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot)
+		return false, fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot)
 	}
-	if same, err := d.isCurrent(ctx, f); same || err != nil {
-		return err
+	// A table that this run has just made is not the current one yet.
+	if made := d.seen.mergedJustNow(m.Snapshot) && !d.seen.kept; !made {
+		if same, err := d.isCurrent(ctx, f); same || err != nil {
+			return false, err
+		}
 	}
-	if err := d.store.Copy(ctx, d.current(), f.Path); err != nil {
-		return err
+	return true, d.copyTable(ctx, d.current(), f, d.store.Copy)
+}
+
+// copyTries is how often a copy may turn out not to have been made.
+const copyTries = 3
+
+// copyTable makes or replaces dst by the file f, and reads it back: some stores answer
+// that they have copied an object, and have not. The last try sends the bytes through
+// this machine.
+func (d *Dataset) copyTable(ctx context.Context, dst string, f pipeline.File, copyBy func(ctx context.Context, dst, src string) error) error {
+	for try := 1; ; try++ {
+		if try == copyTries {
+			copyBy = d.copyThrough
+		}
+		if err := copyBy(ctx, dst, f.Path); err != nil {
+			return err
+		}
+		sum, err := d.store.Sum(ctx, dst, f.Bytes)
+		if err == nil && sum == f.SHA256 {
+			return nil
+		}
+		if err != nil && !isAbsent(err) {
+			return err
+		}
+		if err := d.sameSum(ctx, f); err != nil {
+			return err // what was to be copied is damaged
+		}
+		if try == copyTries {
+			return fmt.Errorf("copy %s to %s in %s: the store answers that it is done, and %[2]s has other bytes", f.Path, dst, d.store)
+		}
+		d.opts.Log.Warn("the store has not copied an object, though it says so; copying again", "from", f.Path, "to", dst)
 	}
-	obj, err := d.store.Open(ctx, d.current())
+}
+
+// copyThrough copies an object through this machine.
+func (d *Dataset) copyThrough(ctx context.Context, dst, src string) error {
+	obj, err := d.store.Open(ctx, src)
 	if err != nil {
 		return err
 	}
 	defer obj.Close()
-	if obj.Size() != f.Bytes {
-		return fmt.Errorf("copy %s to %s: %d bytes arrived of %d", f.Path, d.current(), obj.Size(), f.Bytes)
-	}
-	return nil
+	return d.store.Put(ctx, dst, func(w io.Writer) error {
+		_, err := io.Copy(w, io.NewSectionReader(obj, 0, obj.Size()))
+		return err
+	})
 }
 
 // notPassed is ErrFenced if a snapshot later than m's is published. The current
@@ -114,7 +159,7 @@ func (d *Dataset) notPassed(ctx context.Context, m *pipeline.Manifest) error {
 	for repaired := pipeline.SnapshotID(""); repaired != id; {
 		newest, err := d.Manifest(ctx, id)
 		if err == nil {
-			err = d.makeCurrent(ctx, newest)
+			_, err = d.makeCurrent(ctx, newest)
 		}
 		if err != nil {
 			return errors.Join(passed, fmt.Errorf("make snapshot %s the current table again: %w", id, err))
@@ -130,16 +175,9 @@ func (d *Dataset) notPassed(ctx context.Context, m *pipeline.Manifest) error {
 // isCurrent reports whether the current table has the bytes of f. One that is absent
 // or damaged has not. Only a table of f's size is read.
 func (d *Dataset) isCurrent(ctx context.Context, f pipeline.File) (bool, error) {
-	obj, err := d.store.Open(ctx, d.current())
+	sum, err := d.store.Sum(ctx, d.current(), f.Bytes)
 	if isAbsent(err) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	defer obj.Close()
-	if obj.Size() != f.Bytes {
-		return false, nil
-	}
-	return (&verifier{d: d}).sum(d.current(), obj, f)
+	return sum == f.SHA256, err
 }

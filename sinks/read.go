@@ -17,7 +17,7 @@ import (
 // size is not negative, the file must have it. A row is valid until the next
 // step. A file that is replaced before its first row is there is opened again;
 // later, that is ErrReplaced.
-func readRows[T, C any](ctx context.Context, s Store, key string, size int64, t *table[T, C], after int64) iter.Seq2[*T, error] {
+func readRows[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], after int64) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		yielded := false
 		read := func() error {
@@ -37,7 +37,7 @@ func readRows[T, C any](ctx context.Context, s Store, key string, size int64, t 
 }
 
 // eachRow calls do with the rows that readRows yields, until it returns false.
-func eachRow[T, C any](ctx context.Context, s Store, key string, size int64, t *table[T, C], after int64, do func(*T) bool) error {
+func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], after int64, do func(*T) bool) error {
 	obj, err := s.Open(ctx, key)
 	if isAbsent(err) && size >= 0 {
 		err = damaged{fmt.Errorf("it is missing, and its manifest is not: %w", err)}
@@ -126,11 +126,15 @@ func tableName(ctx context.Context, store Store, key string) (_ string, err erro
 // ReadPayments yields the rows of a snapshot with ids above after, like
 // Payments.
 func (d *Dataset) ReadPayments(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
+	return d.readPayments(ctx, d.store, m, after)
+}
+
+func (d *Dataset) readPayments(ctx context.Context, s opener, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
 	f, ok := fileOf(m, d.history(m.Snapshot))
 	if !ok {
 		return failed[schemas.Payment](fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot))
 	}
-	return readRows(ctx, d.store, f.Path, f.Bytes, paymentTable, int64(after))
+	return readRows(ctx, s, f.Path, f.Bytes, paymentTable, int64(after))
 }
 
 // ReadChanges yields what a snapshot changed: the rows of its change feed, or of a first
@@ -243,7 +247,7 @@ func rejectsOf(records iter.Seq2[*schemas.Reject, error]) iter.Seq2[*pipeline.Re
 
 // Last implements pipeline.Sink.
 func (d *Dataset) Last(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
-	return d.ReadPayments(ctx, m, after)
+	return d.readPayments(ctx, d.opened(), m, after)
 }
 
 // Rejected implements pipeline.Sink.
@@ -272,7 +276,7 @@ func (d *Dataset) openLast(ctx context.Context, m *pipeline.Manifest) (*lastRows
 	if !ok {
 		return nil, fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot)
 	}
-	obj, err := d.store.Open(ctx, f.Path)
+	obj, err := d.opened().Open(ctx, f.Path)
 	if err != nil {
 		return nil, err
 	}

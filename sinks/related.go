@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"b24export/pipeline"
@@ -196,20 +197,21 @@ func (d *Dataset) MissRelated(ctx context.Context, table, why string, at time.Ti
 // first, so that none names a file that is not there. It returns their names. The
 // lease must be held.
 func (d *Dataset) DropRelated(ctx context.Context, wanted func(table string) bool) ([]string, error) {
+	if err := d.fenced(); err != nil {
+		return nil, err
+	}
 	var dropped []string
 	for _, t := range schemas.Related {
 		if wanted(t.Name) {
 			continue
 		}
-		_, err := d.store.Read(ctx, d.relatedManifest(t.Name))
-		if isAbsent(err) {
+		if !slices.Contains(d.seen.runs, d.relatedManifest(t.Name)) {
 			continue
 		}
-		if err != nil {
+		if err := d.deleteAll(ctx, []string{d.relatedManifest(t.Name)}); err != nil {
 			return dropped, err
 		}
-		keys := []string{d.relatedManifest(t.Name), d.related(t.Name), d.relatedStage(t.Name), d.relatedPending(t.Name)}
-		if err := d.deleteAll(ctx, keys); err != nil {
+		if err := d.deleteAll(ctx, []string{d.related(t.Name), d.relatedStage(t.Name), d.relatedPending(t.Name)}); err != nil {
 			return dropped, err
 		}
 		dropped = append(dropped, t.Name)

@@ -21,11 +21,15 @@ import (
 // file, by id; rejects have one beside it. What there is none of is not written.
 //
 // A runner that lost its lease while it slept could overwrite a segment that
-// its successor has committed. So, last of all before the object gets its
-// name, the checkpoints are looked at.
+// its successor has committed. So a segment is created, not put; only one that is
+// there already, which a run that died has left, is replaced, after a look at the
+// checkpoints.
 func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.Part[schemas.Payment]) (pipeline.Segment, error) {
 	if err := d.fenced(); err != nil {
 		return pipeline.Segment{}, err
+	}
+	if number <= d.seen.newest {
+		return pipeline.Segment{}, fmt.Errorf("%w: checkpoint %d is written", pipeline.ErrFenced, d.seen.newest)
 	}
 	seg := pipeline.Segment{
 		Number:  number,
@@ -34,16 +38,16 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 		Rejects: int64(len(part.Rejects)),
 	}
 	if seg.Rows+seg.Gone > 0 {
-		f, err := putFile(ctx, d, d.segment(number), segmentTable, "", func(add func(*segmentRow) error) error {
+		f, err := putSegment(ctx, d, number, d.segment(number), segmentTable, func(add func(*segmentRow) error) error {
 			return mergePart(part, schemas.InstantOf(d.opts.Now()), add)
-		}, func() error { return d.notBeyond(ctx, number-1) })
+		})
 		if err != nil {
 			return pipeline.Segment{}, err
 		}
 		seg.Bytes, seg.MinID, seg.MaxID, seg.SHA256 = f.Bytes, f.MinID, f.MaxID, f.SHA256
 	}
 	if seg.Rejects > 0 {
-		f, err := putFile(ctx, d, d.segmentRejects(number), rejectTable, "", func(add func(*schemas.Reject) error) error {
+		f, err := putSegment(ctx, d, number, d.segmentRejects(number), rejectTable, func(add func(*schemas.Reject) error) error {
 			for i := range part.Rejects {
 				row := RejectRow(&part.Rejects[i])
 				if err := add(&row); err != nil {
@@ -51,7 +55,7 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 				}
 			}
 			return nil
-		}, func() error { return d.notBeyond(ctx, number-1) })
+		})
 		if err != nil {
 			return pipeline.Segment{}, err
 		}
@@ -65,6 +69,38 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 		seg.Marks, seg.MarksBytes, seg.MarksSHA256 = f.Rows, f.Bytes, f.SHA256
 	}
 	return seg, nil
+}
+
+// putSegment stores one of a segment's objects, which is made in memory.
+func putSegment[T, C any](ctx context.Context, d *Dataset, number int64, key string, t *table[T, C], produce func(add func(*T) error) error) (pipeline.File, error) {
+	var data bytes.Buffer
+	w := newRowWriter(&data, t, d.fileOptions(""))
+	if err := produce(w.add); err != nil {
+		return pipeline.File{}, err
+	}
+	f, err := w.close()
+	if err != nil {
+		return pipeline.File{}, err
+	}
+	if d.opts.UnsafeNoFencing {
+		err = ErrExists
+	} else {
+		err = d.store.Create(ctx, key, data.Bytes())
+	}
+	if errors.Is(err, ErrExists) {
+		err = d.store.Put(ctx, key, func(out io.Writer) error {
+			if _, err := out.Write(data.Bytes()); err != nil {
+				return err
+			}
+			return d.notBeyond(ctx, number-1)
+		})
+	}
+	if err != nil {
+		return pipeline.File{}, err
+	}
+	f.Path = key
+	d.seen.segments = append(d.seen.segments, key)
+	return f, nil
 }
 
 // mergePart returns a part's rows and gone ids in one order. at is when the ids are

@@ -175,7 +175,7 @@ func (s *server) NewRangeReader(ctx context.Context, key string, off, n int64, _
 		}
 		part := data[off:]
 		if n >= 0 {
-			part = part[:n]
+			part = part[:min(n, int64(len(part)))]
 		}
 		r = serverReader{bytes.NewReader(part), int64(len(data)), s.stamps[key]}
 		return nil

@@ -14,17 +14,24 @@ func (d *Dataset) SnapshotIDs(ctx context.Context) ([]pipeline.SnapshotID, error
 	if d.bad != nil {
 		return nil, d.bad
 	}
-	var ids []pipeline.SnapshotID
+	_, ids, err := d.listRuns(ctx)
+	return ids, err
+}
+
+// listRuns returns the keys of all manifests, and the snapshots among them, oldest
+// first.
+func (d *Dataset) listRuns(ctx context.Context) (keys []string, ids []pipeline.SnapshotID, err error) {
 	for e, err := range d.store.List(ctx, d.runs()) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		keys = append(keys, e.Key)
 		if id := d.manifestOf(e.Key); id != "" {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
-	return ids, nil
+	return keys, ids, nil
 }
 
 // newestManifestID is the newest published snapshot, "" if there is none.

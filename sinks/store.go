@@ -46,12 +46,19 @@ type Store interface {
 	Link(ctx context.Context, dst, src string) error
 	// Delete removes an object; an absent one is no error.
 	Delete(ctx context.Context, key string) error
+	// DeleteAll removes objects as Delete does. If it fails, any of them may be gone.
+	DeleteAll(ctx context.Context, keys []string) error
+	// Sum returns the SHA-256 of an object of size bytes, in hexadecimal digits; "" if
+	// the object has another size. It reads the object from its start to its end.
+	Sum(ctx context.Context, key string, size int64) (string, error)
 	// List yields the objects whose keys begin with prefix, in the byte order
 	// of their keys. Objects in the making are not listed.
 	List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 	// SweepTemp removes what writers that died left unfinished below prefix, if
 	// it is older than age. A store that keeps no such things does nothing.
 	SweepTemp(ctx context.Context, prefix string, age time.Duration) error
+	// Place names the server and the bucket; "" for a folder. It has no credentials.
+	Place() string
 	// String is the store's URL without parameters and credentials.
 	String() string
 	// Close frees the store's resources. Open objects stay usable.

@@ -33,8 +33,17 @@ func (d *Dataset) Sweep(ctx context.Context, cp pipeline.Checkpoint) error {
 	if err := d.fenced(); err != nil {
 		return err
 	}
-	keys, err := d.sweepable(ctx, cp, d.held.number)
+	keys, ok, err := d.ownLeftovers(ctx, cp)
 	if err != nil {
+		return err
+	}
+	if ok {
+		if err := d.deleteAll(ctx, keys); err != nil {
+			return err
+		}
+		return d.sweepTemp(ctx)
+	}
+	if keys, err = d.sweepable(ctx, cp, d.held.number); err != nil {
 		return err
 	}
 	if err := d.deleteAll(ctx, keys); err != nil {
@@ -43,13 +52,66 @@ func (d *Dataset) Sweep(ctx context.Context, cp pipeline.Checkpoint) error {
 	return d.sweepTemp(ctx)
 }
 
-func (d *Dataset) deleteAll(ctx context.Context, keys []string) error {
+// ownLeftovers returns what sweepable would, by the names that follow from what the
+// run has seen and done. ok is false where earlier runs have left something, or a
+// backfill is unfinished: then only a listing tells.
+func (d *Dataset) ownLeftovers(ctx context.Context, cp pipeline.Checkpoint) (keys []string, ok bool, err error) {
+	s := d.seen
+	if !s.tidy || cp.Phase != pipeline.Published || cp.Pending != nil || cp.Backfill != "" || s.newest != cp.Number {
+		return nil, false, nil
+	}
+	ids := append(slices.Clone(s.ids), cp.Snapshot)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	past := ids[:max(0, len(ids)-d.opts.History-1)]
+	if len(past) > 0 {
+		backfill, err := s.backfills.d.newestOf(ctx, s.backfills)
+		if err != nil || backfill.Unfinished() {
+			return nil, false, err // its merge needs change feeds
+		}
+	}
+	var files []string
+	for _, id := range past {
+		keys = append(keys, d.manifest(id))
+		files = append(files, d.history(id), d.changes(id), d.rejects(id))
+	}
+	for _, id := range s.marks {
+		if id < cp.Previous || slices.Contains(past, id) {
+			files = append(files, d.listed(id))
+		}
+	}
+	keys = append(append(keys, files...), s.segments...)
+	for n := s.oldest; n > 0 && n < cp.Number; n++ {
+		keys = append(keys, d.checkpoint(n))
+	}
+	return keys, true, nil
+}
+
+// deleteInOrder deletes one object after another.
+func (d *Dataset) deleteInOrder(ctx context.Context, keys []string) error {
 	for _, key := range keys {
-		if err := d.fenced(); err != nil {
+		if err := d.fencedThen(func() error { return d.store.Delete(ctx, key) }); err != nil {
 			return err
 		}
-		if err := d.store.Delete(ctx, key); err != nil {
-			return err
+	}
+	return nil
+}
+
+// deleteAll deletes manifests before all else, so that death in between leaves none
+// whose files are missing.
+func (d *Dataset) deleteAll(ctx context.Context, keys []string) error {
+	manifests := 0
+	for manifests < len(keys) && d.manifestOf(keys[manifests]) != "" {
+		manifests++
+	}
+	for _, part := range [][]string{keys[:manifests], keys[manifests:]} {
+		for some := range slices.Chunk(part, 1000) {
+			if err := d.fenced(); err != nil {
+				return err
+			}
+			if err := d.store.DeleteAll(ctx, some); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -179,7 +241,11 @@ func (d *Dataset) Prune(ctx context.Context, dryRun bool) (paths []string, err e
 	}
 	lease := int64(0)
 	if !dryRun {
-		if err := d.acquire(ctx); err != nil {
+		list, err := d.listState(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := d.acquire(ctx, list); err != nil {
 			return nil, err
 		}
 		defer func() {

@@ -94,6 +94,15 @@ func (f *faulty) Delete(ctx context.Context, key string) error {
 	return f.do(Effect{Delete, key}, func() error { return f.Store.Delete(ctx, key) })
 }
 
+func (f *faulty) DeleteAll(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		if err := f.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (f *faulty) SweepTemp(ctx context.Context, prefix string, age time.Duration) error {
 	return f.do(Effect{Sweep, prefix}, func() error { return f.Store.SweepTemp(ctx, prefix, age) })
 }
