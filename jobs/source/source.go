@@ -31,6 +31,7 @@ type Source struct {
 	since  changes // nil: the listing itself shows the changes
 	enrich jobfile.Enrich
 	rowMaker
+	days   *time.Location // the job's, in which days are counted; nil: as the portal prints them
 	sample sampler
 	speed  speed
 	// commands are of earlier gets, *[]bitrix.Command, to be used again.
@@ -41,7 +42,7 @@ var _ pipeline.Source[schemas.Payment] = (*Source)(nil)
 
 // Source makes the source of a run that finds payments so.
 func (f *Found) Source() *Source {
-	return &Source{client: f.job.client, find: f.finder, since: f.since, enrich: f.job.spec.Source.Enrich, rowMaker: f.job.rowMaker}
+	return &Source{client: f.job.client, find: f.finder, since: f.since, enrich: f.job.spec.Source.Enrich, rowMaker: f.job.rowMaker, days: f.job.days}
 }
 
 // listedChunk is how many payments share a request for their owners where the

@@ -124,6 +124,9 @@ func offsetName(offset int) string {
 
 // TimeZone implements pipeline.Source.
 func (s *Source) TimeZone() string {
+	if s.days != nil {
+		return s.days.String() // the job names it
+	}
 	var measured *time.Location
 	if sale := s.find.sale; sale != nil {
 		if sale.zone != nil {
