@@ -204,7 +204,7 @@ func (l *listIDs) finder() finder {
 	return f
 }
 
-// NoIDsError says that the portal has none of the payments that a job gives the ids of.
+// NoIDsError says that the portal has none of the payments that a job returns the ids of.
 type NoIDsError struct{ IDs string }
 
 func (e *NoIDsError) Error() string {
