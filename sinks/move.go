@@ -325,4 +325,9 @@ func renameManifest(m *pipeline.Manifest, from, to layout) {
 	for i := range m.Files {
 		m.Files[i].Path = renamed(m.Files[i].Path, from, to)
 	}
+	if m.Listed != nil {
+		listed := *m.Listed
+		listed.Path = to.listed(m.Snapshot)
+		m.Listed = &listed
+	}
 }

@@ -170,7 +170,7 @@ func (r *renaming) copyFiles(ctx context.Context) error {
 	return nil
 }
 
-// copyState copies segments, newest checkpoints and the record of the last run.
+// copyState copies segments, marks, newest checkpoints and the record of the last run.
 func (r *renaming) copyState(ctx context.Context) error {
 	for _, work := range []string{"", backfillState} {
 		from, to := *r.from, *r.to
@@ -181,7 +181,9 @@ func (r *renaming) copyState(ctx context.Context) error {
 			}
 			_, segment := from.number(segmentKind, e.Key)
 			_, rejects := from.number(segmentRejectsKind, e.Key)
-			if !segment && !rejects && e.Key != from.attempt() {
+			_, marks := from.number(segmentMarksKind, e.Key)
+			marks = marks || work == "" && from.listedOf(e.Key) != ""
+			if !segment && !rejects && !marks && e.Key != from.attempt() {
 				continue
 			}
 			if err := r.fenced(); err != nil {
