@@ -29,7 +29,7 @@ type Bucket struct {
 	b        *blob.Bucket
 	name     string
 	place    place
-	direct   *s3Deleter // nil but for S3
+	direct   *s3Deleter // nil except S3
 	patience time.Duration
 	log      *slog.Logger
 }

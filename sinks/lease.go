@@ -74,7 +74,7 @@ func (d *Dataset) acquire(ctx context.Context, list stateList) (stateList, error
 		}
 		// Two takers that saw different checkpoints have different numbers: the
 		// higher one has it. Where nobody held a lease, nobody wrote checkpoints
-		// either, but for one that slept, whom the checkpoints keep out.
+		// either, except one that slept, whom the checkpoints keep out.
 		if number != 0 || try > 0 {
 			if list, err = d.listState(ctx); err != nil {
 				return list, err

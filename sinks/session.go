@@ -13,7 +13,7 @@ import (
 
 // session is what a run knows of its dataset between Begin and End, so that it need
 // not list again what nobody else may change meanwhile. Its fields are the run's own,
-// but for tables, which readers share.
+// except tables, which readers share.
 type session struct {
 	runs  []string              // the manifests when the run began, also of related tables
 	ids   []pipeline.SnapshotID // those of them that are snapshots', oldest first
@@ -227,7 +227,7 @@ func (s *session) mergedJustNow(id pipeline.SnapshotID) bool {
 }
 
 // fresh reports whether a look is less old than lookFresh, by the wall clock, which
-// goes on while a machine sleeps.
+// continues while a machine sleeps.
 func fresh(looked time.Time) bool {
 	age := time.Now().Round(0).Sub(looked)
 	return age >= 0 && age < lookFresh

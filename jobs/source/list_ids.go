@@ -204,7 +204,7 @@ func (l *listIDs) finder() finder {
 	return f
 }
 
-// NoIDsError says that the portal has none of the payments that a job returns the ids of.
+// NoIDsError reports that the portal has no payment with an id of the job.
 type NoIDsError struct{ IDs string }
 
 func (e *NoIDsError) Error() string {
