@@ -57,7 +57,7 @@ var hints = []hint{
 	{is[*source.SampleError], [3]string{
 		atRun: "set source.enrich: get"}},
 	{is[*sinks.UnfinishedMoveError], [3]string{
-		atRun: "execute that command once more, with the job or with --from: it resumes where it ended"}},
+		atRun: "finish it with b24export rename PORTAL NEW or b24export forget PORTAL, with the same names, and with the job or --from: the command resumes where it ended"}},
 	{is[*pipeline.HeldError], [3]string{
 		atRun: "wait for the other run to end; after a crash its lease runs out by itself"}},
 	{wraps(sinks.ErrDamaged), [3]string{

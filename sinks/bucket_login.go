@@ -17,8 +17,7 @@ import (
 // gocloud continues without: with a warning on standard output, where results belong,
 // and with a request that fails as if the network did.
 func checkGoogleLogin(ctx context.Context, u *url.URL) error {
-	// gocloud asks the same of the environment, and then needs no credentials.
-	emulated := os.Getenv("STORAGE_EMULATOR_HOST") != "" || os.Getenv("STORAGE_EMULATOR_HOST_GRPC") != ""
+	emulated := emulator() != "" || os.Getenv("STORAGE_EMULATOR_HOST_GRPC") != ""
 	if q := u.Query(); u.Scheme != "gs" || emulated || q.Get("anonymous") == "true" || q.Get("access_id") == "-" {
 		return nil
 	}
@@ -45,3 +44,7 @@ func checkGoogleLogin(ctx context.Context, u *url.URL) error {
 	// Not what the parsers say: it may quote the key.
 	return errors.New("the private_key in Google's key file cannot be read: download the file again")
 }
+
+// emulator returns the address of the server that stands in for Google's storage, ""
+// if there is none. gocloud reads the same variable, and then needs no credentials.
+func emulator() string { return os.Getenv("STORAGE_EMULATOR_HOST") }

@@ -35,11 +35,11 @@ type UnfinishedMoveError struct {
 func (e *UnfinishedMoveError) Error() string {
 	switch {
 	case e.To != "":
-		return fmt.Sprintf("portal %s is being renamed to %s: b24export rename %[1]s %[2]s finishes that", e.Portal, e.To)
+		return fmt.Sprintf("portal %s is being renamed to %s, and that has not ended", e.Portal, e.To)
 	case e.From != "":
-		return fmt.Sprintf("portal %s is being renamed to %s: b24export rename %[1]s %[2]s finishes that", e.From, e.Portal)
+		return fmt.Sprintf("portal %s is being renamed to %s, and that has not ended", e.From, e.Portal)
 	}
-	return fmt.Sprintf("portal %s is being forgotten: b24export forget %[1]s finishes that", e.Portal)
+	return fmt.Sprintf("portal %s is being forgotten, and that has not ended", e.Portal)
 }
 
 // ErrNothing says that a store has nothing of a portal's dataset.

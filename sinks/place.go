@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
-	"os"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -37,8 +36,8 @@ func placeOf(b *blob.Bucket, u *url.URL) place {
 		}
 	case b.As(&azure):
 		p.Endpoint = bare(azure.URL())
-	case u.Scheme == "gs" && os.Getenv("STORAGE_EMULATOR_HOST") != "":
-		p.Endpoint = os.Getenv("STORAGE_EMULATOR_HOST")
+	case u.Scheme == "gs" && emulator() != "":
+		p.Endpoint = emulator()
 	}
 	return p
 }
