@@ -22,7 +22,7 @@ import (
 )
 
 // Open implements Store. It fetches the first block, whose answer has the size of the
-// object and what reports it from others: its ETag, or on Google its generation. Reads
+// object and what distinguishes it from others: its ETag, or on Google its generation. Reads
 // fetch blocks of 2 MiB and keep the newest few. Each carries the condition that the
 // object is the one that was opened. Once it has been replaced, reads return
 // ErrReplaced.
@@ -62,7 +62,7 @@ func (s *Bucket) Open(ctx context.Context, key string) (Object, error) {
 	return obj, nil
 }
 
-// identity reports an object from others of its key.
+// identity distinguishes an object from others of its key.
 type identity struct {
 	size       int64
 	etag       string // "" if it is not known

@@ -54,7 +54,7 @@ func (d *Dataset) Sweep(ctx context.Context, cp pipeline.Checkpoint) error {
 
 // ownLeftovers returns what sweepable would, by the names that follow from what the
 // run has seen and done. ok is false where earlier runs have left something, or a
-// backfill is unfinished: then only a listing reports.
+// backfill is unfinished: then only a listing shows it.
 func (d *Dataset) ownLeftovers(ctx context.Context, cp pipeline.Checkpoint) (keys []string, ok bool, err error) {
 	s := d.seen
 	if !s.tidy || cp.Phase != pipeline.Published || cp.Pending != nil || cp.Backfill != "" || s.newest != cp.Number {
