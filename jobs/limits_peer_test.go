@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,7 +15,9 @@ import (
 )
 
 // neighbour is another client of the portal at the same address: it sends a
-// request a second, whatever the portal answers.
+// request a second on average, whatever the portal answers. It sends at odd times, as
+// programs do: one that ticks in step with the export is refused either never or
+// always, by chance.
 type neighbour struct {
 	portal        *bitrixtest.Portal
 	sent, refused atomic.Int64
@@ -24,13 +27,15 @@ type neighbour struct {
 func (n *neighbour) live(t *testing.T, ctx context.Context) {
 	var underWay sync.WaitGroup
 	defer underWay.Wait()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	rng := rand.New(rand.NewPCG(1, 0))
+	next := time.NewTimer(time.Second)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
+			next.Reset(time.Duration(rng.Int64N(int64(2 * time.Second))))
 			underWay.Go(func() { n.ask(t) })
 		}
 	}
@@ -82,7 +87,7 @@ func TestBesideAnotherClient(t *testing.T) {
 		if float64(e.span) > 1.05*float64(least) {
 			t.Errorf("took %v, want at most 1.05 of %v", e.span, least)
 		}
-		if sent, refused := other.sent.Load(), other.refused.Load(); refused*100 > sent || sent < int64(e.span.Seconds())-1 {
+		if sent, refused := other.sent.Load(), other.refused.Load(); refused*50 > sent || float64(sent) < 0.9*e.span.Seconds() {
 			t.Errorf("the other client sent %d requests in %v, %d were refused", sent, e.span, refused)
 		}
 		if use.Refused*100 >= 2*use.Requests {

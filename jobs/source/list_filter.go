@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"b24export/bitrix"
 )
 
@@ -63,8 +65,9 @@ const (
 // castFilters knows how a portal reads list filters. It asks once for each. Safe for
 // concurrent use; nil remembers nothing.
 type castFilters struct {
-	mu    sync.Mutex
-	known map[string]reading // by name
+	mu     sync.Mutex
+	known  map[string]reading // by name
+	probes singleflight.Group // by name
 }
 
 func (f *listFilter) name() string {
@@ -106,21 +109,31 @@ func (c *castFilters) judge(ctx context.Context, client *bitrix.Client, f *listF
 // is above 1, and asks for it by a list of that number alone. An answer without
 // elements is believed when it comes twice.
 func (c *castFilters) reading(ctx context.Context, client *bitrix.Client, f *listFilter) (reading, error) {
-	if c != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if r := c.known[f.name()]; r != unknown {
-			return r, nil
+	if c == nil {
+		return f.probe(ctx, client)
+	}
+	c.mu.Lock()
+	r := c.known[f.name()]
+	c.mu.Unlock()
+	if r != unknown {
+		return r, nil
+	}
+	// A probe waits for the portal, so it must not hold the lock: has would wait as well.
+	_, err, _ := c.probes.Do(f.name(), func() (any, error) {
+		found, err := f.probe(ctx, client)
+		if err == nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.set(f, found)
 		}
-	}
-	r, err := f.probe(ctx, client)
+		return nil, err
+	})
 	if err != nil {
-		return unknown, fmt.Errorf("find out how the portal reads the filter of %s: %w", f.name(), err)
+		return unknown, err
 	}
-	if c != nil {
-		c.set(f, r)
-	}
-	return r, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[f.name()], nil
 }
 
 // note sets how the portal reads the filter, if that is not known.
@@ -142,7 +155,12 @@ func (c *castFilters) set(f *listFilter, r reading) {
 	c.known[f.name()] = r
 }
 
-func (f *listFilter) probe(ctx context.Context, client *bitrix.Client) (reading, error) {
+func (f *listFilter) probe(ctx context.Context, client *bitrix.Client) (_ reading, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("find out how the portal reads the filter of %s: %w", f.name(), err)
+		}
+	}()
 	ask := func(cmd bitrix.Command) (numbers []int64, err error) {
 		for range 2 {
 			res, err := client.Call(ctx, cmd.Method, cmd.Params)
