@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
-	"strings"
 
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
 	"b24export/sinks"
+	"b24export/sinks/address"
 )
 
 var _ bitrix.TokenStore = (*sinks.Tokens)(nil)
@@ -46,14 +45,14 @@ func applicationOf(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Port
 
 // tokenStore opens where tokens live: a file, or an object of a bucket.
 func tokenStore(ctx context.Context, place string, opts *sinks.StoreOptions) (bitrix.TokenStore, error) {
-	scheme, rest, isURL := strings.Cut(place, "://")
-	switch {
-	case !isURL:
-		return bitrix.NewTokenFile(filepath.Clean(place)), nil
-	case scheme == "file":
-		return bitrix.NewTokenFile(filepath.FromSlash(strings.TrimPrefix(rest, "localhost"))), nil
+	at, err := address.Parse(place)
+	if err != nil {
+		return nil, fmt.Errorf("open the store of tokens: %w", err)
 	}
-	store, err := sinks.OpenTokens(ctx, place, opts)
+	if at.IsFolder() {
+		return bitrix.NewTokenFile(at.AsWritten()), nil
+	}
+	store, err := sinks.OpenTokens(ctx, at, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open the store of tokens: %w", err)
 	}

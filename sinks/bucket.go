@@ -9,7 +9,6 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"net/url"
 	"strings"
 	"time"
 
@@ -18,6 +17,8 @@ import (
 	_ "gocloud.dev/blob/gcsblob"   // gs://
 	_ "gocloud.dev/blob/memblob"   // mem://
 	_ "gocloud.dev/blob/s3blob"    // s3://
+
+	"b24export/sinks/address"
 )
 
 // Bucket is a Store in an object store. The stores behind s3://, gs:// and
@@ -45,27 +46,24 @@ func NewBucket(b *blob.Bucket, name string, opts *StoreOptions) *Bucket {
 
 // openBucket opens the bucket of a URL. gocloud knows only a bucket's name
 // there; the path becomes a prefix of the keys, before one given as parameter.
-func openBucket(ctx context.Context, u *url.URL, opts *StoreOptions) (Store, error) {
-	bare := *u
-	bare.Path, bare.RawPath = "", ""
-	if err := checkGoogleLogin(ctx, u); err != nil {
-		return nil, fmt.Errorf("open store %s: %w", bareURL(u), err)
+func openBucket(ctx context.Context, at address.Address, opts *StoreOptions) (Store, error) {
+	if err := checkGoogleLogin(ctx, at); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", at.Bare(), err)
 	}
-	b, err := blob.OpenBucket(ctx, bare.String())
+	b, err := blob.OpenBucket(ctx, at.Root())
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", bareURL(u), scrub(err))
+		return nil, fmt.Errorf("open store %s: %w", at.Bare(), scrub(err))
 	}
-	prefix := strings.Trim(u.Path, "/")
+	prefix := at.Prefix()
 	if prefix != "" {
-		if err := checkKey(prefix); err != nil {
+		if err := checkKey(strings.TrimSuffix(prefix, "/")); err != nil {
 			b.Close()
-			return nil, fmt.Errorf("open store %s: %w", bareURL(u), err)
+			return nil, fmt.Errorf("open store %s: %w", at.Bare(), err)
 		}
-		prefix += "/"
 	}
-	s := NewBucket(b, bareURL(u), opts)
-	s.place = placeOf(b, u)
-	s.direct = newS3Deleter(b, u.Host, prefix)
+	s := NewBucket(b, at.Bare(), opts)
+	s.place = placeOf(b, at)
+	s.direct = newS3Deleter(b, at.Bucket(), prefix)
 	if prefix != "" {
 		s.b = blob.PrefixedBucket(b, prefix)
 	}

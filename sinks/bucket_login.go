@@ -7,18 +7,19 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 
 	"gocloud.dev/gcp"
+
+	"b24export/sinks/address"
 )
 
 // checkGoogleLogin makes sure that there are credentials to ask Google's storage with.
 // gocloud continues without: with a warning on standard output, where results belong,
 // and with a request that fails as if the network did.
-func checkGoogleLogin(ctx context.Context, u *url.URL) error {
+func checkGoogleLogin(ctx context.Context, at address.Address) error {
 	emulated := emulator() != "" || os.Getenv("STORAGE_EMULATOR_HOST_GRPC") != ""
-	if q := u.Query(); u.Scheme != "gs" || emulated || q.Get("anonymous") == "true" || q.Get("access_id") == "-" {
+	if q := at.Query(); at.Scheme() != "gs" || emulated || q.Get("anonymous") == "true" || q.Get("access_id") == "-" {
 		return nil
 	}
 	creds, err := gcp.DefaultCredentials(ctx)

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"golang.org/x/oauth2"
+
+	"b24export/sinks/address"
 )
 
 // A login that Google refuses will be refused again: it is not waited for. One
@@ -76,11 +78,11 @@ func TestGoogleKeyFile(t *testing.T) {
 			}
 			t.Setenv("STORAGE_EMULATOR_HOST", "")
 			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
-			u, err := url.Parse("gs://warehouse" + tt.query)
+			at, err := address.Parse("gs://warehouse" + tt.query)
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = checkGoogleLogin(t.Context(), u)
+			err = checkGoogleLogin(t.Context(), at)
 			if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), marked)) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
 			}

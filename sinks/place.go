@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"gocloud.dev/blob"
+
+	"b24export/sinks/address"
 )
 
 // place is a bucket and the server that has it.
@@ -21,8 +23,8 @@ type place struct {
 
 // placeOf returns where the bucket of a URL is. Of an endpoint it has no more than
 // scheme, host and path.
-func placeOf(b *blob.Bucket, u *url.URL) place {
-	p := place{Endpoint: u.Scheme, Bucket: u.Host}
+func placeOf(b *blob.Bucket, at address.Address) place {
+	p := place{Endpoint: at.Scheme(), Bucket: at.Bucket()}
 	var (
 		amazon *s3.Client
 		azure  *container.Client
@@ -36,19 +38,19 @@ func placeOf(b *blob.Bucket, u *url.URL) place {
 		}
 	case b.As(&azure):
 		p.Endpoint = bare(azure.URL())
-	case u.Scheme == "gs" && emulator() != "":
+	case at.Scheme() == "gs" && emulator() != "":
 		p.Endpoint = emulator()
 	}
 	return p
 }
 
-// bare returns a URL without what may hold secrets.
+// bare returns the URL of a server without what may hold secrets.
 func bare(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return ""
 	}
-	return bareURL(u)
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // Place implements Store.

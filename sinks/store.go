@@ -8,10 +8,10 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
-	"net/url"
-	"runtime"
 	"strings"
 	"time"
+
+	"b24export/sinks/address"
 )
 
 // Store keeps objects under keys: slash-separated relative paths. Folder and
@@ -125,50 +125,26 @@ func (o *StoreOptions) withDefaults() StoreOptions {
 // before each key and whose parameters are passed on. Nothing is written, and
 // a bucket is not asked for anything.
 func OpenStore(ctx context.Context, rawURL string, opts *StoreOptions) (Store, error) {
-	scheme, _, found := strings.Cut(rawURL, "://")
-	if !found {
-		return OpenFolder(rawURL)
-	}
-	u, err := url.Parse(rawURL)
+	at, err := address.Parse(rawURL)
 	if err != nil {
-		// The error of url.Parse quotes the URL, parameters and all.
-		var uerr *url.Error
-		if errors.As(err, &uerr) {
-			err = uerr.Err
-		}
-		return nil, fmt.Errorf("open store %s://…: %w", scheme, err)
+		return nil, fmt.Errorf("open store %w", err)
 	}
-	if u.User != nil {
-		return nil, fmt.Errorf("open store %s: credentials do not belong in the URL; the environment holds them", bareURL(u))
-	}
-	if u.Scheme == "file" {
-		if u.Host != "" && u.Host != "localhost" {
-			return nil, fmt.Errorf("open store %s: a file URL has three slashes, as in file:///%s%s", bareURL(u), u.Host, u.Path)
-		}
-		if u.RawQuery != "" {
-			return nil, fmt.Errorf("open store %s: a file URL takes no parameters", bareURL(u))
-		}
-		return OpenFolder(FilePath(u.Path))
-	}
-	return openBucket(ctx, u, opts)
+	return OpenAddress(ctx, at, opts)
 }
 
-// FilePath returns the path that the path of a file URL means on this system.
-func FilePath(path string) string { return filePath(path, runtime.GOOS == "windows") }
-
-// filePath takes the slash before a drive's letter away: file:///C:/data is C:/data.
-func filePath(path string, windows bool) string {
-	if windows && len(path) >= 3 && path[0] == '/' && path[2] == ':' && (len(path) == 3 || path[3] == '/') {
-		if c := path[1] | 0x20; 'a' <= c && c <= 'z' {
-			return path[1:]
-		}
+// OpenAddress is OpenStore of an address that has been parsed.
+func OpenAddress(ctx context.Context, at address.Address, opts *StoreOptions) (Store, error) {
+	switch {
+	case at.HasUser():
+		return nil, fmt.Errorf("open store %s: credentials do not belong in the URL; the environment holds them", at.Bare())
+	case !at.IsFolder():
+		return openBucket(ctx, at, opts)
+	case at.HasOtherHost():
+		return nil, fmt.Errorf("open store %s: a file URL has three slashes, as in file:///%s%s", at.Bare(), at.Bucket(), at.Path())
+	case at.HasQuery():
+		return nil, fmt.Errorf("open store %s: a file URL takes no parameters", at.Bare())
 	}
-	return path
-}
-
-// bareURL is u without what may hold secrets.
-func bareURL(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	return OpenFolder(at.Folder())
 }
 
 // maxRead bounds Store.Read: checkpoints and manifests are far smaller, and

@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"time"
+
+	"b24export/sinks/address"
 )
 
 // Tokens keeps an application's pair of tokens in an object of a bucket, for
@@ -45,20 +46,14 @@ const (
 	tokenPoll  = 500 * time.Millisecond
 )
 
-// OpenTokens opens the object that a bucket's URL names: its path's last part is
-// the object, as in s3://bucket/folder/beta.json. Nothing is read or written.
-func OpenTokens(ctx context.Context, rawURL string, opts *StoreOptions) (*Tokens, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return nil, errors.New("not an address") // its error quotes it, parameters and all
+// OpenTokens opens the object at an address: the last part of its path is the object,
+// as in s3://bucket/folder/beta.json. Nothing is read or written.
+func OpenTokens(ctx context.Context, at address.Address, opts *StoreOptions) (*Tokens, error) {
+	parent, key := at.Split()
+	if key == "" {
+		return nil, fmt.Errorf("%s names no object, as in %s://BUCKET/FOLDER/beta.json", at.Bare(), at.Scheme())
 	}
-	at := strings.LastIndexByte(u.Path, '/')
-	if at < 0 || u.Path[at+1:] == "" {
-		return nil, fmt.Errorf("%s names no object, as in %s://BUCKET/FOLDER/beta.json", bareURL(u), u.Scheme)
-	}
-	key := u.Path[at+1:]
-	u.Path = u.Path[:at]
-	store, err := OpenStore(ctx, u.String(), opts)
+	store, err := OpenAddress(ctx, parent, opts)
 	if err != nil {
 		return nil, err
 	}

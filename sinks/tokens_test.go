@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gocloud.dev/blob/memblob"
+
+	"b24export/sinks/address"
 )
 
 // TestTokens: an object that several processes exchange, under a lock that one of
@@ -94,7 +96,11 @@ func TestOpenTokens(t *testing.T) {
 		"mem://bucket/secrets/beta.json": "", "mem://bucket": "names no object", "mem://bucket/folder/": "names no object",
 		"nosuch://bucket/beta.json": "nosuch",
 	} {
-		tokens, err := OpenTokens(t.Context(), url, nil)
+		at, err := address.Parse(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens, err := OpenTokens(t.Context(), at, nil)
 		if (err == nil) != (want == "") {
 			t.Errorf("%s: %v", url, err)
 		}

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/url"
-	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +13,7 @@ import (
 	"b24export/pipeline"
 	"b24export/schemas"
 	"b24export/sinks"
+	"b24export/sinks/address"
 )
 
 // catFlags say which rows cat prints, and how.
@@ -205,17 +203,12 @@ func (p *program) unfinishedRejects(ctx context.Context, name string, data *data
 
 // openFile makes a source of a path, or of an object's URL.
 func openFile(ctx context.Context, source string, ids idRange) (*catSource, error) {
-	root, key := filepath.Dir(source), filepath.Base(source)
-	if strings.Contains(source, "://") {
-		u, err := url.Parse(source)
-		if err != nil {
-			return nil, &startError{fmt.Errorf("%s is no URL", shownArg(source))}
-		}
-		key = path.Base(u.Path)
-		u.Path = path.Dir(u.Path)
-		root = u.String()
+	at, err := address.Parse(source)
+	if err != nil {
+		return nil, &startError{fmt.Errorf("%s is no URL", shownArg(source))}
 	}
-	store, err := sinks.OpenStore(ctx, root, nil)
+	parent, key := at.Split()
+	store, err := sinks.OpenAddress(ctx, parent, nil)
 	if err != nil {
 		return nil, err
 	}

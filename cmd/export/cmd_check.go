@@ -29,7 +29,7 @@ The exit code is 0 if nothing failed, otherwise the code that a run would have.`
 		Args: atLeastOne("a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, file := range args {
-				if strings.Contains(file, "://") {
+				if !isJobFile(file) {
 					return usagef(cmd, "%s is no job file; name the file in which the job stands", shownArg(file))
 				}
 			}

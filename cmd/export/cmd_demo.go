@@ -15,6 +15,7 @@ import (
 	"b24export/jobs"
 	"b24export/jobs/jobfile"
 	"b24export/pipeline"
+	"b24export/sinks/address"
 )
 
 // demoFolder is where the demo exports to, in the working directory.
@@ -210,9 +211,13 @@ func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) 
 // tellDemoGoesOn prints what to do next, in the form in which the program was
 // started.
 func tellDemoGoesOn(w io.Writer, m *pipeline.Manifest) error {
+	sink, err := address.Parse(demoFolder)
+	if err != nil {
+		return err
+	}
 	table := currentTable(m.Dataset, m.Portal)
-	job, name := shellWord(objectPath(demoFolder, "job.yaml")), invokedAs()
-	_, err := fmt.Fprintf(w, `
+	job, name := shellWord(sink.Object("job.yaml")), invokedAs()
+	_, err = fmt.Fprintf(w, `
 continue with:
   %[1]s demo       # some payments change, and an incremental run finds them
   %[1]s cat %[2]s
@@ -221,7 +226,7 @@ with DuckDB, revenue by manager and month:
   %[1]s sql %[2]s > demo.sql && duckdb -init demo.sql -c %[3]s
 or without the views:
   duckdb -c %[4]s
-`, name, job, shellWord(queryManagers), shellWord(queryTotals(duckPath(demoFolder, table))))
+`, name, job, shellWord(queryManagers), shellWord(queryTotals(duckPath(sink, table))))
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"b24export/jobs"
 	"b24export/jobs/jobfile"
+	"b24export/sinks/address"
 	"b24export/sinks/durable"
 )
 
@@ -166,7 +167,7 @@ func (n *newJob) make(cmd *cobra.Command) error {
 // file's folder there.
 func (n *newJob) sinkInFile() (string, error) {
 	to := n.flags["to"]
-	if strings.Contains(to, "://") || filepath.Dir(n.file) == "." {
+	if address.IsURL(to) || filepath.Dir(n.file) == "." {
 		return to, nil
 	}
 	return relativeTo(n.file, to)

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"b24export/jobs/jobfile"
 	"b24export/sinks"
+	"b24export/sinks/address"
 )
 
 // reading says which datasets a command reads: those of job files, or with --from
@@ -160,4 +160,4 @@ func (j *loadedJob) source() string {
 }
 
 // isJobFile reports whether an argument can name a job file.
-func isJobFile(arg string) bool { return !strings.Contains(arg, "://") }
+func isJobFile(arg string) bool { return !address.IsURL(arg) }

@@ -3,13 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/url"
-	"path/filepath"
 	"strings"
 
 	"b24export/jobs"
 	"b24export/pipeline"
-	"b24export/sinks"
+	"b24export/sinks/address"
 )
 
 // writeNextSteps prints how to look at what a job has published.
@@ -25,9 +23,12 @@ func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
 			rejected += m.Ledger.Rejected
 		}
 	}
-	sink := job.spec.Sink.URL
+	sink, err := address.Parse(job.spec.Sink.URL)
+	if err != nil {
+		return err
+	}
 	table := currentTable(first.Dataset, first.Portal)
-	source := shellWord(objectPath(sink, table))
+	source := shellWord(sink.Object(table))
 	if job.file != "" {
 		source = shellWord(job.file)
 		if len(job.spec.Portals) > 1 {
@@ -45,7 +46,7 @@ func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
 		query = queryAllTotals(duckPath(sink, currentTable(first.Dataset, "*")))
 	}
 	fmt.Fprintf(&b, "  duckdb -c %s\n", shellWord(query))
-	_, err := io.WriteString(w, b.String())
+	_, err = io.WriteString(w, b.String())
 	return err
 }
 
@@ -64,44 +65,12 @@ func queryAllTotals(paths string) string {
 	return fmt.Sprintf("SELECT portal, currency, count(*) AS payments, sum(sum) AS total FROM read_parquet(%s, hive_partitioning = true) GROUP BY ALL ORDER BY ALL", sqlText(paths))
 }
 
-// objectPath is an object of a sink as cat takes it.
-func objectPath(sink, object string) string {
-	u, ok := bucketURL(sink)
-	if !ok {
-		return filepath.Join(localPath(sink), filepath.FromSlash(object))
+// duckPath returns an object of a sink as DuckDB names it.
+func duckPath(sink address.Address, object string) string {
+	if sink.IsFolder() {
+		return sink.Object(object)
 	}
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + object
-	return u.String()
-}
-
-// duckPath is an object of a sink as DuckDB names it.
-func duckPath(sink, object string) string {
-	u, ok := bucketURL(sink)
-	if !ok {
-		return objectPath(sink, object)
-	}
-	scheme := u.Scheme
-	if scheme == "azblob" {
-		scheme = "az"
-	}
-	return scheme + "://" + u.Host + strings.TrimSuffix(u.Path, "/") + "/" + object
-}
-
-// bucketURL reads a sink's URL; false if it is a local folder.
-func bucketURL(sink string) (*url.URL, bool) {
-	if !strings.Contains(sink, "://") || strings.HasPrefix(sink, "file://") {
-		return nil, false
-	}
-	u, err := url.Parse(sink)
-	return u, err == nil
-}
-
-// localPath is the folder of a path or of a file URL.
-func localPath(sink string) string {
-	if u, err := url.Parse(sink); err == nil && u.Scheme == "file" {
-		return sinks.FilePath(u.Path)
-	}
-	return sink
+	return duckBucket(sink) + object
 }
 
 func sqlText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

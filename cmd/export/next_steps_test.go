@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"b24export/sinks/address"
+)
 
 func TestPathsToLookAt(t *testing.T) {
 	const object = "payments/portal=acme/payments.parquet"
@@ -14,10 +18,14 @@ func TestPathsToLookAt(t *testing.T) {
 		{"azblob://container/b24/", "azblob://container/b24/" + object, "az://container/b24/" + object},
 	}
 	for _, test := range tests {
-		if got := objectPath(test.sink, object); got != test.cat {
+		sink, err := address.Parse(test.sink)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sink.Object(object); got != test.cat {
 			t.Errorf("%s for cat: got %s, want %s", test.sink, got, test.cat)
 		}
-		if got := duckPath(test.sink, object); got != test.duck {
+		if got := duckPath(sink, object); got != test.duck {
 			t.Errorf("%s for DuckDB: got %s, want %s", test.sink, got, test.duck)
 		}
 		if !isParquet(test.cat) {

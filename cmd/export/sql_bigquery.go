@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 
 	"b24export/schemas"
+	"b24export/sinks/address"
 )
 
 // sqlName is a dataset of BigQuery, with its project or without.
@@ -22,15 +22,11 @@ const allParts = "all"
 // bigQueryStatements returns the statements that load a dataset and keep it up to
 // date: those of one part, or of all.
 func bigQueryStatements(sinkURL, dataset, part string, f *sqlFiles) ([]statement, error) {
-	u, err := url.Parse(sinkURL)
-	if err != nil || u.Scheme != "gs" {
+	sink, err := address.Parse(sinkURL)
+	if err != nil || sink.Scheme() != "gs" {
 		return nil, &startError{errNotInGCS}
 	}
-	path := strings.Trim(u.Path, "/")
-	if path != "" {
-		path += "/"
-	}
-	b := &bigQuery{root: "gs://" + u.Host + "/" + path, dataset: dataset, name: f.name}
+	b := &bigQuery{root: "gs://" + sink.Bucket() + "/" + sink.Prefix(), dataset: dataset, name: f.name}
 	types, err := schemas.SQLTypes(schemas.Payments(), "bigquery")
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"b24export/schemas"
 	"b24export/sinks"
+	"b24export/sinks/address"
 )
 
 // duckDBStatements returns those that make the views of a dataset.
@@ -121,23 +122,21 @@ func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partiti
 // duckDBRoot is what DuckDB calls a sink, with the slash at its end, and the
 // statements that give it access.
 func duckDBRoot(sinkURL string) (root string, secrets []statement, err error) {
-	u, ok := bucketURL(sinkURL)
-	if !ok {
+	sink, err := address.Parse(sinkURL)
+	if err != nil {
+		return "", nil, err
+	}
+	if sink.IsFolder() {
 		// Statements are executed elsewhere than this program is.
-		folder, err := filepath.Abs(localPath(sinkURL))
+		folder, err := filepath.Abs(sink.Folder())
 		return strings.TrimSuffix(filepath.ToSlash(folder), "/") + "/", nil, err
 	}
-	path := strings.Trim(u.Path, "/")
-	if path != "" {
-		path += "/"
-	}
-	query := u.Query()
-	switch u.Scheme {
+	root = duckBucket(sink)
+	query := sink.Query()
+	switch sink.Scheme() {
 	case "s3":
-		root = "s3://" + u.Host + "/" + path
 		return root, duckDBS3(root, query), nil
 	case "gs":
-		root = "gs://" + u.Host + "/" + path
 		return root, []statement{
 			{"The bucket's extension.", "INSTALL httpfs"},
 			{"It is to be used.", "LOAD httpfs"},
@@ -147,7 +146,6 @@ func duckDBRoot(sinkURL string) (root string, secrets []statement, err error) {
 			},
 		}, nil
 	case "azblob":
-		root = "az://" + u.Host + "/" + path
 		account := query.Get("storage_account")
 		if account == "" {
 			account = "<storage account>"
@@ -161,7 +159,17 @@ func duckDBRoot(sinkURL string) (root string, secrets []statement, err error) {
 			},
 		}, nil
 	}
-	return "", nil, fmt.Errorf("DuckDB has no way to read %s://", u.Scheme)
+	return "", nil, fmt.Errorf("DuckDB has no way to read %s://", sink.Scheme())
+}
+
+// duckBucket returns what DuckDB calls a bucket and the prefix in it, with the slash at
+// its end.
+func duckBucket(sink address.Address) string {
+	scheme := sink.Scheme()
+	if scheme == "azblob" {
+		scheme = "az"
+	}
+	return scheme + "://" + sink.Bucket() + "/" + sink.Prefix()
 }
 
 func duckDBS3(root string, query url.Values) []statement {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"b24export/bitrix"
+	"b24export/sinks/address"
 )
 
 // draft is a job in the making: the spec, where each value came from, and what
@@ -214,7 +215,7 @@ func (d *draft) finish() (*Spec, error) {
 // locate makes a path of a file, which begins at the file's folder, begin at the
 // working directory. Addresses stay as they are.
 func (d *draft) locate(key string, path *string) {
-	if *path == "" || d.given[key].label != "" || strings.Contains(*path, "://") || filepath.IsAbs(*path) {
+	if *path == "" || d.given[key].label != "" || address.IsURL(*path) || filepath.IsAbs(*path) {
 		return
 	}
 	folder := d.expand.folder

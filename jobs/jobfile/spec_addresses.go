@@ -9,6 +9,7 @@ import (
 
 	"b24export/bitrix"
 	"b24export/schemas"
+	"b24export/sinks/address"
 )
 
 // webhook reads an inbound webhook's address.
@@ -60,8 +61,8 @@ func host(p put[string]) reading {
 	}}
 }
 
-// address reads the address of a page.
-func address(p put[string]) reading {
+// pageAddress reads the address of a page.
+func pageAddress(p put[string]) reading {
 	return reading{typ: "address", rule: "https://…", read: func(s *Spec, at int, text string) *Problem {
 		if _, f := web(text); f != nil {
 			return f
@@ -77,24 +78,25 @@ var buckets = []string{"s3", "gs", "azblob"}
 func destination(p put[string]) reading {
 	const rule = "s3://…, gs://…, azblob://…, file:///… or a path"
 	return reading{typ: "address or path", rule: rule, read: func(s *Spec, at int, text string) *Problem {
-		scheme, rest, isURL := strings.Cut(text, "://")
-		u, err := url.Parse(text)
+		to, err := address.Parse(text)
 		switch {
 		case text == "":
 			return &Problem{What: "is empty", Hint: "a bucket such as s3://warehouse/bitrix24, or a path"}
 		case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
 			return &Problem{What: "has a line break or another control character in it"}
-		case !isURL:
 		case err != nil:
 			return &Problem{What: "is not an address: must be " + rule}
-		case scheme == "file" && (u.Host != "" && u.Host != "localhost" || strings.Trim(u.Path, "/") == ""):
-			return &Problem{What: "must have three slashes and a folder: file:///var/data"}
-		case scheme == "file":
-		case !slices.Contains(buckets, scheme):
+		case to.Scheme() == "":
+		case !strings.HasPrefix(text, to.Scheme()): // in capitals
 			return &Problem{What: "must be " + rule}
-		case strings.Trim(rest, "/") == "" || u.Host == "":
-			return &Problem{What: "has no bucket: " + scheme + "://BUCKET/FOLDER"}
-		case u.User != nil:
+		case to.IsFolder() && (to.HasOtherHost() || to.Prefix() == ""):
+			return &Problem{What: "must have three slashes and a folder: file:///var/data"}
+		case to.IsFolder():
+		case !slices.Contains(buckets, to.Scheme()):
+			return &Problem{What: "must be " + rule}
+		case to.Bucket() == "":
+			return &Problem{What: "has no bucket: " + to.Scheme() + "://BUCKET/FOLDER"}
+		case to.HasUser():
 			return &Problem{What: "has a user in it", Hint: "keys for a bucket come from the environment, as its SDK reads them"}
 		}
 		p(s, at, text)

@@ -104,7 +104,7 @@ var runKeys = []Key{
 	{
 		Path: "notify.url", Required: true, Secret: true, Example: "${HOOK_URL}",
 		Text:    "The URL that receives the run's summary as a POST.",
-		reading: address(func(s *Spec, _ int, v string) { s.Notify.URL = bitrix.Secret(v) }),
+		reading: pageAddress(func(s *Spec, _ int, v string) { s.Notify.URL = bitrix.Secret(v) }),
 	},
 	{
 		Path: "notify.secret", Secret: true, Example: "${HOOK_SECRET}",

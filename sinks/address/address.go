@@ -1,0 +1,183 @@
+// Package address takes the address of a sink apart: a path, or the URL of a folder or
+// of a bucket. It opens nothing and links no SDK, so that a job file is checked by the
+// same rules by which a store is opened.
+//
+//	data/b24                          a path
+//	file:///var/b24                   a folder, in a URL
+//	s3://warehouse/b24?region=eu-1    a bucket, a prefix of its keys, parameters
+//
+// Which schemes there are is not known here.
+package address
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Address is an address in its parts. The zero value is the path "".
+type Address struct {
+	path string // of an address that is no URL
+	url  *url.URL
+	rest string // of a URL as parsed: all behind ://, as written
+}
+
+var errNoScheme = errors.New("what is before :// is no scheme")
+
+// IsURL reports whether an address is a URL. If not, it is a path.
+func IsURL(text string) bool { return strings.Contains(text, "://") }
+
+// Parse takes an address apart. A path is never an error. The text of an error has no
+// more of the address than its scheme, since the parameters may hold secrets.
+func Parse(text string) (Address, error) {
+	scheme, rest, isURL := strings.Cut(text, "://")
+	if !isURL {
+		return Address{path: text}, nil
+	}
+	u, err := url.Parse(text)
+	if err == nil && !strings.EqualFold(u.Scheme, scheme) {
+		err = errNoScheme
+	}
+	if err != nil {
+		// The error of url.Parse quotes the URL, parameters and all.
+		var quoting *url.Error
+		if errors.As(err, &quoting) {
+			err = quoting.Err
+		}
+		return Address{}, fmt.Errorf("%s://…: %w", scheme, err)
+	}
+	return Address{url: u, rest: rest}, nil
+}
+
+// IsFolder reports whether a is a folder of this machine: a path or a file URL.
+func (a Address) IsFolder() bool { return a.url == nil || a.url.Scheme == "file" }
+
+// Folder returns the path of a folder as the operating system takes it. It is only
+// valid if IsFolder.
+func (a Address) Folder() string {
+	if a.url == nil {
+		return a.path
+	}
+	return filePath(a.url.Path, runtime.GOOS == "windows")
+}
+
+// HasOtherHost reports whether a folder is on another host than this one. No store can
+// open that; it is often a file URL with two slashes instead of three.
+func (a Address) HasOtherHost() bool {
+	host := a.parts().Host
+	return a.IsFolder() && host != "" && host != "localhost"
+}
+
+// AsWritten returns a folder or a file of this machine as Folder does, but with the
+// escapes and parameters of a URL as they are written: file:///a%20b is /a%20b. Files of
+// tokens have always been named like that, and a login must not be lost.
+func (a Address) AsWritten() string {
+	if a.url == nil {
+		return filepath.Clean(a.path)
+	}
+	return filepath.FromSlash(strings.TrimPrefix(a.rest, a.url.Host))
+}
+
+// filePath removes the slash before a drive's letter: file:///C:/data is C:/data.
+func filePath(path string, windows bool) string {
+	if windows && len(path) >= 3 && path[0] == '/' && path[2] == ':' && (len(path) == 3 || path[3] == '/') {
+		if c := path[1] | 0x20; 'a' <= c && c <= 'z' {
+			return path[1:]
+		}
+	}
+	return path
+}
+
+// Scheme returns the scheme of a URL in lower case, "" for a path.
+func (a Address) Scheme() string { return a.parts().Scheme }
+
+// Bucket returns the bucket, which is the host of the URL; "" if there is none.
+func (a Address) Bucket() string { return a.parts().Host }
+
+// Path returns the path of a URL with its escapes decoded, or the path itself.
+func (a Address) Path() string { return a.parts().Path }
+
+// Prefix returns what stands before each key in the bucket: "" or a path that ends with
+// a slash.
+func (a Address) Prefix() string {
+	prefix := strings.Trim(a.parts().Path, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	return prefix
+}
+
+// Query returns the parameters of a URL. Those that cannot be decoded are missing.
+func (a Address) Query() url.Values { return a.parts().Query() }
+
+// HasQuery reports whether a URL has parameters.
+func (a Address) HasQuery() bool { return a.parts().RawQuery != "" }
+
+// HasUser reports whether a URL has a user, with a password or without.
+func (a Address) HasUser() bool { return a.parts().User != nil }
+
+// Root returns the URL of the whole bucket: with the parameters, without the prefix.
+func (a Address) Root() string {
+	u := *a.parts()
+	u.Path, u.RawPath = "", ""
+	return u.String()
+}
+
+// Split returns the folder or prefix that an object or a file is in, and its name. The
+// name is "" if the address ends with a slash or has no path.
+func (a Address) Split() (parent Address, name string) {
+	if a.url == nil {
+		dir, name := filepath.Split(a.path)
+		return Address{path: filepath.Clean(dir)}, name
+	}
+	dir, name := path.Split(a.url.Path)
+	if dir != "" {
+		dir = path.Clean(dir)
+	}
+	return a.with(dir), name
+}
+
+// Object returns the address of an object, whose key has slashes: of a folder its path
+// for the operating system, of a bucket its URL with the parameters.
+func (a Address) Object(key string) string {
+	if a.IsFolder() {
+		return filepath.Join(a.Folder(), filepath.FromSlash(key))
+	}
+	return a.with(strings.TrimSuffix(a.url.Path, "/") + "/" + key).String()
+}
+
+// Bare returns the address without what may hold secrets: the user, the parameters.
+func (a Address) Bare() string {
+	if a.url == nil {
+		return a.path
+	}
+	return (&url.URL{Scheme: a.url.Scheme, Host: a.url.Host, Path: a.url.Path}).String()
+}
+
+// String returns the whole address, parameters included.
+func (a Address) String() string {
+	if a.url == nil {
+		return a.path
+	}
+	return a.url.String()
+}
+
+// parts returns the parts of a, which the caller must not change. Those of a path are
+// all empty but the path.
+func (a Address) parts() *url.URL {
+	if a.url == nil {
+		return &url.URL{Path: a.path}
+	}
+	return a.url
+}
+
+// with returns the URL a with another path.
+func (a Address) with(path string) Address {
+	u := *a.url
+	u.Path, u.RawPath = path, ""
+	return Address{url: &u}
+}
