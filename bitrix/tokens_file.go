@@ -1,7 +1,6 @@
 package bitrix
 
 import (
-	"b24export/sinks/durable"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"b24export/sinks/durable"
 )
 
 // TokenFile is a TokenStore in a file that only its owner may read. Beside NAME
@@ -22,7 +23,8 @@ import (
 // The lock is the system's (flock, or Windows' own): it ends with its process,
 // however that ends, so that there is none to be taken over. It is held on a
 // file of its own, since NAME itself is replaced. NAME.lock has the time of Begin
-// for as long as it matters.
+// for as long as it matters. The locks of package sinks are objects with an end in
+// time, since a bucket does not know when a process ends.
 //
 // A pair is written whole to NAME.new, made durable, and renamed. It is nowhere
 // else until then, so that a NAME.new which a process left behind is read by the

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"regexp"
-	"strings"
 	"time"
 
 	"b24export/pipeline"
@@ -372,13 +370,4 @@ func (d *Dataset) fenced() error {
 		return fmt.Errorf("%w: the lease was lost", pipeline.ErrFenced)
 	}
 	return nil
-}
-
-// holder is how this process shows itself to others.
-func holder() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return fmt.Sprintf("%s/%d", strings.ToValidUTF8(host, "?"), os.Getpid())
 }

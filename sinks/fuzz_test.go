@@ -267,7 +267,7 @@ func FuzzRejects(f *testing.F) {
 // to have ended before its time unless its process is gone.
 func FuzzLease(f *testing.F) {
 	now := time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
-	data, err := encodeJSON(leaseRecord{Version: 1, Holder: "h:1", Runner: "r", Process: thisProcess(), Since: now, Expires: now.Add(time.Minute)})
+	data, err := encodeJSON(leaseRecord{claim: newClaim("r"), Since: now, Expires: now.Add(time.Minute)})
 	if err != nil {
 		f.Fatal(err)
 	}

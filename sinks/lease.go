@@ -15,13 +15,7 @@ import (
 
 // leaseRecord is a lease as it is stored.
 type leaseRecord struct {
-	Version int `json:"version"`
-	// Holder is host and process, for people; Runner the process's unique name.
-	Holder string `json:"holder"`
-	Runner string `json:"runner"`
-	// Process names the process to others on its machine, so that they need not
-	// wait for the end of a lease whose holder was killed; "" if it has no name.
-	Process string `json:"process,omitempty"`
+	claim
 	// Merging: the holder is a backfill, which holds the lease for a merge only.
 	Merging bool      `json:"merging,omitempty"`
 	Since   time.Time `json:"since"`
@@ -59,7 +53,7 @@ func (d *Dataset) acquire(ctx context.Context, list stateList) (stateList, error
 		}
 		h := &heldLease{number: max(number, list.highest(checkpointKind)) + 1, ended: make(chan struct{})}
 		now := d.opts.Now().UTC()
-		h.record = leaseRecord{Version: 1, Holder: holder(), Runner: d.opts.Runner, Process: thisProcess(), Merging: d.opts.Merging && d.work == "", Since: now, Expires: now.Add(d.opts.Lease)}
+		h.record = leaseRecord{claim: newClaim(d.opts.Runner), Merging: d.opts.Merging && d.work == "", Since: now, Expires: now.Add(d.opts.Lease)}
 		data, err := encodeJSON(h.record)
 		if err != nil {
 			return list, err
@@ -116,11 +110,8 @@ func (d *Dataset) heldByOther(ctx context.Context, number int64) error {
 	return nil
 }
 
-// leaseEnded reports whether a lease is over: by its time, or since its holder
-// was a process of this machine that is gone.
-func (d *Dataset) leaseEnded(rec leaseRecord) bool {
-	return !d.opts.Now().Before(rec.Expires) || processGone(rec.Process)
-}
+// leaseEnded reports whether a lease is over.
+func (d *Dataset) leaseEnded(rec leaseRecord) bool { return rec.ended(rec.Expires, d.opts.Now()) }
 
 // readLease reads a lease. One that cannot be decoded was truncated by a crash,
 // on a file system that has no better; it counts from when it was written.
@@ -139,7 +130,7 @@ func (d *Dataset) readLease(ctx context.Context, number int64) (leaseRecord, err
 			return leaseRecord{}, err
 		}
 		if e.Key == key {
-			return leaseRecord{Holder: "an unknown process", Since: e.ModTime, Expires: e.ModTime.Add(d.opts.Lease)}, nil
+			return leaseRecord{claim: claim{Holder: "an unknown process"}, Since: e.ModTime, Expires: e.ModTime.Add(d.opts.Lease)}, nil
 		}
 	}
 	return leaseRecord{}, fmt.Errorf("%s: %w", key, fs.ErrNotExist) // deleted meanwhile

@@ -21,7 +21,8 @@ import (
 // tokenLease, which is longer than a refresh takes, so that one whose holder died
 // does not stay. It saves processes from refreshing at the same time, and is not
 // what keeps the pair safe: a refresh token is good once, so of two that refresh
-// all the same, only one gets a pair, and only that one has anything to save.
+// all the same, only one gets a pair, and only that one has anything to save. The
+// comment of claim compares it with the other locks.
 type Tokens struct {
 	store Store
 	key   string
@@ -32,10 +33,7 @@ type Tokens struct {
 
 // tokenLock is a lock as it is stored.
 type tokenLock struct {
-	Version int       `json:"version"`
-	Holder  string    `json:"holder"`
-	Runner  string    `json:"runner"`
-	Process string    `json:"process,omitempty"`
+	claim
 	Expires time.Time `json:"expires"`
 	// Begun is when an exchange began whose end is unknown.
 	Begun time.Time `json:"begun,omitzero"`
@@ -78,10 +76,7 @@ func (t *Tokens) Load(ctx context.Context) ([]byte, error) { return t.store.Read
 func (t *Tokens) Lock(ctx context.Context) (begun time.Time, err error) {
 	var last tokenLock
 	for {
-		mine := tokenLock{
-			Version: 1, Holder: holder(), Runner: rand.Text(), Process: thisProcess(),
-			Expires: t.now().UTC().Add(tokenLease), Begun: last.Begun,
-		}
+		mine := tokenLock{claim: newClaim(rand.Text()), Expires: t.now().UTC().Add(tokenLease), Begun: last.Begun}
 		data, err := encodeJSON(mine)
 		if err != nil {
 			return begun, err
@@ -100,7 +95,7 @@ func (t *Tokens) Lock(ctx context.Context) (begun time.Time, err error) {
 		if err != nil {
 			return begun, err
 		}
-		if !t.now().Before(other.Expires) || processGone(other.Process) {
+		if other.ended(other.Expires, t.now()) {
 			// Two that take it over at once may both come to hold one; see Tokens.
 			last = other
 			if err := t.store.Delete(ctx, t.lockKey()); err != nil {
