@@ -19,18 +19,14 @@ const checkGets = 10
 
 // list reads the first page of the listing, as a run does.
 func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
-	answer, err := c.call(ctx, bitrix.MethodPaymentList, bitrix.Params{
-		"select": schemas.ListFields(c.spec.Source.Fields),
-		"order":  bitrix.Params{"id": "asc"},
-		"filter": bitrix.Params{">id": 0},
-		"start":  -1,
-	})
+	page := source.PaymentPage("", schemas.ListFields(c.spec.Source.Fields), bitrix.Params{">id": 0}, "asc", source.Uncounted)
+	answer, err := c.call(ctx, page.Method, page.Params)
 	if err != nil {
 		return nil, err
 	}
-	items, err := bitrix.Items(answer.Value, "payments")
+	items, err := source.PaymentsOf(answer.Value)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", bitrix.MethodPaymentList, err)
+		return nil, err
 	}
 	c.listed = items
 	var rows []schemas.Payment

@@ -131,9 +131,7 @@ func (d *days) prove(ctx context.Context, client *bitrix.Client) error {
 			"out": d.filter(s.at+2*daysSlack, s.at+4*daysSlack),
 		} {
 			filter["=id"] = s.id
-			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("%s%d", key, i), Method: bitrix.MethodPaymentList, Params: bitrix.Params{
-				"select": []string{"id"}, "filter": filter, "order": bitrix.Params{"id": "asc"}, "start": -1,
-			}})
+			commands = append(commands, PaymentPage(fmt.Sprintf("%s%d", key, i), []string{"id"}, filter, "asc", Uncounted))
 		}
 	}
 	results, err := client.Batch(ctx, commands)
@@ -145,10 +143,10 @@ func (d *days) prove(ctx context.Context, client *bitrix.Client) error {
 		if res.Err != nil {
 			return fmt.Errorf("try a filter by %s: %w", d.field, res.Err)
 		}
-		raws, err := bitrix.Items(res.Value, "payments")
+		raws, err := PaymentsOf(res.Value)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%s: %w", bitrix.MethodPaymentList, err)
+			return err
 		case commands[i].Key[:2] == "in":
 			in += len(raws)
 		default:
@@ -174,9 +172,7 @@ type datedPayment struct {
 func (d *days) samples(ctx context.Context, client *bitrix.Client) ([]datedPayment, error) {
 	commands := make([]bitrix.Command, 0, 2)
 	for _, way := range []string{"desc", "asc"} {
-		commands = append(commands, bitrix.Command{Key: way, Method: bitrix.MethodPaymentList, Params: bitrix.Params{
-			"select": []string{"id", d.field}, "filter": bitrix.Params{">id": 0}, "order": bitrix.Params{"id": way}, "start": -1,
-		}})
+		commands = append(commands, PaymentPage(way, []string{"id", d.field}, bitrix.Params{">id": 0}, way, Uncounted))
 	}
 	results, err := client.Batch(ctx, commands)
 	if err != nil {
@@ -187,7 +183,7 @@ func (d *days) samples(ctx context.Context, client *bitrix.Client) ([]datedPayme
 		if res.Err != nil {
 			return nil, fmt.Errorf("try a filter by %s: %w", d.field, res.Err)
 		}
-		raws, ids, err := bitrix.ItemsByID(res.Value, "payments", "id")
+		raws, ids, err := bitrix.ItemsByID(res.Value, paymentItems, "id")
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", bitrix.MethodPaymentList, err)
 		}

@@ -145,10 +145,10 @@ const samples = 10
 // gets with their owners, whose answer also reports what the two before have
 // cost.
 func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
-	ends := []bitrix.Command{p.page("first", 0, "asc", 0), p.page("newest", 0, "desc", -1)}
+	ends := []bitrix.Command{p.page("first", 0, "asc", Counted), p.page("newest", 0, "desc", Uncounted)}
 	known := last != nil && len(last.Files) > 0 && last.Files[0].Rows > 0
 	if known {
-		ends = append(ends, p.page("fresh", int64(last.Files[0].MaxID), "asc", 0))
+		ends = append(ends, p.page("fresh", int64(last.Files[0].MaxID), "asc", Counted))
 	}
 	results, pages, short, err := p.list(ctx, ends)
 	if err != nil {
@@ -174,7 +174,7 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 	}
 	for i := range int64(samples) {
 		from = append(from, low-1+max(0, high-low)*i/samples)
-		between = append(between, p.page("s"+strconv.FormatInt(i, 10), from[i], "asc", -1))
+		between = append(between, p.page("s"+strconv.FormatInt(i, 10), from[i], "asc", Uncounted))
 	}
 	results, pages, long, err := p.list(ctx, between)
 	if err != nil {
@@ -202,12 +202,7 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 func (p *planner) page(key string, after int64, order string, start int) bitrix.Command {
 	filter := bitrix.Params{">id": after}
 	maps.Copy(filter, p.filter)
-	return bitrix.Command{Key: key, Method: bitrix.MethodPaymentList, Params: bitrix.Params{
-		"select": schemas.ListFields(p.spec.Source.Fields),
-		"order":  bitrix.Params{"id": order},
-		"filter": filter,
-		"start":  start,
-	}}
+	return PaymentPage(key, schemas.ListFields(p.spec.Source.Fields), filter, order, start)
 }
 
 // list calls pages, and returns with each result the rows that can be read, and how
@@ -222,9 +217,9 @@ func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix
 		if res.Err != nil {
 			return nil, nil, 0, res.Err
 		}
-		items, err := bitrix.Items(res.Value, "payments")
+		items, err := PaymentsOf(res.Value)
 		if err != nil {
-			return nil, nil, 0, fmt.Errorf("%s: %w", bitrix.MethodPaymentList, err)
+			return nil, nil, 0, err
 		}
 		for _, raw := range items {
 			var row schemas.Payment

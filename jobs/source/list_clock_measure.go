@@ -221,12 +221,7 @@ func doubtful(samples []dateSample) bool {
 
 // paidPage asks for a page of payments that are paid.
 func paidPage(key string, after int64, way string) bitrix.Command {
-	return bitrix.Command{Key: key, Method: bitrix.MethodPaymentList, Params: bitrix.Params{
-		"select": []string{"id", "datePaid", "dateBill"},
-		"filter": bitrix.Params{">id": after, "=paid": "Y"},
-		"order":  bitrix.Params{"id": way},
-		"start":  -1,
-	}}
+	return PaymentPage(key, []string{"id", "datePaid", "dateBill"}, bitrix.Params{">id": after, "=paid": "Y"}, way, Uncounted)
 }
 
 // paidRow is a listed payment with its datePaid.
@@ -241,7 +236,7 @@ func (p *clockProbe) page(res bitrix.Result) ([]paidRow, error) {
 	if res.Err != nil {
 		return nil, res.Err
 	}
-	raws, ids, err := bitrix.ItemsByID(res.Value, "payments", "id")
+	raws, ids, err := bitrix.ItemsByID(res.Value, paymentItems, "id")
 	if err != nil {
 		return nil, err
 	}

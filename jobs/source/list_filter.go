@@ -295,18 +295,3 @@ func (f *listFilter) only(asked, answered []int64) error {
 	}
 	return nil
 }
-
-// ByIDCommand asks for one payment by a list of its id. ReadsLists reports whether the
-// answer shows that the portal reads such a list.
-func ByIDCommand(id int64) bitrix.Command {
-	filter := paymentsByID(nil)
-	return filter.command("list", []int64{id})
-}
-
-// ReadsLists reports whether the result of ByIDCommand has that payment. An id of 1 shows
-// nothing.
-func ReadsLists(res bitrix.Result, id int64) bool {
-	filter := paymentsByID(nil)
-	_, answered, err := filter.read(&res)
-	return err != nil || slices.Contains(answered, id)
-}

@@ -79,10 +79,6 @@ func (l *listSale) probe(id pipeline.PaymentID) (bitrix.Result, bool) {
 	return res, ok
 }
 
-func (l *listSale) listing(filter bitrix.Params) bitrix.Listing {
-	return bitrix.Listing{Method: bitrix.MethodPaymentList, Items: "payments", IDField: "id", Select: schemas.ListFields(l.fields), Filter: filter, Windows: true}
-}
-
 func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -98,7 +94,7 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 			cancel()
 			<-measured
 		}()
-		for page, err := range l.client.Pages(ctx, l.listing(l.filter), int64(after)) {
+		for page, err := range l.client.Pages(ctx, paymentListing(l.fields, l.filter), int64(after)) {
 			if err == nil {
 				<-measured
 				err = measureErr
@@ -171,14 +167,6 @@ func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
 		found[i] = l.listed(e.raw, pipeline.PaymentID(e.number), e.at)
 	}
 	return found, nil
-}
-
-// paymentsByID asks for payments by their ids.
-func paymentsByID(fields []string) listFilter {
-	if fields == nil {
-		fields = []string{"id"}
-	}
-	return listFilter{method: bitrix.MethodPaymentList, items: "payments", field: "id", fields: fields}
 }
 
 // eachByID yields payments by their ids, ascending, those that do not exist as missing.

@@ -139,7 +139,8 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 		after  int64
 		again  bool // it was empty once
 	}
-	filter := l.byOrder(int64(after))
+	fields := schemas.ListFields(l.fields)
+	filter := paymentsByOrder(fields, int64(after))
 	var open []group
 	split := func(orders []int64) {
 		size := bitrix.PageSize
@@ -154,7 +155,7 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 	for len(open) > 0 {
 		commands := make([]bitrix.Command, len(open))
 		for i, g := range open {
-			filter := l.byOrder(g.after)
+			filter := paymentsByOrder(fields, g.after)
 			if len(g.orders) == 1 {
 				commands[i] = filter.alone("o"+strconv.Itoa(i), g.orders[0])
 			} else {
@@ -172,11 +173,11 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 			if res.Err != nil {
 				return fmt.Errorf("list the payments of orders %d to %d: %w", g.orders[0], g.orders[len(g.orders)-1], res.Err)
 			}
-			raws, ids, err := bitrix.ItemsByID(res.Value, "payments", "id")
+			raws, ids, err := bitrix.ItemsByID(res.Value, filter.items, "id")
 			if err != nil {
 				return fmt.Errorf("list the payments of orders %d to %d: %w", g.orders[0], g.orders[len(g.orders)-1], err)
 			}
-			_, of, err := bitrix.ItemsByID(res.Value, "payments", filter.field)
+			_, of, err := bitrix.ItemsByID(res.Value, filter.items, filter.field)
 			if err != nil {
 				return fmt.Errorf("list the payments of orders %d to %d: %w", g.orders[0], g.orders[len(g.orders)-1], err)
 			}
@@ -222,21 +223,13 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 	return nil
 }
 
-// byOrder asks for the payments above an id by their orders.
-func (l *listOrders) byOrder(after int64) listFilter {
-	return listFilter{
-		method: bitrix.MethodPaymentList, items: "payments", field: "orderId", fields: l.listing(nil).Select,
-		where: bitrix.Params{">id": after}, params: bitrix.Params{"order": bitrix.Params{"id": "asc"}},
-	}
-}
-
 // merge lists the ids above after, with the values of those that are in sorted.
 // It ends early when yield says so.
 func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted *spill.Sorter, yield func([]listed, error) bool) error {
 	next, stop := iter.Pull2(sorted.Sorted())
 	defer stop()
 	rec, err, ok := next()
-	all := l.listing(nil)
+	all := paymentListing(nil, nil)
 	all.Select = []string{"id"}
 	for page, pageErr := range l.client.Pages(ctx, all, int64(after)) {
 		if pageErr != nil {
