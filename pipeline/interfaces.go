@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"b24export/schemas/totals"
 )
 
 // Listed is a payment as a listing showed it.
@@ -227,7 +229,7 @@ type MergeResult struct {
 	Changes Changes
 	// Feed is the manifest's.
 	Feed   string
-	Totals map[string]Total
+	Totals map[string]totals.Total
 	// Listed is the file with the marks of the table's rows, nil if none has one.
 	Listed *File
 	// Ledger is the whole ledger, of the merge of a backfill; else nil.

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"cmp"
 	"time"
+
+	"b24export/schemas/totals"
 )
 
 // ManifestVersion is the newest form of a manifest that this program writes,
@@ -52,8 +54,8 @@ type Manifest struct {
 	// Feed is FeedTable where the snapshot's table is its change feed, which is so of
 	// a portal's first snapshot: each row is an insert. Else the change feed is a file of
 	// its own, or nothing changed.
-	Feed   string           `json:"feed,omitempty"`
-	Totals map[string]Total `json:"totals"`
+	Feed   string                  `json:"feed,omitempty"`
+	Totals map[string]totals.Total `json:"totals"`
 	// UnknownIDs are those that the ledger counts as unknown.
 	UnknownIDs []IDRange `json:"unknown_ids,omitempty"`
 	// Deletes is the limit of deletions that the snapshot was published under; nil
@@ -116,15 +118,6 @@ type Changes struct {
 
 // Sum is how many there are.
 func (c Changes) Sum() int64 { return c.Insert + c.Update + c.Delete }
-
-// Total adds up one currency's payments. Sums are exact decimals with four
-// digits behind the point; payments without a sum count, but add nothing.
-type Total struct {
-	Payments int64  `json:"payments"`
-	Sum      string `json:"sum"`
-	Paid     int64  `json:"paid"`
-	PaidSum  string `json:"paid_sum"`
-}
 
 // File is one of a snapshot's objects. Path is relative to the sink's URL. A
 // file without payment ids has none as MinID and MaxID.

@@ -3,21 +3,14 @@ package schemas
 import (
 	"math/big"
 	"math/bits"
+
+	"b24export/schemas/totals"
 )
 
 // Totals sums payments by currency, exactly. The zero Totals is empty and ready for
 // use. It must not be used concurrently.
 type Totals struct {
 	currencies map[string]*tally
-}
-
-// Total is the sum of one currency's payments. Sums have four decimals. A payment
-// without a sum counts, but adds nothing.
-type Total struct {
-	Payments int64
-	Sum      string
-	Paid     int64
-	PaidSum  string
 }
 
 type tally struct {
@@ -44,12 +37,12 @@ func (t *Totals) Add(p *Payment) {
 }
 
 // ByCurrency returns the totals so far.
-func (t *Totals) ByCurrency() map[string]Total {
-	totals := make(map[string]Total, len(t.currencies))
+func (t *Totals) ByCurrency() map[string]totals.Total {
+	by := make(map[string]totals.Total, len(t.currencies))
 	for currency, c := range t.currencies {
-		totals[currency] = Total{Payments: c.payments, Sum: c.sum.String(), Paid: c.paid, PaidSum: c.paidSum.String()}
+		by[currency] = totals.Total{Payments: c.payments, Sum: c.sum.String(), Paid: c.paid, PaidSum: c.paidSum.String()}
 	}
-	return totals
+	return by
 }
 
 // wide is a sum of decimals in 128 bits, two's complement: 2⁶³ of them cannot overflow

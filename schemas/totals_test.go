@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"b24export/schemas/totals"
 )
 
 func TestTotals(t *testing.T) {
-	var totals Totals
-	if got := totals.ByCurrency(); len(got) != 0 {
+	var sums Totals
+	if got := sums.ByCurrency(); len(got) != 0 {
 		t.Errorf("totals of nothing: %v", got)
 	}
 	paid, unpaid := Some(true), Some(false)
@@ -24,14 +26,14 @@ func TestTotals(t *testing.T) {
 		{Sum: Some(Decimal(25000))},
 		{Paid: paid},
 	} {
-		totals.Add(&p)
+		sums.Add(&p)
 	}
-	want := map[string]Total{
+	want := map[string]totals.Total{
 		"USD": {Payments: 4, Sum: "-3.9999", Paid: 3, PaidSum: "-4.9999"},
 		"RUB": {Payments: 2, Sum: "199999999999999.9998", Paid: 1, PaidSum: "99999999999999.9999"},
 		"":    {Payments: 2, Sum: "2.5000", Paid: 1, PaidSum: "0.0000"},
 	}
-	if diff := cmp.Diff(want, totals.ByCurrency()); diff != "" {
+	if diff := cmp.Diff(want, sums.ByCurrency()); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
 }

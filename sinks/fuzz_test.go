@@ -14,6 +14,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/schemas/totals"
 	"b24export/sinks/parquetcheck"
 )
 
@@ -31,7 +32,7 @@ func seedManifest() *pipeline.Manifest {
 	return &pipeline.Manifest{
 		Version: 1, Dataset: "payments", Portal: "acme", Snapshot: snapshot2, Mode: pipeline.Full, SchemaVersion: 1,
 		Ledger: pipeline.Ledger{Listed: 2, Got: 2},
-		Totals: map[string]pipeline.Total{"USD": {Payments: 2, Sum: "1.0000", Paid: 1, PaidSum: "0.5000"}},
+		Totals: map[string]totals.Total{"USD": {Payments: 2, Sum: "1.0000", Paid: 1, PaidSum: "0.5000"}},
 		Files: []pipeline.File{{
 			Path: "payments_history/portal=acme/snapshot=20261123T020000Z/payments.parquet", Rows: 2, Bytes: 100, MinID: 1, MaxID: 2,
 			SHA256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",

@@ -134,7 +134,7 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 	}
 	res := m.result
 	res.Rows = m.file.Rows
-	res.Totals = totalsOf(&m.totals)
+	res.Totals = m.totals.ByCurrency()
 	res.Files = []pipeline.File{m.file}
 	res.Listed = m.listed
 	switch {
@@ -338,14 +338,6 @@ func (m *merge) put(p, was *schemas.Payment, gone bool) error {
 	m.result.Changes.Update++
 	m.change = changeRow(OpUpdate, names, p)
 	return m.changes.add(&m.change)
-}
-
-func totalsOf(t *schemas.Totals) map[string]pipeline.Total {
-	totals := make(map[string]pipeline.Total)
-	for currency, c := range t.ByCurrency() {
-		totals[currency] = pipeline.Total{Payments: c.Payments, Sum: c.Sum, Paid: c.Paid, PaidSum: c.PaidSum}
-	}
-	return totals
 }
 
 // mergeRejects writes the rejects of all segments as one file; none, and away

@@ -6,18 +6,19 @@ import (
 	"fmt"
 
 	"b24export/pipeline"
+	"b24export/schemas/totals"
 	"b24export/sinks/parquetcheck"
 )
 
 // readBack makes sure, with little reading, that a file that was just written is
 // what it should be: by its footer, and, of a table, by the few columns that show
-// count, order and totals. It comes before anybody is shown the file.
-func (d *Dataset) readBack(ctx context.Context, f pipeline.File, totals map[string]pipeline.Total) error {
+// count, order and the totals by currency. It comes before anybody is shown the file.
+func (d *Dataset) readBack(ctx context.Context, f pipeline.File, by map[string]totals.Total) error {
 	k, err := d.fileKind(f.Path)
 	if err != nil {
 		return err
 	}
-	v := &verifier{d: d, m: &pipeline.Manifest{Totals: totals}}
+	v := &verifier{d: d, m: &pipeline.Manifest{Totals: by}}
 	obj, err := v.open(ctx, f.Path)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/schemas/totals"
 )
 
 const (
@@ -123,7 +124,7 @@ func TestMerge(t *testing.T) {
 	}
 	want := pipeline.MergeResult{
 		Rows: 5, Carried: 2, Changes: pipeline.Changes{Insert: 1, Update: 1, Delete: 1},
-		Totals: map[string]pipeline.Total{"USD": {Payments: 5, Sum: "0.0171", Paid: 2, PaidSum: "0.0080"}},
+		Totals: map[string]totals.Total{"USD": {Payments: 5, Sum: "0.0171", Paid: 2, PaidSum: "0.0080"}},
 		Files:  res.Files,
 	}
 	if diff := cmp.Diff(want, res); diff != "" {

@@ -113,7 +113,7 @@ func (c *counter) finish(f pipeline.File) {
 	m := c.v.m
 	switch c.k.table {
 	case paymentTable.name:
-		got := totalsOf(&c.totals)
+		got := c.totals.ByCurrency()
 		for _, currency := range slices.Sorted(maps.Keys(union(got, m.Totals))) {
 			if g, w := got[currency], m.Totals[currency]; g != w {
 				c.v.add(c.file, "%s adds up to %+v, the manifest says %+v", currency, g, w)

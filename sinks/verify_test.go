@@ -16,6 +16,7 @@ import (
 
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/schemas/totals"
 	"b24export/sinks/parquetcheck"
 )
 
@@ -93,8 +94,8 @@ func TestVerify(t *testing.T) {
 			m.replace(&man.Files[0], read(m, man.Files[2].Path), true)
 		}, []string{"columns: number 2 is stage utf8, want account_number utf8", "payments/portal=acme/payments.parquet: it has "}},
 		{"totals", func(_ *merger, man *pipeline.Manifest) {
-			man.Totals["USD"] = pipeline.Total{Payments: 1, Sum: "1.0000"}
-			man.Totals["XXX"] = pipeline.Total{Payments: 1}
+			man.Totals["USD"] = totals.Total{Payments: 1, Sum: "1.0000"}
+			man.Totals["XXX"] = totals.Total{Payments: 1}
 			delete(man.Totals, "RUB")
 		}, []string{"RUB adds up to", "USD adds up to", "XXX adds up to"}},
 		{"changes", func(_ *merger, man *pipeline.Manifest) {
@@ -199,22 +200,22 @@ func TestReadBack(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	man := m.published()
 	rows := generate(5, 1, 30)
-	var totals schemas.Totals
+	var sums schemas.Totals
 	for i := range rows {
-		totals.Add(&rows[i])
+		sums.Add(&rows[i])
 	}
 	data, f := writePayments(t, m.d.fileOptions(snapshot2), rows)
 	f.Path = man.Files[0].Path
 	wants := func(what, want string) {
 		t.Helper()
-		err := m.d.readBack(t.Context(), f, totalsOf(&totals))
+		err := m.d.readBack(t.Context(), f, sums.ByCurrency())
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", what, err, want)
 		}
 	}
 	putText(t, m.s, f.Path, string(data))
 	wants("as it was written", "")
-	totals.Add(&rows[7])
+	sums.Add(&rows[7])
 	wants("other totals", "adds up to")
 	f.Rows++
 	wants("other rows", "rows: the footer has 30, the manifest 31")

@@ -12,6 +12,7 @@ import (
 	"b24export/bitrix"
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/schemas/totals"
 	"b24export/sinks"
 )
 
@@ -64,7 +65,7 @@ type reportWait struct {
 
 type reportTotal struct {
 	What, Currency string
-	pipeline.Total
+	totals.Total
 }
 
 type reportCount struct {
@@ -129,7 +130,7 @@ var ops = []struct{ op, what string }{{sinks.OpInsert, "new"}, {sinks.OpUpdate, 
 func (r *report) readChanges(ctx context.Context, data *dataset) error {
 	days := reportDays{zone: r.zone}
 	columns := map[string]int64{}
-	totals := map[string]*schemas.Totals{}
+	byOp := map[string]*schemas.Totals{}
 	for c, err := range data.ReadChanges(ctx, r.Manifest) {
 		if err != nil {
 			return err
@@ -146,10 +147,10 @@ func (r *report) readChanges(ctx context.Context, data *dataset) error {
 		for _, column := range c.Changed {
 			columns[column]++
 		}
-		if totals[c.Op] == nil {
-			totals[c.Op] = new(schemas.Totals)
+		if byOp[c.Op] == nil {
+			byOp[c.Op] = new(schemas.Totals)
 		}
-		totals[c.Op].Add(&c.Payment)
+		byOp[c.Op].Add(&c.Payment)
 	}
 	r.Unit, r.Days = days.columns()
 	r.Bars = drawColumns(r.Days)
@@ -164,8 +165,8 @@ func (r *report) readChanges(ctx context.Context, data *dataset) error {
 		return nil // all is new: the totals of the table say it
 	}
 	for _, o := range ops {
-		if t := totals[o.op]; t != nil {
-			r.ByStatus = append(r.ByStatus, totalsOf(o.what, byCurrency(t))...)
+		if t := byOp[o.op]; t != nil {
+			r.ByStatus = append(r.ByStatus, totalsOf(o.what, t.ByCurrency())...)
 		}
 	}
 	return nil
@@ -201,10 +202,10 @@ func counts(of map[string]int64) []reportCount {
 	return list
 }
 
-func totalsOf(what string, totals map[string]pipeline.Total) []reportTotal {
+func totalsOf(what string, by map[string]totals.Total) []reportTotal {
 	var list []reportTotal
-	for _, currency := range slices.Sorted(maps.Keys(totals)) {
-		t := totals[currency]
+	for _, currency := range slices.Sorted(maps.Keys(by)) {
+		t := by[currency]
 		t.Sum, t.PaidSum = groupDigits(t.Sum), groupDigits(t.PaidSum)
 		name := printable(currency)
 		if name == "" {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"b24export/pipeline"
 	"b24export/schemas"
 )
 
@@ -38,7 +37,7 @@ func (r *report) readTable(ctx context.Context, data *dataset) error {
 		}
 	}
 	for i := range unpaid {
-		r.Unpaid = append(r.Unpaid, totalsOf(reportAges[i].name, byCurrency(&unpaid[i]))...)
+		r.Unpaid = append(r.Unpaid, totalsOf(reportAges[i].name, unpaid[i].ByCurrency())...)
 	}
 	type system struct {
 		name     string
@@ -65,7 +64,7 @@ func (r *report) readTable(ctx context.Context, data *dataset) error {
 		if name == "" {
 			name = "(none)"
 		}
-		r.Systems = append(r.Systems, totalsOf(name, byCurrency(s.totals))...)
+		r.Systems = append(r.Systems, totalsOf(name, s.totals.ByCurrency())...)
 	}
 	return nil
 }
@@ -83,12 +82,4 @@ func ageOf(bill schemas.Null[schemas.Instant], at time.Time) int {
 	}) bool {
 		return days <= a.days
 	})
-}
-
-func byCurrency(t *schemas.Totals) map[string]pipeline.Total {
-	by := map[string]pipeline.Total{}
-	for currency, c := range t.ByCurrency() {
-		by[currency] = pipeline.Total{Payments: c.Payments, Sum: c.Sum, Paid: c.Paid, PaidSum: c.PaidSum}
-	}
-	return by
 }

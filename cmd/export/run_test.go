@@ -17,6 +17,7 @@ import (
 	"b24export/jobs"
 	"b24export/jobs/jobfile"
 	"b24export/pipeline"
+	"b24export/schemas/totals"
 )
 
 // heldPortal serves a fake portal that lets so many requests pass.
@@ -130,7 +131,7 @@ func TestOutcomes(t *testing.T) {
 		Dataset: "payments", Portal: "acme", Snapshot: "20261122T020000Z", Mode: pipeline.Full,
 		Ledger:  pipeline.Ledger{Listed: 1235, Got: 1234, Rejected: 1},
 		Changes: pipeline.Changes{Insert: 1234},
-		Totals:  map[string]pipeline.Total{"USD": {Payments: 1234, Sum: "1234567.8900", Paid: 3, PaidSum: "-4.0000"}, "": {Sum: "0.0000", PaidSum: "0.0000"}},
+		Totals:  map[string]totals.Total{"USD": {Payments: 1234, Sum: "1234567.8900", Paid: 3, PaidSum: "-4.0000"}, "": {Sum: "0.0000", PaidSum: "0.0000"}},
 		Files:   []pipeline.File{{Path: "payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet", Rows: 1234, Bytes: 5000}},
 	}
 	outcomes := []jobs.Outcome{

@@ -12,6 +12,7 @@ import (
 
 	"b24export/jobs"
 	"b24export/pipeline"
+	"b24export/schemas/totals"
 )
 
 // outcomeLine is the last line of run --json for a portal: the manifest's
@@ -204,7 +205,7 @@ func useText(u pipeline.PortalUse, secs float64) string {
 	return s
 }
 
-func totalsTable(totals map[string]pipeline.Total) string {
+func totalsTable(by map[string]totals.Total) string {
 	grid := plainTable()
 	grid.AppendHeader(table.Row{"currency", "payments", "sum", "paid", "paid sum"})
 	var columns []table.ColumnConfig
@@ -212,8 +213,8 @@ func totalsTable(totals map[string]pipeline.Total) string {
 		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	grid.SetColumnConfigs(columns)
-	for _, currency := range slices.Sorted(maps.Keys(totals)) {
-		t := totals[currency]
+	for _, currency := range slices.Sorted(maps.Keys(by)) {
+		t := by[currency]
 		if currency == "" {
 			currency = "(none)"
 		}

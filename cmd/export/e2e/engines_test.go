@@ -19,6 +19,7 @@ import (
 	"b24export/cmd/export/e2e/internal/table"
 	"b24export/pipeline"
 	"b24export/schemas"
+	"b24export/schemas/totals"
 )
 
 // node has engines.mjs read input, and reads its answer.
@@ -83,7 +84,7 @@ func lines(t testing.TB, rows []table.Row) [][]string {
 	var all [][]string
 	for currency := range currencies {
 		var n, paid, minID, maxID, orders, dates, bill, letters int64
-		var totals schemas.Totals
+		var sums schemas.Totals
 		for _, row := range rows {
 			if at(row, "currency") != currency {
 				continue
@@ -98,7 +99,7 @@ func lines(t testing.TB, rows []table.Row) [][]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			totals.Add(&schemas.Payment{Sum: schemas.Some(sum), Paid: schemas.Some(at(row, "paid") == "true"), Currency: schemas.Some(currency)})
+			sums.Add(&schemas.Payment{Sum: schemas.Some(sum), Paid: schemas.Some(at(row, "paid") == "true"), Currency: schemas.Some(currency)})
 			if at(row, "paid") == "true" {
 				paid++
 			}
@@ -119,7 +120,7 @@ func lines(t testing.TB, rows []table.Row) [][]string {
 				letters += int64(len([]rune(text)))
 			}
 		}
-		for _, total := range totals.ByCurrency() {
+		for _, total := range sums.ByCurrency() {
 			all = append(all, []string{
 				currency, fmt.Sprint(n), total.Sum, fmt.Sprint(paid), total.PaidSum,
 				fmt.Sprint(minID), fmt.Sprint(maxID), fmt.Sprint(orders), fmt.Sprint(dates), fmt.Sprint(bill), fmt.Sprint(letters),
@@ -196,7 +197,7 @@ func TestEnginesAgree(t *testing.T) {
 	}
 	for _, row := range inGo[0] {
 		want := newest.Totals[row[0]]
-		if (pipeline.Total{Payments: number(t, row[1]), Sum: row[2], Paid: number(t, row[3]), PaidSum: row[4]}) != want {
+		if (totals.Total{Payments: number(t, row[1]), Sum: row[2], Paid: number(t, row[3]), PaidSum: row[4]}) != want {
 			t.Errorf("by DuckDB %v, the manifest says %+v", row, want)
 		}
 	}
