@@ -120,12 +120,12 @@ func (g *governor) settle(t *ticket, told map[string]spent) {
 	g.budgets.end(t, told)
 }
 
-// What a client may be waiting for; see Gauge.Binding.
+// What a client may be waiting for; see Gauge.LimitedBy.
 const (
-	BindingRate      = "rate"
-	BindingOperating = "operating"
-	BindingLatency   = "latency"
-	BindingNone      = "none"
+	LimitedByRate      = "rate"
+	LimitedByOperating = "operating"
+	LimitedByLatency   = "latency"
+	LimitedByNone      = "none"
 )
 
 // Gauge is the state of a client's limits at an instant, for a progress line.
@@ -149,9 +149,9 @@ type Gauge struct {
 	// Failing is why the portal does not answer, and since when; nil while it does.
 	Failing      error
 	FailingSince time.Time
-	// Binding is what the client waits for: "rate", "operating", "latency" (the
+	// LimitedBy is what the client waits for: "rate", "operating", "latency" (the
 	// portal's answers), or "none".
-	Binding string
+	LimitedBy string
 }
 
 // Tightest returns the method that is nearest to its operating budget; the zero value
@@ -179,13 +179,13 @@ func (g *governor) gauge() Gauge {
 	}
 	switch {
 	case gauge.ForRate > 0:
-		gauge.Binding = BindingRate
+		gauge.LimitedBy = LimitedByRate
 	case gauge.ForOperating > 0:
-		gauge.Binding = BindingOperating
+		gauge.LimitedBy = LimitedByOperating
 	case gauge.InFlight > 0:
-		gauge.Binding = BindingLatency
+		gauge.LimitedBy = LimitedByLatency
 	default:
-		gauge.Binding = BindingNone
+		gauge.LimitedBy = LimitedByNone
 	}
 	return gauge
 }

@@ -55,8 +55,8 @@ func TestGaugeNamesWhatBinds(t *testing.T) {
 		defer g.close()
 		binds := func(want string) {
 			t.Helper()
-			if got := g.gauge(); got.Binding != want {
-				t.Errorf("%q binds, want %q: %+v", got.Binding, want, got)
+			if got := g.gauge(); got.LimitedBy != want {
+				t.Errorf("%q binds, want %q: %+v", got.LimitedBy, want, got)
 			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())

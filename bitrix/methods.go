@@ -17,9 +17,9 @@ const (
 	// MethodPaymentList lists the payments of the whole portal, for administrators.
 	MethodPaymentList    = "sale.payment.list"
 	MethodItemPaymentGet = "crm.item.payment.get"
-	// MethodItemPaymentList lists the payments of one CRM item.
+	// MethodItemPaymentList lists the payments of one owner.
 	MethodItemPaymentList = "crm.item.payment.list"
-	// MethodOrderEntityList lists which CRM item each order belongs to.
+	// MethodOrderEntityList lists the owner of each order.
 	MethodOrderEntityList = "crm.orderentity.list"
 	// MethodOrderList has the time at which each order was saved last.
 	MethodOrderList = "sale.order.list"

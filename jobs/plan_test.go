@@ -61,21 +61,21 @@ func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
 		name     string
 		portal   bitrixtest.Options
 		edit     func(*jobfile.Spec)
-		binding  string
+		limit    string
 		enriched bool
 	}{
-		{name: "the rate binds", binding: "rate",
+		{name: "the rate binds", limit: "rate",
 			portal: bitrixtest.Options{Payments: 8_000, Latency: latency, Plan: bitrixtest.PlanStandard}},
-		{name: "the operating budget binds", binding: "operating",
+		{name: "the operating budget binds", limit: "operating",
 			portal: bitrixtest.Options{Payments: 24_000, Latency: latency, Plan: bitrixtest.PlanStandard}},
-		{name: "the operating budget of the batch binds", binding: "operating",
+		{name: "the operating budget of the batch binds", limit: "operating",
 			portal: bitrixtest.Options{Payments: 24_000, Latency: latency, Plan: bitrixtest.PlanStandard, Charge: bitrixtest.ChargeBatch}},
-		{name: "nothing but the answers bind", binding: "latency",
+		{name: "nothing but the answers bind", limit: "latency",
 			portal: bitrixtest.Options{Payments: 20_000, Latency: latency, Plan: bitrixtest.PlanUnlimited},
 			edit: func(s *jobfile.Spec) {
 				s.Portals[0].Plan, s.Portals[0].Limits.Concurrency = jobfile.PlanUnlimited, 4
 			}},
-		{name: "enrich: list", binding: "rate", enriched: true,
+		{name: "enrich: list", limit: "rate", enriched: true,
 			portal: bitrixtest.Options{Payments: 200_000, Latency: latency, Plan: bitrixtest.PlanStandard},
 			edit:   func(s *jobfile.Spec) { s.Source.Enrich = jobfile.EnrichList }},
 	} {
@@ -83,12 +83,12 @@ func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := planAndRun(t, tt.portal, tt.edit)
 				f := p.plan.Job
-				t.Logf("planned %d requests, %.1f s (%s); the run took %d, %.1f s", f.Requests, f.Seconds, f.Binding, p.requests, p.span.Seconds())
+				t.Logf("planned %d requests, %.1f s (%s); the run took %d, %.1f s", f.Requests, f.Seconds, f.LimitedBy, p.requests, p.span.Seconds())
 				if p.plan.ToList != int64(tt.portal.Payments) || p.plan.ToGet != p.plan.ToList {
 					t.Errorf("to list %d, to get %d, want %d", p.plan.ToList, p.plan.ToGet, tt.portal.Payments)
 				}
-				if f.Binding != tt.binding {
-					t.Errorf("binding limit %s, want %s", f.Binding, tt.binding)
+				if f.LimitedBy != tt.limit {
+					t.Errorf("limit %s, want %s", f.LimitedBy, tt.limit)
 				}
 				if r := float64(f.Requests) / float64(p.requests); r < 0.9 || r > 1.1 {
 					t.Errorf("planned %d requests, the run took %d", f.Requests, p.requests)

@@ -7,7 +7,7 @@ import (
 )
 
 // SameListed reports whether a listed row has the same values as the last snapshot's
-// row. It compares the columns that a listing has: all except those of the CRM item and
+// row. It compares the columns that a listing has: all except those of the owner and
 // the time, and of Extra only the given fields, which must be the fields that listed
 // was read with.
 func SameListed(listed, last *Payment, fields []string) bool {

@@ -111,8 +111,8 @@ func (p *Payment) read(raw []byte, keep func(name []byte, known bool) bool) erro
 	return nil
 }
 
-// ReadOwner reads an element of crm.orderentity.list: an order and the CRM item that it
-// belongs to. The type and id of the item are 0 if the portal has none.
+// ReadOwner reads an element of crm.orderentity.list: an order and its owner.
+// The type and id of the owner are 0 if the portal has none.
 //
 // An error is a *FieldError. ReadOwner does not keep or change raw.
 func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {

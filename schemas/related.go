@@ -166,7 +166,7 @@ var OrderTable = NewTable("payments_orders", "The orders that the payments belon
 	readAt(func(r *Order) *Null[Instant] { return &r.ExtractedAt }),
 })
 
-// OwnerTable is the related table of the CRM items that payments refer to.
+// OwnerTable is the related table of the owners that payments refer to.
 var OwnerTable = NewTable("payments_owners", "The CRM items that the payments' orders belong to.", []Column[Owner]{
 	{
 		Name: "entity_type_id", Since: 1, Encoding: Dictionary, Source: "the type that was asked for", Null: never, Example: "2", Changes: never,

@@ -152,7 +152,7 @@ func (p *Portal) openOrder() int64 {
 	return id
 }
 
-// Rebind binds an order to a CRM item of the portal, or to none for 0 and 0. That
+// Rebind sets the owner of an order to an item of the portal, or to none for 0 and 0. That
 // saves no order and queues no event. It reports whether there are such an order
 // and item.
 func (p *Portal) Rebind(order, typeID, id int64) bool {

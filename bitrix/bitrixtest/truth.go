@@ -119,7 +119,7 @@ func (p *Portal) ID(n int64) int64 {
 	return p.data.at(n)
 }
 
-// Owner returns the CRM item that an order belongs to, 0 and 0 if to none, and whether
+// Owner returns the owner of an order, 0 and 0 if it has none, and whether
 // there is such an order.
 func (p *Portal) Owner(order int64) (typeID, id int64, ok bool) {
 	p.mu.RLock()

@@ -86,7 +86,7 @@ func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 	row("under the request rate", func(f source.Forecast) string { return limit(f.RateS) })
 	row("under the operating budget", func(f source.Forecast) string { return limit(f.OperatingS) })
 	row("by the portal's answers", func(f source.Forecast) string { return limit(f.LatencyS) })
-	row("in all", func(f source.Forecast) string { return limit(f.Seconds) + " (" + bindingText(f.Binding) + ")" })
+	row("in all", func(f source.Forecast) string { return limit(f.Seconds) + " (" + limitText(f.LimitedBy) + ")" })
 	row("from the portal", func(f source.Forecast) string { return byteSize(f.Bytes) })
 	if err := writeTable(w, grid); err != nil || plan.MayDelete == 0 {
 		return err
@@ -95,12 +95,12 @@ func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 	return err
 }
 
-// bindingText returns what a run waits for.
-func bindingText(binding string) string {
-	switch binding {
-	case bitrix.BindingRate:
+// limitText returns what a run waits for.
+func limitText(limit string) string {
+	switch limit {
+	case bitrix.LimitedByRate:
 		return "the rate decides"
-	case bitrix.BindingOperating:
+	case bitrix.LimitedByOperating:
 		return "the budget decides"
 	}
 	return "the answers decide"

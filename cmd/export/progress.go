@@ -38,9 +38,9 @@ type view struct {
 	// nearest to its budget; both 0 without one.
 	OperatingUsed   float64 `json:"operating_used_s"`
 	OperatingBudget float64 `json:"operating_budget_s"`
-	// Binding is the limit that the run waits for: rate, operating, latency or
+	// LimitedBy is the limit that the run waits for: rate, operating, latency or
 	// none.
-	Binding string `json:"binding"`
+	LimitedBy string `json:"binding"`
 	// ETA is the seconds that fetching still takes, -1 while it is unknown.
 	ETA     float64 `json:"eta_s"`
 	Seconds float64 `json:"seconds"`
@@ -71,21 +71,21 @@ type watcher struct {
 func (w *watcher) look(now time.Time) view {
 	p, gauge := w.Progress, w.Gauge()
 	v := view{
-		Dataset:  w.Dataset,
-		Portal:   w.Portal,
-		Phase:    p.Phase().String(),
-		ToGet:    p.ToGet.Load(),
-		Got:      p.Got.Load(),
-		Carried:  p.Carried.Load(),
-		Rejected: p.Rejected.Load(),
-		Saved:    p.Saved.Load(),
-		Requests: w.Use().Requests,
-		Tokens:   gauge.Tokens,
-		Burst:    gauge.Burst,
-		Binding:  gauge.Binding,
-		ETA:      -1,
-		exit:     w.exit,
-		Seconds:  now.Sub(w.Started).Seconds(),
+		Dataset:   w.Dataset,
+		Portal:    w.Portal,
+		Phase:     p.Phase().String(),
+		ToGet:     p.ToGet.Load(),
+		Got:       p.Got.Load(),
+		Carried:   p.Carried.Load(),
+		Rejected:  p.Rejected.Load(),
+		Saved:     p.Saved.Load(),
+		Requests:  w.Use().Requests,
+		Tokens:    gauge.Tokens,
+		Burst:     gauge.Burst,
+		LimitedBy: gauge.LimitedBy,
+		ETA:       -1,
+		exit:      w.exit,
+		Seconds:   now.Sub(w.Started).Seconds(),
 	}
 	if v.failing = gauge.Failing; v.failing != nil {
 		v.failingFor = now.Sub(gauge.FailingSince)
@@ -155,19 +155,19 @@ func (v *view) shortText() string {
 // limits returns in a few words how the portal's limits are used.
 func (v *view) limits() string {
 	mark := func(limit string) string {
-		if v.Binding == limit {
+		if v.LimitedBy == limit {
 			return " (limiting)"
 		}
 		return ""
 	}
 	s := ""
 	if v.Burst > 0 {
-		s += fmt.Sprintf(", rate %.0f of %.0f free%s", v.Tokens, v.Burst, mark(bitrix.BindingRate))
+		s += fmt.Sprintf(", rate %.0f of %.0f free%s", v.Tokens, v.Burst, mark(bitrix.LimitedByRate))
 	}
 	if v.OperatingBudget > 0 {
-		s += fmt.Sprintf(", operating %.3g of %.3g s%s", v.OperatingUsed, v.OperatingBudget, mark(bitrix.BindingOperating))
+		s += fmt.Sprintf(", operating %.3g of %.3g s%s", v.OperatingUsed, v.OperatingBudget, mark(bitrix.LimitedByOperating))
 	}
-	if v.Binding == bitrix.BindingLatency {
+	if v.LimitedBy == bitrix.LimitedByLatency {
 		s += ", waits for answers"
 	}
 	return s
@@ -347,12 +347,12 @@ func (m *monitor) log(v view) {
 	attrs := []slog.Attr{
 		slog.String("dataset", v.Dataset), slog.String("portal", v.Portal), slog.String("phase", v.Phase),
 		slog.Int64("done", v.Done), slog.Int64("total", v.Total), slog.Int64("requests", v.Requests),
-		slog.String("limited_by", v.Binding),
+		slog.String("limited_by", v.LimitedBy),
 	}
 	if v.ETA >= 0 {
 		attrs = append(attrs, slog.String("left", shortTime(seconds(v.ETA))))
 	}
-	if v.Binding == bitrix.BindingOperating {
+	if v.LimitedBy == bitrix.LimitedByOperating {
 		attrs = append(attrs, slog.String("operating", fmt.Sprintf("%.0f of %.0f s", v.OperatingUsed, v.OperatingBudget)))
 	}
 	m.p.log.LogAttrs(context.Background(), slog.LevelInfo, "progress", attrs...)

@@ -75,7 +75,7 @@ func (idleSink) End(context.Context) error                         { return nil 
 func TestViewShowsWhatIsLeft(t *testing.T) {
 	start := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	f := &fakeRun{total: 10_000, started: start, gauge: bitrix.Gauge{
-		Tokens: 31.4, Burst: 50, Binding: bitrix.BindingOperating,
+		Tokens: 31.4, Burst: 50, LimitedBy: bitrix.LimitedByOperating,
 		Methods: []bitrix.MethodGauge{
 			{Method: "batch", Used: 10 * time.Second, Budget: 480 * time.Second},
 			{Method: "crm.item.payment.get", Used: 240 * time.Second, Budget: 480 * time.Second, ResetAt: start.Add(5 * time.Second)},
@@ -264,7 +264,7 @@ func TestEndedPortalsStayOnce(t *testing.T) {
 func TestBarsFit(t *testing.T) {
 	four := 4
 	views := map[string]view{
-		"fetching": {Portal: "acme", Phase: "fetching", Done: 4321, Total: 20_000, ETA: 80, Tokens: 31, Burst: 50, Binding: bitrix.BindingRate},
+		"fetching": {Portal: "acme", Phase: "fetching", Done: 4321, Total: 20_000, ETA: 80, Tokens: 31, Burst: 50, LimitedBy: bitrix.LimitedByRate},
 		"long":     {Portal: strings.Repeat("portal-", 9), Phase: "fetching", Done: 4321, Total: 20_000_000, ETA: 80_000, Tokens: 31, Burst: 50},
 		"unknown":  {Portal: "acme", Phase: "starting", ETA: -1},
 		"failed":   {Portal: "acme", Phase: "fetching", Done: 10, Total: 20, exit: &four},

@@ -39,9 +39,9 @@ type Forecast struct {
 	RateS      float64 `json:"rate_s"`
 	OperatingS float64 `json:"operating_s"`
 	LatencyS   float64 `json:"latency_s"`
-	// Seconds is the prediction; Binding is the limit that it comes from.
-	Seconds float64 `json:"seconds"`
-	Binding string  `json:"binding"`
+	// Seconds is the prediction; LimitedBy is the limit that it comes from.
+	Seconds   float64 `json:"seconds"`
+	LimitedBy string  `json:"binding"`
 	// Bytes are those that the portal sends, uncompressed.
 	Bytes int64 `json:"bytes"`
 }

@@ -117,13 +117,13 @@ func (m *model) spans(f *Forecast, loads []load) {
 	if m.counted && m.budget > 0 {
 		f.OperatingS = m.operatingSpan(f.Requests, loads).Seconds() + ends
 	}
-	f.Seconds, f.Binding = f.LatencyS, bitrix.BindingLatency
+	f.Seconds, f.LimitedBy = f.LatencyS, bitrix.LimitedByLatency
 	if f.RateS >= f.Seconds {
-		f.Seconds, f.Binding = f.RateS, bitrix.BindingRate
+		f.Seconds, f.LimitedBy = f.RateS, bitrix.LimitedByRate
 	}
 	// A budget that is never used up takes as long as the rate does.
 	if f.OperatingS > f.Seconds*1.02 {
-		f.Seconds, f.Binding = f.OperatingS, bitrix.BindingOperating
+		f.Seconds, f.LimitedBy = f.OperatingS, bitrix.LimitedByOperating
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"b24export/schemas"
 )
 
-// owners knows which CRM item each order of one chunk belongs to. Only those
+// owners knows the owner of each order of one chunk. Only those
 // orders are asked for, in the chunk's own request: the portal's whole list of
 // bindings is as long as its orders, and a run has no place to keep it.
 type owners struct {

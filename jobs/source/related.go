@@ -119,7 +119,7 @@ func (r *Related) Orders(ctx context.Context) (*Rows[schemas.Order], error) {
 	return rows, r.named(ctx, &r.orders, func(int64) bitrix.Listing { return list }, rows.add)
 }
 
-// Owners reads the CRM items that payments refer to, and notes what they refer to.
+// Owners reads the owners that payments refer to, and notes what they refer to.
 func (r *Related) Owners(ctx context.Context) (*Rows[schemas.Owner], error) {
 	rows := &Rows[schemas.Owner]{table: schemas.OwnerTable, fill: func(key spill.Key, at schemas.Instant, row *schemas.Owner) {
 		row.EntityTypeID, row.ExtractedAt = key[0], schemas.Some(at)

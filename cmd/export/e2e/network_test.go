@@ -93,7 +93,7 @@ func TestOutage(t *testing.T) {
 	if len(p.manifests(t)) > 0 {
 		t.Error("it has published without a bucket")
 	}
-	proxy.Mend(t)
+	proxy.Restore(t)
 	again := runJob(t, p.env, j.write(t), 0)
 	if !again.Resumed {
 		t.Error("the next run began anew")

@@ -56,11 +56,11 @@ func (p *Proxy) Add(t testing.TB, toxic Toxic) {
 // Reset makes all connections good again.
 func (p *Proxy) Reset() { p.proxy.Toxics.ResetToxics(context.Background()) }
 
-// Cut refuses connections, and closes those that are open, until Mend.
+// Cut refuses connections, and closes those that are open, until Restore.
 func (p *Proxy) Cut() { p.proxy.Stop() }
 
-// Mend ends a Cut.
-func (p *Proxy) Mend(t testing.TB) {
+// Restore ends a Cut.
+func (p *Proxy) Restore(t testing.TB) {
 	t.Helper()
 	if err := p.proxy.Start(); err != nil {
 		t.Fatalf("start proxy again: %v", err)

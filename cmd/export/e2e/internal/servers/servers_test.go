@@ -91,8 +91,8 @@ func TestProxy(t *testing.T) {
 	if err := get(); err == nil {
 		t.Error("while cut: got an answer")
 	}
-	p.Mend(t)
+	p.Restore(t)
 	if err := get(); err != nil {
-		t.Errorf("mended: %v", err)
+		t.Errorf("restored: %v", err)
 	}
 }
