@@ -105,6 +105,13 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			if e == nil || errors.Is(err, ErrPatience) {
 				return err
 			}
+			if e.BadEncoding() && e.where == inBatch {
+				if err := c.halve(ctx, cmds, todo[:n], out, e); err != nil {
+					return err
+				}
+				todo = todo[n:]
+				continue
+			}
 			alone := n == 1 && e.Code == CodeTooLarge // it cannot be made smaller
 			if alone {
 				large++

@@ -92,6 +92,7 @@ const (
 	CodeAppNotFound       = "APPLICATION_NOT_FOUND"
 	CodeConnection        = "CONNECTION_ERROR"
 	CodeWrongLicense      = "WRONG_LICENSE"
+	CodeWrongEncoding     = "WRONG_ENCODING"
 	CodeEmpty             = ""
 )
 
@@ -171,6 +172,8 @@ var rules = []rule{
 	{CodeOperatingLimit, anywhere, 0, WaitBudget, "the operating budget of a method"},
 	{CodeMethodNotAllowed, anywhere, 0, CallSingly, "this method cannot be batched"},
 	{CodeBatchLength, anywhere, 0, SmallerBatch, "too many commands"},
+	{CodeWrongEncoding, inBatch, 0, SmallerBatch, "a text is not UTF-8"},
+	{CodeWrongEncoding, ofOne, 0, Reject, "a text is not UTF-8"},
 	{CodeExpiredToken, anywhere, 0, Refresh, "the access token has expired"},
 	{CodeNoAuth, anywhere, 0, Stop, "wrong webhook code or token"},
 	{CodeInvalidToken, anywhere, 0, Stop, "wrong webhook code or token"},

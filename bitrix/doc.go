@@ -78,6 +78,8 @@
 //	OPERATION_TIME_LIMIT             any            WaitBudget    the operating budget of a method
 //	ERROR_BATCH_METHOD_NOT_ALLOWED   any            CallSingly    this method cannot be batched
 //	ERROR_BATCH_LENGTH_EXCEEDED      any            SmallerBatch  too many commands
+//	WRONG_ENCODING                   batch          SmallerBatch  a text is not UTF-8
+//	WRONG_ENCODING                   call, command  Reject        a text is not UTF-8
 //	expired_token                    any            Refresh       the access token has expired
 //	NO_AUTH_FOUND                    any            Stop          wrong webhook code or token
 //	invalid_token                    any            Stop          wrong webhook code or token

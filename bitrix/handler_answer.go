@@ -34,7 +34,9 @@ func readAnswers(g *governor, secrets redactor, count *counters, next handler) h
 			count.overBudget.Add(1)
 			told[x.method] = spent{refused: true}
 		case SmallerBatch:
-			g.sizes.tooMuch(x.needs, x.commands())
+			if !failed.BadEncoding() { // else other batches fit as before
+				g.sizes.tooMuch(x.needs, x.commands())
+			}
 		case Retry, CallSingly, Refresh, Reject, Stop: // no limit was met
 		}
 		if a != nil { // else govern has settled

@@ -87,8 +87,9 @@ type walk struct {
 	listed   int64         // elements so far
 	counted  int64         // elements in all, by the portal's count, or -1
 	ended    bool
-	stalls   int // attempts in a row that brought nothing that holds
-	large    int // attempts in a row whose one page was too large
+	garbled  bool // the next page has a text that the portal cannot encode
+	stalls   int  // attempts in a row that brought nothing that holds
+	large    int  // attempts in a row whose one page was too large
 	patience *patience
 }
 
@@ -138,6 +139,11 @@ func (w *walk) next(ctx context.Context) ([]Page, error) {
 
 // ask gets the next chain, or a single page where the method is not batched.
 func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
+	if w.garbled {
+		k, err := w.askReadable(ctx)
+		w.garbled = err != nil
+		return k, 0, err
+	}
 	if w.c.isSingle(w.list.Method) {
 		cmd := w.list.chain(w.cursor, w.through, 1, w.count)[0]
 		r, waited, err := w.c.single(ctx, cmd, w.count == countFirst)
@@ -256,6 +262,11 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 		// Servers of some years count by loading every row, which may take longer
 		// than a request may run.
 		w.count = countNone
+		return nil
+	case e.BadEncoding() && w.list.Garbled && !w.garbled:
+		// Only the one page that has the text is read otherwise.
+		w.garbled = w.length == 1 || w.c.isSingle(w.list.Method)
+		w.length = 1
 		return nil
 	case class == CallSingly && e.where != inCall:
 		w.c.callSingly(w.list.Method)

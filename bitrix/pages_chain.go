@@ -47,6 +47,9 @@ type Listing struct {
 	FullChains bool
 	// Windows lists several windows of ids at once, where there is much to list.
 	Windows bool
+	// Garbled lists an element with a text that the portal cannot encode all the same,
+	// as its id alone; see Page.Garbled. Else such a text ends the walk. Not with Repeats.
+	Garbled bool
 	// Params are what else the method needs, beside order, filter, select and
 	// start.
 	Params Params
@@ -69,6 +72,9 @@ type Page struct {
 	Total int64
 	// At is when the answer was complete.
 	At time.Time
+	// Garbled are the errors of elements that the portal cannot encode, by id. Such an
+	// element in Items has its id alone.
+	Garbled map[int64]*Error
 }
 
 // params asks for the page behind a cursor, or for the page from it on. Only the

@@ -43,6 +43,7 @@ var (
 	errAdminOnly    = &apiError{403, "ACCESS_DENIED", false, "Access denied! Administrator rights required"}
 	errNoItem       = &apiError{400, "NOT_FOUND", false, "Item not found"}
 	errNoType       = &apiError{400, "NOT_FOUND", false, "Smart process not found"}
+	errEncoding     = &apiError{200, "WRONG_ENCODING", false, "Wrong request encoding"}
 	errEvent        = &apiError{400, "ERROR_EVENT_NOT_FOUND", false, "Event not found"}
 )
 

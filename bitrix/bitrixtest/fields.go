@@ -99,6 +99,7 @@ func selected(v *value, unknown func(name string)) selection {
 // writer writes payments into JSON.
 type writer struct {
 	pen
+	x      *exchange
 	l      *live
 	buffer []byte
 }
@@ -112,6 +113,7 @@ const (
 func (x *exchange) writer(b []byte) writer {
 	return writer{
 		pen: pen{b: b, odd: x.c.Odd, dice: x.c.spelling, c: x.c, now: x.now.Unix()},
+		x:   x,
 		l:   x.p.data,
 	}
 }
@@ -202,6 +204,9 @@ func (w *writer) field(r *row, f int) {
 		w.word(name, currencies[r.currency], `"`+currencies[r.currency]+`"`)
 	case saleSystemName:
 		system := &paySystems[r.system]
+		if slices.Contains(w.c.Server.BadTexts, r.id) {
+			w.x.garbled = true
+		}
 		if w.lists && w.c.Values.ListNames {
 			now := listedName(system.name)
 			w.word(name, now, string(appendString(nil, now)))

@@ -61,6 +61,7 @@ type exchange struct {
 	commands   uint64 // calls made, for seeded costs
 	settled    []int64
 	pause      time.Duration // that a fault adds
+	garbled    bool          // the answer has a text that cannot be encoded
 }
 
 // spending is what an exchange knows of a method's operating time.

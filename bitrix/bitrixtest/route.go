@@ -73,10 +73,16 @@ func (x *exchange) route() *answer {
 		x.p.rules.broken(x, "no such method: %q", name)
 		return x.fail(errNoMethod)
 	}
+	var a *answer
 	if number == methodBatch {
-		return x.batch()
+		a = x.batch()
+	} else {
+		a = x.single(number)
 	}
-	return x.single(number)
+	if x.garbled {
+		return x.fail(errEncoding)
+	}
+	return a
 }
 
 // params returns the request's parameters: those of the body over those of the query.

@@ -25,6 +25,9 @@ type Server struct {
 	// OneRefusal makes a get say the same of a payment that does not exist and of
 	// one that this user must not see, as the newest module does.
 	OneRefusal bool
+	// BadTexts are payments whose name of a payment system is not UTF-8: PHP cannot encode
+	// an answer with one, and the whole request ends in WRONG_ENCODING.
+	BadTexts []int64
 }
 
 // validate returns what is wrong with it.

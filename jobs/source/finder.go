@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"b24export/bitrix"
 	"b24export/pipeline"
 	"b24export/schemas"
 )
@@ -60,6 +61,20 @@ func (r *rowMaker) stamp(at time.Time) time.Time {
 		return r.now()
 	}
 	return at
+}
+
+// listedOr is listed for an element that err may stand for, because the portal cannot
+// encode it. That makes a reject.
+func (r *rowMaker) listedOr(err *bitrix.Error, raw []byte, id pipeline.PaymentID, at time.Time) listed {
+	if err == nil {
+		return r.listed(raw, id, at)
+	}
+	at = r.stamp(at)
+	item := listed{ID: id, Reject: &pipeline.Reject{
+		ID: id, Stage: "list", Code: err.Code, Description: err.Description, Attempts: 1, SeenAt: at,
+	}}
+	item.Row.ID, item.Row.ExtractedAt = int64(id), schemas.Some(schemas.InstantOf(at))
+	return item
 }
 
 // listed reads an element of a listing of payments.

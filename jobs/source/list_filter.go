@@ -193,6 +193,7 @@ type element struct {
 	number int64
 	raw    []byte
 	at     time.Time
+	err    *bitrix.Error // the portal cannot encode the element; raw is nil then
 }
 
 // each returns the elements whose field is one of numbers, each number at most once:
@@ -232,6 +233,14 @@ func (f *listFilter) ask(ctx context.Context, client *bitrix.Client, casting *ca
 	}
 	var all []element
 	for i, res := range results {
+		if res.Err != nil && res.Err.BadEncoding() {
+			found, err := f.askAlone(ctx, client, asked[i])
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
+			continue
+		}
 		found, answered, err := f.read(&res)
 		if err != nil {
 			return nil, err
@@ -263,6 +272,10 @@ func (f *listFilter) askAlone(ctx context.Context, client *bitrix.Client, number
 	}
 	var all []element
 	for i, res := range results {
+		if res.Err != nil && res.Err.BadEncoding() {
+			all = append(all, element{number: numbers[i], at: res.At, err: res.Err})
+			continue
+		}
 		found, answered, err := f.read(&res)
 		if err == nil {
 			err = f.only(numbers[i:i+1], answered)
@@ -281,7 +294,7 @@ func (f *listFilter) read(res *bitrix.Result) (found []element, answered []int64
 	}
 	raws, answered, err := bitrix.ItemsByID(res.Value, f.items, f.field)
 	for i := range raws {
-		found = append(found, element{answered[i], raws[i], res.At})
+		found = append(found, element{answered[i], raws[i], res.At, nil})
 	}
 	return found, answered, err
 }

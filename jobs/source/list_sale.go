@@ -94,7 +94,9 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 			cancel()
 			<-measured
 		}()
-		for page, err := range l.client.Pages(ctx, paymentListing(l.fields, l.filter), int64(after)) {
+		listing := paymentListing(l.fields, l.filter)
+		listing.Garbled = true
+		for page, err := range l.client.Pages(ctx, listing, int64(after)) {
 			if err == nil {
 				<-measured
 				err = measureErr
@@ -108,7 +110,7 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 			}
 			items := make([]listed, len(page.Items))
 			for i, raw := range page.Items {
-				items[i] = l.listed(raw, pipeline.PaymentID(page.IDs[i]), page.At)
+				items[i] = l.listedOr(page.Garbled[page.IDs[i]], raw, pipeline.PaymentID(page.IDs[i]), page.At)
 			}
 			if l.days != nil {
 				if items, err = l.days.only(items, &page); err != nil {
@@ -164,7 +166,7 @@ func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
 	}
 	found := make([]listed, len(elements))
 	for i, e := range elements {
-		found[i] = l.listed(e.raw, pipeline.PaymentID(e.number), e.at)
+		found[i] = l.listedOr(e.err, e.raw, pipeline.PaymentID(e.number), e.at)
 	}
 	return found, nil
 }

@@ -272,6 +272,9 @@ func OrdersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (ma
 	}
 	saved := make(map[int64]time.Time, len(found))
 	for _, e := range found {
+		if e.err != nil {
+			return nil, fmt.Errorf("ask %d orders when they were saved: %w", len(orders), e.err)
+		}
 		at, _, err := schemas.ReadDate(e.raw, "dateUpdate")
 		if err == nil && !at.Valid {
 			err = errors.New("it has none")
