@@ -30,6 +30,9 @@ const (
 	constantShare = 0.1
 	// leastTaught is the least share of the budget that refusals can make of it.
 	leastTaught = 0.5
+	// banShare of the window is how long the newest servers refuse a method that is over
+	// its budget (300 s). Older ones refuse it until a basket falls out.
+	banShare = 0.5
 	// taughtWindows is for how many windows a limit holds that refusals have
 	// taught: it may have been somebody else who had used up the rest.
 	taughtWindows = 6
@@ -395,12 +398,20 @@ func (a *account) exhausted(now time.Time) bool {
 		return false
 	}
 	own, budget := a.used(now)-a.flight(), a.budget.Seconds()
+	// A second refusal in a row may be a ban, which another call would begin again: it
+	// must end before the next one.
+	before, least := a.refusals, time.Duration(0)
+	a.refusals++
+	if before > 0 {
+		least = time.Duration(float64(a.window)*banShare) + a.guard()
+	}
 	if a.counted {
-		a.blocked = now.Add(a.basket())
-		if reset := a.resets(); !a.reset.IsZero() && reset.After(now) {
-			a.blocked = reset
-		} else {
+		a.blocked = now.Add(max(a.basket(), least))
+		switch reset := a.resets(); {
+		case a.reset.IsZero() || !reset.After(now):
 			a.reset = time.Time{}
+		case least == 0 || reset.After(a.blocked):
+			a.blocked = reset
 		}
 		a.taught = max(own, budget*leastTaught)
 		if budget > 0 {
@@ -411,8 +422,7 @@ func (a *account) exhausted(now time.Time) bool {
 		a.settle(now)
 		return true
 	}
-	a.blocked = now.Add(min(a.basket()<<min(a.refusals, baskets), a.window))
-	a.refusals++
+	a.blocked = now.Add(max(min(a.basket()<<min(before, baskets), a.window), least))
 	// Our books agree with the portal's if they had most of the budget in them,
 	// or as much as the last time. If not, somebody else had used it up, or an
 	// earlier run of ours: by the end of a window that is over.

@@ -10,6 +10,8 @@ import (
 type operating struct {
 	mu    sync.Mutex
 	books map[account]*book
+	bans  map[account]time.Time // when each one ends
+	again int64                 // calls that began a ban again
 	peak  [methodCount]time.Duration
 	spent [methodCount]time.Duration
 }
@@ -49,6 +51,29 @@ func (b *book) used(current int64, width time.Duration) (sum time.Duration, rese
 		}
 	}
 	return sum, time.Unix(0, (oldest+baskets)*int64(width))
+}
+
+// banned reports whether the account is banned at now. One that is over its budget is
+// banned from now on, with empty books, and one that is banned begins again.
+func (o *operating) banned(a account, now time.Time, ban time.Duration, over bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.bans == nil {
+		o.bans = map[account]time.Time{}
+	}
+	until := o.bans[a]
+	switch {
+	case now.Before(until):
+		if until.Before(now.Add(ban)) {
+			o.again++
+		}
+	case over:
+		delete(o.books, a)
+	default:
+		return false
+	}
+	o.bans[a] = now.Add(ban)
+	return true
 }
 
 // add books what a request has spent, at its end.

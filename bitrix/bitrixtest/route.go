@@ -166,7 +166,14 @@ func (x *exchange) spending(method int) *spending {
 
 // overBudget reports whether a method must not be called.
 func (x *exchange) overBudget(method int) bool {
-	return x.c.budget > 0 && x.spending(method).used > x.c.budget
+	if x.c.budget <= 0 {
+		return false
+	}
+	over := x.spending(method).used > x.c.budget
+	if ban := x.c.faster(x.c.Server.Ban); ban > 0 {
+		return x.p.operating.banned(account{x.credential, method}, x.now, ban, over)
+	}
+	return over
 }
 
 // charge puts a call of a method on the bill.
@@ -193,6 +200,9 @@ func (x *exchange) book() {
 		return
 	}
 	add := func(method int, spent time.Duration) {
+		if c.Server.Weight > 0 {
+			spent = time.Duration(float64(spent) * c.Server.Weight)
+		}
 		if spent > c.floor {
 			x.p.operating.add(account{x.credential, method}, time.Now(), c.basket, spent)
 		}

@@ -28,6 +28,12 @@ type Server struct {
 	// BadTexts are payments whose name of a payment system is not UTF-8: PHP cannot encode
 	// an answer with one, and the whole request ends in WRONG_ENCODING.
 	BadTexts []int64
+	// Ban refuses a method that is over its operating budget for so long, and counts from
+	// zero afterwards, as the newest module does (300 s). Each call in between begins the
+	// ban again. 0: the method is refused until a basket falls out.
+	Ban time.Duration
+	// Weight multiplies the operating time that is booked. Default: 1.
+	Weight float64
 }
 
 // validate returns what is wrong with it.
@@ -35,6 +41,12 @@ func (s *Server) validate() error {
 	var problems []error
 	if s.CountCost < 0 {
 		problems = append(problems, fmt.Errorf("Server.CountCost: %v: must not be negative", s.CountCost))
+	}
+	if s.Ban < 0 {
+		problems = append(problems, fmt.Errorf("Server.Ban: %v: must not be negative", s.Ban))
+	}
+	if s.Weight < 0 {
+		problems = append(problems, fmt.Errorf("Server.Weight: %v: must not be negative", s.Weight))
 	}
 	return errors.Join(problems...)
 }

@@ -14,6 +14,7 @@ type Stats struct {
 	Refused  int64            // requests refused with QUERY_LIMIT_EXCEEDED
 	// RefusedCommands are calls and batches refused with OPERATION_TIME_LIMIT.
 	RefusedCommands int64
+	BansRenewed     int64 // calls that came during a Server.Ban
 	Faults          int64 // faults that came up
 	Refreshes       int64 // token pairs given
 
@@ -95,6 +96,7 @@ func (p *Portal) Stats() Stats {
 	p.rate.mu.Unlock()
 
 	p.operating.mu.Lock()
+	st.BansRenewed = p.operating.again
 	for i := range methods {
 		if spent := p.operating.spent[i]; spent > 0 {
 			st.Operating[methods[i].name] = spent

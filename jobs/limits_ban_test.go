@@ -1,0 +1,73 @@
+package jobs_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24export/bitrix/bitrixtest"
+)
+
+// banned is a portal whose operating budget is smaller than the job says, so that it
+// refuses. 2,000 gets of half a second are 1,000 s of operating time.
+func banned(server bitrixtest.Server, charge bitrixtest.Charge) bitrixtest.Options {
+	return bitrixtest.Options{
+		Payments: 2000, Charge: charge, TakeTime: true, AllowRegets: true, Server: server,
+		Costs:  map[string]time.Duration{"crm.item.payment.get": 500 * time.Millisecond},
+		Limits: bitrixtest.Limits{Operating: 300 * time.Second},
+	}
+}
+
+// A method that is over its budget is banned for 300 s by the newest module. The ban is
+// waited out: calls in between would begin it again, without end.
+func TestBanIsWaitedOut(t *testing.T) {
+	for _, counters := range []string{"counters", "no counters", "zero counters"} {
+		for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
+			t.Run(counters+", "+string(charge), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := banned(bitrixtest.Server{Ban: 300 * time.Second}, charge)
+					o.NoCounters, o.ZeroCounters = counters == "no counters", counters == "zero counters"
+					e := newExport(t, o, 0, map[string]string{"concurrency": "3"})
+					e.run(t)
+					e.wantExact(t)
+					s := e.portal.Stats()
+					t.Logf("%v, %d refused, %d bans begun again", e.span, s.RefusedCommands, s.BansRenewed)
+					if e.span > time.Hour {
+						t.Errorf("took %v, want less than an hour", e.span)
+					}
+					if s.BansRenewed > 4 {
+						t.Errorf("%d calls came during a ban, want at most 4", s.BansRenewed)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What requests cost by the portal's books may be half or double of what they take. The
+// export is complete, bans are waited out, and a budget that is charged double costs no
+// more than the time that it needs.
+func TestOtherWeightsDoNoHarm(t *testing.T) {
+	for weight, longest := range map[float64]time.Duration{0.5: 40 * time.Minute, 2: 90 * time.Minute} {
+		for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
+			t.Run(fmt.Sprint(weight, ", ", charge), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := banned(bitrixtest.Server{Ban: 300 * time.Second, Weight: weight}, charge)
+					o.Limits.Operating = 480 * time.Second
+					e := newExport(t, o, 0, map[string]string{"concurrency": "3"})
+					e.run(t)
+					e.wantExact(t)
+					s := e.portal.Stats()
+					t.Logf("%v, %d refused, %d bans begun again", e.span, s.RefusedCommands, s.BansRenewed)
+					if e.span > longest {
+						t.Errorf("took %v, want at most %v", e.span, longest)
+					}
+					if s.BansRenewed > 2 {
+						t.Errorf("%d calls came during a ban, want at most 2", s.BansRenewed)
+					}
+				})
+			})
+		}
+	}
+}
