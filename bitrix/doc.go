@@ -35,7 +35,7 @@
 //   - The webhook's secret, and an application's, are in no error, log or dump.
 //     Webhook and tokens go to no host but the portal's own registrable domain,
 //     over the scheme they were given for; the client secret goes to the
-//     authorization server only.
+//     job's authorization server only, or to the vendor's for a portal's region.
 //   - New tokens are durable before they are used. They are asked for only after
 //     the portal has said that the old ones have expired, once for all calls of
 //     all clients that share a TokenStore.

@@ -170,7 +170,7 @@ func (t *tokens) attempt(ctx context.Context, refused Secret, refresh bool) (err
 		return t.broken("note in the store of tokens that they are about to be refreshed", err)
 	}
 	open = true
-	answer, err := t.ask(firm, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.refresh.Reveal()}})
+	answer, err := t.ask(firm, t.serverOf(old), url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old.refresh.Reveal()}})
 	if e, ok := errors.AsType[*Error](err); ok && e.Class() == Stop {
 		if !strings.EqualFold(e.Code, CodeInvalidGrant) {
 			open = !begun.IsZero() // nothing was exchanged
@@ -241,7 +241,7 @@ func (t *tokens) exchange(ctx context.Context, code Secret) error {
 	p := newPatience(t.patience)
 	for {
 		start := time.Now()
-		answer, err := t.ask(firm, url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}})
+		answer, err := t.ask(firm, t.app.server, url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}})
 		if err == nil {
 			if err := t.fits(answer); err != nil {
 				return err

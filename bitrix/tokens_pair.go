@@ -15,6 +15,7 @@ type pair struct {
 	access   Secret // "" where there is only a refresh token to begin with
 	refresh  Secret
 	endpoint string    // the portal's REST address, "" if unknown
+	server   string    // the authorization server's REST address, "" if unknown
 	expires  time.Time // of the access token, zero if unknown
 	doc      []byte    // as it is stored
 }
@@ -59,6 +60,10 @@ func decodePair(doc []byte) (*pair, error) {
 				err = nil // null, or none at all
 			}
 			p.endpoint = string(text)
+		case "server_endpoint":
+			if text, err := unquote(v); err == nil { // else null, or none at all
+				p.server = string(text)
+			}
 		case "expires":
 			if n, ok := readInt(v); ok && n > 0 && n < 1e11 {
 				p.expires = time.Unix(n, 0)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,14 +15,34 @@ import (
 // may wait this long for the new pair.
 const serverTimeout = 30 * time.Second
 
-// ask sends one request to the authorization server, the only one that gets the
-// client secret.
-func (t *tokens) ask(ctx context.Context, form url.Values) (*pair, error) {
+// vendorServers are the vendor's authorization servers, by host. All regions' are among
+// them, as the documentation and recorded answers have it in 2026.
+var vendorServers = []string{"oauth.bitrix.info", "oauth.bitrix24.tech"}
+
+// serverOf returns the authorization server that refreshes a pair. Answers name the
+// region's own, which is believed only if it is the vendor's, and only in place of the
+// default: another server is the job's choice. What a store or an answer says can thus
+// send the client secret to nobody else.
+func (t *tokens) serverOf(p *pair) string {
+	u, err := url.Parse(p.server)
+	if err != nil || t.app.server != DefaultServer || u.Scheme != "https" || u.User != nil {
+		return t.app.server
+	}
+	host := strings.ToLower(u.Host) // with a port, if there is one: the vendor's have none
+	if !slices.Contains(vendorServers, host) {
+		return t.app.server
+	}
+	return "https://" + host
+}
+
+// ask sends one request to an authorization server, the job's or the result of serverOf.
+// Only these get the client secret.
+func (t *tokens) ask(ctx context.Context, server string, form url.Values) (*pair, error) {
 	form.Set("client_id", t.app.id)
 	form.Set("client_secret", t.app.secret.Reveal())
 	timed, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
-	a, err := postAs(timed, t.transport, t.app.server+"/oauth/token/", "application/x-www-form-urlencoded", []byte(form.Encode()), t.agent)
+	a, err := postAs(timed, t.transport, server+"/oauth/token/", "application/x-www-form-urlencoded", []byte(form.Encode()), t.agent)
 	if err != nil {
 		return nil, t.failure(CodeNoAnswer, oneLine(err.Error(), t))
 	}

@@ -179,7 +179,11 @@ func (x *exchange) oauthToken() *answer {
 	b = appendNumber(b, int64(c.life/time.Second))
 	b = append(b, `,"scope":`...)
 	b = appendString(b, strings.Join(c.Rights.Scopes, ","))
-	b = append(b, `,"domain":"oauth.bitrix.info","server_endpoint":"https:\/\/oauth.bitrix.info\/rest\/","status":"L","client_endpoint":`...)
+	b = append(b, `,"domain":"oauth.bitrix.info","server_endpoint":`...)
+	server := c.OAuth.ServerEndpoint
+	fill(&server, "https://oauth.bitrix.info/rest/")
+	b = appendString(b, server)
+	b = append(b, `,"status":"L","client_endpoint":`...)
 	b = appendString(b, endpoint)
 	b = append(b, `,"member_id":"0123456789abcdef0123456789abcdef","user_id":`...)
 	b = appendNumber(b, int64(c.User))

@@ -198,6 +198,9 @@ type OAuth struct {
 	// Endpoint is the portal's REST address in answers of the authorization
 	// server. Default: that of the request's host.
 	Endpoint string
+	// ServerEndpoint is the address of the authorization server in its answers. Default:
+	// that of oauth.bitrix.info.
+	ServerEndpoint string
 	// Life is how long an access token lives. Default: 1 h.
 	Life time.Duration
 	// ExpireAfter makes an access token expire after that many requests. 0:

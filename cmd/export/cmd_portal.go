@@ -92,6 +92,7 @@ on a signal and then prints the requests that it received.`,
 		"state", "state of the portal: open, no-plan, blocked, closed, no-user, no-right; with 401: deleted, dismissed, lapsed, removed, no-server")
 	flags.BoolVar(&f.oauth, "oauth", false, "also serve an OAuth application, and its authorization server at the same address")
 	flags.DurationVar(&o.OAuth.Life, "token-life", 0, "lifetime of the application's access tokens (default 1h)")
+	flags.StringVar(&o.OAuth.ServerEndpoint, "token-server", "", "REST `address` of the authorization server in its answers")
 	flags.IntVar(&o.OAuth.ExpireAfter, "token-requests", 0, "expire an access token after this many requests")
 	flags.BoolVar(&f.strict, "strict", false, "at the end, print the rules that clients broke; exit with code 1 if there are any")
 	valueFlags(flags, &o.Values)
