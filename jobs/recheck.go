@@ -93,41 +93,39 @@ func Recheck(ctx context.Context, spec *jobfile.Spec, portal string, rows []sche
 			r.Detail = "its order is not known, and so not whether it was changed since"
 		}
 	}
-	return list, judgeByOrders(ctx, client, list, doubtful)
+	return list, judgeByOrders(ctx, client, spec.Portals[i].TimeZone, list, doubtful)
 }
 
 // judgeByOrders separates payments that were changed since from those that differ
 // without a reason.
-func judgeByOrders(ctx context.Context, client *bitrix.Client, list []Rechecked, doubtful map[int64][]int) error {
+func judgeByOrders(ctx context.Context, client *bitrix.Client, zone *time.Location, list []Rechecked, doubtful map[int64][]int) error {
 	var orders []int64
 	for id := range doubtful {
 		orders = append(orders, id)
 	}
 	slices.Sort(orders)
-	for part := range slices.Chunk(orders, bitrix.PageSize) {
-		saved, err := source.OrdersSaved(ctx, client, part)
-		if e, refused := source.RefusalOf(err); refused {
-			for _, id := range part {
-				for _, i := range doubtful[id] {
-					list[i].Detail = source.Reason(e) + ": whether it was changed since is not known"
-				}
-			}
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		for _, id := range part {
-			at, known := saved[id]
-			for _, i := range doubtful[id] {
-				switch r := &list[i]; {
-				case !known:
-					r.Detail = "its order is gone"
-				case at.After(r.ReadAt.Add(-clockDoubt)):
-					r.Verdict, r.Detail = ChangedSince, "its order was saved at "+at.UTC().Format(time.RFC3339)
-				default:
-					r.Detail = "its order was last saved at " + at.UTC().Format(time.RFC3339)
-				}
+	if len(orders) == 0 {
+		return nil
+	}
+	saved, err := source.OrdersSaved(ctx, client, zone, orders)
+	refusal, refused := source.RefusalOf(err)
+	if err != nil && !refused {
+		return err
+	}
+	for _, id := range orders {
+		at, known := saved[id]
+		for _, i := range doubtful[id] {
+			switch r := &list[i]; {
+			case refused:
+				r.Detail = source.Reason(refusal) + ": whether it was changed since is not known"
+			case !known:
+				r.Detail = "its order is gone"
+			case at.IsZero():
+				r.Detail = "when its order was saved last is not known: the list of orders does not show it"
+			case at.After(r.ReadAt.Add(-clockDoubt)):
+				r.Verdict, r.Detail = ChangedSince, "its order was saved at "+at.UTC().Format(time.RFC3339)
+			default:
+				r.Detail = "its order was last saved at " + at.UTC().Format(time.RFC3339)
 			}
 		}
 	}

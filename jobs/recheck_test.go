@@ -1,7 +1,10 @@
 package jobs_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
@@ -58,5 +61,60 @@ func TestRecheck(t *testing.T) {
 	}
 	if _, err := jobs.Recheck(t.Context(), e.spec, "other", rows, e.opts); err == nil {
 		t.Error("of a portal that the job does not have: no error")
+	}
+}
+
+// Lists may show when an order was saved by another clock, or not at all. Rows that are
+// wrong are not taken for rows that were changed since, nor the other way round.
+func TestRecheckOnAPortalWithShiftedDates(t *testing.T) {
+	for name, values := range map[string]bitrixtest.ValueQuirks{
+		"late":    {ListShift: 7 * time.Hour},
+		"early":   {ListShift: -7 * time.Hour},
+		"minutes": {DateFormat: bitrixtest.DatesMinutes},
+		"swapped": {DateFormat: bitrixtest.DatesSwapped, ListShift: 2 * time.Hour},
+		"days":    {DateFormat: bitrixtest.DatesDays},
+		"null":    {DateFormat: bitrixtest.DatesNull},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 8, Payments: 200, AllowRegets: true, Strict: t, Values: values})
+			e := newBubbleJob(t, portal, "")
+			portal.Mutate(40, 3) // these orders are saved now
+			time.Sleep(time.Hour)
+			e.run(t, jobs.ExitComplete)
+			rows := e.rows(t)
+			judge := func(rows []schemas.Payment) (n map[jobs.Verdict]int, unknown int) {
+				t.Helper()
+				list, err := jobs.Recheck(t.Context(), e.spec, "acme", rows, e.opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n = map[jobs.Verdict]int{}
+				for _, r := range list {
+					n[r.Verdict]++
+					if strings.Contains(r.Detail, "not known") {
+						unknown++
+					}
+				}
+				return n, unknown
+			}
+			wrong := slices.Clone(rows)
+			for i := range wrong {
+				wrong[i].Sum.V++
+			}
+			if n, _ := judge(wrong); n[jobs.Differs] != len(rows) {
+				t.Errorf("wrong rows: %v, want %d that differ", n, len(rows))
+			}
+			time.Sleep(time.Hour)
+			portal.Mutate(40, 4)
+			n, unknown := judge(rows)
+			if n[jobs.Differs] != unknown || n[jobs.ChangedSince]+unknown == 0 {
+				t.Errorf("after changes: %v, %d of them without a known time; want no other that differs", n, unknown)
+			}
+			if name == "late" || name == "early" || name == "minutes" {
+				if unknown > 0 {
+					t.Errorf("%d orders have no known time, want none", unknown)
+				}
+			}
+		})
 	}
 }

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -262,9 +261,15 @@ func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted
 	return nil
 }
 
-// OrdersSaved returns when orders, at most a page of them, were saved last. Those that
-// are gone are missing.
-func OrdersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (map[int64]time.Time, error) {
+// OrdersSaved returns when orders were saved last, as far as the list of orders shows
+// it: zero where it does not. Lists show dates by another clock on some portals, so that
+// clock is measured first. zone is the server's, if the job names it, else nil. Orders
+// that are gone are missing.
+func OrdersSaved(ctx context.Context, client *bitrix.Client, zone *time.Location, orders []int64) (map[int64]time.Time, error) {
+	clock, _, err := measureClock(ctx, client, zone)
+	if err != nil {
+		return nil, err
+	}
 	filter := listFilter{method: bitrix.MethodOrderList, items: "orders", field: "id", fields: []string{"id", "dateUpdate"}}
 	found, err := filter.each(ctx, client, new(castFilters), orders)
 	if err != nil {
@@ -275,14 +280,21 @@ func OrdersSaved(ctx context.Context, client *bitrix.Client, orders []int64) (ma
 		if e.err != nil {
 			return nil, fmt.Errorf("ask %d orders when they were saved: %w", len(orders), e.err)
 		}
-		at, _, err := schemas.ReadDate(e.raw, "dateUpdate")
-		if err == nil && !at.Valid {
-			err = errors.New("it has none")
-		}
+		shown, _, err := schemas.ReadDate(e.raw, "dateUpdate")
 		if err != nil {
 			return nil, fmt.Errorf("%s: order %d: dateUpdate: %w", bitrix.MethodOrderList, e.number, err)
 		}
-		saved[e.number] = at.V.Time()
+		saved[e.number] = time.Time{}
+		if at, ok := clock.savedAt(shown, e.raw); ok {
+			saved[e.number] = at.Time()
+		}
 	}
 	return saved, nil
+}
+
+// savedAt returns the instant at which an order was saved whose dateUpdate a list shows
+// as shown. ok is false if that is not known to the minute.
+func (c *listClock) savedAt(shown schemas.Null[schemas.Instant], raw []byte) (at schemas.Instant, ok bool) {
+	stored := c.stored(shown, raw, "dateUpdate")
+	return stored.V, stored.Valid && c.form != formDays && c.twiceAt(stored.V+c.shift) == nil
 }

@@ -107,11 +107,11 @@ func (f *ordersFilter) known(ctx context.Context, now time.Time) ([]savedOrder, 
 			if err != nil {
 				continue
 			}
-			at := f.clock.stored(shown, raw, "dateUpdate")
-			if !at.Valid || f.clock.form == formDays || f.clock.twiceAt(at.V+f.clock.shift) != nil {
+			at, ok := f.clock.savedAt(shown, raw)
+			if !ok {
 				continue
 			}
-			if o := (savedOrder{ids[i], at.V}); now.Sub(o.at.Time()) < ordersCalm {
+			if o := (savedOrder{ids[i], at}); now.Sub(o.at.Time()) < ordersCalm {
 				busy = append(busy, o)
 			} else {
 				calm = append(calm, o)
