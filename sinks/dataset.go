@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"regexp"
 	"time"
@@ -349,12 +350,19 @@ func (d *Dataset) notBeyond(ctx context.Context, number int64) error {
 func (d *Dataset) create(ctx context.Context, key string, data []byte) error {
 	if d.opts.UnsafeNoFencing {
 		there, err := d.store.Read(ctx, key)
-		if err == nil && string(there) != string(data) {
+		switch {
+		case err == nil && string(there) != string(data):
 			return fmt.Errorf("create %s: %w", key, ErrExists)
-		}
-		if err != nil && !isAbsent(err) {
+		case err == nil:
+			return nil
+		case !isAbsent(err):
 			return err
 		}
+		// Some stores refuse requests with a condition.
+		return d.store.Put(ctx, key, func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
 	}
 	return d.store.Create(ctx, key, data)
 }
