@@ -64,6 +64,8 @@ var hints = []hint{
 		atRun: "b24export verify JOB --all names what is damaged, and docs/operating.md what to do about it: where it is the newest snapshot, delete its manifest under _runs, and run with --mode full; where it is a checkpoint, delete that"}},
 	{wraps(sinks.ErrNoFencing), [3]string{
 		atRun: "use a store with conditional writes (AWS S3, Google Cloud Storage, Azure Blob Storage, a local folder), or set sink.unsafe_no_fencing: true and make sure that only one run is ever under way"}},
+	{wraps(sinks.ErrChecksums), [3]string{
+		atRun: "add request_checksum_calculation=when_required to the parameters of sink.url (docs/storage.md)"}},
 	{wraps(sinks.ErrUnavailable), [3]string{
 		atRun:  "once the storage answers, run again: it resumes from the last checkpoint; b24export check JOB tries what a run needs of it",
 		atSink: "check sink.url, and that this machine can reach it (endpoint, DNS, proxy, firewall)"}},

@@ -100,6 +100,9 @@ func (s *Bucket) Create(ctx context.Context, key string, data []byte) error {
 			ContentType: contentType(key),
 			IfNotExist:  true,
 		})
+		if refusesConditions(err) {
+			return struct{}{}, ownError{fmt.Errorf("create %s: %w: %w", key, ErrNoFencing, scrub(err))}
+		}
 		if !isConflict(err) {
 			return struct{}{}, err
 		}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net/http"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -79,6 +81,8 @@ func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt fu
 		return v, own.error
 	case ctx.Err() != nil:
 		return v, context.Cause(ctx)
+	case refusesChecksums(err):
+		return v, fmt.Errorf("%s %s: %w: %w", op, key, ErrChecksums, scrub(err))
 	case isNotFound(err) && (op == "list" || op == "put" || op == "create"):
 		// Neither needs an object to be there: it is the bucket that is not.
 		return v, fmt.Errorf("%s %s in %s: %w: %w", op, key, s.name, ErrNoBucket, scrub(err))
@@ -160,6 +164,28 @@ func passingConflict(err error) bool {
 		return true
 	}
 	return false
+}
+
+// refusesConditions reports whether a server answered that it has no conditional
+// writes: 501, or 400 with the code of that status.
+func refusesConditions(err error) bool {
+	var coded interface{ ErrorCode() string }
+	notImplemented := errors.As(err, &coded) && coded.ErrorCode() == "NotImplemented"
+	status := httpStatus(err)
+	return (status == http.StatusNotImplemented || status == http.StatusBadRequest && notImplemented) && !refusesChecksums(err)
+}
+
+// checksumWords are what servers quote that do not know the checksums of requests:
+// Backblaze names the header, and R2 the way in which the checksum follows the body.
+var checksumWords = [...]string{"x-amz-checksum", "x-amz-sdk-checksum", "x-amz-trailer", "payload-trailer"}
+
+// refusesChecksums reports whether a server refused a request for its checksum.
+func refusesChecksums(err error) bool {
+	if status := httpStatus(err); status != http.StatusNotImplemented && status != http.StatusBadRequest {
+		return false
+	}
+	text := strings.ToLower(err.Error())
+	return slices.ContainsFunc(checksumWords[:], func(word string) bool { return strings.Contains(text, word) })
 }
 
 // httpStatus is the status that a server answered with, 0 if none is known.

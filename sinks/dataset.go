@@ -43,7 +43,8 @@ type Options struct {
 	// History is how many snapshots are kept besides the newest one. The zero
 	// value keeps none.
 	History int
-	// UnsafeNoFencing takes a store that does not honour conditional writes.
+	// UnsafeNoFencing accepts a store that ignores or refuses conditional writes.
+	// Nothing is then written with a condition.
 	UnsafeNoFencing bool
 	// Merging says that the run is a backfill: it takes the nights' lease for a merge
 	// only, and others may wait for that.
@@ -345,8 +346,9 @@ func (d *Dataset) notBeyond(ctx context.Context, number int64) error {
 	return nil
 }
 
-// create is Store.Create. On a store without conditional writes, it looks
-// first, which is all that can be done.
+// create is Store.Create. With Options.UnsafeNoFencing it reads the object first, and
+// writes it without a condition, which some stores refuse. Another run can create the
+// object in between. Died before the write: nothing is there.
 func (d *Dataset) create(ctx context.Context, key string, data []byte) error {
 	if d.opts.UnsafeNoFencing {
 		there, err := d.store.Read(ctx, key)
@@ -358,7 +360,6 @@ func (d *Dataset) create(ctx context.Context, key string, data []byte) error {
 		case !isAbsent(err):
 			return err
 		}
-		// Some stores refuse requests with a condition.
 		return d.store.Put(ctx, key, func(w io.Writer) error {
 			_, err := w.Write(data)
 			return err

@@ -92,7 +92,10 @@ var (
 	ErrReplaced = errors.New("it was replaced while being read")
 	// ErrNoBucket says that there is no such bucket, or none that may be seen.
 	ErrNoBucket = errors.New("the bucket does not exist, or these credentials may not see it")
-	// ErrNoFencing says that a store lets two writers create the same object.
+	// ErrChecksums says that a store refuses the checksums that newer clients of S3 send.
+	ErrChecksums = errors.New("the store does not know the checksums of requests")
+	// ErrNoFencing says that a store lets two writers create the same object, or that it
+	// refuses conditional writes.
 	ErrNoFencing = errors.New("the store does not honour conditional writes")
 )
 
