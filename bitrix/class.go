@@ -100,6 +100,9 @@ const (
 const (
 	// CodeNoAnswer: refused, reset, cut short, or a name that does not resolve.
 	CodeNoAnswer = "NO_ANSWER"
+	// CodeCertificate: the certificate of the server, or of a proxy, is of an unknown
+	// authority, of another host, or out of date.
+	CodeCertificate = "BAD_CERTIFICATE"
 	// CodeBadAnswer: HTML, broken JSON, or JSON of another shape.
 	CodeBadAnswer = "BAD_ANSWER"
 	// CodeNoResult: a batch's answer has neither result nor error for a command.
@@ -161,6 +164,10 @@ var rules = []rule{
 	{CodeConnection, anywhere, 0, Retry, "the portal cannot reach the authorization server"},
 	{CodeUnexpectedAnswer, anywhere, 0, Retry, "the portal stumbled"},
 	{CodeNoAnswer, anywhere, 0, Retry, "refused, reset, cut short"},
+	{CodeCertificate, anywhere, 0, Stop, "unknown authority, another host, or out of date"},
+	{CodeBadAnswer, inRequest, 401, Stop, "a page, after 5 attempts"},
+	{CodeBadAnswer, inRequest, 403, Stop, "a page, after 5 attempts"},
+	{CodeBadAnswer, inRequest, 404, Stop, "a page, after 5 attempts"},
 	{CodeBadAnswer, anywhere, 0, Retry, "HTML, broken JSON, another shape"},
 	{CodeNoResult, anywhere, 0, Retry, "neither result nor error for a command"},
 	{CodeNoList, anywhere, 0, Retry, "no list where a list belongs"},
@@ -210,6 +217,11 @@ const unknownAttempts = 3
 // portal's own answer to one call never is; a gate before the portal that fails
 // now and then has passed by the eighth.
 const largeAttempts = 8
+
+// pageAttempts is how often a call is made whose answer is a page with 401, 403 or 404.
+// A gate before the portal may write one for a moment. The pauses between five attempts
+// take at most 12 seconds.
+const pageAttempts = 5
 
 // ruleFor finds the row of an error. known is false for a code that has none.
 func ruleFor(code string, where place, status int) (r rule, known bool) {

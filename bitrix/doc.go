@@ -67,6 +67,10 @@
 //	CONNECTION_ERROR                 any            Retry         the portal cannot reach the authorization server
 //	ERROR_UNEXPECTED_ANSWER          any            Retry         the portal stumbled
 //	NO_ANSWER                        any            Retry         refused, reset, cut short
+//	BAD_CERTIFICATE                  any            Stop          unknown authority, another host, or out of date
+//	BAD_ANSWER                       request, 401   Stop          a page, after 5 attempts
+//	BAD_ANSWER                       request, 403   Stop          a page, after 5 attempts
+//	BAD_ANSWER                       request, 404   Stop          a page, after 5 attempts
 //	BAD_ANSWER                       any            Retry         HTML, broken JSON, another shape
 //	NO_RESULT                        any            Retry         neither result nor error for a command
 //	NO_LIST                          any            Retry         no list where a list belongs

@@ -81,16 +81,19 @@ func (e *Error) known() bool {
 }
 
 // seldomPasses reports whether the error may pass, but nobody should wait long to
-// see that it does not: it is in no table, or the answer to one call was too
-// large, as a gate before the portal may have one that does not end.
+// see that it does not. It is in no table, or a gate before the portal may have
+// written the answer: one that is too large, or a page with 401, 403 or 404.
 func (e *Error) seldomPasses() bool {
-	return !e.known() || e.Code == CodeTooLarge && e.Class() == Stop || e.MayPass()
+	return !e.known() || (e.Code == CodeTooLarge || e.Code == CodeBadAnswer) && e.Class() == Stop || e.MayPass()
 }
 
 // attempts is how often what seldom passes is tried.
 func (e *Error) attempts() int {
-	if e.Code == CodeTooLarge || e.MayPass() {
+	switch {
+	case e.Code == CodeTooLarge, e.MayPass():
 		return largeAttempts
+	case e.Code == CodeBadAnswer:
+		return pageAttempts
 	}
 	return unknownAttempts
 }

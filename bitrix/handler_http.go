@@ -3,6 +3,7 @@ package bitrix
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -65,6 +66,8 @@ func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count
 			return a, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case isCertificate(err):
+			return nil, x.failure(CodeCertificate, oneLine(err.Error(), secrets))
 		case errors.Is(err, errTooLarge):
 			return nil, x.failure(CodeTooLarge, err.Error())
 		case time.Since(start) >= slowFailure:
@@ -73,6 +76,13 @@ func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count
 		}
 		return nil, x.failure(CodeNoAnswer, oneLine(err.Error(), secrets))
 	}
+}
+
+// isCertificate reports whether a connection failed because the server's certificate
+// does not prove who it is. A later attempt meets the same one.
+func isCertificate(err error) bool {
+	_, is := errors.AsType[*tls.CertificateVerificationError](err)
+	return is
 }
 
 // post sends body, which is JSON, to url. Redirects are not followed.

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -182,4 +185,42 @@ func TestCancelledRequest(t *testing.T) {
 			t.Errorf("error %v, want the context's cause", err)
 		}
 	})
+}
+
+// A certificate that does not prove who the server is ends the call at once.
+func TestCertificates(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that fail
+	server.StartTLS()
+	defer server.Close()
+	known := x509.NewCertPool()
+	known.AddCert(server.Certificate())
+	for _, tt := range []struct {
+		name, text string
+		config     *tls.Config
+	}{
+		{"unknown authority", "unknown authority", &tls.Config{}},
+		{"another host", "not wrong.example", &tls.Config{RootCAs: known, ServerName: "wrong.example"}},
+		{"out of date", "expired", &tls.Config{RootCAs: known, Time: func() time.Time { return server.Certificate().NotAfter.Add(time.Hour) }}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			transport := newTransport(1)
+			defer transport.CloseIdleConnections()
+			transport.TLSClientConfig = tt.config
+			access, err := ParseWebhook(server.URL + "/rest/1/" + testSecret + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := New(access, &Options{Transport: transport})
+			defer c.Close()
+			r, err := c.Call(t.Context(), "a.b", nil)
+			e, _ := errors.AsType[*Error](err)
+			if e == nil || e.Code != CodeCertificate || e.Class() != Stop || !strings.Contains(e.Description, tt.text) || r.Attempts != 1 {
+				t.Errorf("%d attempts, error %v", r.Attempts, err)
+			}
+			if strings.Contains(fmt.Sprint(err), testSecret) {
+				t.Errorf("the secret is in %v", err)
+			}
+		})
+	}
 }

@@ -21,6 +21,10 @@ func TestRetries(t *testing.T) {
 	}{
 		{"at once", []string{good}, 1, "", 0, 0},
 		{"after HTML", []string{"502 <html>", good}, 2, "", 250 * time.Millisecond, 750 * time.Millisecond},
+		{"a page with 401 that stays", []string{"401 <html>"}, 5, CodeBadAnswer, 3750 * time.Millisecond, 11250 * time.Millisecond},
+		{"a page with 403 that stays", []string{"403 <html>"}, 5, CodeBadAnswer, 3750 * time.Millisecond, 11250 * time.Millisecond},
+		{"a page with 404 that stays", []string{"404 <html>"}, 5, CodeBadAnswer, 3750 * time.Millisecond, 11250 * time.Millisecond},
+		{"a page with 404 that passes", []string{"404 <html>", "404 <html>", "404 <html>", "404 <html>", good}, 5, "", 3750 * time.Millisecond, 11250 * time.Millisecond},
 		{"after the portal stumbled", []string{`500 {"error":"INTERNAL_SERVER_ERROR"}`, `200 {"error":"ERROR_UNEXPECTED_ANSWER"}`, good}, 3, "", 750 * time.Millisecond, 2250 * time.Millisecond},
 		{"a slow one", []string{`504 <html>`, good}, 2, "", 250 * time.Millisecond, 750 * time.Millisecond},
 		{"an unknown code that passes", []string{`400 {"error":"NEW"}`, `400 {"error":"NEWER"}`, good}, 3, "", 750 * time.Millisecond, 2250 * time.Millisecond},

@@ -43,6 +43,9 @@ func (t *tokens) ask(ctx context.Context, server string, form url.Values) (*pair
 	timed, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	a, err := postAs(timed, t.transport, server+"/oauth/token/", "application/x-www-form-urlencoded", []byte(form.Encode()), t.agent)
+	if isCertificate(err) {
+		return nil, t.failure(CodeCertificate, oneLine(err.Error(), t))
+	}
 	if err != nil {
 		return nil, t.failure(CodeNoAnswer, oneLine(err.Error(), t))
 	}

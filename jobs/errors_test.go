@@ -89,6 +89,12 @@ func TestEveryError(t *testing.T) {
 		w, a := stops(code, webhook), stops(code, app)
 		return row{name: code, fault: failing(code, status), webhook: access{w, w}, app: access{a, a}}
 	}
+	// A gate's page may pass, and is not awaited for as long as the patience.
+	page := func(status int) row {
+		w := access{complete(), stops("HTML instead of JSON", "check the webhook's address")}
+		a := access{complete(), stops("HTML instead of JSON", "check oauth.portal")}
+		return row{name: fmt.Sprintf("HTML %d", status), fault: network(bitrixtest.FaultHTML, status), webhook: w, app: a}
+	}
 	table := []row{
 		passes("INTERNAL_SERVER_ERROR", failing("INTERNAL_SERVER_ERROR", 500), "gave up waiting"),
 		passes("ERROR_UNEXPECTED_ANSWER", failing("ERROR_UNEXPECTED_ANSWER", 500), "gave up waiting"),
@@ -129,6 +135,7 @@ func TestEveryError(t *testing.T) {
 		passes("HTML 200", network(bitrixtest.FaultHTML, 200), "HTML instead of JSON"),
 		passes("HTML 502", network(bitrixtest.FaultHTML, 502), "HTML instead of JSON"),
 		passes("HTML 503", network(bitrixtest.FaultHTML, 503), "HTML instead of JSON"),
+		page(401), page(403), page(404),
 		passes("HTML 504", network(bitrixtest.FaultHTML, 504), "TIMEOUT"),
 	}
 	for _, row := range table {

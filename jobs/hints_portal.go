@@ -43,6 +43,10 @@ func lessHint(e *source.LessError) string {
 	return "give the user back what the portal refuses now; " + without
 }
 
+// badCertificate is the hint where a server's certificate does not prove who it is.
+const badCertificate = "check the host in the address and this machine's clock; where the server, or a proxy, has its own authority, " +
+	"name the file of its certificate in the variable SSL_CERT_FILE; a certificate that is out of date must be renewed"
+
 // tokenHints are those for errors about an application's tokens.
 var tokenHints = byCode(map[string]string{
 	bitrix.CodeInvalidGrant:      "get new tokens: b24export auth JOB (a refresh token is good once, for 180 days, and until the application is installed again)",
@@ -56,12 +60,16 @@ var tokenHints = byCode(map[string]string{
 	bitrix.CodeBadTokens:         "fix that, or make new ones in its place: b24export auth JOB",
 	bitrix.CodeBadCode:           "a code lives for 30 seconds and is good once: open the address again and paste the new one at once",
 	bitrix.CodeTokensLost:        "make room, or fix the place, then get new tokens: b24export auth JOB",
+	bitrix.CodeCertificate:       badCertificate,
 	bitrix.CodeTokenRefused:      "see whether the application is still installed and open to its user (Bitrix24: Developer resources, Integrations), then b24export auth JOB",
 })
 
 // portalHints are those for errors of a portal. SCOPE stands for the scope of the
 // method that was called. application is "" where a webhook's words fit as well.
 var portalHints = byCode(map[string]struct{ webhook, application string }{
+	bitrix.CodeCertificate: {badCertificate, ""},
+	bitrix.CodeBadAnswer: {"a page came where the portal's answer belongs: check the webhook's address, and whether a firewall, a proxy or a login stands before the portal",
+		"a page came where the portal's answer belongs: check oauth.portal in the job, and whether a firewall, a proxy or a login stands before the portal"},
 	bitrix.CodeTooLarge: {"ask the portal for less at a time: fewer fields, a narrower filter", ""},
 	bitrix.CodeExpiredToken: {"get a new access token; a webhook never needs one, so check its address",
 		"get new tokens: b24export auth JOB"},
