@@ -64,6 +64,8 @@ var hints = []hint{
 		atRun: "b24export verify JOB --all names what is damaged, and docs/operating.md what to do about it: where it is the newest snapshot, delete its manifest under _runs, and run with --mode full; where it is a checkpoint, delete that"}},
 	{wraps(sinks.ErrNoFencing), [3]string{
 		atRun: "use a store with conditional writes (AWS S3, Google Cloud Storage, Azure Blob Storage, a local folder), or set sink.unsafe_no_fencing: true and make sure that only one run is ever under way"}},
+	{wraps(sinks.ErrNoLogin), [3]string{
+		atRun: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for S3, AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY for Azure, or run on a machine whose role may use the bucket (docs/storage.md)"}},
 	{wraps(sinks.ErrChecksums), [3]string{
 		atRun: "add request_checksum_calculation=when_required to the parameters of sink.url (docs/storage.md)"}},
 	{wraps(sinks.ErrUnavailable), [3]string{

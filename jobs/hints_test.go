@@ -62,6 +62,7 @@ func TestHintsOfAMoment(t *testing.T) {
 		{"held", &pipeline.HeldError{}, "wait for the other run", "wait for the other run", "wait for the other run"},
 		{"rejects", &pipeline.RejectsError{}, "rejects.max", "rejects.max", "rejects.max"},
 		{"fencing", sinks.ErrNoFencing, "sink.unsafe_no_fencing", "sink.unsafe_no_fencing", "sink.unsafe_no_fencing"},
+		{"no login", sinks.ErrNoLogin, "AWS_ACCESS_KEY_ID", "AZURE_STORAGE_KEY", "machine whose role"},
 		{"checksums", sinks.ErrChecksums, "request_checksum_calculation=when_required", "request_checksum_calculation=when_required", "request_checksum_calculation=when_required"},
 		{"a signal", context.Canceled, "run again", "run again", "run again"},
 	} {

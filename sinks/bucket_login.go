@@ -7,12 +7,45 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"slices"
+	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"gocloud.dev/gcp"
 
 	"b24export/sinks/address"
 )
+
+// lacksLogin reports whether the client of S3 or of Azure found no credentials. The last
+// place where both look is the machine's role. A role's server that failed is another
+// matter, and so is a login that was tried.
+func lacksLogin(err error) bool {
+	if ofMachine(err) {
+		return httpStatus(err) < http.StatusInternalServerError
+	}
+	var none interface {
+		error
+		NonRetriable()
+	}
+	var tried *azidentity.AuthenticationFailedError
+	return errors.As(err, &none) && strings.Contains(none.Error(), "failed to acquire a token") && !errors.As(err, &tried)
+}
+
+// ofMachine reports whether err is of the server of EC2 that knows the machine's role.
+func ofMachine(err error) bool {
+	if op, ok := err.(interface{ Service() string }); ok && op.Service() == "ec2imds" {
+		return true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return ofMachine(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), ofMachine)
+	}
+	return false
+}
 
 // checkGoogleLogin makes sure that there are credentials to ask Google's storage with.
 // gocloud continues without: with a warning on standard output, where results belong,

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -85,6 +87,33 @@ func TestGoogleKeyFile(t *testing.T) {
 			err = checkGoogleLogin(t.Context(), at)
 			if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), marked)) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// A store without credentials ends the first operation at once.
+func TestNoCredentials(t *testing.T) {
+	for _, url := range []string{"s3://bucket?region=us-east-1&use_path_style=true&endpoint=http://127.0.0.1:9", "azblob://container?storage_account=acme"} {
+		t.Run(url[:2], func(t *testing.T) {
+			for _, name := range []string{
+				"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
+				"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+				"AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID",
+			} {
+				t.Setenv(name, "")
+			}
+			t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
+			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", t.TempDir()+"/none")
+			t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+			t.Setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
+			s, err := OpenStore(t.Context(), url, &StoreOptions{Patience: 3 * time.Second})
+			if err == nil {
+				defer s.Close()
+				err = s.Create(t.Context(), "x", []byte("mine"))
+			}
+			if !errors.Is(err, ErrNoLogin) || errors.Is(err, ErrUnavailable) {
+				t.Errorf("error %v", err)
 			}
 		})
 	}

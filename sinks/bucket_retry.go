@@ -81,6 +81,8 @@ func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt fu
 		return v, own.error
 	case ctx.Err() != nil:
 		return v, context.Cause(ctx)
+	case lacksLogin(err):
+		return v, fmt.Errorf("%s %s in %s: %w: %s", op, key, s.name, ErrNoLogin, strings.Join(strings.Fields(scrub(err).Error()), " "))
 	case refusesChecksums(err):
 		return v, fmt.Errorf("%s %s: %w: %w", op, key, ErrChecksums, scrub(err))
 	case isNotFound(err) && (op == "list" || op == "put" || op == "create"):
@@ -133,7 +135,7 @@ func (p *patience) NextBackOff() time.Duration {
 // knows is temporary: network errors come in many shapes, and patience ends.
 func temporary(ctx context.Context, err error) bool {
 	var own ownError
-	if ctx.Err() != nil || errors.As(err, &own) || isNotFound(err) || isDenied(err) {
+	if ctx.Err() != nil || errors.As(err, &own) || lacksLogin(err) || isNotFound(err) || isDenied(err) {
 		return false
 	}
 	switch code := httpStatus(err); {

@@ -89,7 +89,7 @@
 //
 // ErrUnavailable: the storage was away for longer than its patience. ErrNoBucket: there
 // is no such bucket. pipeline.ErrFenced and *pipeline.HeldError: another runner is at
-// work. ErrNoFencing: the store does not keep two runs apart. ErrChecksums: the store
+// work. ErrNoLogin: there are no credentials. ErrNoFencing: the store does not keep two runs apart. ErrChecksums: the store
 // refuses the checksums of requests. An error that is
 // fs.ErrPermission: the credentials do not do. Objects that cannot be read as what they
 // should be are named. Parameters of URLs, where signatures stand, are in no error.

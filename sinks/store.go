@@ -94,6 +94,8 @@ var (
 	ErrNoBucket = errors.New("the bucket does not exist, or these credentials may not see it")
 	// ErrChecksums says that a store refuses the checksums that newer clients of S3 send.
 	ErrChecksums = errors.New("the store does not know the checksums of requests")
+	// ErrNoLogin says that there are no credentials for a store.
+	ErrNoLogin = errors.New("no credentials for the storage")
 	// ErrNoFencing says that a store lets two writers create the same object, or that it
 	// refuses conditional writes.
 	ErrNoFencing = errors.New("the store does not honour conditional writes")
