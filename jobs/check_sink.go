@@ -122,6 +122,9 @@ func (r *report) failSink(check string, err error) {
 // conditional proves what keeps two runs apart.
 func (r *report) conditional(ctx context.Context, store sinks.Store, prefix string, unsafe bool) {
 	err := sinks.CheckConditional(ctx, store, prefix)
+	if err == nil {
+		err = sinks.CheckCreators(ctx, store, prefix)
+	}
 	switch {
 	case err == nil:
 		r.ok("sink.conditional_write", "of two that create the same object, one succeeds")

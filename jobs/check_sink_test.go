@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"b24export/jobs/jobfile"
@@ -24,6 +25,17 @@ func (s lax) Create(ctx context.Context, key string, data []byte) error {
 		_, err := w.Write(data)
 		return err
 	})
+}
+
+// racy is a store that compares a condition with the object as it was a moment ago.
+type racy struct{ sinks.Store }
+
+func (s racy) Create(ctx context.Context, key string, data []byte) error {
+	if _, err := s.Read(ctx, key); err == nil {
+		return sinks.ErrExists
+	}
+	time.Sleep(time.Second) // of the bubble
+	return lax(s).Create(ctx, key, data)
 }
 
 // blind is a store that lists nothing.
@@ -67,6 +79,8 @@ func TestCheckOfStores(t *testing.T) {
 			want: "write ok, conditional_write failed, read ok, list ok, delete ok"},
 		{name: "ignores conditions, and may", wrap: func(s sinks.Store) sinks.Store { return lax{s} }, unsafe: true,
 			want: "write ok, conditional_write warning, read ok, list ok, delete ok"},
+		{name: "lets two through at the same time", wrap: func(s sinks.Store) sinks.Store { return racy{s} },
+			want: "write ok, conditional_write failed, read ok, list ok, delete ok"},
 		{name: "lists nothing", wrap: func(s sinks.Store) sinks.Store { return blind{s} },
 			want: "write ok, conditional_write ok, read ok, list failed, delete ok"},
 		{name: "cannot be written", wrap: denied(sinktest.Put),
@@ -79,7 +93,9 @@ func TestCheckOfStores(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			store := memory(t)
 			var r report
-			r.store(t.Context(), tt.wrap(store), "_state/payments/portal=acme/", tt.unsafe)
+			synctest.Test(t, func(t *testing.T) {
+				r.store(t.Context(), tt.wrap(store), "_state/payments/portal=acme/", tt.unsafe)
+			})
 			var got []string
 			for _, line := range r.lines {
 				got = append(got, strings.TrimPrefix(line.Check, "sink.")+" "+string(line.State))

@@ -45,7 +45,7 @@ func NewBucket(b *blob.Bucket, name string, opts *StoreOptions) *Bucket {
 }
 
 // openBucket opens the bucket of a URL. gocloud knows only a bucket's name
-// there; the path becomes a prefix of the keys, before one given as parameter.
+// there; the path becomes a prefix of the keys.
 func openBucket(ctx context.Context, at address.Address, opts *StoreOptions) (Store, error) {
 	if err := checkGoogleLogin(ctx, at); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", at.Bare(), err)

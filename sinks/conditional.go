@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync"
 )
 
 // CheckConditional proves that a store honours conditional writes, which are
@@ -20,6 +21,54 @@ func CheckConditional(ctx context.Context, s Store, prefix string) error {
 		err = checkConditional(ctx, s, prefix)
 	}
 	return err
+}
+
+// CheckCreators has two creators create one object below prefix at the same time, a
+// few times. One of them must succeed: a store can honour a condition that it compares
+// with an older object, and let both of two concurrent writes pass. ErrNoFencing if
+// none or both succeed. The objects are deleted again.
+func CheckCreators(ctx context.Context, s Store, prefix string) error {
+	for range creatorRounds {
+		if err := checkCreators(ctx, s, prefix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// creatorRounds is how often CheckCreators tries. A store without a lock fails most of
+// them, as both requests leave at once.
+const creatorRounds = 3
+
+func checkCreators(ctx context.Context, s Store, prefix string) (err error) {
+	name := rand.Text()
+	key := path.Join(prefix, probeName(name))
+	defer func() {
+		if derr := s.Delete(context.WithoutCancel(ctx), key); derr != nil && err == nil {
+			err = fmt.Errorf("probe concurrent writes: %w", derr)
+		}
+	}()
+	var (
+		wg   sync.WaitGroup
+		errs [2]error
+	)
+	for i := range errs {
+		wg.Go(func() { errs[i] = s.Create(ctx, key, fmt.Appendf(nil, "creator %d %s", i, name)) })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			won++
+		case !errors.Is(err, ErrExists):
+			return fmt.Errorf("probe concurrent writes: %w", err)
+		}
+	}
+	if won != 1 {
+		return fmt.Errorf("%s: %w: %d of 2 creators of one object succeeded at the same time", s, ErrNoFencing, won)
+	}
+	return nil
 }
 
 func checkConditional(ctx context.Context, s Store, prefix string) (err error) {

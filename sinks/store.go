@@ -140,6 +140,12 @@ func OpenStore(ctx context.Context, rawURL string, opts *StoreOptions) (Store, e
 // OpenAddress is OpenStore of an address that has been parsed.
 func OpenAddress(ctx context.Context, at address.Address, opts *StoreOptions) (Store, error) {
 	switch {
+	case at.HasHome():
+		return nil, errors.New("open store: only a shell knows the home folder as ~: write the whole path, or ./~ for a folder with that name")
+	case at.HasFragment():
+		return nil, fmt.Errorf("open store %s: # begins the part of a URL that no server gets: write %%23 for the character", at.Bare())
+	case at.Query().Has("prefix"), at.Query().Has("key"):
+		return nil, fmt.Errorf("open store %[1]s: the parameters prefix and key are not known: write the folder as the URL's path, as in %[2]s://BUCKET/FOLDER", at.Bare(), at.Scheme())
 	case at.HasUser():
 		return nil, fmt.Errorf("open store %s: credentials do not belong in the URL; the environment holds them", at.Bare())
 	case !at.IsFolder():

@@ -27,7 +27,7 @@ func TestNewFileMeansWhatWasAsked(t *testing.T) {
 	portals := []string{"acme", "1", "12-13", "2026-11-23", "no", "true", "nan", "a-b", "1e3", "0x1f"}
 	sinks := []string{
 		"data", "./a b/c", "/srv/x: y", "a #b", "${HOME}/x", "$${x", "ünïcode/данные", `quo"te\d`, "'single'", "- x", "{a: b}", "*a", "&a", "!x",
-		"s3://warehouse/bitrix24?region=eu-central-1&use_path_style=true", "gs://b/p", "azblob://c/p", "file:///srv/data", "~", "yes", "1",
+		"s3://warehouse/bitrix24?region=eu-central-1&use_path_style=true", "gs://b/p", "azblob://c/p", "file:///srv/data", "null", "yes", "1",
 	}
 	for _, webhook := range []string{"${B24_WEBHOOK}", "${file:the webhook.txt}"} {
 		for _, mode := range []string{"incremental", "full"} {

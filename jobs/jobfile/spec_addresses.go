@@ -84,6 +84,10 @@ func destination(p put[string]) reading {
 			return &Problem{What: "is empty", Hint: "a bucket such as s3://warehouse/bitrix24, or a path"}
 		case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
 			return &Problem{What: "has a line break or another control character in it"}
+		case to.HasHome():
+			return &Problem{What: "begins with ~, which only a shell knows", Hint: "write the whole path, or ./~ for a folder with that name"}
+		case to.HasFragment():
+			return &Problem{What: "has a #, which begins the part of an address that no server gets", Hint: "write %23 for the character"}
 		case err != nil:
 			return &Problem{What: "is not an address: must be " + rule}
 		case to.Scheme() == "":
@@ -98,6 +102,8 @@ func destination(p put[string]) reading {
 			return &Problem{What: "has no bucket: " + to.Scheme() + "://BUCKET/FOLDER"}
 		case to.HasUser():
 			return &Problem{What: "has a user in it", Hint: "keys for a bucket come from the environment, as its SDK reads them"}
+		case to.Query().Has("prefix"), to.Query().Has("key"):
+			return &Problem{What: "has the parameter prefix or key, which is not known", Hint: "write the folder as the path: " + to.Scheme() + "://BUCKET/FOLDER"}
 		}
 		p(s, at, text)
 		return nil

@@ -120,6 +120,15 @@ func (a Address) HasQuery() bool { return a.parts().RawQuery != "" }
 // HasUser reports whether a URL has a user, with a password or without.
 func (a Address) HasUser() bool { return a.parts().User != nil }
 
+// HasHome reports whether a folder begins with ~, which a shell replaces by the user's
+// home folder, and nobody else does.
+func (a Address) HasHome() bool {
+	return a.url == nil && strings.HasPrefix(a.path, "~") || a.Scheme() == "file" && strings.HasPrefix(a.url.Path, "/~")
+}
+
+// HasFragment reports whether a URL has a #. What follows it reaches no server.
+func (a Address) HasFragment() bool { return strings.Contains(a.rest, "#") }
+
 // Root returns the URL of the whole bucket: with the parameters, without the prefix.
 func (a Address) Root() string {
 	u := *a.parts()
