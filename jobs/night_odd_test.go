@@ -133,7 +133,7 @@ func oddPortal(t *testing.T, strategy string, traits []trait, dice *rand.Rand, n
 		e = newBubbleJob(t, portal, job)
 	}
 	before := map[int64]schemas.Payment{}
-	failed := 0
+	var failed []string
 	for night := range nights {
 		portal.Mutate(dice.IntN(12), dice.Uint64())
 		faults := make([]bitrixtest.Fault, len(passing))
@@ -145,7 +145,7 @@ func oddPortal(t *testing.T, strategy string, traits []trait, dice *rand.Rand, n
 		out := jobs.Run(t.Context(), e.spec, e.opts)[0]
 		published := out.Exit == jobs.ExitComplete || out.Exit == jobs.ExitRejects
 		if !published {
-			failed++
+			failed = append(failed, fmt.Sprintf("night %d, exit %d: %v", night, out.Exit, out.Err))
 			if len(before) == 0 {
 				time.Sleep(24 * time.Hour)
 				continue // there is no table yet
@@ -163,8 +163,8 @@ func oddPortal(t *testing.T, strategy string, traits []trait, dice *rand.Rand, n
 		before = got
 		time.Sleep(24 * time.Hour)
 	}
-	if failed > nights/4 {
-		t.Error(fmt.Sprint(failed, " nights failed"))
+	if len(failed) > nights/4 {
+		t.Errorf("%d nights failed:\n%s", len(failed), strings.Join(failed, "\n"))
 	}
 	if portal.Stats().Faults == 0 {
 		t.Error("nothing was odd")
