@@ -28,9 +28,9 @@ const (
 	notifyLimit = time.Minute
 )
 
-// SignatureHeader has t=UNIX,v1=HEX: the second at which a notification was
+// signatureHeader has t=UNIX,v1=HEX: the second at which a notification was
 // signed, and the HMAC-SHA256 of "UNIX." and the body under notify.secret.
-const SignatureHeader = "X-B24export-Signature"
+const signatureHeader = "X-B24export-Signature"
 
 // WantsNotice reports whether a job with n sends a notice of these outcomes. Rejects
 // that the snapshot before had as well are no news.
@@ -91,7 +91,7 @@ func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body 
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", agent)
 	if n.Secret != "" {
-		req.Header.Set(SignatureHeader, signature(n.Secret.Reveal(), time.Now(), body))
+		req.Header.Set(signatureHeader, signature(n.Secret.Reveal(), time.Now(), body))
 	}
 	resp, err := client.Do(req)
 	if err != nil {

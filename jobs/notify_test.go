@@ -95,7 +95,7 @@ func TestNotify(t *testing.T) {
 					if req.Method != http.MethodPost || req.URL.Path != "/"+notifySecret || r.bodies[i] != `{"exit":1}` {
 						t.Errorf("attempt %d: %s %s with %s", i, req.Method, req.URL.Path, r.bodies[i])
 					}
-					if err := checkSignature(req.Header.Get(SignatureHeader), r.bodies[i]); err != nil {
+					if err := checkSignature(req.Header.Get(signatureHeader), r.bodies[i]); err != nil {
 						t.Errorf("attempt %d: %v", i, err)
 					}
 				}

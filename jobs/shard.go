@@ -42,8 +42,8 @@ func draw(shard int, name string) uint64 {
 // String is the shard as I/N.
 func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.I, s.N) }
 
-// ParseShard reads I/N, with I from 0 to N-1.
-func ParseShard(text string) (Shard, error) {
+// parseShard reads I/N, with I from 0 to N-1.
+func parseShard(text string) (Shard, error) {
 	i, n, ok := strings.Cut(text, "/")
 	if !ok {
 		return Shard{}, fmt.Errorf("shard %q: must be I/N, such as 0/4 for the first of four", text)
@@ -76,7 +76,7 @@ var runners = []struct{ name, index, count string }{
 // would leave portals out, or do them twice.
 func ShardFrom(flag string, lookup func(string) (string, bool)) (Shard, error) {
 	if flag != "" {
-		return ParseShard(flag)
+		return parseShard(flag)
 	}
 	var found Shard
 	var by string

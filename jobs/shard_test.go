@@ -60,7 +60,7 @@ func TestShardMovesLittle(t *testing.T) {
 
 func TestParseShard(t *testing.T) {
 	for _, text := range []string{"0/1", "0/4", "3/4", "9999/10000"} {
-		s, err := ParseShard(text)
+		s, err := parseShard(text)
 		if err != nil || s.String() != text {
 			t.Errorf("%s: %v, %v", text, s, err)
 		}
@@ -76,7 +76,7 @@ func TestParseShard(t *testing.T) {
 		"0/10001": `shard "0/10001": the number of shards must be 1 to 10000`,
 		"0/4/2":   `shard "0/4/2": the number of shards must be 1 to 10000`,
 	} {
-		if s, err := ParseShard(text); err == nil || err.Error() != want {
+		if s, err := parseShard(text); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, %v; want %s", text, s, err, want)
 		}
 	}

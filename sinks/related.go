@@ -18,8 +18,8 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// RelatedVersion is the version of a Related's form.
-const RelatedVersion = 1
+// relatedVersion is the version of a Related's form.
+const relatedVersion = 1
 
 // Related describes a related table of a portal. It is stored beside the manifests,
 // but is no part of any snapshot: its file is replaced, and says nothing of older
@@ -220,7 +220,7 @@ func (d *Dataset) DropRelated(ctx context.Context, wanted func(table string) boo
 }
 
 func (d *Dataset) putRelatedManifest(ctx context.Context, key string, m *Related) error {
-	m.Version, m.Dataset, m.Portal, m.Program = RelatedVersion, d.name, d.portal, d.opts.Program
+	m.Version, m.Dataset, m.Portal, m.Program = relatedVersion, d.name, d.portal, d.opts.Program
 	m.Checksum = noChecksum
 	data, err := encodeJSON(m)
 	if err != nil {
@@ -259,7 +259,7 @@ func (d *Dataset) readRelated(ctx context.Context, key, table string) (*Related,
 }
 
 func (d *Dataset) decodeRelated(data []byte, table string) (*Related, error) {
-	if err := checkVersion(data, RelatedVersion); err != nil {
+	if err := checkVersion(data, relatedVersion); err != nil {
 		return nil, err
 	}
 	m := new(Related)

@@ -55,11 +55,11 @@ func OpenTokens(ctx context.Context, at address.Address, opts *StoreOptions) (*T
 	if err != nil {
 		return nil, err
 	}
-	return NewTokens(store, key), nil
+	return newTokens(store, key), nil
 }
 
-// NewTokens keeps tokens under a key of a store, which must honour Create.
-func NewTokens(store Store, key string) *Tokens {
+// newTokens keeps tokens under a key of a store, which must honour Create.
+func newTokens(store Store, key string) *Tokens {
 	return &Tokens{store: store, key: key, now: time.Now}
 }
 

@@ -30,7 +30,7 @@ func TestTokens(t *testing.T) {
 				}
 				defer store.Close()
 				ctx := t.Context()
-				a, b := NewTokens(store, "beta.json"), NewTokens(store, "beta.json")
+				a, b := newTokens(store, "beta.json"), newTokens(store, "beta.json")
 				if _, err := a.Load(ctx); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("nothing there: %v", err)
 				}
@@ -77,7 +77,7 @@ func TestTokens(t *testing.T) {
 				do(b.Unlock(ctx, false))
 				soon, cancel = context.WithTimeout(ctx, 10*time.Second)
 				defer cancel()
-				if _, err := NewTokens(store, "beta.json").Lock(soon); !errors.Is(err, context.DeadlineExceeded) {
+				if _, err := newTokens(store, "beta.json").Lock(soon); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("the lock of a: %v", err)
 				}
 				do(a.Unlock(ctx, false))
