@@ -169,7 +169,7 @@ func (s *Bucket) sum(ctx context.Context, key string, size int64, alive func()) 
 		alive()
 		h.Write(buf[:m])
 		n += int64(m)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

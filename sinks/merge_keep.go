@@ -65,7 +65,7 @@ func (d *Dataset) sameSum(ctx context.Context, f pipeline.File) error {
 	}
 	if obj != nil {
 		defer obj.Close()
-		if _, err := v.sum(f.Path, obj, f); err != nil {
+		if err := v.sum(f.Path, obj, f); err != nil {
 			return err
 		}
 	}

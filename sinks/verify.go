@@ -228,7 +228,7 @@ func (v *verifier) bytes(ctx context.Context, key string, f pipeline.File) error
 			return err
 		}
 		defer obj.Close()
-		_, err = v.sum(key, obj, f)
+		err = v.sum(key, obj, f)
 		return err
 	})
 }
@@ -246,20 +246,19 @@ func (v *verifier) open(ctx context.Context, key string) (*watchedObject, error)
 	return &watchedObject{Object: obj}, nil
 }
 
-// sum reports whether an object has the bytes of f.
-func (v *verifier) sum(key string, obj Object, f pipeline.File) (bool, error) {
+// sum adds a problem for an object that has not the bytes of f.
+func (v *verifier) sum(key string, obj Object, f pipeline.File) error {
 	if obj.Size() != f.Bytes {
 		v.add(key, "it has %d bytes, the manifest says %d", obj.Size(), f.Bytes)
 	}
 	sum, err := sumOf(obj)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if sum != f.SHA256 {
 		v.add(key, "its SHA-256 is %s, the manifest says %s", sum, f.SHA256)
-		return false, nil
 	}
-	return obj.Size() == f.Bytes, nil
+	return nil
 }
 
 func sumOf(obj Object) (string, error) {
@@ -281,7 +280,7 @@ func (v *verifier) file(ctx context.Context, f pipeline.File) error {
 		return err
 	}
 	defer obj.Close()
-	if _, err := v.sum(f.Path, obj, f); err != nil {
+	if err := v.sum(f.Path, obj, f); err != nil {
 		return err
 	}
 	err = v.content(ctx, obj, k, f)
