@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -251,7 +250,7 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 			}
 		}
 		var agree bool
-		if only, whole, agree, err = onlyOrders(results[:first], after); err != nil {
+		if only, whole, agree, err = onlyOrders(results[:first], after, alone); err != nil {
 			return nil, false, err
 		}
 		if !agree && !again {
@@ -316,105 +315,6 @@ func itemPaymentsCommand(item owner) bitrix.Command {
 	return bitrix.Command{Key: "i" + strconv.FormatInt(item.id, 10), Method: bitrix.MethodItemPaymentList, Params: bitrix.Params{
 		"entityTypeId": item.typeID, "entityId": item.id,
 	}}
-}
-
-// bindingsOf asks for the orders of items of one type, page by page; alone: of each item
-// by itself, a page.
-func bindingsOf(key string, items []owner, alone bool) []bitrix.Command {
-	ids := make([]int64, len(items))
-	for i, item := range items {
-		ids[i] = item.id
-	}
-	filter := bindingsByOwner(items[0].typeID)
-	var commands []bitrix.Command
-	if alone {
-		for i, id := range ids {
-			commands = append(commands, filter.alone(key+strconv.Itoa(i), id))
-		}
-		return commands
-	}
-	for i := range bindingPages {
-		page := filter.command(key+strconv.Itoa(i), ids)
-		page.Params["start"] = i * bitrix.PageSize
-		commands = append(commands, page)
-	}
-	return commands
-}
-
-// bindingsByOwner asks for the orders of items of a type.
-func bindingsByOwner(typeID int64) listFilter {
-	return listFilter{
-		method: bitrix.MethodOrderEntityList, items: "orderEntity", field: "ownerId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
-		where: bitrix.Params{"=ownerTypeId": typeID}, params: bitrix.Params{"order": bitrix.Params{"orderId": "asc"}},
-	}
-}
-
-// castsBindings reports whether the portal reads the items in answers to bindingsOf as
-// the number 1.
-func (l *listItems) castsBindings(ctx context.Context, items []owner, answers []bitrix.Result) (bool, error) {
-	filter := bindingsByOwner(items[0].typeID)
-	var asked, answered []int64
-	for _, item := range items {
-		asked = append(asked, item.id)
-	}
-	for _, res := range answers {
-		if res.Err != nil {
-			return false, fmt.Errorf("list the orders of CRM items: %w", res.Err)
-		}
-		_, owners, err := bitrix.ItemsByID(res.Value, filter.items, filter.field)
-		if err != nil {
-			return false, fmt.Errorf("list the orders of CRM items: %w", err)
-		}
-		answered = append(answered, owners...)
-	}
-	how, err := l.casting.judge(ctx, l.client, &filter, asked, answered)
-	return how == asOne, err
-}
-
-// onlyOrders returns the order of each item that has one only, by both answers, and
-// whether these have the same orders for each item.
-func onlyOrders(before, after []bitrix.Result) (only map[owner]int64, whole, agree bool, err error) {
-	had, whole1, err := ordersIn(before)
-	if err != nil {
-		return nil, false, false, err
-	}
-	has, whole2, err := ordersIn(after)
-	if err != nil {
-		return nil, false, false, err
-	}
-	only = make(map[owner]int64, len(has))
-	for item, orders := range has {
-		if len(orders) == 1 && slices.Equal(orders, had[item]) {
-			only[item] = orders[0]
-		}
-	}
-	return only, whole1 && whole2, maps.EqualFunc(had, has, slices.Equal[[]int64]), nil
-}
-
-// ordersIn reads the answers to bindingsOf. whole is whether there are no more.
-func ordersIn(results []bitrix.Result) (orders map[owner][]int64, whole bool, err error) {
-	orders = make(map[owner][]int64)
-	for _, res := range results {
-		if res.Err != nil {
-			return nil, false, fmt.Errorf("list the orders of CRM items: %w", res.Err)
-		}
-		items, err := bitrix.Items(res.Value, "orderEntity")
-		if err != nil {
-			return nil, false, fmt.Errorf("list the orders of CRM items: %w", err)
-		}
-		for _, raw := range items {
-			order, typeID, id, err := schemas.ReadOwner(raw)
-			if err != nil {
-				return nil, false, fmt.Errorf("list the orders of CRM items: %w", err)
-			}
-			item := owner{typeID, id}
-			if !slices.Contains(orders[item], order) {
-				orders[item] = append(orders[item], order)
-			}
-		}
-		whole = len(items) < bitrix.PageSize
-	}
-	return orders, whole, nil
 }
 
 // itemPayment is a payment as an item's list shows it.
