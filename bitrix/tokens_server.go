@@ -15,8 +15,9 @@ import (
 // may wait this long for the new pair.
 const serverTimeout = 30 * time.Second
 
-// vendorServers are the vendor's authorization servers, by host. All regions' are among
-// them, as the documentation and recorded answers have it in 2026.
+// vendorServers are the vendor's authorization servers, by host: those that public
+// documentation and the code of public clients name in 2026. A region's server that is
+// not among them is not followed; the default is asked.
 var vendorServers = []string{"oauth.bitrix.info", "oauth.bitrix24.tech"}
 
 // serverOf returns the authorization server that refreshes a pair. Answers name the
