@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -33,18 +32,23 @@ func lacksLogin(err error) bool {
 	return errors.As(err, &none) && strings.Contains(none.Error(), "failed to acquire a token") && !errors.As(err, &tried)
 }
 
-// ofMachine reports whether err is of the server of EC2 that knows the machine's role.
+// ofMachine reports whether err is of the server of EC2 that knows the machine's role. It
+// looks behind the operation of S3 that needed the credentials.
 func ofMachine(err error) bool {
-	if op, ok := err.(interface{ Service() string }); ok && op.Service() == "ec2imds" {
-		return true
+	for {
+		var op interface {
+			error
+			Service() string
+			Unwrap() error
+		}
+		if !errors.As(err, &op) {
+			return false
+		}
+		if op.Service() == "ec2imds" {
+			return true
+		}
+		err = op.Unwrap()
 	}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		return ofMachine(e.Unwrap())
-	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), ofMachine)
-	}
-	return false
 }
 
 // checkGoogleLogin makes sure that there are credentials to ask Google's storage with.

@@ -83,7 +83,7 @@ func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partiti
 	if err != nil {
 		return "", err
 	}
-	var columns, empty, inserted, hive []string
+	var columns, empty, inserted, row, hive []string
 	for i, field := range schema.Fields() {
 		column := sqlIdentifier(field.Name)
 		none := fmt.Sprintf("NULL::%s AS %s", types[i], column)
@@ -93,25 +93,30 @@ func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partiti
 			column = "'" + sinks.OpInsert + "' AS " + column
 		case "changed":
 			column = none
+		default:
+			row = append(row, none)
 		}
 		inserted = append(inserted, column)
 	}
 	for _, p := range partitions {
 		hive = append(hive, fmt.Sprintf("'%s': VARCHAR", p))
-		columns, empty, inserted = append(columns, p), append(empty, "NULL::VARCHAR AS "+p), append(inserted, p)
+		none := "NULL::VARCHAR AS " + p
+		columns, empty, inserted, row = append(columns, p), append(empty, none), append(inserted, p), append(row, none)
 	}
 	// By name: files of older versions lack the columns that were added since.
 	// Types of partitions are given, since a portal may be called 123.
-	read := func(columns, files []string) string {
-		return fmt.Sprintf("SELECT %s\n  FROM read_parquet([\n    %s\n  ], union_by_name = true, hive_partitioning = true, hive_types = {%s})",
-			strings.Join(columns, ", "), strings.Join(sqlPaths(root, files), ",\n    "), strings.Join(hive, ", "))
+	read := func(files []string) string {
+		return fmt.Sprintf("read_parquet([\n    %s\n  ], union_by_name = true, hive_partitioning = true, hive_types = {%s})",
+			strings.Join(sqlPaths(root, files), ",\n    "), strings.Join(hive, ", "))
 	}
 	var parts []string
 	if len(files) > 0 {
-		parts = append(parts, read(columns, files))
+		parts = append(parts, fmt.Sprintf("SELECT %s\n  FROM %s", strings.Join(columns, ", "), read(files)))
 	}
 	if len(inserts) > 0 {
-		parts = append(parts, read(inserted, inserts))
+		// All of them may be older than a column. What has no rows has its name and type.
+		parts = append(parts, fmt.Sprintf("SELECT %s\n  FROM (SELECT %s WHERE false\n  UNION ALL BY NAME FROM %s)",
+			strings.Join(inserted, ", "), strings.Join(row, ", "), read(inserts)))
 	}
 	if len(parts) == 0 {
 		parts = append(parts, "SELECT "+strings.Join(empty, ", ")+"\n  WHERE false")

@@ -140,7 +140,8 @@ func (p place) sum(t testing.TB, key string) string {
 
 // wantWhole compares all that lies in the place with its manifests: each of their files
 // is there, byte by byte; the current table is the newest snapshot's; and nothing else
-// is there, except the last checkpoint and how the last run ended.
+// is there, except the last checkpoint, how the last run ended, and the note that the
+// store honours conditional writes.
 func (p place) wantWhole(t testing.TB) {
 	t.Helper()
 	known := map[string]bool{currentTable: true, stateFolder + "/attempt.json": true}
@@ -166,6 +167,7 @@ func (p place) wantWhole(t testing.TB) {
 		switch {
 		case checkpointName.MatchString(key):
 			checkpoints = append(checkpoints, key)
+		case proofName.MatchString(key): // buckets alone have it
 		case !known[key]:
 			t.Errorf("%s is there, and no manifest knows it", key)
 		}
@@ -182,6 +184,7 @@ func (p place) wantWhole(t testing.TB) {
 
 var (
 	checkpointName = regexp.MustCompile(`^` + stateFolder + `/checkpoint-[0-9]{8}\.json$`)
+	proofName      = regexp.MustCompile(`^_state/conditional-[0-9a-f]{16}\.json$`)
 	leaseName      = regexp.MustCompile(`^` + stateFolder + `/lease-[0-9]{8}\.json$`)
 	tableName      = regexp.MustCompile(`^payments_history/portal=acme/snapshot=[0-9TZ]+/payments\.parquet$`)
 )
