@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -226,19 +227,18 @@ func survives(t *testing.T, requests int64) (cut bool) {
 	if portal.Queued() != 0 {
 		t.Errorf("%d events left", portal.Queued())
 	}
-	return road.dead
+	return road.sent.Load() > road.after
 }
 
-// dies is a network that is gone behind a number of requests.
+// dies is a network that is gone behind a number of requests, several at once among them.
 type dies struct {
 	next  http.RoundTripper
 	after int64
-	dead  bool
+	sent  atomic.Int64
 }
 
 func (d *dies) RoundTrip(r *http.Request) (*http.Response, error) {
-	if d.after--; d.after < 0 {
-		d.dead = true
+	if d.sent.Add(1) > d.after {
 		return nil, fmt.Errorf("connection refused")
 	}
 	return d.next.RoundTrip(r)
