@@ -149,26 +149,12 @@ func (p *program) load(cmd *cobra.Command, files []string) ([]loadedJob, error) 
 		}
 		return []loadedJob{{spec: spec}}, nil
 	}
-	var loaded []loadedJob
-	var errs []error
 	for _, file := range files {
 		if !isJobFile(file) {
 			return nil, usagef(cmd, "%s is no job file; a webhook's address goes into the variable %s", shownArg(file), webhookVariable)
 		}
-		spec, err := jobfile.LoadWith(file, p.lookup, given)
-		if err == nil {
-			err = checkFormerSink(spec)
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		loaded = append(loaded, loadedJob{file: file, spec: spec})
 	}
-	if len(errs) > 0 {
-		return nil, &startError{errors.Join(errs...)}
-	}
-	return loaded, nil
+	return loadFiles(files, func(file string) (*jobfile.Spec, error) { return jobfile.LoadWith(file, p.lookup, given) })
 }
 
 // runJobs does the jobs one after another, each with its portals side by side.

@@ -63,10 +63,15 @@ func (r *reading) load(ctx context.Context, p *program, files []string) ([]loade
 		job, err := r.loadFrom(ctx)
 		return []loadedJob{job}, err
 	}
+	return loadFiles(files, func(file string) (*jobfile.Spec, error) { return jobfile.LoadReading(file, p.lookup) })
+}
+
+// loadFiles reads job files by load. Its error has the problems of all of them.
+func loadFiles(files []string, load func(file string) (*jobfile.Spec, error)) ([]loadedJob, error) {
 	var loaded []loadedJob
 	var errs []error
 	for _, file := range files {
-		spec, err := jobfile.LoadReading(file, p.lookup)
+		spec, err := load(file)
 		if err == nil {
 			err = checkFormerSink(spec)
 		}
