@@ -14,14 +14,14 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// Authorization is the way of one OAuth portal to its first tokens: a person
-// opens URL, approves the application, and enters what the browser is sent back
-// with to Finish.
+// Authorization obtains the first tokens of one OAuth portal. A person opens URL and
+// approves the application. The browser is then redirected to an address, which the
+// person pastes and the caller passes to Finish.
 type Authorization struct {
 	Portal string
-	// URL is the page to open. It has no secret.
+	// URL is the page to open. It contains no secret.
 	URL string
-	// Where is the place of the tokens.
+	// Where names the place where the tokens are stored.
 	Where string
 
 	spec   *jobfile.Spec
@@ -31,17 +31,17 @@ type Authorization struct {
 	opts   RunOptions
 }
 
-// Authorized is what came of it.
+// Authorized is the result of an authorization.
 type Authorized struct {
 	Portal string `json:"portal"`
 	Tokens string `json:"tokens"`
-	// Scopes are those that the tokens have.
+	// Scopes are the scopes that the tokens grant.
 	Scopes []string `json:"scopes"`
 }
 
-// Authorizations begins the way of each of the job's OAuth portals, or of those
-// that opts name. It finds out first whether their tokens could be stored, so
-// that nobody gets a code for nothing.
+// Authorizations starts the authorization of each of the job's OAuth portals, or of the
+// portals that opts names. It first checks that their tokens can be stored, so that
+// nobody approves an application in vain.
 func Authorizations(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) ([]*Authorization, error) {
 	o := opts.withDefaults()
 	portals, err := o.portals(spec)
@@ -73,16 +73,16 @@ func Authorizations(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) (
 	return ways, nil
 }
 
-// sinkless is a place of tokens without what may be a secret: the parameters of
-// a bucket's URL.
+// sinkless returns the place of tokens without the parameters of a bucket's URL, which
+// can be secret.
 func sinkless(place bitrix.Secret) string {
 	text, _, _ := strings.Cut(place.Reveal(), "?")
 	return text
 }
 
-// Finish takes what the person pasted: the code, or the whole address that the browser
-// was sent to. It returns the code to the authorization server, stores the tokens that
-// come for it, and tries them.
+// Finish accepts the text that the person pasted: the code, or the whole address that
+// the browser was sent to. It sends the code to the authorization server, stores the
+// tokens that the server returns, and tries them.
 func (w *Authorization) Finish(ctx context.Context, pasted bitrix.Secret) (*Authorized, error) {
 	code, err := w.codeOf(pasted)
 	if err != nil {
@@ -96,7 +96,7 @@ func (w *Authorization) Finish(ctx context.Context, pasted bitrix.Secret) (*Auth
 	defer client.Close()
 	answer, err := client.Call(ctx, bitrix.MethodScope, nil)
 	if err != nil {
-		return nil, fmt.Errorf("the tokens are stored in %s, but the portal does not take them: %w", w.Where, err)
+		return nil, fmt.Errorf("the tokens are stored in %s, but the portal does not accept them: %w", w.Where, err)
 	}
 	scopes, err := textsOf(answer.Value)
 	if err != nil {
@@ -106,7 +106,7 @@ func (w *Authorization) Finish(ctx context.Context, pasted bitrix.Secret) (*Auth
 	return &Authorized{Portal: w.Portal, Tokens: w.Where, Scopes: scopes}, nil
 }
 
-// codeOf reads the code, and compares the address with what was asked for.
+// codeOf extracts the code, and compares the address with the request.
 func (w *Authorization) codeOf(pasted bitrix.Secret) (bitrix.Secret, error) {
 	text := strings.TrimSpace(pasted.Reveal())
 	if !strings.Contains(text, "code=") && !strings.Contains(text, "error=") {
@@ -120,7 +120,7 @@ func (w *Authorization) codeOf(pasted bitrix.Secret) (bitrix.Secret, error) {
 		query = text
 	}
 	query, _, _ = strings.Cut(query, "#")
-	values, err := url.ParseQuery(query) // its error quotes the address
+	values, err := url.ParseQuery(query) // the error of ParseQuery quotes the address
 	if err != nil {
 		return "", &UsageError{Text: "the address cannot be read: paste it whole, as the browser shows it"}
 	}
@@ -136,7 +136,7 @@ func (w *Authorization) codeOf(pasted bitrix.Secret) (bitrix.Secret, error) {
 	}
 }
 
-// printableError is what the portal's page said, fit for one line.
+// printableError returns the error that the portal's page reports, as one line.
 func printableError(values url.Values) string {
 	text := values.Get("error")
 	if more := values.Get("error_description"); more != "" {

@@ -11,24 +11,24 @@ import (
 	"b24export/schemas"
 )
 
-// nightLook is how often a backfill looks whether a night is under way. It is also
-// about as long as both may send requests at once.
+// nightLook is how often a backfill checks whether a night is running. It is also about
+// the longest time for which both can send requests at once.
 const nightLook = 5 * time.Second
 
-// yielding is a source that stands still while a night is under way: the portal's
-// limits are the night's.
+// yielding is a source that pauses while a night is running, because the night may use
+// the portal's limits alone.
 type yielding struct {
 	pipeline.Source[schemas.Payment]
-	// held returns who holds the nights' lease, nil if nobody does.
+	// held returns the run that holds the nights' lease, or nil if no run holds it.
 	held func(context.Context) (*pipeline.HeldError, error)
 	log  *slog.Logger
 
 	mu     sync.Mutex
 	looked time.Time
-	free   chan struct{} // not nil while a night is under way; closed at its end
+	free   chan struct{} // not nil while a night is running; closed when the night ends
 }
 
-// yield returns when no night is under way, or with ctx's cause.
+// yield waits until no night is running. If ctx ends first, it returns ctx's cause.
 func (y *yielding) yield(ctx context.Context) error {
 	for {
 		y.mu.Lock()
@@ -60,7 +60,7 @@ func (y *yielding) yield(ctx context.Context) error {
 	}
 }
 
-// await looks until no night is under way.
+// await polls until no night is running.
 func (y *yielding) await(ctx context.Context) error {
 	for told := false; ; {
 		held, err := y.held(ctx)

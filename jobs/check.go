@@ -12,54 +12,56 @@ import (
 	"b24export/pipeline"
 )
 
-// CheckState is how a check came out.
+// CheckState is the outcome of a check.
 type CheckState string
 
 // The outcomes of a check.
 const (
 	CheckOK      CheckState = "ok"
-	CheckWarning CheckState = "warning" // a run starts all the same
+	CheckWarning CheckState = "warning" // a run starts nevertheless
 	CheckFailed  CheckState = "failed"  // a run would end with CheckLine.Exit
 )
 
-// CheckLine is one thing that was looked at before a run. No secret is in it.
+// CheckLine is one check before a run. It contains no secret.
 type CheckLine struct {
-	// Portal is whom it is about; "" for the job as a whole.
+	// Portal is the portal that was checked; "" for the job as a whole.
 	Portal string `json:"portal"`
-	// Check is what was looked at: file, secrets, reachable, webhook, plan,
-	// scopes, administrator, a method by its name, filters, list_dates, counters, clock, or one of
-	// sink.open, sink.write, sink.conditional_write, sink.read, sink.list,
-	// sink.delete, sink.lease, deletes.max, sink.unfinished,
-	// sink.unfinished_backfill, sink.segments, sink.left_over.
+	// Check names what was checked: file, secrets, reachable, webhook, plan, scopes,
+	// administrator, the name of a method, filters, list_dates, counters, clock, or one
+	// of sink.open, sink.write, sink.conditional_write, sink.read, sink.list,
+	// sink.delete, sink.lease, deletes.max, sink.unfinished, sink.unfinished_backfill,
+	// sink.segments, sink.left_over.
 	Check string     `json:"check"`
 	State CheckState `json:"state"`
-	// Detail is what was found, Hint what to do about it; "" if nothing.
+	// Detail is what the check found. Hint is what the user can do about it, or "".
 	Detail string `json:"detail"`
 	Hint   string `json:"hint"`
-	// Exit is the exit code that a run would have for this; 0 unless failed.
+	// Exit is the exit code of a run that fails for this reason; 0 unless State is
+	// failed.
 	Exit int `json:"-"`
 }
 
 const (
-	// checkPatience is how long a check continues against something temporary: a person
-	// waits for it. A job with less patience has its own.
+	// checkPatience is how long a check retries when something is temporarily
+	// unavailable. It is short because a person waits. A shorter patience of the job
+	// wins.
 	checkPatience = 15 * time.Second
-	// checkCallLimit ends a call that waits for the portal's limits. It is
-	// longer than any request lasts.
+	// checkCallLimit ends a call that waits for the portal's limits. It is longer than
+	// any request takes.
 	checkCallLimit = 90 * time.Second
-	// clockTolerance is by how much the portal's clock may differ from ours.
+	// clockTolerance is the accepted difference between the portal's clock and ours.
 	clockTolerance = time.Minute
 )
 
-// errOverLimits is why a call was ended that had to wait for too long.
+// errOverLimits is the cause when a call that waited too long for the limits is ended.
 var errOverLimits = errors.New("the portal's limits are used up")
 
-// Check looks at all that a run of the job needs, and changes nothing: of the
-// portals it reads a few rows, and in the sink it makes two small objects and
-// deletes them again. The job's file and secrets come first, then each portal
-// of opts by itself, side by side but in the order of the job, then the sink.
-// A failed line does not end the check; what cannot be checked after it
-// is left out. There are no more lines once ctx has ended.
+// Check checks everything that a run of the job needs. It changes no data. It
+// reads a few rows of each portal. In the sink it creates two small objects and deletes
+// them. It checks the job's file and secrets first, then the portals that opts names,
+// concurrently, then the sink. The lines of portals are in the order of the job. A
+// failed line does not end the check; checks that depend on it are left out. No more
+// lines follow after ctx has ended.
 func Check(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) iter.Seq[CheckLine] {
 	return func(yield func(CheckLine) bool) {
 		o := opts.withDefaults()
@@ -78,7 +80,8 @@ func Check(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) iter.Seq[C
 		defer cancel()
 		for i, portal := range portals {
 			found[i] = make(chan []CheckLine, 1)
-			// Owns one portal's checks, and ends with them, or soon after ctx.
+			// This goroutine owns the checks of one portal. It ends with them, or soon
+			// after ctx.
 			group.Go(func() {
 				select {
 				case slots <- struct{}{}:
@@ -117,7 +120,7 @@ func fileLine(spec *jobfile.Spec, portals int) CheckLine {
 	return CheckLine{Check: "file", State: CheckOK, Detail: detail}
 }
 
-// nameLines warns of portals whose names engines do not read as texts.
+// nameLines warns of portals whose names query engines do not read as strings.
 func nameLines(portals []*jobfile.PortalSpec) []CheckLine {
 	r := report{}
 	for _, p := range portals {
@@ -130,7 +133,8 @@ func nameLines(portals []*jobfile.PortalSpec) []CheckLine {
 	return r.lines
 }
 
-// FileProblems are the failed lines of a job file that Load has refused.
+// FileProblems returns the failed lines for the error of a job file that cannot be
+// loaded.
 func FileProblems(err error) []CheckLine {
 	problems, ok := errors.AsType[*jobfile.Problems](err)
 	if !ok {
@@ -148,7 +152,7 @@ func FileProblems(err error) []CheckLine {
 	return lines
 }
 
-// report collects the lines about one portal, or about the job.
+// report collects the lines of one portal, or of the job.
 type report struct {
 	portal string
 	lines  []CheckLine
@@ -166,7 +170,8 @@ func (r *report) refuse(check string, exit int, hint, format string, args ...any
 	r.lines = append(r.lines, CheckLine{Portal: r.portal, Check: check, State: CheckFailed, Detail: fmt.Sprintf(format, args...), Hint: hint, Exit: exit})
 }
 
-// fail notes an error. That limits are used up is a warning: a run waits.
+// fail records an error. Exhausted limits are only a warning, because a run waits for
+// them.
 func (r *report) fail(check string, err error) {
 	if errors.Is(err, errOverLimits) {
 		r.warn(check, "a run waits for them; see what else uses this portal, or lower limits.share", "%v", err)

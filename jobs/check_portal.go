@@ -17,20 +17,20 @@ import (
 // neededScopes are the scopes of the methods that a run calls.
 var neededScopes = []string{"crm", "sale"}
 
-// portalCheck looks at one portal.
+// portalCheck checks one portal.
 type portalCheck struct {
 	report
 	spec   *jobfile.Spec
 	client *bitrix.Client
 	now    func() time.Time
 	listed [][]byte // the first page of payments, as the portal sent it
-	way    string   // in: the webhook, or the application
-	// instead says how a run finds payments although sale.payment.list refuses;
-	// "" if it works, or if nothing can stand in for it.
+	way    string   // how the portal is accessed: the webhook, or the application
+	// instead says how a run finds payments although sale.payment.list refuses. It is
+	// "" if that method works, or if nothing can replace it.
 	instead string
 }
 
-// checkPortal looks at what a run needs of a portal.
+// checkPortal checks what a run needs of a portal.
 func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions) []CheckLine {
 	c := portalCheck{report: report{portal: portal.Name}, spec: spec, now: o.Now}
 	if c.now == nil {
@@ -103,8 +103,8 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	return c.lines
 }
 
-// choose returns how a run will find payments, by what the two list methods answered.
-// An error says why it will not.
+// choose returns how a run will find payments, from the results of the two list
+// methods. The error says why a run cannot find them.
 func (c *portalCheck) choose(listErr, ownersErr error) (source.Way, error) {
 	var refused source.Refusals
 	if e, ok := source.RefusalOf(listErr); ok {
@@ -118,9 +118,9 @@ func (c *portalCheck) choose(listErr, ownersErr error) (source.Way, error) {
 	return source.Choose(c.spec, refused)
 }
 
-// tokens looks at an application's tokens, and whether new ones could be stored.
-// Whether they are valid, the portal will show; if they have expired, the check
-// refreshes them, as a run would.
+// tokens checks an application's tokens, and whether new ones could be stored. It does
+// not check whether they are valid: the portal does. If they have expired, the check
+// refreshes them, as a run does.
 func (c *portalCheck) tokens(ctx context.Context, app *bitrix.Application) bool {
 	state, err := app.State(ctx)
 	if err == nil {
@@ -141,7 +141,7 @@ func (c *portalCheck) tokens(ctx context.Context, app *bitrix.Application) bool 
 	return true
 }
 
-// call calls a method, and does not wait for limits forever.
+// call calls a method. It does not wait longer than checkCallLimit for the limits.
 func (c *portalCheck) call(ctx context.Context, method string, params bitrix.Params) (bitrix.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(method))
 	defer cancel()
@@ -158,9 +158,9 @@ func overLimits(method string) error {
 	return fmt.Errorf("%s: %w: refused for %v", method, errOverLimits, checkCallLimit)
 }
 
-// reach calls the method scope, which needs no right except access, and so
-// returns what stands between this machine and the portal's methods. ok is
-// whether others are worth calling.
+// reach calls the method scope, which needs no right except access. Its error therefore
+// shows what is wrong between this machine and the portal's methods. ok reports whether
+// calling other methods makes sense.
 func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool) {
 	scopes, err := c.call(ctx, bitrix.MethodScope, nil)
 	e, refused := errors.AsType[*bitrix.Error](err)
@@ -201,10 +201,10 @@ func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool)
 	return scopes, true
 }
 
-// scopes looks whether those that are needed were granted.
+// scopes checks whether the needed scopes were granted.
 func (c *portalCheck) scopes(answer bitrix.Result) {
 	if answer.Value == nil {
-		return // reach has said why
+		return // reach has reported why
 	}
 	granted, err := textsOf(answer.Value)
 	if err != nil {
@@ -231,8 +231,8 @@ func (c *portalCheck) scopes(answer bitrix.Result) {
 	c.relatedScopes(granted)
 }
 
-// relatedScopes looks whether the related tables that need a scope of their own have
-// it. Without it the run leaves them out.
+// relatedScopes checks whether the scopes of the related tables were granted. A run
+// leaves out the tables whose scope is missing.
 func (c *portalCheck) relatedScopes(granted []string) {
 	if len(c.spec.Source.Related) == 0 {
 		return
@@ -250,7 +250,7 @@ func (c *portalCheck) relatedScopes(granted []string) {
 	c.ok("source.related", "%s", strings.Join(c.spec.Source.Related, ", "))
 }
 
-// textsOf reads a list of texts, and leaves out what is none.
+// textsOf returns the strings of a JSON list, and leaves out other values.
 func textsOf(value []byte) ([]string, error) {
 	items, err := bitrix.Items(value, "")
 	if err != nil {
@@ -266,8 +266,8 @@ func textsOf(value []byte) ([]string, error) {
 	return texts, nil
 }
 
-// less returns why a run would not go this way: it would see less than the newest
-// snapshot's did. Whether the sink can be read is for other checks to say.
+// less returns an error if a run that uses way would see less than the newest snapshot
+// contains. It ignores errors of the sink, which other checks report.
 func (c *portalCheck) less(ctx context.Context, o *RunOptions, way *source.Way) error {
 	data, closeData, err := openDataset(ctx, c.spec, c.portal, "", o, o.Log)
 	if err != nil {
@@ -281,8 +281,7 @@ func (c *portalCheck) less(ctx context.Context, o *RunOptions, way *source.Way) 
 	return way.Less(c.spec, last)
 }
 
-// otherTypes warns where the job lists CRM types whose payments a portal may not
-// show.
+// otherTypes warns if the job lists CRM types whose payments a portal may not show.
 func (c *portalCheck) otherTypes() {
 	if c.spec.Source.List == jobfile.ListItems && source.OtherTypes(c.spec.Source.EntityTypes) {
 		c.warn("source.entity_types", "compare what comes with the portal's own list, or name only 2 and 31",
@@ -290,7 +289,7 @@ func (c *portalCheck) otherTypes() {
 	}
 }
 
-// letAdministrator is what to do where an administrator is needed.
+// letAdministrator returns what to do if an administrator is needed.
 func (c *portalCheck) letAdministrator() string {
 	if c.way == "application" {
 		return "let an administrator get the tokens (b24export auth JOB)"
@@ -298,8 +297,8 @@ func (c *portalCheck) letAdministrator() string {
 	return "let an administrator make the webhook"
 }
 
-// administrator reports whether the webhook's user is an administrator, and whether it matters: that
-// the listing works is what counts.
+// administrator reports whether the webhook's user is an administrator, and whether it
+// matters. Only a listing that fails is an error.
 func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 	var who struct {
 		ID, Admin json.RawMessage
@@ -328,7 +327,7 @@ func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 	}
 }
 
-// counters reports whether answers carry what operating time was used.
+// counters reports whether answers contain the operating time used.
 func (c *portalCheck) counters() {
 	var busiest *bitrix.MethodGauge
 	methods := c.client.Gauge().Methods
@@ -361,17 +360,17 @@ func (c *portalCheck) clock(ctx context.Context) {
 		c.warn("clock", "", "unknown: %v", err)
 		return
 	}
-	// The portal looked at its clock between sent and received, and cut off
-	// what was beyond the second.
+	// The portal read its clock between sent and received, and truncated the time to
+	// the second.
 	ahead, behind := theirs.Sub(received), sent.Sub(theirs.Add(time.Second))
 	switch {
 	case ahead > clockTolerance:
-		c.warn("clock", clockMend, "this machine's clock is %v behind the portal's", ahead.Round(time.Second))
+		c.warn("clock", clockFix, "this machine's clock is %v behind the portal's", ahead.Round(time.Second))
 	case behind > clockTolerance:
-		c.warn("clock", clockMend, "this machine's clock is %v ahead of the portal's", behind.Round(time.Second))
+		c.warn("clock", clockFix, "this machine's clock is %v ahead of the portal's", behind.Round(time.Second))
 	default:
 		c.ok("clock", "the portal's and this machine's agree to %v", max(ahead, behind, received.Sub(sent)+time.Second).Round(time.Second))
 	}
 }
 
-const clockMend = "set this machine's clock (NTP): snapshots are named after it, leases end by it, and extracted_at is taken from it"
+const clockFix = "set this machine's clock (NTP): snapshots are named after it, leases end by it, and extracted_at is taken from it"

@@ -14,7 +14,7 @@ import (
 	"b24export/schemas"
 )
 
-// checkGets is how many payments are got to see whether they can be.
+// checkGets is how many payments the check fetches, to see whether that works.
 const checkGets = 10
 
 // list reads the first page of the listing, as a run does.
@@ -32,7 +32,8 @@ func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
 	var rows []schemas.Payment
 	for _, raw := range items {
 		var row schemas.Payment
-		// One that cannot be read becomes a reject, and says nothing of rights.
+		// A payment that cannot be read becomes a reject. That is no sign of a missing
+		// right.
 		if row.ReadListed(raw, c.spec.Source.Fields) == nil {
 			rows = append(rows, row)
 		}
@@ -40,8 +41,8 @@ func (c *portalCheck) list(ctx context.Context) ([]schemas.Payment, error) {
 	return rows, nil
 }
 
-// fields looks for the job's further fields in what was listed: a portal passes
-// over the names that it does not know.
+// fields checks whether the listed payments have the job's further fields. A portal
+// ignores names of fields that it does not know.
 func (c *portalCheck) fields(rows []schemas.Payment) {
 	if len(c.spec.Source.Fields) == 0 || len(rows) == 0 {
 		return
@@ -59,9 +60,8 @@ func (c *portalCheck) fields(rows []schemas.Payment) {
 	c.ok("source.fields", "payments have %s", strings.Join(c.spec.Source.Fields, ", "))
 }
 
-// gets fetches some of the payments listed, and compares what lists and gets show of
-// their dates. It reports whether the portal reads a list of ids in a filter as the
-// number 1.
+// gets fetches some of the listed payments, and compares the dates that lists and gets
+// show. It reports whether the portal reads a list of ids in a filter as the number 1.
 func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) (casts bool) {
 	if len(rows) == 0 {
 		_, err := c.call(ctx, bitrix.MethodItemPaymentGet, bitrix.Params{"id": 1})
@@ -112,7 +112,7 @@ func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) (casts b
 	return casts
 }
 
-// spreadOver returns at most n rows from all over rows.
+// spreadOver returns at most n rows, spread evenly over rows.
 func spreadOver(rows []schemas.Payment, n int) []schemas.Payment {
 	if len(rows) <= n {
 		return rows
@@ -124,22 +124,22 @@ func spreadOver(rows []schemas.Payment, n int) []schemas.Payment {
 	return chosen
 }
 
-// listDates warns where the list shows other dates than gets.
+// listDates warns if the list shows other dates than the gets.
 func (c *portalCheck) listDates(gets []bitrix.Result) {
 	if text := source.ListDates(c.listed, gets); text != "" {
 		c.warn("list_dates", "nothing has to be done: runs measure this, and the manifest has it as list_dates; docs/portals.md says what cannot be corrected", "%s", text)
 	}
 }
 
-// countOwners asks for the owners of the orders listed.
+// countOwners counts how many of the listed orders have an owner.
 func (c *portalCheck) countOwners(ctx context.Context, rows []schemas.Payment) (orders, owned int, casts bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, checkCallLimit, overLimits(bitrix.MethodOrderEntityList))
 	defer cancel()
 	return source.CountOwners(ctx, c.client, rows)
 }
 
-// changes asks for the source of an incremental job's changes, if that is not the
-// listing.
+// changes calls the method that lists changes, if an incremental job uses another one
+// than the listing.
 func (c *portalCheck) changes(ctx context.Context) {
 	method, params := source.SinceProbe(c.spec)
 	if method == "" {
@@ -167,7 +167,7 @@ func (c *portalCheck) changes(ctx context.Context) {
 	}
 }
 
-// filters warns where the portal reads a list in a filter as the number 1.
+// filters warns if the portal reads a list in a filter as the number 1.
 func (c *portalCheck) filters(payments, owners bool) {
 	var methods []string
 	if payments {

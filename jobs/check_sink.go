@@ -17,8 +17,8 @@ import (
 	"b24export/sinks"
 )
 
-// checkSink looks at what a run needs of the sink. The store is tried where the
-// first portal's state is; then each portal's state is looked at.
+// checkSink checks what a run needs of the sink. It tries the store in the folder of
+// the first portal's state, then checks the state of each portal.
 func checkSink(ctx context.Context, spec *jobfile.Spec, portals []*jobfile.PortalSpec, o *RunOptions) []CheckLine {
 	var r report
 	store, err := sinks.OpenStore(ctx, spec.Sink.URL, &sinks.StoreOptions{Patience: spec.Patience, Log: o.Log})
@@ -27,9 +27,9 @@ func checkSink(ctx context.Context, spec *jobfile.Spec, portals []*jobfile.Porta
 		return r.lines
 	}
 	defer removeFolders(absentFolders(store))
-	defer func() { _ = store.Close() }() // all it had to do is done and looked at
+	defer func() { _ = store.Close() }() // every operation has already reported its error
 	if len(portals) > 0 && !r.store(ctx, store, sinks.New(store, datasetOptions(spec, portals[0], o)).StatePath(), spec.Sink.UnsafeNoFencing) {
-		return r.lines // where nothing is listed, no state is to be found
+		return r.lines // without a listing, no state can be found
 	}
 	r.space(ctx, store, spec, portals, o)
 	for _, portal := range portals {
@@ -43,7 +43,7 @@ func checkSink(ctx context.Context, spec *jobfile.Spec, portals []*jobfile.Porta
 	return r.lines
 }
 
-// leftOver warns of portals that the dataset has and the job does not name.
+// leftOver warns of portals that are in the dataset but not in the job.
 func (r *report) leftOver(ctx context.Context, store sinks.Store, spec *jobfile.Spec) {
 	var known []string
 	for i := range spec.Portals {
@@ -69,9 +69,9 @@ func datasetOptions(spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOption
 	return &sinks.Options{Name: spec.Name, Portal: portal.Name, Program: o.Program, Log: o.Log, Now: o.Now}
 }
 
-// store tries each operation on a probe below prefix. A probe has the name of
-// those that a run's sweep deletes, should this process die. listed is whether
-// what is there can be seen.
+// store tries each operation on a probe below prefix. If this process dies, the sweep
+// of a later run deletes the probe, because of its name. listed reports whether the
+// store lists its objects.
 func (r *report) store(ctx context.Context, store sinks.Store, prefix string, unsafe bool) (listed bool) {
 	key := prefix + "probe-" + rand.Text()
 	body := []byte("a probe of b24export check: " + key + "\n")
@@ -84,7 +84,7 @@ func (r *report) store(ctx context.Context, store sinks.Store, prefix string, un
 		if errors.Is(err, sinks.ErrUnavailable) {
 			return false
 		}
-		// It may be there all the same, if only the answer was lost.
+		// The probe can exist although the write failed: the answer may have been lost.
 		_ = store.Delete(context.WithoutCancel(ctx), key)
 		return r.list(ctx, store, prefix, "", 0)
 	}
@@ -112,14 +112,14 @@ func (r *report) store(ctx context.Context, store sinks.Store, prefix string, un
 	return listed
 }
 
-// failSink notes an error of the storage.
+// failSink records an error of the storage.
 func (r *report) failSink(check string, err error) {
 	line := failedLine(r.portal, check, err)
 	line.Hint = hintAt(atSink, err)
 	r.lines = append(r.lines, line)
 }
 
-// conditional proves what keeps two runs apart.
+// conditional checks that the store has conditional writes, which keep two runs apart.
 func (r *report) conditional(ctx context.Context, store sinks.Store, prefix string, unsafe bool) {
 	err := sinks.CheckConditional(ctx, store, prefix)
 	if err == nil {
@@ -138,7 +138,7 @@ func (r *report) conditional(ctx context.Context, store sinks.Store, prefix stri
 	}
 }
 
-// readBack reads an object whole and in parts, as manifests and tables are.
+// readBack reads an object whole and in ranges, as runs read manifests and tables.
 func readBack(ctx context.Context, store sinks.Store, key string, body []byte) error {
 	data, err := store.Read(ctx, key)
 	if err != nil {
@@ -160,8 +160,8 @@ func readBack(ctx context.Context, store sinks.Store, key string, body []byte) e
 	return nil
 }
 
-// list lists a prefix, in which an object is to be found if key names one, and
-// reports whether that does.
+// list lists a prefix. If key names an object, list reports whether the listing
+// contains it.
 func (r *report) list(ctx context.Context, store sinks.Store, prefix, key string, size int64) bool {
 	found := key == ""
 	for e, err := range store.List(ctx, prefix) {
@@ -205,8 +205,8 @@ func (r *report) state(ctx context.Context, spec *jobfile.Spec, data *sinks.Data
 	}
 }
 
-// unfinished shows the unfinished work of a checkpoint, which a run of the job
-// resumes if it is the job's own: of a night, or of a backfill.
+// unfinished reports the unfinished work of a checkpoint, of a night or of a backfill.
+// A run resumes the work only if its job is the same.
 func (r *report) unfinished(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset, check string, cp *pipeline.Checkpoint, own bool) {
 	if !cp.Unfinished() {
 		r.ok(check, "nothing is unfinished")
@@ -236,7 +236,7 @@ func (r *report) unfinished(ctx context.Context, spec *jobfile.Spec, data *sinks
 	r.segments(ctx, data, *cp)
 }
 
-// segments reads what an unfinished run has saved.
+// segments reads the segments that an unfinished run has saved.
 func (r *report) segments(ctx context.Context, data *sinks.Dataset, cp pipeline.Checkpoint) {
 	if len(cp.Segments)+len(cp.Pool) == 0 {
 		return
@@ -254,11 +254,11 @@ func (r *report) segments(ctx context.Context, data *sinks.Dataset, cp pipeline.
 	}
 }
 
-// deletes shows how many rows a run may delete, and what was held back for it.
+// deletes reports how many rows a run may delete, and which deletions were held back.
 func (r *report) deletes(spec *jobfile.Spec, status *sinks.Status) {
 	cp := &status.Checkpoint
 	switch {
-	case status.Newest == nil: // there is nothing to delete
+	case status.Newest == nil: // no row can be deleted
 	case cp.DeletesHeld && cp.Phase == pipeline.Fetched:
 		held := &pipeline.DeletesError{
 			Snapshot: cp.Snapshot, Deleted: cp.Ledger.Gone, Rows: status.Newest.Ledger.Rows(),
@@ -271,8 +271,8 @@ func (r *report) deletes(spec *jobfile.Spec, status *sinks.Status) {
 	}
 }
 
-// absentFolders are a local store's folder and those that lead to it, as far as
-// they do not exist, the deepest first. A write makes them.
+// absentFolders returns the folders on the path to a local store that do not exist, the
+// deepest first. The first write creates them.
 func absentFolders(store sinks.Store) []string {
 	folder, ok := store.(*sinks.Folder)
 	if !ok {
@@ -287,10 +287,10 @@ func absentFolders(store sinks.Store) []string {
 	}
 }
 
-// removeFolders removes folders that are empty.
+// removeFolders removes the folders that are empty.
 func removeFolders(dirs []string) {
 	for _, dir := range dirs {
-		// One that is not empty, or gone, is somebody else's by now.
+		// A folder that is not empty, or does not exist, is in use by somebody else.
 		_ = os.Remove(dir)
 	}
 }

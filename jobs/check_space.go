@@ -8,10 +8,11 @@ import (
 	"b24export/sinks"
 )
 
-// leastSpace is what a run needs at least: the segments of what it fetches.
+// leastSpace is the smallest space that a run needs, for the segments of what it
+// fetches.
 const leastSpace = 64 << 20
 
-// space looks whether the disk of a local sink has room for a run of each portal: for
+// space checks whether the disk of a local sink has room for a run of each portal: for
 // the segments, the table and its snapshot, each as large as the last table.
 func (r *report) space(ctx context.Context, store sinks.Store, spec *jobfile.Spec, portals []*jobfile.PortalSpec, o *RunOptions) {
 	free, known := sinks.FreeSpace(store)
@@ -22,7 +23,7 @@ func (r *report) space(ctx context.Context, store sinks.Store, spec *jobfile.Spe
 	for _, portal := range portals {
 		m, err := sinks.New(store, datasetOptions(spec, portal, o)).Newest(ctx)
 		if err != nil || m == nil {
-			continue // what is wrong with it is a line of its own
+			continue // another line reports what is wrong with it
 		}
 		for _, f := range m.Files {
 			need += 3 * f.Bytes

@@ -24,7 +24,7 @@ func clientOptions(spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions
 	}
 }
 
-// accessOf makes a portal's way in: its webhook, or its application.
+// accessOf returns how to access a portal: its webhook, or its application.
 func accessOf(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, log *slog.Logger) (bitrix.Access, error) {
 	if portal.OAuth != nil {
 		return applicationOf(ctx, spec, portal, log)
@@ -32,8 +32,8 @@ func accessOf(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpe
 	return bitrix.ParseWebhook(portal.Webhook.Reveal())
 }
 
-// applicationOf makes a portal's application, with the store of its tokens. No
-// request is sent, and no file read.
+// applicationOf returns a portal's application, with the store of its tokens. It sends
+// no request and reads no file.
 func applicationOf(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, log *slog.Logger) (*bitrix.Application, error) {
 	o := portal.OAuth
 	store, err := tokenStore(ctx, o.Tokens.Reveal(), &sinks.StoreOptions{Patience: spec.Patience, Log: log})
@@ -43,7 +43,7 @@ func applicationOf(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Port
 	return bitrix.NewApplication(o.Portal, o.ClientID, o.ClientSecret, o.Server, store)
 }
 
-// tokenStore opens where tokens live: a file, or an object of a bucket.
+// tokenStore opens the place where tokens are stored: a file, or an object of a bucket.
 func tokenStore(ctx context.Context, place string, opts *sinks.StoreOptions) (bitrix.TokenStore, error) {
 	at, err := address.Parse(place)
 	if err != nil {

@@ -1,13 +1,13 @@
 // Package jobs runs jobs: it wires one pipeline for each of a job's portals.
 //
-// Package jobfile reads a job, package source reads a portal. Run wires, for each
-// portal, a bitrix.Client, a source.Source over it, and a sinks.Dataset, and hands
-// them to pipeline.Run. Check and MakePlan look at a job before its run, Recheck
-// compares a table with its portal, Authorizations gets an application's tokens.
-// Outcomes and exit codes are made here; what is printed is the program's business.
+// Package jobfile reads a job, package source reads a portal. For each portal, Run
+// wires a bitrix.Client, a source.Source over it, and a sinks.Dataset, and passes them
+// to pipeline.Run. Check and MakePlan examine a job before its run. Recheck compares a
+// table with its portal. Authorizations obtains an application's tokens. This package
+// decides outcomes and exit codes; the program prints them.
 //
 // # Errors
 //
-// *jobfile.Problems and *UsageError: nothing was started. All others come from
-// the packages below; ExitCode and Hint know them.
+// *jobfile.Problems and *UsageError mean that nothing was started. All other errors
+// come from the packages below. ExitCode and Hint interpret them.
 package jobs

@@ -12,7 +12,7 @@ import (
 	"b24export/sinks"
 )
 
-// The program's exit codes. Codes are only ever added.
+// The program's exit codes. New ones may be added; existing ones do not change.
 const (
 	ExitComplete    = 0
 	ExitFailed      = 1
@@ -24,13 +24,13 @@ const (
 	ExitInterrupted = 130
 )
 
-// UsageError says that the command line asks for something that the job does
-// not have. Nothing was started.
+// UsageError is returned if the command line names something that the job does not
+// have. Nothing was started.
 type UsageError struct{ Text string }
 
 func (e *UsageError) Error() string { return e.Text }
 
-// ExitCode is the exit code of a portal's run that ended in err and s.
+// ExitCode returns the exit code of a portal's run that ended in err and s.
 func ExitCode(err error, s pipeline.Summary) int {
 	switch {
 	case err == nil && s.Manifest != nil && s.Manifest.Ledger.Rejected > 0:
@@ -40,7 +40,7 @@ func ExitCode(err error, s pipeline.Summary) int {
 	case is[*pipeline.HeldError](err), errors.Is(err, pipeline.ErrFenced):
 		return ExitHeld
 	case is[*source.UnpredictableError](err) && is[*bitrix.Error](err):
-		return ExitRefused // a right is missing, not the job wrong
+		return ExitRefused // a right is missing; the job is not wrong
 	case is[*UsageError](err), is[*jobfile.Problems](err), is[*pipeline.JobChangedError](err), is[*pipeline.OtherTableError](err), is[*source.IDsError](err), is[*source.NoIDsError](err), is[*source.UnpredictableError](err):
 		return ExitUsage
 	case errors.Is(err, bitrix.ErrPatience), errors.Is(err, sinks.ErrUnavailable):
@@ -52,20 +52,20 @@ func ExitCode(err error, s pipeline.Summary) int {
 		return ExitTemporary
 	}
 	if is[*bitrix.Error](err) {
-		// What may pass has been repeated, and what concerns one payment has
-		// become a reject: this is the portal's last word.
+		// Temporary errors have been retried, and errors of single payments have become
+		// rejects. This refusal is therefore permanent.
 		return ExitRefused
 	}
 	return ExitFailed
 }
 
-// helped lists the exit codes by how much another run helps: a scheduler that looks
-// at one code must not give up on portals that only need another try.
+// helped lists the exit codes by how much another run helps, the most helpful first. A
+// scheduler that sees one code must not give up on portals that only need another try.
 var helped = []int{
 	ExitInterrupted, ExitTemporary, ExitFailed, ExitHeld, ExitUsage, ExitRefused, ExitRejects, ExitComplete,
 }
 
-// ExitOfAll is the exit code of a job with these outcomes: that of the portal whom
+// ExitOfAll returns the exit code of a job with these outcomes: that of the portal that
 // another run helps most. It is 0 for no outcomes.
 func ExitOfAll(outcomes []Outcome) int {
 	for _, code := range helped {

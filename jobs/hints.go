@@ -12,31 +12,30 @@ import (
 	"b24export/sinks"
 )
 
-// The packages below return typed errors, and know neither the program's commands
-// nor the keys of a job file. The tables of this file and of hints_portal.go turn a
-// kind of error into what a user can do about it, for run, check, status and all
-// other commands.
+// The packages below return typed errors. They know neither the program's commands nor
+// the keys of a job file. The tables of this file and of hints_portal.go map a kind of
+// error to what a user can do about it, for run, check, status and all other commands.
 
-// moment is where a hint is printed: the same error asks for other words before a
-// run than after it.
+// moment is when a hint is printed. The same error needs other words before a run than
+// after it.
 type moment int
 
 const (
 	atRun   moment = iota // a command ended with the error
-	atCheck               // check met it: nothing was read that could be saved
-	atSink                // check met it in the storage
+	atCheck               // check found it: nothing was read that could be saved
+	atSink                // check found it in the storage
 )
 
-// hint is what to do about one kind of error.
+// hint is what a user can do about one kind of error.
 type hint struct {
 	is func(error) bool
-	// words has the hint for each moment. A moment without its own hint has the one
-	// of the one before it.
+	// words contains the hint for each moment. A moment without a hint of its own has
+	// that of the moment before it.
 	words [3]string
 }
 
-// hints is the table of all kinds but the portal's own errors. The first row that
-// fits counts.
+// hints is the table of all kinds of errors except the portal's own. The first row that
+// matches is used.
 var hints = []hint{
 	{is[*pipeline.OtherTableError], [3]string{
 		atRun: "run the job once with mode: full, which reads the whole table again, or give it another name"}},

@@ -9,9 +9,9 @@ import (
 	"b24export/jobs/source"
 )
 
-// portalHint returns what to do about an error of a portal, of the authorization
-// server or of the store of tokens; "" if its class is neither bitrix.Stop nor
-// bitrix.Refresh.
+// portalHint returns what to do about an error of a portal, of the authorization server
+// or of the store of tokens. It returns "" if the error's class is neither bitrix.Stop
+// nor bitrix.Refresh.
 func portalHint(e *bitrix.Error) string {
 	if class := e.Class(); class != bitrix.Stop && class != bitrix.Refresh {
 		return ""
@@ -30,8 +30,8 @@ func portalHint(e *bitrix.Error) string {
 	return strings.ReplaceAll(words, "SCOPE", fmt.Sprintf("%q", e.Scope()))
 }
 
-// lessHint returns how to get back what a run would see less of, or how to do
-// without it.
+// lessHint returns how to restore what a run would no longer see, or how to run without
+// it.
 func lessHint(e *source.LessError) string {
 	without := "to do without, write source.list: " + e.Now + " into the job"
 	if e.Now != string(jobfile.ListBindings) {
@@ -43,11 +43,11 @@ func lessHint(e *source.LessError) string {
 	return "give the user back what the portal refuses now; " + without
 }
 
-// badCertificate is the hint where a server's certificate does not prove who it is.
+// badCertificate is the hint for a server's certificate that cannot be verified.
 const badCertificate = "check the host in the address and this machine's clock; where the server, or a proxy, has its own authority, " +
 	"name the file of its certificate in the variable SSL_CERT_FILE; a certificate that is out of date must be renewed"
 
-// tokenHints are those for errors about an application's tokens.
+// tokenHints are the hints for errors about an application's tokens.
 var tokenHints = byCode(map[string]string{
 	bitrix.CodeInvalidGrant:      "get new tokens: b24export auth JOB (a refresh token is good once, for 180 days, and until the application is installed again)",
 	bitrix.CodeInvalidClient:     "check client_id and client_secret (Bitrix24: Developer resources, Integrations, the application), then run again",
@@ -64,8 +64,8 @@ var tokenHints = byCode(map[string]string{
 	bitrix.CodeTokenRefused:      "see whether the application is still installed and open to its user (Bitrix24: Developer resources, Integrations), then b24export auth JOB",
 })
 
-// portalHints are those for errors of a portal. SCOPE stands for the scope of the
-// method that was called. application is "" where a webhook's words fit as well.
+// portalHints are the hints for errors of a portal. SCOPE stands for the scope of the
+// method that was called. application is "" if the text for a webhook fits as well.
 var portalHints = byCode(map[string]struct{ webhook, application string }{
 	bitrix.CodeCertificate: {badCertificate, ""},
 	bitrix.CodeBadAnswer: {"a page came where the portal's answer belongs: check the webhook's address, and whether a firewall, a proxy or a login stands before the portal",
@@ -106,7 +106,7 @@ var noMethod = struct{ webhook, application string }{
 	"the portal does not have this method: check that it is up to date and that the application has the scope SCOPE",
 }
 
-// byCode makes a table's codes comparable: a portal may write one in other case.
+// byCode maps a table's codes to one case: a portal may write a code in another case.
 func byCode[V any](table map[string]V) map[string]V {
 	lower := make(map[string]V, len(table))
 	for code, v := range table {

@@ -17,12 +17,12 @@ import (
 )
 
 // limiters holds what is used of the portals' limits, by host: a portal counts the
-// requests of all its credentials together. It remembers that for the next
-// process, in a folder of this machine; runs also store it with the dataset, for
-// runs on other machines. It is safe for concurrent use.
+// requests of all its credentials together. It saves that for the next process in a
+// folder of this machine. Runs also store it with the dataset, for runs on other
+// machines. It is safe for concurrent use.
 //
-// While a process runs, its file says so. Another one that starts beside it, or
-// after it was killed, takes the whole burst for used.
+// While a process runs, its file says so. A process that starts at the same time, or
+// after that one was killed, assumes that the whole burst is used.
 type limiters struct {
 	folder string // "" if there is none
 	log    *slog.Logger
@@ -31,16 +31,17 @@ type limiters struct {
 	hosts map[string]*hostLimiter
 }
 
-// hostLimiter is the limiter of one host, while somebody uses it.
+// hostLimiter is the limiter of one host, while it is in use.
 type hostLimiter struct {
 	limiter *bitrix.Limiter
 	users   int
 	state   *bitrix.LimitState // of the last user; nil at first
 }
 
-// acquire returns the limiter of a host. If it is new, it starts from the latest of
-// what this process, this machine and earlier know; with none of them, from
-// nothing used. The caller calls release when its client is closed.
+// acquire returns the limiter of a host. A new limiter starts from the latest state of
+// three: the one of this process, the one saved on this machine, and earlier. Without
+// any of them, nothing is used. The caller calls release after it has closed its
+// client.
 func (l *limiters) acquire(host string, limits bitrix.Limits, earlier *bitrix.LimitState) *bitrix.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +58,7 @@ func (l *limiters) acquire(host string, limits bitrix.Limits, earlier *bitrix.Li
 	return h.limiter
 }
 
-// release ends the use of a host's limiter, and returns what is used by then.
+// release ends the use of a host's limiter, and returns what is used at that time.
 func (l *limiters) release(host string) *bitrix.LimitState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +72,7 @@ func (l *limiters) release(host string) *bitrix.LimitState {
 	return h.state
 }
 
-// limitFile is what is stored on this machine.
+// limitFile is the content of a file on this machine.
 type limitFile struct {
 	bitrix.LimitState
 	Running bool `json:"running,omitempty"`
@@ -84,14 +85,14 @@ func latest(a, b *bitrix.LimitState) *bitrix.LimitState {
 	return a
 }
 
-// path is the file of a host. Names of hosts are no business of whoever lists the
-// folder.
+// path returns the name of a host's file. It is a hash, so that a listing of the folder
+// shows no names of hosts.
 func (l *limiters) path(host string) string {
 	sum := sha256.Sum256([]byte(host))
 	return filepath.Join(l.folder, "limits", hex.EncodeToString(sum[:8])+".json")
 }
 
-// load returns what this machine remembers, nil if that is nothing that can be read.
+// load returns the state saved on this machine, or nil if none can be read.
 func (l *limiters) load(host string) *bitrix.LimitState {
 	if l.folder == "" {
 		return nil
@@ -107,8 +108,8 @@ func (l *limiters) load(host string) *bitrix.LimitState {
 	return &file.LimitState
 }
 
-// store remembers a state on this machine. It is a help, and no promise: an error
-// costs a refusal at most, so it is only logged, and nothing is synced.
+// store saves a state on this machine. An error costs at most one refused request, so
+// it is only logged, and nothing is synced.
 func (l *limiters) store(host string, state limitFile) {
 	if l.folder == "" {
 		return
@@ -143,8 +144,8 @@ func (l *limiters) store(host string, state limitFile) {
 	}
 }
 
-// usedBefore returns what earlier runs of the dataset have used of the portal's
-// limits, nil if that is not known.
+// usedBefore returns what earlier runs of the dataset have used of the portal's limits,
+// or nil if that is not known.
 func usedBefore(ctx context.Context, data *sinks.Dataset, log *slog.Logger) *bitrix.LimitState {
 	stored, err := data.LimitsUsed(ctx)
 	if err != nil {
@@ -158,9 +159,9 @@ func usedBefore(ctx context.Context, data *sinks.Dataset, log *slog.Logger) *bit
 	return state
 }
 
-// newClient makes a portal's client. used is what is known of the portal's limits
-// beside what this machine remembers. The caller calls done in the end, which
-// returns what is used by then.
+// newClient returns a portal's client. used is what is known of the portal's limits,
+// besides what is saved on this machine. The caller calls done at the end. done returns
+// what is used at that time.
 func (o *RunOptions) newClient(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, used *bitrix.LimitState, log *slog.Logger) (_ *bitrix.Client, done func() *bitrix.LimitState, err error) {
 	access, err := accessOf(ctx, spec, portal, log)
 	if err != nil {
@@ -170,7 +171,7 @@ func (o *RunOptions) newClient(ctx context.Context, spec *jobfile.Spec, portal *
 	return client, done, nil
 }
 
-// clientOf is newClient for an access that is there already.
+// clientOf is like newClient, for an existing access.
 func (o *RunOptions) clientOf(spec *jobfile.Spec, portal *jobfile.PortalSpec, access bitrix.Access, used *bitrix.LimitState, log *slog.Logger) (*bitrix.Client, func() *bitrix.LimitState) {
 	host := access.Host()
 	opts := clientOptions(spec, portal, o, log)
@@ -182,8 +183,8 @@ func (o *RunOptions) clientOf(spec *jobfile.Spec, portal *jobfile.PortalSpec, ac
 	}
 }
 
-// usedByOthers returns what a command without a dataset starts from. On a machine
-// that remembers nothing it uses none of the burst, and so leaves no trace.
+// usedByOthers returns what a command without a dataset starts from. On a machine where
+// nothing is saved, the command uses none of the burst.
 func (o *RunOptions) usedByOthers(portal *jobfile.PortalSpec) *bitrix.LimitState {
 	if o.Cache != "" {
 		return nil

@@ -21,19 +21,19 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// Bounds of a notification: a run's end waits for it, a receiver must not be
-// able to hold it up.
+// The limits of a notification. A run waits for it before it ends, and a receiver must
+// not be able to delay that.
 const (
 	notifyTry   = 10 * time.Second
 	notifyLimit = time.Minute
 )
 
-// signatureHeader has t=UNIX,v1=HEX: the second at which a notification was
-// signed, and the HMAC-SHA256 of "UNIX." and the body under notify.secret.
+// signatureHeader has the form t=UNIX,v1=HEX: the second at which the notification was
+// signed, and the HMAC-SHA256 of "UNIX." and the body, with notify.secret as the key.
 const signatureHeader = "X-B24export-Signature"
 
 // WantsNotice reports whether a job with n sends a notice of these outcomes. Rejects
-// that the snapshot before had as well are no news.
+// that the previous snapshot had as well do not count.
 func WantsNotice(n *jobfile.NotifySpec, outcomes []Outcome) bool {
 	on := func(event jobfile.Event) bool { return slices.Contains(n.On, event) }
 	return n.URL != "" && slices.ContainsFunc(outcomes, func(o Outcome) bool {
@@ -47,10 +47,9 @@ func WantsNotice(n *jobfile.NotifySpec, outcomes []Outcome) bool {
 	})
 }
 
-// Notify sends body, which is JSON, to n's address by POST. It tries again for a
-// minute at most, also after ctx was cancelled: an interrupted run sends a notice
-// too. Errors name the receiver's host and nothing else of its address. A nil
-// transport is the network.
+// Notify sends body, which is JSON, to n's address by POST. It retries for at most a
+// minute, also after ctx is cancelled: an interrupted run sends a notice too. Errors
+// contain only the host of the receiver's address. A nil transport means the network.
 func Notify(ctx context.Context, n *jobfile.NotifySpec, body []byte, agent string, transport http.RoundTripper) error {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyLimit)
@@ -61,14 +60,14 @@ func Notify(ctx context.Context, n *jobfile.NotifySpec, body []byte, agent strin
 	client := &http.Client{
 		Transport: transport,
 		Timeout:   notifyTry,
-		// What was meant for this address is for no other one.
+		// A redirect could send the notification to another address.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	tries, last := 0, error(nil)
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		tries++
 		err := send(ctx, client, n, body, agent)
-		// A try that the end of all time cut off says nothing of the receiver.
+		// If ctx ended the try, its error describes ctx, not the receiver.
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
@@ -95,7 +94,7 @@ func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body 
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		// The error's text has the address in it, and the address may be a secret.
+		// The error's text contains the address, which may be a secret.
 		u, ok := errors.AsType[*url.Error](err)
 		switch {
 		case ok && u.Timeout():
@@ -106,7 +105,7 @@ func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body 
 		return err
 	}
 	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, 4096) // what it says is nobody's business
+	_, _ = io.CopyN(io.Discard, resp.Body, 4096) // the text of the answer is not needed
 	switch {
 	case resp.StatusCode < 300:
 		return nil
@@ -116,12 +115,12 @@ func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body 
 	return backoff.Permanent(fmt.Errorf("it answers %d: look at notify.url", resp.StatusCode))
 }
 
-// signature signs body as of a moment, so that a receiver can refuse what
+// signature signs body as of a moment. A receiver can then refuse messages that
 // somebody else sent, or sends again later.
 func signature(secret string, at time.Time, body []byte) string {
 	second := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))
-	io.WriteString(mac, second+".") // a hash takes everything
+	io.WriteString(mac, second+".") // a hash returns no error
 	mac.Write(body)
 	return "t=" + second + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }

@@ -12,14 +12,14 @@ import (
 	"b24export/pipeline"
 )
 
-// PortalPlan predicts what a run of one portal will take. It rests on a few
-// requests to the portal, and on the last snapshot where there is one.
+// PortalPlan predicts what a run of one portal will need. The prediction is based on a
+// few requests to the portal, and on the last snapshot if there is one.
 type PortalPlan struct {
 	Portal string `json:"portal"`
-	// Mode is what the run will do: an incremental job's first run is full.
+	// Mode is the mode of the next run: the first run of an incremental job is full.
 	Mode pipeline.Mode `json:"mode"`
-	// MayDelete is how many of the last snapshot's rows the run may delete; with
-	// more it publishes nothing. 0 where there is no snapshot.
+	// MayDelete is how many of the last snapshot's rows the run may delete. A run that
+	// would delete more publishes nothing. It is 0 if there is no snapshot.
 	MayDelete int64 `json:"may_delete"`
 	source.Estimate
 }

@@ -13,40 +13,40 @@ import (
 	"b24export/schemas"
 )
 
-// Verdict is what a payment that was fetched again says of its row.
+// Verdict is the result of comparing a row with its payment, fetched again.
 type Verdict string
 
-// The verdicts. Only Differs speaks against the table.
+// The verdicts. Only Differs means that the table is wrong.
 const (
 	Equal Verdict = "equal"
 	// ChangedSince: the payment's order was saved after the row was read.
 	ChangedSince Verdict = "changed since"
-	// Refused: the payment cannot be got: deleted since, or not for this user.
+	// Refused: the payment cannot be fetched: deleted since, or not for this user.
 	Refused Verdict = "refused"
 	// Differs: its order was not saved since, or the portal does not show it.
 	Differs Verdict = "differs"
 )
 
-// Rechecked is one row compared with the portal.
+// Rechecked is the comparison of one row with the portal.
 type Rechecked struct {
 	ID      pipeline.PaymentID `json:"id"`
 	Verdict Verdict            `json:"verdict"`
-	// Columns are those that differ.
+	// Columns are the columns that differ.
 	Columns []string `json:"columns,omitempty"`
 	// ReadAt is when the row was read.
 	ReadAt time.Time `json:"read_at"`
-	// Detail is what the portal said, or what is not known.
+	// Detail is what the portal answered, or what is not known.
 	Detail string `json:"detail,omitempty"`
 }
 
-// clockDoubt is how far the portal's clock may be behind ours before a change
-// that came after a row was read is taken for one that came before.
+// clockDoubt is how far the portal's clock may be behind ours before Recheck takes a
+// change after the row was read for a change before it.
 const clockDoubt = 5 * time.Minute
 
-// Recheck gets the payments of rows again from a portal of the job and compares them,
-// in the columns that crm.item.payment.get knows. A payment has no modification time,
-// but saving it saves its order: so the orders of payments that differ are asked when
-// that was. The answer has rows' order.
+// Recheck fetches the payments of rows again from a portal of the job, and compares the
+// columns that crm.item.payment.get returns. A payment has no modification time, but
+// saving a payment saves its order. For payments that differ, Recheck therefore fetches
+// the time at which the order was saved. The result has the order of rows.
 func Recheck(ctx context.Context, spec *jobfile.Spec, portal string, rows []schemas.Payment, opts *RunOptions) ([]Rechecked, error) {
 	o := opts.withDefaults()
 	i := slices.IndexFunc(spec.Portals, func(p jobfile.PortalSpec) bool { return p.Name == portal })
@@ -96,7 +96,7 @@ func Recheck(ctx context.Context, spec *jobfile.Spec, portal string, rows []sche
 	return list, judgeByOrders(ctx, client, spec.Portals[i].TimeZone, list, doubtful)
 }
 
-// judgeByOrders separates payments that were changed since from those that differ
+// judgeByOrders separates payments that have changed since from those that differ
 // without a reason.
 func judgeByOrders(ctx context.Context, client *bitrix.Client, zone *time.Location, list []Rechecked, doubtful map[int64][]int) error {
 	var orders []int64

@@ -16,10 +16,9 @@ import (
 	"b24export/sinks"
 )
 
-// refreshRelated reads the related tables that the job asks for and that are due,
-// for the payments of a snapshot that is published. The lease is still held. Nothing
-// that goes wrong here fails the run: a table that cannot be read stays as it was, and
-// its description says why.
+// refreshRelated reads the related tables that the job names and that are due, for the
+// payments of a published snapshot. The run still holds the lease. No error here fails
+// the run: a table that cannot be read stays as it was, and its description says why.
 func refreshRelated(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, data *sinks.Dataset, m *pipeline.Manifest, o *RunOptions, log *slog.Logger) {
 	if m.Mode == pipeline.Backfill {
 		return // the nights read them
@@ -57,8 +56,8 @@ func (r *relatedRefresh) wanted(table string) bool {
 	return slices.Contains(r.spec.Source.Related, table)
 }
 
-// due returns the tables to read now. Companies and contacts are read with owners,
-// since that is where their ids come from.
+// due returns the tables to read now. Companies and contacts are read together with
+// owners, which contain their ids.
 func (r *relatedRefresh) due(ctx context.Context) (map[string]bool, error) {
 	due := make(map[string]bool)
 	for _, table := range r.spec.Source.Related {
@@ -118,7 +117,7 @@ func (r *relatedRefresh) refresh(ctx context.Context, due map[string]bool, now f
 	return nil
 }
 
-// put reads a table and stores it. It reports whether that went well.
+// put reads a table and stores it. It reports whether that succeeded.
 func put[R any](ctx context.Context, r *relatedRefresh, t *schemas.Table[R], read func(context.Context) (*source.Rows[R], error)) bool {
 	before := source.UseOf(r.client).Requests
 	rows, err := read(ctx)
@@ -129,7 +128,8 @@ func put[R any](ctx context.Context, r *relatedRefresh, t *schemas.Table[R], rea
 	return ok
 }
 
-// store puts what was read in the table's place, or notes why it could not be read.
+// store replaces the table by the rows that were read, or records why they could not be
+// read.
 func store[R any](ctx context.Context, r *relatedRefresh, t *schemas.Table[R], rows *source.Rows[R], err error, requests int64) bool {
 	name := t.Short()
 	if err == nil {
@@ -159,12 +159,11 @@ func store[R any](ctx context.Context, r *relatedRefresh, t *schemas.Table[R], r
 	return false
 }
 
-// relatedScopes are the scopes that related tables need beside those of the
-// payments.
+// relatedScopes are the scopes that related tables need besides those of the payments.
 var relatedScopes = map[string]string{"users": "user", "pay_systems": "pay_system"}
 
-// relatedHint returns what to do about a related table that the portal refuses; ""
-// where that is not known.
+// relatedHint returns what to do about a related table that the portal refuses, or ""
+// if that is not known.
 func relatedHint(table string, err error) string {
 	e, ok := errors.AsType[*bitrix.Error](err)
 	if !ok || errors.Is(err, bitrix.ErrPatience) {

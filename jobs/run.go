@@ -24,49 +24,48 @@ import (
 
 var _ pipeline.Sink[schemas.Payment] = (*sinks.Dataset)(nil)
 
-// RunOptions are what a run needs besides the job. Program is required.
+// RunOptions configures a run. Program is required.
 type RunOptions struct {
-	// Program is name and version, for manifests and the portal: b24export/1.0.0.
+	// Program is the name and version, for manifests and the portal: b24export/1.0.0.
 	Program string
 	// Build is the program's commit, for the metadata of files; "" if not known.
 	Build string
-	// Only names the portals to do; empty: all.
+	// Only names the portals to export; empty means all.
 	Only []string
-	// Shard, if it is not the zero value, leaves other shards' portals out.
+	// Shard, if it is not the zero value, leaves out the portals of other shards.
 	Shard Shard
-	// Parallel is how many portals are done at once. Default 16.
+	// Parallel is how many portals are exported concurrently. Default 16.
 	Parallel int
-	// Restart throws unfinished snapshots away.
+	// Restart discards unfinished snapshots.
 	Restart bool
 	// AllowDeletes lets the run delete more than the job's deletes.max.
 	AllowDeletes bool
-	// RejectsOK makes rejects no failure: ExitComplete instead of ExitRejects.
+	// RejectsOK accepts rejects: the exit code is ExitComplete instead of ExitRejects.
 	RejectsOK bool
-	// IfOlder, if not 0, leaves portals alone whose newest snapshot of the job's kind
-	// was finished less than IfOlder ago.
+	// IfOlder, if not 0, skips portals whose newest snapshot of the job's kind was
+	// finished less than IfOlder ago.
 	IfOlder time.Duration
-	// Log gets one line for each thing that matters. Default: none.
+	// Log receives a line for each event that matters. Default: none.
 	Log *slog.Logger
 	// Transport carries the requests to the portals. Default: the network.
 	Transport http.RoundTripper
-	// Now, if given, is the clock of all stamps: with one that stands still,
-	// equal portals give equal bytes.
+	// Now, if given, is the clock of all timestamps. With a clock that stands still,
+	// equal portals produce equal bytes.
 	Now func() time.Time
-	// Watch, if given, is called once for each portal, before it starts, from
-	// the portal's own goroutine.
+	// Watch, if given, is called once for each portal before it starts, in the
+	// goroutine of the portal.
 	Watch func(*Watch)
-	// Ended, if given, is called once for each portal when its run has ended, also
-	// for one that failed before it could be watched, from the portal's own
-	// goroutine.
+	// Ended, if given, is called once for each portal when its run has ended, in the
+	// goroutine of the portal. It is also called for a portal that failed before Watch.
 	Ended func(*Outcome)
-	// Cache is a folder of this machine in which to remember what is used of the
-	// portals' limits; "" if there is none.
+	// Cache is a folder of this machine that saves what is used of the portals' limits;
+	// "" for none.
 	Cache string
 
 	limiters *limiters // set by withDefaults
 }
 
-// clock is the clock of all stamps.
+// clock returns the clock of all timestamps.
 func (o *RunOptions) clock() func() time.Time {
 	if o.Now != nil {
 		return o.Now
@@ -86,33 +85,33 @@ func (o *RunOptions) withDefaults() RunOptions {
 	return opts
 }
 
-// Watch shows a portal's run while it continues. Its functions may be called at any
-// time, from any goroutine, also after the run.
+// Watch shows the progress of a portal's run. Its functions may be called at any time,
+// from any goroutine, also after the run.
 type Watch struct {
 	Dataset  string
 	Portal   string
 	Progress *pipeline.Progress
-	// Of is how many portals the run does, this one included.
+	// Of is how many portals the run exports, including this one.
 	Of int
-	// Total is how many payments the portal has, 0 while that is unknown.
+	// Total returns how many payments the portal has, 0 while that is unknown.
 	Total func() int64
 	Gauge func() bitrix.Gauge
 	Use   func() pipeline.PortalUse
 	// Left predicts how much longer the run fetches, by the model of MakePlan. ok is
-	// false while nobody knows.
+	// false while that is unknown.
 	Left func(now time.Time) (left time.Duration, ok bool)
 	// Started is when the run began.
 	Started time.Time
 }
 
-// Outcome is what became of one portal.
+// Outcome is the result of one portal.
 type Outcome struct {
 	Portal  string
 	Summary pipeline.Summary
-	// NewRejects counts the snapshot's rejects that the one before did not have.
+	// NewRejects counts the snapshot's rejects that the previous one did not have.
 	NewRejects int64
-	// Skipped is the snapshot that was young enough for RunOptions.IfOlder, so that
-	// nothing was run; else nil.
+	// Skipped is the newest snapshot, if it was so new that RunOptions.IfOlder skipped
+	// the run; else nil.
 	Skipped *pipeline.Manifest
 	Err     error
 	// Exit is the exit code for this portal alone.
@@ -122,9 +121,9 @@ type Outcome struct {
 	limits *bitrix.LimitState // what is used of the portal's limits; nil if no client was made
 }
 
-// Run does the job for every portal that opts leave, each by itself: one that
-// fails does not stop the others. Outcomes are in the job's order. When ctx is
-// cancelled, every portal saves what it has.
+// Run runs the job for every portal that opts selects, each independently: a portal
+// that fails does not stop the others. Outcomes are in the job's order. When ctx is
+// cancelled, every portal saves its progress.
 func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 	o := opts.withDefaults()
 	portals, err := o.portals(spec)
@@ -143,14 +142,14 @@ func Run(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) []Outcome {
 			if o.Ended != nil {
 				o.Ended(&outcomes[i])
 			}
-			return nil // another portal's run is not ended by this one's error
+			return nil // the error of one portal does not end the runs of the others
 		})
 	}
 	_ = g.Wait() // no goroutine returns an error
 	return outcomes
 }
 
-// portals returns those of the job's portals that are to be done.
+// portals returns the portals of the job that opts selects.
 func (o *RunOptions) portals(spec *jobfile.Spec) ([]*jobfile.PortalSpec, error) {
 	for _, name := range o.Only {
 		if !slices.ContainsFunc(spec.Portals, func(p jobfile.PortalSpec) bool { return p.Name == name }) {
@@ -171,8 +170,8 @@ func (o *RunOptions) portals(spec *jobfile.Spec) ([]*jobfile.PortalSpec, error) 
 	return portals, nil
 }
 
-// runPortal does one of so many portals, unless its newest snapshot is young enough.
-// The caller completes the outcome.
+// runPortal runs one of the portals, unless its newest snapshot is new enough. of is
+// how many portals the run exports. The caller completes the outcome.
 func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, o *RunOptions, of int) (out Outcome) {
 	log := o.Log.With("dataset", spec.Name, "portal", portal.Name)
 	now := o.clock()
@@ -218,14 +217,14 @@ func runPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSp
 	return out
 }
 
-// nightPatience is how long a backfill that has read everything waits for a night
-// to end. Its work is safe meanwhile.
+// nightPatience is how long a backfill that has read everything waits for a night to
+// end. Its work is saved meanwhile.
 const nightPatience = 24 * time.Hour
 
-// recordLimit bounds the record of an attempt: the storage may be why it failed.
+// recordLimit bounds the time to record an attempt: the storage may be why it failed.
 const recordLimit = 10 * time.Second
 
-// record stores how a run ended, for status. What it cannot store is no failure.
+// record stores how a run ended, for status. It only logs an error.
 func record(ctx context.Context, data *sinks.Dataset, out *Outcome, started, finished time.Time, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
 	defer cancel()
@@ -241,9 +240,10 @@ func record(ctx context.Context, data *sinks.Dataset, out *Outcome, started, fin
 	}
 }
 
-// youngSnapshot returns the manifest of the newest snapshot of the job's kind that
-// was finished less than ifOlder before now, nil if there is none. Backfills and nights are
-// two kinds: neither does the other's work. Nor does a backfill of another range.
+// youngSnapshot returns the manifest of the newest snapshot of the job's kind that was
+// finished less than ifOlder before now, or nil. Backfills and nights are two kinds:
+// neither does the work of the other. A backfill of another range does not count
+// either.
 func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset, ifOlder time.Duration, now time.Time) (*pipeline.Manifest, error) {
 	span, err := source.SpanOf(spec)
 	if err != nil {
@@ -265,7 +265,7 @@ func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset,
 	return nil, nil
 }
 
-// runPipeline wires the pipeline of a portal and runs it.
+// runPipeline wires and runs the pipeline of a portal.
 func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, data *sinks.Dataset, runner string, o *RunOptions, of int, log *slog.Logger, out *Outcome) (s pipeline.Summary, err error) {
 	client, done, err := o.newClient(ctx, spec, portal, usedBefore(ctx, data, log), log)
 	if err != nil {
@@ -273,7 +273,7 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	}
 	defer func() { out.limits = done() }()
 	progress := new(pipeline.Progress)
-	var reading atomic.Pointer[source.Source] // nil until the run has found a way to list
+	var reading atomic.Pointer[source.Source] // nil until the run has chosen how to list
 	if o.Watch != nil {
 		o.Watch(&Watch{
 			Dataset: spec.Name, Portal: portal.Name, Progress: progress, Of: of, Total: progress.Total.Load,
@@ -306,7 +306,8 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 		var nights pipeline.Sink[schemas.Payment]
 		patience := spec.Patience // with a backfill's merge
 		if spec.Mode == pipeline.Backfill {
-			// Its unfinished work is its own, and it sends nothing beside a night.
+			// A backfill has unfinished work of its own, and sends no request beside a
+			// night.
 			to, nights, patience = data.Backfill(), data, nightPatience
 			from = &yielding{Source: from, held: data.Held, log: log}
 		}
@@ -373,8 +374,8 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	return s, err
 }
 
-// OpenDataset opens what the job has made, or will make, of a portal. The
-// function that it returns closes it. Nothing is written.
+// OpenDataset opens the dataset of a portal, also if no run has created it yet. It
+// writes nothing. The returned function closes the dataset.
 func OpenDataset(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunOptions) (*sinks.Dataset, func() error, error) {
 	o := opts.withDefaults()
 	return openDataset(ctx, spec, portal, "", &o, o.Log)

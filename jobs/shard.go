@@ -8,23 +8,24 @@ import (
 	"strings"
 )
 
-// Shard is one of N equal runners, number I from 0, that share a job's portals
-// among them. The zero Shard owns all.
+// Shard is runner number I, from 0, of N equal runners that share the portals of a job.
+// The zero Shard owns all portals.
 type Shard struct {
 	I, N int
 }
 
-// maxShards is far above what anybody runs, and bounds what Owns costs.
+// maxShards is far more than anybody runs. It bounds the cost of Owns.
 const maxShards = 10_000
 
-// Owns reports whether this runner does the portal of that name. Of N shards
-// exactly one owns a name. Which one follows from the name alone, so portals
-// that come or go move no other one; another N moves only as many as it must.
+// Owns reports whether this runner exports the portal with that name. Of N shards
+// exactly one owns a name. The owner depends only on the name and N, so a new or
+// deleted portal moves no other portal, and another N moves as few portals as possible.
 func (s Shard) Owns(name string) bool {
 	if s.N <= 1 {
 		return true
 	}
-	// Each shard draws a number for the name; the highest wins.
+	// Each shard computes a number for the name. The shard with the highest number owns
+	// it.
 	best, most := 0, uint64(0)
 	for i := range s.N {
 		if v := draw(i, name); v > most {
@@ -39,7 +40,7 @@ func draw(shard int, name string) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// String is the shard as I/N.
+// String returns the shard as I/N.
 func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.I, s.N) }
 
 // parseShard reads I/N, with I from 0 to N-1.
@@ -63,17 +64,17 @@ func newShard(what, i, n string) (Shard, error) {
 	return Shard{I: at, N: count}, nil
 }
 
-// runners are the variables with which array jobs number their parts.
+// runners lists the variables that array jobs use to number their tasks.
 var runners = []struct{ name, index, count string }{
 	{"a Kubernetes indexed Job", "JOB_COMPLETION_INDEX", "B24EXPORT_SHARDS"},
 	{"a Cloud Run job", "CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"},
 	{"an AWS Batch array", "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"},
 }
 
-// ShardFrom finds this runner's shard: flag, which is I/N, if it is not empty,
-// else what the array job's variables say. Without any, it is the zero Shard.
-// Half a pair of variables, and two pairs that differ, are errors: guessing
-// would leave portals out, or do them twice.
+// ShardFrom returns this runner's shard: flag, in the form I/N, if it is not empty,
+// else the one that the variables of an array job name. Without any, it returns the
+// zero Shard. A variable without its pair, and two pairs that differ, are errors: a
+// guess would leave out portals, or export them twice.
 func ShardFrom(flag string, lookup func(string) (string, bool)) (Shard, error) {
 	if flag != "" {
 		return parseShard(flag)

@@ -1,11 +1,11 @@
 // Package spill sorts more records than fit in memory.
 //
-// The engine wants payments in ascending order of id, and each id once. Most of a
-// portal's lists cannot be asked for that: crm.item.payment.list has the payments of
-// one CRM item, crm.orderentity.list is in the order of orders, and a list by the
-// time of a change has no order of ids at all. A file of ids is in the order that
-// somebody wrote it in. A portal may have ten million payments, so what is listed is
-// sorted by way of temporary files; up to some 100,000 records stay in memory.
+// The engine needs payments in ascending order of id, and each id once. Most of a
+// portal's lists cannot return that: crm.item.payment.list returns the payments of one
+// CRM item, crm.orderentity.list is in the order of orders, and a list by the time of a
+// change has no order of ids at all. A file of ids is in any order. A portal may have
+// ten million payments, so listings are sorted in temporary files; at most some 100,000
+// records stay in memory.
 package spill
 
 import (
@@ -25,19 +25,19 @@ import (
 )
 
 const (
-	// runBytes of records are sorted in memory and written as one run. That
-	// is about 100,000 payments.
+	// runBytes is how many bytes of records are sorted in memory and written as one
+	// run. That is about 100,000 payments.
 	runBytes = 32 << 20
-	// maxRuns is how many runs may are next to one another. One more, and they are
-	// merged into one: so many files are open at most.
+	// maxRuns is how many runs may exist at once. If there is one more, they are merged
+	// into one. It bounds how many files are open.
 	maxRuns = 64
 )
 
-// Key is what records are sorted by: three whole numbers that are not
-// negative, the first one first.
+// Key is the sort key of a record: three whole numbers that are not negative, the most
+// significant first.
 type Key [3]int64
 
-// Compare orders keys: the first numbers that differ decide.
+// Compare compares keys. The first numbers that differ decide.
 func (k Key) Compare(other Key) int {
 	return cmp.Or(cmp.Compare(k[0], other[0]), cmp.Compare(k[1], other[1]), cmp.Compare(k[2], other[2]))
 }
@@ -48,33 +48,33 @@ type Record struct {
 	Value []byte
 }
 
-// Sorter sorts records in a folder of its own among the system's temporary files.
-// The zero Sorter is ready for use. The caller calls Close, which removes the folder.
-// It is for one goroutine at a time.
+// Sorter sorts records in a folder of its own among the system's temporary files. The
+// zero Sorter is ready for use. The caller must call Close, which removes the folder. A
+// Sorter is not safe for concurrent use.
 type Sorter struct {
-	dir    string // "": not made yet
+	dir    string // "" until the folder is created
 	limit  int    // default runBytes
 	open   []byte // records that are in no run yet
 	places []place
 	runs   []string
-	made   int // runs so far; makes their names
+	made   int // how many runs were written; used for their names
 	count  int64
 }
 
-// place is where a record stands in the open bytes.
+// place is the position of a record in the open bytes.
 type place struct {
 	key      Key
 	from, to int
 }
 
-// Add takes a copy of a record.
+// Add adds a copy of a record.
 func (s *Sorter) Add(key Key, value []byte) error {
 	from := len(s.open)
 	s.open = append(s.open, value...)
 	s.places = append(s.places, place{key, from, len(s.open)})
 	s.count++
 	limit := cmp.Or(s.limit, runBytes)
-	// A place takes about as much memory as a small value.
+	// A place needs about as much memory as a small value.
 	if len(s.open)+40*len(s.places) < limit {
 		return nil
 	}
@@ -111,7 +111,7 @@ func (s *Sorter) sort() {
 	slices.SortFunc(s.places, func(a, b place) int { return a.key.Compare(b.key) })
 }
 
-// write makes a run of records that ascend.
+// write writes a run of records in ascending order.
 func (s *Sorter) write(records iter.Seq2[Record, error]) (err error) {
 	defer func() {
 		if err != nil {
@@ -152,8 +152,8 @@ func (s *Sorter) write(records iter.Seq2[Record, error]) (err error) {
 	return out.Flush()
 }
 
-// Sorted yields all records by key. Records of equal keys stand side by side, in
-// no certain order. Nothing may be added any more.
+// Sorted yields all records by key. The order of records with equal keys is not
+// defined. Add must not be called after Sorted.
 func (s *Sorter) Sorted() iter.Seq2[Record, error] {
 	s.sort()
 	return merged(s.runs, s.inMemory())
@@ -169,7 +169,7 @@ func (s *Sorter) inMemory() iter.Seq2[Record, error] {
 	}
 }
 
-// Close removes what the sorter has written.
+// Close removes the temporary folder.
 func (s *Sorter) Close() error {
 	if s.dir == "" {
 		return nil
@@ -181,7 +181,7 @@ func (s *Sorter) Close() error {
 	return nil
 }
 
-// merged yields the records of runs, and of those in memory, if any, by key.
+// merged yields the records of runs and of memory, if it is not nil, by key.
 func merged(runs []string, memory iter.Seq2[Record, error]) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		var h runHeap
@@ -222,7 +222,7 @@ func merged(runs []string, memory iter.Seq2[Record, error]) iter.Seq2[Record, er
 	}
 }
 
-// readRun yields a run's records.
+// readRun yields the records of a run.
 func readRun(name string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		f, err := os.Open(name)
@@ -276,7 +276,7 @@ func (s *source) advance() bool {
 	return ok
 }
 
-// runHeap has the run with the least key first; errors come before all.
+// runHeap has the run with the least key first. Errors come first of all.
 type runHeap []*source
 
 func (h runHeap) Len() int { return len(h) }
@@ -293,7 +293,7 @@ func (h runHeap) Less(i, j int) bool {
 
 func (h runHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
-// Push implements heap.Interface; a merge only ever takes away.
+// Push implements heap.Interface. A merge never calls it.
 func (h *runHeap) Push(x any) { *h = append(*h, x.(*source)) }
 
 func (h *runHeap) Pop() any {
