@@ -33,7 +33,7 @@ func (d *Dataset) Publish(ctx context.Context, m *pipeline.Manifest) error {
 		}
 		if there, err := d.store.Read(ctx, key); err == nil {
 			// Published already, by a run that died before it could say so.
-			return sameManifest(key, there, data)
+			return d.sameManifest(ctx, key, there, data)
 		} else if !isAbsent(err) {
 			return err
 		}
@@ -57,16 +57,21 @@ func (d *Dataset) Publish(ctx context.Context, m *pipeline.Manifest) error {
 		if err != nil {
 			return err
 		}
-		return sameManifest(key, there, data)
+		return d.sameManifest(ctx, key, there, data)
 	}
 	return err
 }
 
 // sameManifest makes sure that a manifest that is there means the same as data.
-// Another version of the program may have written it in other bytes.
-func sameManifest(key string, there, data []byte) error {
+// Another version of the program may have written it in other bytes. A runner that was
+// paused between its merge and this call finds the manifest of its successor, which
+// merged the same segments at another time: ErrFenced.
+func (d *Dataset) sameManifest(ctx context.Context, key string, there, data []byte) error {
 	if bytes.Equal(there, data) || meaning(there) != "" && meaning(there) == meaning(data) {
 		return nil
+	}
+	if err := d.stillOurs(ctx, d.held); err != nil {
+		return err
 	}
 	return fmt.Errorf("%s is there already, and says something else; if that snapshot is not wanted, delete it", key)
 }

@@ -13,7 +13,7 @@ import (
 // The columns that a way of finding payments leaves empty, in the table's order.
 // A listing of the whole portal leaves none.
 var (
-	// emptyByItem: the payments of owners. An owner of several orders does not
+	// emptyByItem: the payments of CRM items. An item of several orders does not
 	// show the payment's order either.
 	emptyByItem = []string{"date_bill", "returned", "responsible_id"}
 	// emptyByItemAlone: the same, without the bindings of orders.

@@ -18,7 +18,7 @@
 // # Errors
 //
 // *IDsError: the job's file of ids is wrong. *ItemsRefusedError: the portal
-// refuses a list of owners. *SampleError: a list and a get of the same payment
+// refuses a list of CRM items. *SampleError: a list and a get of the same payment
 // differ. *UnpredictableError: MakeEstimate has no way to ask. All others come
 // of package bitrix.
 package source

@@ -32,7 +32,7 @@ const (
 	refusalsTold = 5
 )
 
-// listItems lists the payments of owners: of each item that has an order
+// listItems lists the payments of CRM items: of each item that has an order
 // (bindings), or of each item of some types. An item's payments come with the
 // nine values of a get, but without their order; where an item has one order
 // only, it is known all the same.
@@ -63,7 +63,7 @@ func (l *listItems) finder() finder {
 	}
 }
 
-// ItemsRefusedError says that a listing by owners could not read the payments
+// ItemsRefusedError says that a listing by CRM items could not read the payments
 // of some. Nobody can say which payments those are, so the run fails: a table
 // without them would be short, and not show it.
 type ItemsRefusedError struct {
@@ -75,7 +75,7 @@ type ItemsRefusedError struct {
 }
 
 func (e *ItemsRefusedError) Error() string {
-	return fmt.Sprintf("the payments of %d owners cannot be listed (type/id %s): %v", e.Count, strings.Join(e.Items, ", "), e.First)
+	return fmt.Sprintf("the payments of %d CRM items cannot be listed (type/id %s): %v", e.Count, strings.Join(e.Items, ", "), e.First)
 }
 
 func (e *ItemsRefusedError) Unwrap() error { return e.First }
@@ -92,7 +92,7 @@ func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq
 			return
 		}
 		l.counted.Store(l.sorted.Count())
-		l.log.Info("the payments of all owners are listed", "payments", l.sorted.Count())
+		l.log.Info("the payments of all CRM items are listed", "payments", l.sorted.Count())
 		page := make([]listed, 0, bitrix.PageSize)
 		var last itemPayment
 		for rec, err := range l.sorted.Sorted() {
@@ -269,7 +269,7 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, "", "id")
 		if err != nil {
-			return nil, false, fmt.Errorf("list the payments of owner %v: %w", item, err)
+			return nil, false, fmt.Errorf("list the payments of CRM item %v: %w", item, err)
 		}
 		for k, raw := range raws {
 			found = append(found, itemPayment{id: ids[k], of: item, order: only[item], at: res.At, raw: raw})
@@ -298,7 +298,7 @@ func (l *listItems) judge(ctx context.Context, items []owner, refusals []int, re
 	defer l.mu.Unlock()
 	for k, i := range refusals {
 		if e := there[k].Err; e != nil && strings.EqualFold(e.Code, bitrix.CodeNotFound) {
-			l.log.Debug("an owner is gone", "type", items[i].typeID, "id", items[i].id)
+			l.log.Debug("a CRM item is gone", "type", items[i].typeID, "id", items[i].id)
 			continue
 		}
 		if l.refused.Count++; l.refused.Count == 1 {

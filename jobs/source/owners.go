@@ -24,7 +24,7 @@ type owners struct {
 	casting *castFilters
 }
 
-// owner is what an order belongs to: a deal is of type 2, a smart invoice of 31, smart
+// owner is a CRM item: a deal is of type 2, a smart invoice of 31, smart
 // processes have types from 128 up.
 type owner struct{ typeID, id int64 }
 

@@ -219,6 +219,14 @@ func testLatePublish(t *testing.T, open func(*testing.T) sinks.Store) {
 	}
 	w.verify(second)
 
+	// It has merged the snapshot too, and finds the manifest of the run that resumed it.
+	mine := *second
+	mine.FinishedAt = mine.FinishedAt.Add(time.Second)
+	if err := a.Publish(t.Context(), &mine); !errors.Is(err, pipeline.ErrFenced) {
+		t.Errorf("publish of a snapshot that another runner has published: error %v, want ErrFenced", err)
+	}
+	w.verify(second)
+
 	// It sleeps in the worst of moments: after it looked for later snapshots,
 	// before it replaced the current table.
 	if err := w.store.Delete(t.Context(), a.ManifestPath(first.Snapshot)); err != nil {
