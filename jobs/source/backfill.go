@@ -11,8 +11,9 @@ import (
 	"b24export/schemas"
 )
 
-// SpanOf returns the part of the past that a backfill gets, in words, as the manifest
-// has it. It is empty for other modes. A file of ids that cannot be read is an error.
+// SpanOf returns a description of the range that a backfill fetches, as the manifest
+// contains it. It is empty for other modes. A file of ids that cannot be read is an
+// error.
 func SpanOf(spec *jobfile.Spec) (string, error) {
 	ids, err := idsOf(spec, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -31,11 +32,11 @@ func spanOf(spec *jobfile.Spec, ids *givenIDs) string {
 	return spec.Backfill.String()
 }
 
-// within makes the listing one of the backfill's days.
+// within restricts the listing to the backfill's days.
 //
-// It goes by id all the same, not day by day: one cursor says how far it is, a
-// day with a million payments is no harder than a year with none, and a payment
-// whose date changes meanwhile cannot come twice.
+// The listing is still by id, not day by day. One cursor is then the whole progress, a
+// day with a million payments is no harder than a year with none, and a payment whose
+// date changes meanwhile cannot be listed twice.
 func (l *listSale) within(ctx context.Context, b *jobfile.BackfillSpec) error {
 	now, err := portalTime(ctx, l.client)
 	if err != nil {
@@ -52,7 +53,7 @@ func (l *listSale) within(ctx context.Context, b *jobfile.BackfillSpec) error {
 	}
 	l.days = d
 	l.filter = d.filter(wallOf(d.From)-daysSlack, wallOf(d.To)+daysSlack)
-	// A reject without a row may belong here.
+	// A reject without a row may belong to the days.
 	l.absence = func(_ pipeline.PaymentID, last *schemas.Payment) pipeline.Absence {
 		if last == nil || d.had(last) {
 			return pipeline.Doubtful

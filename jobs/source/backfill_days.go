@@ -12,35 +12,35 @@ import (
 	"b24export/schemas"
 )
 
-// daysSlack is how much more a backfill asks the portal for, before its days and
-// behind them. A portal may read the dates of a filter in another zone than they are
-// written in; two zones differ by 26 hours at most. A day is counted in the zone of
-// the portal's server, which is within that slack as well.
+// daysSlack is how much more than its days a backfill requests, before and after them.
+// A portal may read the dates of a filter in another zone than the filter uses; two
+// zones differ by 26 hours at most. A day is counted in the zone of the portal's
+// server, which is within that slack as well.
 const daysSlack = maxShift
 
-// days are those that a backfill is about. The portal's filter only narrows the
-// listing: whether a payment belongs to the days, its own date says, with the offset
-// of that date. Summer and winter have different ones, so that two parts that meet in
-// a day leave no hour out, whenever each is run.
+// days are the days that a backfill fetches. The portal's filter only reduces the
+// listing. The payment's own date, with the offset of that date, decides whether the
+// payment belongs to the days. Summer and winter have different offsets, and so two
+// backfills that meet in a day omit no hour, whenever each is run.
 type days struct {
 	jobfile.DateRange
 	field  string // of the portal
 	date   func(*schemas.Payment) schemas.Null[schemas.Instant]
 	filter func(from, to schemas.Instant) bitrix.Params
-	// clock is the listing's, once it is measured; zone is that of the days, nil if
-	// nobody knows it.
+	// clock is the listing's clock, once it is measured. zone is the zone of the days,
+	// nil if it is not known.
 	clock *listClock
 	zone  *time.Location
-	// early and late are the least offset and the greatest one that the portal
-	// prints, in seconds east of UTC.
+	// early and late are the least and the greatest offset that the portal prints, in
+	// seconds east of UTC.
 	early, late int
 	unknown     atomic.Int64
 }
 
-// FilterIgnoredError says that a portal does not obey a filter by a date.
+// FilterIgnoredError is returned if a portal does not obey a filter by a date.
 type FilterIgnoredError struct {
 	Method, Field string
-	// Why is what was seen, in words. It has no values of a payment.
+	// Why describes what was observed. It contains no values of a payment.
 	Why string
 }
 
@@ -48,25 +48,25 @@ func (e *FilterIgnoredError) Error() string {
 	return fmt.Sprintf("%s ignores the condition on %s: %s", e.Method, e.Field, e.Why)
 }
 
-// wallOf returns the beginning of a day as a wall clock, as if it were UTC.
+// wallOf returns the beginning of a day as a wall clock time, as if it were UTC.
 func wallOf(d jobfile.Date) schemas.Instant { return schemas.InstantOf(d.In(time.UTC)) }
 
-// holds reports whether a wall clock is on one of the days.
+// holds reports whether a wall clock time is on one of the days.
 func (d *days) holds(wall schemas.Instant) bool { return wallOf(d.From) <= wall && wall < wallOf(d.To) }
 
-// near reports whether the portal's filter may have let an instant pass.
+// near reports whether the portal's filter may match an instant.
 func (d *days) near(at schemas.Instant) bool {
 	return wallOf(d.From)-2*daysSlack <= at && at < wallOf(d.To)+2*daysSlack
 }
 
-// maybe reports whether an instant is on one of the days by any offset that the
+// maybe reports whether an instant is on one of the days by any of the offsets that the
 // portal prints.
 func (d *days) maybe(at schemas.Instant) bool {
 	return d.holds(at+schemas.Instant(d.early)*second) || d.holds(at+schemas.Instant(d.late)*second)
 }
 
-// had reports whether a row of the last snapshot may be on one of the days. If it is
-// not listed there, the payment is gone or has another date now.
+// had reports whether a row of the last snapshot may be on one of the days. If the
+// portal no longer lists it there, the payment was deleted or its date has changed.
 func (d *days) had(row *schemas.Payment) bool {
 	at := d.date(row)
 	switch {
@@ -78,14 +78,14 @@ func (d *days) had(row *schemas.Payment) bool {
 	return d.maybe(at.V)
 }
 
-// has reports whether a listed row is on one of the days. raw is the element that it
-// was read from. An error says that the portal does not obey its filter.
+// has reports whether a listed row is on one of the days. raw is the element from which
+// the row was read. It returns an error if the portal does not obey its filter.
 func (d *days) has(row *schemas.Payment, raw []byte) (bool, error) {
 	at := d.date(row)
 	switch {
 	case !at.Valid && d.clock.lossy(), d.clock.form == formDays:
 		d.unknown.Add(1)
-		return true, nil // nobody knows; the filter let it pass
+		return true, nil // not known; the filter matched it
 	case !at.Valid:
 		return false, &FilterIgnoredError{bitrix.MethodPaymentList, d.field, fmt.Sprintf("it listed payment %d, which has none", row.ID)}
 	case !d.near(at.V):
@@ -99,13 +99,13 @@ func (d *days) has(row *schemas.Payment, raw []byte) (bool, error) {
 	return err == nil && d.holds(at.V+schemas.Instant(offset)*second), nil
 }
 
-// wallIn returns the wall clock of an instant in a zone, as if it were UTC.
+// wallIn returns the wall clock time of an instant in a zone, as if it were UTC.
 func wallIn(at schemas.Instant, zone *time.Location) schemas.Instant {
 	_, offset := at.Time().In(zone).Zone()
 	return at + schemas.Instant(offset)*second
 }
 
-// logLimits logs the limits of the days' dates.
+// logLimits logs how reliable the dates of the days are.
 func (d *days) logLimits(log *slog.Logger) {
 	if n := d.unknown.Load(); n > 0 {
 		log.Warn("the list does not show the dates of these payments: some of them may be of a day before or behind the range",
@@ -113,12 +113,12 @@ func (d *days) logLimits(log *slog.Logger) {
 	}
 }
 
-// daysProbes is how many payments a portal's filter is tried with.
+// daysProbes is how many payments are used to try a portal's filter.
 const daysProbes = 3
 
-// prove finds out whether the portal obeys a filter by the date, before its answers
-// are believed: payments whose dates are known must come where they match, and not
-// where they do not. A portal on which no date is known is believed.
+// prove checks whether the portal obeys a filter by the date, before the run relies on
+// it: payments with known dates must be listed if they match, and only then. If no date
+// of the portal is known, the filter is trusted.
 func (d *days) prove(ctx context.Context, client *bitrix.Client) error {
 	known, err := d.samples(ctx, client)
 	if err != nil || len(known) == 0 {
@@ -200,8 +200,7 @@ func (d *days) samples(ctx context.Context, client *bitrix.Client) ([]datedPayme
 	return known, nil
 }
 
-// ready makes the days those of a measured clock. zone is the one that the job names;
-// nil: none.
+// ready sets the measured clock. zone is the zone that the job names, or nil.
 func (d *days) ready(clock *listClock, zone *time.Location) {
 	d.clock, d.zone = clock, zone
 	if zone == nil {
@@ -210,11 +209,11 @@ func (d *days) ready(clock *listClock, zone *time.Location) {
 	d.early, d.late = clock.early, clock.late
 }
 
-// only returns those items of a page that belong to the days.
+// only returns the items of a page that belong to the days.
 func (d *days) only(items []listed, page *bitrix.Page) ([]listed, error) {
 	in := items[:0]
 	for i := range items {
-		if items[i].Reject == nil { // else nobody knows its date
+		if items[i].Reject == nil { // the date of a reject is not known
 			ok, err := d.has(&items[i].Row, page.Items[i])
 			if err != nil {
 				return nil, err

@@ -9,36 +9,35 @@ import (
 	"b24export/pipeline"
 )
 
-// Way is how a run finds payments.
+// Way describes how a run finds payments.
 type Way struct {
-	// List is the value of source.list that the run obeys. It is never auto.
+	// List is the value of source.list that the run uses. It is never auto.
 	List jobfile.List
-	// Bare is true if the given ids are read without a list of payments, because
-	// the portal refuses one.
+	// Bare is true if the run fetches the given ids without a list of payments, because
+	// the portal refuses that list.
 	Bare bool
-	// Why is what the manifest says of the choice.
+	// Why is the reason for the choice, for the manifest.
 	Why string
-	// Lacks says in one sentence what the table lacks when payments are found so;
-	// "" if nothing.
+	// Lacks is one sentence that describes what the table lacks; "" if nothing.
 	Lacks string
 	// Empty names the columns that stay empty.
 	Empty []string
 
-	// refusal is why it is not a way that lacks less; nil if the job says so.
+	// refusal is why no way that lacks less is used; nil if the job names this one.
 	refusal   *bitrix.Error
-	ordersToo bool // of items: the portal shows their orders
+	ordersToo bool // with List items: the portal shows the orders of items
 }
 
-// Refusals are what a portal says of the list methods; nil: it allows the method,
-// or nobody has asked it.
+// Refusals are the portal's refusals of the list methods. Nil means that the portal
+// allows the method, or that it was not called.
 type Refusals struct {
 	Payments *bitrix.Error // of bitrix.MethodPaymentList
 	Owners   *bitrix.Error // of bitrix.MethodOrderEntityList
 }
 
 // Choose decides how a run of a job finds payments on a portal that refuses these
-// methods. Run, check and plan all obey it. An error says why there is no way; it
-// wraps the refusals.
+// methods. Run, check and plan use it. If there is no way, the error says why and wraps
+// the refusals.
 func Choose(spec *jobfile.Spec, refused Refusals) (Way, error) {
 	way := Way{List: spec.Source.List, Why: "as the job says", ordersToo: refused.Owners == nil}
 	switch spec.Source.List {
@@ -80,10 +79,10 @@ func Choose(spec *jobfile.Spec, refused Refusals) (Way, error) {
 
 const lacksBound = "payments are found by CRM items: those of orders without one are out of sight, and date_bill stays empty"
 
-// OtherTypes reports whether a listing of these CRM types, or of all of them for
-// none, asks for types other than deals and smart invoices. Those two are what
-// crm.item.payment.list serves by its page of 2026; of others it answers an empty
-// list.
+// OtherTypes reports whether a listing of these CRM types asks for types other than
+// deals and smart invoices. No types means all. The documentation of
+// crm.item.payment.list (2026) supports only those two; for other types the method
+// returns an empty list.
 func OtherTypes(types []int64) bool {
 	return len(types) == 0 || slices.ContainsFunc(types, func(t int64) bool { return t != dealType && t != invoiceType })
 }
@@ -109,8 +108,8 @@ func (way Way) auto(spec *jobfile.Spec, refused Refusals) (Way, error) {
 	return way, nil
 }
 
-// Meaning is what the way means for the job's fingerprint: a value of source.list,
-// or, for a Way that is Bare, one that no job file has.
+// Meaning returns what the way contributes to the job's fingerprint: a value of
+// source.list or, for a Way that is Bare, a value that no job file has.
 func (way *Way) Meaning() jobfile.List {
 	if way.Bare {
 		return "ids, not listed"

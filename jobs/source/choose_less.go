@@ -10,28 +10,28 @@ import (
 	"b24export/pipeline"
 )
 
-// The columns that a way of finding payments leaves empty, in the table's order.
-// A listing of the whole portal leaves none.
+// The columns that each way of finding payments leaves empty, in the table's order. A
+// listing of the whole portal leaves none empty.
 var (
-	// emptyByItem: the payments of CRM items. An item of several orders does not
-	// show the payment's order either.
+	// emptyByItem: for a listing by owners. An owner of several orders does not show
+	// the payment's order either.
 	emptyByItem = []string{"date_bill", "returned", "responsible_id"}
-	// emptyByItemAlone: the same, without the bindings of orders.
+	// emptyByItemAlone: the same, if the orders of owners cannot be listed.
 	emptyByItemAlone = []string{"order_id", "date_bill", "returned", "responsible_id"}
-	// emptyBare: given ids that are got and not listed.
+	// emptyBare: for given ids that are fetched but not listed.
 	emptyBare = []string{"order_id", "entity_type_id", "entity_id", "date_bill", "returned", "responsible_id"}
 )
 
-// LessError says that a run would have to find payments in a way that sees less
-// than the newest snapshot's did: a right, a scope or a method is gone. It would
-// empty columns, and delete the payments that this way does not see.
+// LessError is returned if a run would have to find payments in a way that shows less
+// than the way of the newest snapshot: a right, a scope or a method is missing now. The
+// run would empty columns, and delete the payments that this way does not show.
 type LessError struct {
-	// Was is how the newest snapshot's payments were found, Now how this run's would
-	// be: values of source.list.
+	// Was is how the newest snapshot's payments were found, Now is how this run would
+	// find them. Both are values of source.list.
 	Was, Now string
 	// Lacks names the columns that would become empty.
 	Lacks []string
-	// Refusal is the portal's reason; its class is Stop or Reject.
+	// Refusal is the portal's error. Its class is Stop or Reject.
 	Refusal *bitrix.Error
 }
 
@@ -42,16 +42,15 @@ func (e *LessError) Error() string {
 
 func (e *LessError) Unwrap() error { return e.Refusal }
 
-// Less returns a *LessError if a run that finds payments so would see less than the
-// newest snapshot's did, and neither the job nor its mode says that they may: a
-// portal's refusal must not empty columns by itself. last is that snapshot's
-// manifest, nil if there is none.
+// Less returns a *LessError if this way shows less than the way of the newest snapshot
+// did, and neither the job nor its mode allows that: a portal's refusal alone must not
+// empty columns. last is the manifest of that snapshot, nil if there is none.
 func (way *Way) Less(spec *jobfile.Spec, last *pipeline.Manifest) error {
 	if way.refusal == nil || last == nil {
 		return nil
 	}
 	if spec.Mode == pipeline.Full && spec.Source.List != jobfile.ListAuto {
-		return nil // everything is fetched again because the job says so
+		return nil // the job requests that everything is fetched again
 	}
 	had := emptyOf(last)
 	lost := slices.DeleteFunc(slices.Clone(way.Empty), func(name string) bool { return slices.Contains(had, name) })
@@ -61,8 +60,9 @@ func (way *Way) Less(spec *jobfile.Spec, last *pipeline.Manifest) error {
 	return &LessError{Was: last.Source, Now: string(way.List), Lacks: lost, Refusal: way.refusal}
 }
 
-// emptyOf returns the columns that a snapshot's listing left empty. Manifests of
-// older programs do not say so: for them, what its way leaves empty at most.
+// emptyOf returns the columns that a snapshot's listing left empty. Manifests of older
+// programs do not contain them. For those, emptyOf returns all columns that the way of
+// listing may leave empty.
 func emptyOf(m *pipeline.Manifest) []string {
 	if m.SourceLacks != nil {
 		return m.SourceLacks

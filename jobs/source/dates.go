@@ -17,8 +17,8 @@ func (s *Source) Dates() *pipeline.Dates {
 	return nil
 }
 
-// probed returns the gets of a chunk's payments that were made to measure the
-// list's clock. One that differs from what was listed since is made again.
+// probed returns the gets of a chunk's payments that were made to measure the list's
+// clock. If a payment has changed since then, its get is left out and made again.
 func (s *Source) probed(chunk []listed) map[pipeline.PaymentID]bitrix.Result {
 	if s.find.sale == nil {
 		return nil
@@ -40,8 +40,8 @@ func (s *Source) probed(chunk []listed) map[pipeline.PaymentID]bitrix.Result {
 	return known
 }
 
-// splitBy returns the items that are so, and those that are not. Where all are,
-// the first is items itself.
+// splitBy returns the items for which is returns true, and the others. If it is true
+// for all, the first result is items itself.
 func splitBy(items []listed, is func(*listed) bool) (so, not []listed) {
 	for i := range items {
 		if !is(&items[i]) {

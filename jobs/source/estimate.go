@@ -16,41 +16,42 @@ import (
 	"b24export/schemas"
 )
 
-// Estimate predicts how a run reads one portal. What changed is predicted from the
-// whole listing, also where orders or events find it: the listing costs more.
+// Estimate predicts how a run reads one portal. It predicts changes from the whole
+// listing, also if orders or events find them: the listing costs more.
 type Estimate struct {
-	// Range is the part of the past that a backfill will get.
+	// Range describes the range that a backfill fetches.
 	Range string `json:"range,omitempty"`
-	// ToList and ToGet are payments. ToGet is exact for a full run; for an
-	// incremental one it is estimated from a sample of the listing.
+	// ToList and ToGet are numbers of payments. ToGet is exact for a full run. For an
+	// incremental run it is estimated from a sample of the listing.
 	ToList int64 `json:"to_list"`
 	ToGet  int64 `json:"to_get"`
-	// Job is the run as the job has it, List the same with enrich: list.
+	// Job is the forecast of the run as the job defines it, List that with enrich:
+	// list.
 	Job  Forecast `json:"forecast"`
 	List Forecast `json:"enrich_list"`
 }
 
-// Forecast is a run's least cost under the portal's limits.
+// Forecast is the least cost of a run under the portal's limits.
 type Forecast struct {
 	Requests int64 `json:"requests"`
-	// RateS, OperatingS and LatencyS are how long the run would take under each
-	// limit alone, in seconds: requests a second, operating time, and the
-	// portal's answers at the most requests at once.
+	// RateS, OperatingS and LatencyS are how long the run would take under each limit
+	// alone, in seconds: requests per second, operating time, and the time until the
+	// portal answers with as many concurrent requests as allowed.
 	RateS      float64 `json:"rate_s"`
 	OperatingS float64 `json:"operating_s"`
 	LatencyS   float64 `json:"latency_s"`
-	// Seconds is the prediction; LimitedBy is the limit that it comes from.
+	// Seconds is the prediction. LimitedBy is the limit that determines it.
 	Seconds   float64 `json:"seconds"`
 	LimitedBy string  `json:"binding"`
-	// Bytes are those that the portal sends, uncompressed.
+	// Bytes is how many bytes the portal sends, uncompressed.
 	Bytes int64 `json:"bytes"`
 }
 
-// Span is Seconds as a duration.
+// Span returns Seconds as a duration.
 func (f Forecast) Span() time.Duration { return time.Duration(f.Seconds * float64(time.Second)) }
 
-// UnpredictableError says that a run finds payments in a way whose cost Estimate
-// cannot ask the portal for.
+// UnpredictableError is returned if a run finds payments in a way whose cost cannot be
+// predicted from the portal's answers.
 type UnpredictableError struct {
 	// List is the value of source.list, in words.
 	List string
@@ -65,7 +66,7 @@ func (e *UnpredictableError) Error() string {
 type RowReader func(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error]
 
 // MakeEstimate predicts a run of spec over client's portal, after the snapshot last,
-// which is nil for a run that gets every payment. It sends three requests, or four
+// which is nil for a run that fetches every payment. It sends three requests, or four
 // for a backfill. limits are the portal's.
 func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, limits bitrix.Limits, last *pipeline.Manifest, read RowReader) (est Estimate, err error) {
 	if err := predictable(spec, Refusals{}); err != nil {
@@ -102,8 +103,8 @@ func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client
 	return est, nil
 }
 
-// predictable returns an error if a run finds payments otherwise than by the list
-// that the planner asks for, or not at all.
+// predictable returns an error if a run cannot find payments, or does not use the list
+// that the planner uses.
 func predictable(spec *jobfile.Spec, refused Refusals) error {
 	way, err := Choose(spec, refused)
 	if err != nil {
@@ -121,29 +122,28 @@ func predictable(spec *jobfile.Spec, refused Refusals) error {
 	return err
 }
 
-// planner has the results of the probing calls.
+// planner contains the results of the probing calls.
 type planner struct {
 	spec   *jobfile.Spec
 	client *bitrix.Client
 	read   RowReader
-	filter bitrix.Params // what the payments have to match
-	given  int64         // ids that a file names; -1: there is none
+	filter bitrix.Params // what the payments must match
+	given  int64         // how many ids a file names; -1 without a file
 	model
 
 	total   int64   // payments on the portal
-	fresh   int64   // of them, those that the last snapshot's ids end before
+	fresh   int64   // of these, payments with ids above those of the last snapshot
 	changed float64 // share of the sample that differs from the last snapshot
-	orders  float64 // orders a payment
+	orders  float64 // orders per payment
 
-	listBytes, getBytes int64 // a page, a payment
+	listBytes, getBytes int64 // bytes of a page and of a payment
 }
 
-// samples is how many pages are looked at, spread over the listing.
+// samples is how many pages are read, spread over the listing.
 const samples = 10
 
-// probe makes the three requests: the listing's ends, pages in between, and
-// gets with their owners, whose answer also reports what the two before have
-// cost.
+// probe sends the three requests: for the listing's ends, for pages in between, and for
+// gets with their owners. The last answer also reports the cost of the two before.
 func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 	ends := []bitrix.Command{p.page("first", 0, "asc", Counted), p.page("newest", 0, "desc", Uncounted)}
 	known := last != nil && len(last.Files) > 0 && last.Files[0].Rows > 0
@@ -157,7 +157,7 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 	first, newest := pages[0], pages[1]
 	p.total = max(results[0].Total, int64(len(first)))
 	if p.given >= 0 {
-		p.total = p.given // at most; how many of them exist, the run will find
+		p.total = p.given // an upper bound; the run finds out how many of them exist
 	}
 	if known {
 		p.fresh = max(0, results[2].Total)
@@ -180,7 +180,7 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 	if err != nil {
 		return err
 	}
-	// What ten pages took longer than two, a full chain takes four times more.
+	// Extrapolate from the ends and from ten pages to a full chain.
 	p.chain = long + max(0, long-short)*time.Duration(bitrix.MaxCommands-samples)/time.Duration(samples-len(ends))
 	var orders, rows int
 	for i, page := range pages {
@@ -198,15 +198,15 @@ func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
 	return p.probeGets(ctx, asChunk(first))
 }
 
-// page asks for a page of the listing behind an id.
+// page requests a page of the listing with ids above after.
 func (p *planner) page(key string, after int64, order string, start int) bitrix.Command {
 	filter := bitrix.Params{">id": after}
 	maps.Copy(filter, p.filter)
 	return PaymentPage(key, schemas.ListFields(p.spec.Source.Fields), filter, order, start)
 }
 
-// list calls pages, and returns with each result the rows that can be read, and how
-// long the answer took.
+// list calls pages. For each result it returns the rows that can be read. It also
+// returns how long the answer took.
 func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, [][]schemas.Payment, time.Duration, error) {
 	results, took, err := p.timed(ctx, commands)
 	if err != nil {
@@ -275,8 +275,7 @@ func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, fr
 	return float64(differ) / float64(seen), nil
 }
 
-// probeGets gets a chunk as a run would, and reads off what the governor has
-// learnt.
+// probeGets fetches a chunk as a run does, and reads what the governor has measured.
 func (p *planner) probeGets(ctx context.Context, chunk []listed) error {
 	chunk = chunk[:min(len(chunk), (&Source{enrich: jobfile.EnrichGet}).Chunk())]
 	commands := newOwners(chunk, nil).commands()
@@ -295,7 +294,7 @@ func (p *planner) probeGets(ctx context.Context, chunk []listed) error {
 	return nil
 }
 
-// timed calls a batch and returns how long it was in flight, without waits.
+// timed calls a batch and returns how long the request took, without waits.
 func (p *planner) timed(ctx context.Context, commands []bitrix.Command) ([]bitrix.Result, time.Duration, error) {
 	before, start := p.client.Use(), time.Now()
 	results, err := p.client.Batch(ctx, commands)

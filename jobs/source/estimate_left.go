@@ -10,18 +10,18 @@ import (
 	"b24export/pipeline"
 )
 
-// speed is how fast a run has been since its first answers came.
+// speed measures how fast a run is since its first answers.
 type speed struct {
 	mu     sync.Mutex
 	looked bool
-	begun  bool // the answers have begun to come
+	begun  bool // the first answers have arrived
 	at     time.Time
 	done   int64
 	use    bitrix.Use
 }
 
-// rest returns how long the rest of a run takes at its speed so far, time left out
-// in which requests waited for a limit; 0 while there is no speed.
+// rest returns how long the rest of a run takes at its speed so far. Time in which
+// requests waited for a limit does not count. It returns 0 while there is no speed.
 func (s *speed) rest(now time.Time, done, left int64, use bitrix.Use) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,11 +37,10 @@ func (s *speed) rest(now time.Time, done, left int64, use bitrix.Use) time.Durat
 	return time.Duration(float64(active) * float64(left) / float64(done-s.done))
 }
 
-// Left predicts how much longer a run takes that is fetching, by the model that
-// MakeEstimate uses: from what is left to do, from what is used of the portal's
-// limits, and from what commands have cost so far. Merging and publishing are not
-// in it. ok is false while nobody knows how many payments there are. It is safe
-// for concurrent use.
+// Left predicts how much longer a run fetches, by the model that MakeEstimate uses:
+// from the work that is left, from what is used of the portal's limits, and from what
+// commands have cost so far. Merging and publishing are not included. ok is false while
+// the number of payments is not known. It is safe for concurrent use.
 func (s *Source) Left(now time.Time, p *pipeline.Progress) (left time.Duration, ok bool) {
 	total := p.Total.Load()
 	if total == 0 {
@@ -49,8 +48,8 @@ func (s *Source) Left(now time.Time, p *pipeline.Progress) (left time.Duration, 
 	}
 	listed, toGet := p.Listed.Load(), p.ToGet.Load()
 	unlisted, pending := max(0, total-listed), max(0, toGet-p.Answered.Load())
-	// New payments have the highest ids. Of those before, as many are fetched as so
-	// far.
+	// New payments have the highest ids. Of the other payments, the share that is
+	// fetched stays as it was so far.
 	fresh, share := min(unlisted, p.Fresh.Load()), 1.0
 	if listed > 0 {
 		share = min(1, float64(toGet)/float64(listed))
@@ -64,10 +63,10 @@ func (s *Source) Left(now time.Time, p *pipeline.Progress) (left time.Duration, 
 	if requests > 0 {
 		return left + m.answer, true
 	}
-	return max(left, m.answer/2), true // the last answers are on their way
+	return max(left, m.answer/2), true // the last requests are in flight
 }
 
-// modelNow returns the model of a portal as a gauge shows it.
+// modelNow returns the model of a portal from a gauge.
 func modelNow(now time.Time, gauge *bitrix.Gauge, concurrency int) model {
 	m := newModel(bitrix.Limits{Rate: gauge.Rate, Burst: int(math.Ceil(gauge.Burst)), Window: gauge.Window}, concurrency)
 	m.learn(gauge)
@@ -78,19 +77,20 @@ func modelNow(now time.Time, gauge *bitrix.Gauge, concurrency int) model {
 	return m
 }
 
-// rest returns what the rest of a run asks of the portal, in how many requests:
-// unlisted payments are listed, and gets fetched. flying requests are under way.
+// rest returns what the rest of a run requires of the portal, and in how many requests:
+// unlisted payments must be listed, and gets of them fetched. flying requests are in
+// flight.
 func (s *Source) rest(m *model, unlisted, gets, flying int64) (requests int64, loads []load) {
 	var pages, lists int64
 	if unlisted > 0 && s.find.sale != nil {
 		pages = unlisted/bitrix.PageSize + 1
 		lists = ceilDiv(pages, int64(s.client.RequestSize(bitrix.MethodPaymentList)))
-		flying-- // a part of the listing
+		flying-- // one of them lists
 	}
 	chunks := ceilDiv(gets, int64(s.Chunk()))
 	owners := chunks
 	if s.enrich == jobfile.EnrichList {
-		owners = ceilDiv(gets, 2*ordersACommand) // see listedChunk: two payments an order
+		owners = ceilDiv(gets, 2*ordersACommand) // see listedChunk: two payments per order
 		gets = min(gets/sampleEvery, sampleMost)
 	}
 	if s.find.owned {

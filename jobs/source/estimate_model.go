@@ -8,7 +8,7 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// forecast predicts a run that lists and gets so many payments.
+// forecast predicts a run that lists and fetches so many payments.
 func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 	var f Forecast
 	pages := list/bitrix.PageSize + 1
@@ -40,25 +40,25 @@ func (p *planner) forecast(list, get int64, enrich jobfile.Enrich) Forecast {
 	return f
 }
 
-// model predicts how long requests take: by what the portal's answers have shown
-// of it, and by what is used of its limits when the requests begin.
+// model predicts how long requests take, from what the portal's answers have shown and
+// from what is used of its limits when the requests begin.
 type model struct {
-	// rate, burst and window come from bitrix.Limits, with Share applied. tokens
-	// requests can go at once.
+	// rate, burst and window come from bitrix.Limits, with Share applied. tokens is how
+	// many requests can be sent at once.
 	rate, burst, tokens float64
 	window              time.Duration
 	concurrency         int
-	answer              time.Duration // of a chunk's request, without waits
-	chain               time.Duration // of a full chain of pages
+	answer              time.Duration // to a chunk's request, without waits
+	chain               time.Duration // for a full chain of pages
 	budget              time.Duration // of each method that is not in methods
 	methods             map[string]bitrix.MethodGauge
 	at                  time.Time // when the requests begin, if methods have Falls
-	// counted: the portal reports operating time; batchCharged: for the method
-	// batch.
+	// counted: the portal reports operating time. batchCharged: it charges the time to
+	// the method batch.
 	counted, batchCharged bool
 }
 
-// newModel returns the model of a portal that nothing is used of.
+// newModel returns the model of a portal whose limits are unused.
 func newModel(limits bitrix.Limits, concurrency int) model {
 	m := model{rate: limits.Rate, burst: float64(limits.Burst), window: limits.Window, concurrency: concurrency, budget: limits.Operating}
 	if limits.Share > 0 {
@@ -71,21 +71,21 @@ func newModel(limits bitrix.Limits, concurrency int) model {
 	return m
 }
 
-// learn takes the costs of commands from a gauge.
+// learn copies the costs of commands from a gauge.
 func (m *model) learn(gauge *bitrix.Gauge) {
 	m.methods = make(map[string]bitrix.MethodGauge, len(gauge.Methods))
 	for _, g := range gauge.Methods {
 		m.methods[g.Method] = bitrix.MethodGauge{Cost: g.Cost, Limit: m.budget}
 		m.counted = m.counted || g.Counted
 		if g.Method == bitrix.MethodBatch {
-			// A portal that charges the methods inside a batch reports nothing
-			// for the batch itself.
+			// A portal that charges the methods inside a batch reports no time for the
+			// batch itself.
 			m.batchCharged = g.Reported > 0
 		}
 	}
 }
 
-// load is what a run asks of one method.
+// load is what a run requires of one method.
 type load struct {
 	method   string
 	requests int64
@@ -97,17 +97,17 @@ func (m *model) load(method string, requests, commands int64) load {
 	return load{method: method, requests: requests, cost: m.methods[method].Cost * time.Duration(commands)}
 }
 
-// spans predicts the time that a forecast's requests take. The first load is the
-// listing's.
+// spans predicts the time that a forecast's requests take. The first load is that of
+// the listing.
 func (m *model) spans(f *Forecast, loads []load) {
-	// The first answer has to come before there is anything to get, and the
-	// last one before the run can end.
+	// The first answer must arrive before anything can be fetched, and the last one
+	// before the run can end.
 	ends := 2 * m.answer.Seconds()
 	if m.rate > 0 {
 		f.RateS = m.rateSpan(f.Requests).Seconds() + ends
 	}
-	// One chain of pages has to end before the next can begin. Of windows there are
-	// several at once.
+	// A chain of pages must end before the next can begin. Several windows run
+	// concurrently.
 	listing := float64(loads[0].requests) * m.chain.Seconds()
 	if loads[0].requests > chainsLeast {
 		listing /= max(4, 2*m.chain.Seconds()*m.rate)
@@ -121,13 +121,13 @@ func (m *model) spans(f *Forecast, loads []load) {
 	if f.RateS >= f.Seconds {
 		f.Seconds, f.LimitedBy = f.RateS, bitrix.LimitedByRate
 	}
-	// A budget that is never used up takes as long as the rate does.
+	// If the budget is never used up, the rate alone decides.
 	if f.OperatingS > f.Seconds*1.02 {
 		f.Seconds, f.LimitedBy = f.OperatingS, bitrix.LimitedByOperating
 	}
 }
 
-// rateSpan is when the last of so many requests may be sent by the rate limit.
+// rateSpan returns when the rate limit allows the last of so many requests.
 func (m *model) rateSpan(requests int64) time.Duration {
 	if m.rate <= 0 {
 		return 0
@@ -135,8 +135,8 @@ func (m *model) rateSpan(requests int64) time.Duration {
 	return seconds(max(0, float64(requests)-m.tokens) / m.rate)
 }
 
-// operatingSpan is when the last request may be sent by the operating budgets and
-// the rate limit together; 0 if there are no budgets.
+// operatingSpan returns when the operating budgets and the rate limit together allow
+// the last request; 0 if there are no budgets.
 func (m *model) operatingSpan(requests int64, loads []load) (span time.Duration) {
 	if !m.counted {
 		return 0
@@ -155,23 +155,24 @@ func (m *model) operatingSpan(requests int64, loads []load) (span time.Duration)
 }
 
 const (
-	// windowBaskets is how many parts a portal's window has; each falls out whole.
+	// windowBaskets is how many baskets a portal's window has. Each one expires as a
+	// whole.
 	windowBaskets = 10
-	// playedRequests is how many requests of a method are played one by one. By
-	// then each further one takes as long as the ones before.
+	// playedRequests is how many requests of a method are simulated one by one. After
+	// that many, each further request takes as long as those before.
 	playedRequests = 20_000
 )
 
-// greedySpan plays a method's requests against its budget: each is sent as soon
-// as the rate has a token and the budget has room. Under a sliding window
-// nothing is faster.
+// greedySpan simulates a method's requests against its budget. Each is sent as soon as
+// the rate has a token and the budget has room. Under a sliding window no order is
+// faster.
 func (m *model) greedySpan(l load) time.Duration {
 	gauge := m.methods[l.method]
 	budget := gauge.Limit
 	if l.requests == 0 || budget <= 0 {
 		return 0
 	}
-	cost := min(l.cost/time.Duration(l.requests), budget) // a request that the budget never has room for is sent all the same
+	cost := min(l.cost/time.Duration(l.requests), budget) // a request for which the budget never has room is sent nevertheless
 	w := window{basket: m.window / windowBaskets, whole: m.window}
 	for _, fall := range gauge.Falls {
 		w.book(fall.At.Sub(m.at), fall.Used)
@@ -203,8 +204,8 @@ func (m *model) greedySpan(l load) time.Duration {
 	return now
 }
 
-// window is a method's operating time of late, as the portal keeps it: in baskets,
-// each of which stops to count as a whole.
+// window is the recent operating time of a method, as the portal counts it: in baskets,
+// each of which expires as a whole.
 type window struct {
 	basket, whole time.Duration
 	phase         time.Duration // of the baskets' edges
@@ -224,14 +225,14 @@ func (w *window) book(until, used time.Duration) {
 	w.falls = append(w.falls, fall{until, used})
 }
 
-// spend books operating time that is used at now.
+// spend records operating time that is used at now.
 func (w *window) spend(now, used time.Duration) {
 	start := now - w.phase
 	start -= ((start % w.basket) + w.basket) % w.basket
 	w.book(start+w.phase+w.whole, used)
 }
 
-// room returns the first instant from now on at which no more than most is used.
+// room returns the first instant from now on at which at most most is used.
 func (w *window) room(now, most time.Duration) time.Duration {
 	for len(w.falls) > 0 && (w.used > most || w.falls[0].at <= now) {
 		now = max(now, w.falls[0].at)
@@ -243,13 +244,13 @@ func (w *window) room(now, most time.Duration) time.Duration {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// chainsLeast is how many requests a listing has that is short enough for one chain
-// after the other.
+// chainsLeast is the number of requests up to which a listing uses one chain after the
+// other.
 const chainsLeast = 4
 
-// listRequests returns how many requests a listing of so many pages takes, as
-// bitrix.Client.Pages has them: short chains at first, which at the end may take the last
-// few pages along and so need one less; or windows of 48 pages, if it is long.
+// listRequests returns how many requests a listing of so many pages takes with
+// bitrix.Client.Pages. A short listing uses chains, the last of which may include the
+// last few pages and so save a request. A long listing uses windows of 48 pages.
 func listRequests(pages int64) int64 {
 	n, length := int64(0), int64(4)
 	if pages > length+2*bitrix.MaxCommands {

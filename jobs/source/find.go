@@ -12,10 +12,10 @@ import (
 	"b24export/pipeline"
 )
 
-// Found is a Way, ready to be used for one run.
+// Found is a Way that is ready for one run.
 type Found struct {
 	Way
-	// Span is the part of the past that a backfill gets, in words.
+	// Span describes the range that a backfill fetches.
 	Span string
 
 	finder finder
@@ -23,19 +23,19 @@ type Found struct {
 	job    job
 }
 
-// job is what a way is made for.
+// job is what a way is made from.
 type job struct {
 	spec   *jobfile.Spec
 	client *bitrix.Client
-	days   *time.Location // the zone that the job names; nil: none
+	days   *time.Location // the zone that the job names, or nil
 	rowMaker
 	log *slog.Logger
 }
 
-// Find finds out how a run finds payments. It asks the portal only what it must
-// know beforehand: whether the whole list may be read, the list itself shows; see
-// Else. now is the clock of extracted_at; nil: the instants at which answers came.
-// The caller closes client.
+// Find decides how a run finds payments. It asks the portal only what it must know in
+// advance. It does not ask whether the whole list may be read, because the list itself
+// shows that; see Else. now is the clock of extracted_at; nil means the times at which
+// answers arrived. The caller closes client.
 func Find(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, client *bitrix.Client, now func() time.Time, log *slog.Logger) (*Found, error) {
 	j := job{
 		spec: spec, days: portal.TimeZone, client: client, log: log,
@@ -59,9 +59,10 @@ func Find(ctx context.Context, spec *jobfile.Spec, portal *jobfile.PortalSpec, c
 	return j.find(part, refused)
 }
 
-// Else is another way for a run that ended in err; nil if there is none. A run that
-// finds the whole portal's list refused at once has changed nothing. One that finds
-// an unfinished snapshot in its way may have begun it with other rights.
+// Else returns another way for a run that ended in err, or nil if there is none. If the
+// portal refused the list of the whole portal at once, the run has changed nothing. If
+// an unfinished snapshot of another job prevented the run, that may have begun with
+// other rights.
 func (f *Found) Else(ctx context.Context, err error) (*Found, error) {
 	j := &f.job
 	if j.spec.Source.List != jobfile.ListAuto {
@@ -91,7 +92,7 @@ func (f *Found) Else(ctx context.Context, err error) (*Found, error) {
 	return other, nil
 }
 
-// find makes what the way that Choose decides for needs.
+// find creates what the way that Choose returns needs.
 func (j *job) find(part *part, refused Refusals) (*Found, error) {
 	way, err := Choose(j.spec, refused)
 	if err != nil {
@@ -100,7 +101,7 @@ func (j *job) find(part *part, refused Refusals) (*Found, error) {
 	if way.Lacks != "" {
 		level := slog.LevelWarn
 		if refused == (Refusals{}) {
-			level = slog.LevelInfo // as the job says
+			level = slog.LevelInfo // the job names the way
 		}
 		j.log.Log(context.Background(), level, way.Lacks, "why", way.Why)
 	}
@@ -112,7 +113,7 @@ func (j *job) find(part *part, refused Refusals) (*Found, error) {
 	return f, err
 }
 
-// finder makes a way's finder.
+// finder returns the finder of a way.
 func (j *job) finder(way *Way, part *part) (finder, error) {
 	byItem := &listItems{client: j.client, rowMaker: j.rowMaker, log: j.log, ordersToo: way.ordersToo}
 	switch way.List {
@@ -129,13 +130,13 @@ func (j *job) finder(way *Way, part *part) (finder, error) {
 			return (&listBare{client: j.client, ids: part.ids, rest: part.rest}).finder(), nil
 		}
 		return (&listIDs{listSale: part.sale, ids: part.ids, rest: part.rest}).finder(), nil
-	case jobfile.ListAuto: // Choose has decided
+	case jobfile.ListAuto: // Choose never returns it
 	}
 	return finder{}, fmt.Errorf("source.list: %s: nothing finds payments so", way.List)
 }
 
-// Done is to be called when the snapshot of a run that found payments so is
-// published. An error costs the next run some work, and nothing else.
+// Done must be called when the snapshot of the run is published. If it fails, the next
+// run has some work to repeat, and nothing is lost.
 func (f *Found) Done(ctx context.Context) error {
 	if f.since == nil {
 		return nil
@@ -145,11 +146,11 @@ func (f *Found) Done(ctx context.Context) error {
 
 // part is the part of a portal that a job reads.
 type part struct {
-	sale *listSale // narrowed to a backfill's days
-	ids  *givenIDs // nil: the job returns none
-	// rest is what it means that a payment is not among ids.
+	sale *listSale // restricted to a backfill's days
+	ids  *givenIDs // nil if the job names no ids
+	// rest is what it means if a payment is not among ids.
 	rest pipeline.Absence
-	// span says in words which part of the past a backfill reads.
+	// span describes the range that a backfill reads.
 	span string
 }
 
@@ -170,7 +171,7 @@ func partOf(ctx context.Context, j *job) (p *part, err error) {
 	return p, err
 }
 
-// idsOf returns the ids in a job, checked; nil if it has none.
+// idsOf returns the checked ids of a job, nil if it has none.
 func idsOf(spec *jobfile.Spec, log *slog.Logger) (*givenIDs, error) {
 	if spec.Source.List != jobfile.ListIDs {
 		return nil, nil

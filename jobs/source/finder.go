@@ -10,50 +10,49 @@ import (
 	"b24export/schemas"
 )
 
-// listed is a payment as a finder shows it.
+// listed is a payment as a finder lists it.
 type listed = pipeline.Listed[schemas.Payment]
 
-// finder is a way to find a portal's payments. Choose says which one a run uses. Its
-// functions may be called concurrently, list once.
+// finder is a way to find a portal's payments. Choose decides which one a run uses. Its
+// functions may be called concurrently, except that list is called once.
 type finder struct {
-	// list yields pages of payments in strictly ascending order of id, from the
-	// first one above after. What exists all the while is in it. An error ends
-	// the sequence.
+	// list yields pages of payments in strictly ascending order of id, from the first
+	// one above after. It includes every payment that exists during the whole listing.
+	// An error ends the sequence.
 	list func(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error]
-	// again lists some of the payments that list returned, at most a page of them,
-	// as they are now. Those that are no longer there are missing; if sure is
-	// false, a missing one may also be there and not be for this user. Where a get
-	// was refused, the item's Reject has what the portal said.
+	// again lists some of the payments that list returned, at most a page of them, in
+	// their current state. Payments that no longer exist are missing from the result.
+	// If sure is false, a missing payment may also exist but be refused to this user.
+	// If a get was refused, the item's Reject contains the portal's error.
 	again func(ctx context.Context, items []listed) (there map[pipeline.PaymentID]schemas.Payment, sure bool, err error)
-	// total is what pipeline.Source's Total is.
+	// total implements Total of pipeline.Source.
 	total func() int64
-	// absent is what pipeline.Source's Absent is.
+	// absent implements Absent of pipeline.Source.
 	absent func(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
-	// same is pipeline.Table's Same: whether a row is as the last snapshot has
-	// it, as far as this listing knows.
+	// same implements Same of pipeline.Table. It reports whether a row equals that of
+	// the last snapshot, as far as this listing shows it.
 	same func(listed, last *schemas.Payment, mark uint64) bool
-	// method is the one that shows the payments' values; "" if none does.
+	// method is the method that shows the payments' values; "" if none does.
 	method string
-	// owned is whether the rows have their owners already. If so, an owner that
-	// is null is none.
+	// owned reports whether the rows already contain their owners. Then a null owner
+	// means that there is none.
 	owned bool
-	// sale is what lists by sale.payment.list; nil: nothing does.
+	// sale is the listing by sale.payment.list, nil if the finder has none.
 	sale *listSale
 }
 
-// always is a finder's absent for a way where the answer never depends on the
-// payment.
+// always returns an absent function whose result does not depend on the payment.
 func always(a pipeline.Absence) func(pipeline.PaymentID, *schemas.Payment) pipeline.Absence {
 	return func(pipeline.PaymentID, *schemas.Payment) pipeline.Absence { return a }
 }
 
-// rowMaker is how rows are made of what the portal sends.
+// rowMaker makes rows from what the portal sends.
 type rowMaker struct {
-	casting *castFilters // what the portal is known to cast; nil: not remembered
+	casting *castFilters // which filters the portal casts; nil: not remembered
 	fields  []string
-	now     func() time.Time // nil: the instants at which answers came
+	now     func() time.Time // nil: the times at which answers arrived
 	clock   *listClock       // nil: the list shows dates as they are stored
-	zone    *timeZone        // nil: nobody asks for it
+	zone    *timeZone        // nil: not needed
 }
 
 func (r *rowMaker) stamp(at time.Time) time.Time {
@@ -63,8 +62,8 @@ func (r *rowMaker) stamp(at time.Time) time.Time {
 	return at
 }
 
-// listedOr is listed for an element that err may stand for, because the portal cannot
-// encode it. That makes a reject.
+// listedOr is like listed for an element that the portal may not be able to encode. err
+// is the portal's error for it, and makes a reject.
 func (r *rowMaker) listedOr(err *bitrix.Error, raw []byte, id pipeline.PaymentID, at time.Time) listed {
 	if err == nil {
 		return r.listed(raw, id, at)

@@ -9,37 +9,37 @@ import (
 	"b24export/schemas"
 )
 
-// dateForm is what becomes of a date on its way into the list of a sale method:
-// the server writes the stored instant as text, in the user's zone and the site's
-// date format, and reads that text back as if it were in its own zone.
+// dateForm is how a list of a sale method changes dates. The server formats the stored
+// instant in the user's zone and the site's date format, and parses that text as if it
+// were in its own zone.
 type dateForm string
 
 const (
 	formRight   dateForm = ""        // every date is shown
 	formMinutes dateForm = "minutes" // without its seconds
 	formDays    dateForm = "days"    // without its time of day
-	formSwapped dateForm = "swapped" // day and month change places; days above 12 become null
+	formSwapped dateForm = "swapped" // day and month are swapped; days above 12 become null
 	formShort   dateForm = "short"   // days below 25 become null
 	formNull    dateForm = "null"    // every date becomes null
-	formUnknown dateForm = "unknown" // dates of lists and of gets have nothing to do with each other
+	formUnknown dateForm = "unknown" // the dates of lists and of gets are unrelated
 )
 
-// listClock turns the dates that a portal's sale lists show into those that it
-// has stored. It is made once a run, by measure, and then only read. Safe for
-// concurrent use.
+// listClock converts the dates that a portal's sale lists show to the stored dates.
+// measure creates it once per run. It is read-only after that, and safe for concurrent
+// use.
 type listClock struct {
 	form dateForm
-	// shift is how much later than stored dates are shown: the user's offset minus
+	// shift is how much later than stored the list shows dates: the user's offset minus
 	// the server's.
 	shift schemas.Instant
-	// zone is the server's, nil if it is not known.
+	// zone is the server's zone, nil if it is not known.
 	zone *time.Location
-	// early and late are the least and the greatest offset that the portal printed,
-	// in seconds east of UTC.
+	// early and late are the least and the greatest offset that the portal printed, in
+	// seconds east of UTC.
 	early, late int
-	// twice are the hours of zone that come twice, by the wall clock.
+	// twice lists the hours of zone that occur twice by the wall clock.
 	twice []twiceHour
-	// measured says in words what the above was measured by.
+	// measured describes what the fields above were measured by.
 	measured string
 
 	unknown, ambiguous atomic.Int64
@@ -52,8 +52,8 @@ const (
 	day    = 24 * hour
 )
 
-// correct makes the dates of a row those that are stored. raw is the element
-// that the row was read from.
+// correct changes the dates of a row to the stored ones. raw is the element from which
+// the row was read.
 func (c *listClock) correct(row *schemas.Payment, raw []byte) {
 	if c.form == formRight && c.shift == 0 && len(c.twice) == 0 {
 		return
@@ -62,8 +62,8 @@ func (c *listClock) correct(row *schemas.Payment, raw []byte) {
 	row.DateBill = c.stored(row.DateBill, raw, "dateBill")
 }
 
-// stored returns the stored instant of a date that a list shows as shown, in the
-// given field of raw; null where that cannot be known.
+// stored returns the stored instant of a date that a list shows as shown, in the given
+// field of raw. It is null if it cannot be known.
 func (c *listClock) stored(shown schemas.Null[schemas.Instant], raw []byte, field string) schemas.Null[schemas.Instant] {
 	if !shown.Valid {
 		return shown
@@ -73,10 +73,9 @@ func (c *listClock) stored(shown schemas.Null[schemas.Instant], raw []byte, fiel
 	case formUnknown, formNull:
 		return schemas.Null[schemas.Instant]{}
 	case formDays:
-		return shown // the user's day, which the server's offset says nothing about
+		return shown // the user's day, which does not depend on the server's offset
 	case formSwapped:
-		// The text is what was swapped, so it is the printed wall clock that is
-		// swapped back.
+		// The server swapped the text, so the printed wall clock time is swapped back.
 		_, offset, err := schemas.ReadDate(raw, field)
 		if err != nil {
 			return schemas.Null[schemas.Instant]{} // unreachable: the row was read
@@ -94,8 +93,8 @@ func (c *listClock) stored(shown schemas.Null[schemas.Instant], raw []byte, fiel
 	return schemas.Some(c.once(at) - c.shift)
 }
 
-// once returns the first of two instants that look the same in a list, as their
-// hour comes twice: which one it shows depends on the season of the run.
+// once returns the first of two instants that look the same in a list, because their
+// hour occurs twice. Which one the list shows depends on the season of the run.
 func (c *listClock) once(at schemas.Instant) schemas.Instant {
 	if h := c.twiceAt(at); h != nil && at >= h.second {
 		return at - (h.second - h.first)
@@ -103,8 +102,7 @@ func (c *listClock) once(at schemas.Instant) schemas.Instant {
 	return at
 }
 
-// twiceAt returns the hour that comes twice around an instant, nil if it comes
-// once.
+// twiceAt returns the hour around an instant that occurs twice, or nil.
 func (c *listClock) twiceAt(at schemas.Instant) *twiceHour {
 	for i := range c.twice {
 		if h := &c.twice[i]; h.first <= at && at < h.end {
@@ -114,8 +112,7 @@ func (c *listClock) twiceAt(at schemas.Instant) *twiceHour {
 	return nil
 }
 
-// lossy reports whether a date that a list does not show may be stored all the
-// same.
+// lossy reports whether a date may be stored although a list does not show it.
 func (c *listClock) lossy() bool {
 	switch c.form {
 	case formSwapped, formShort, formNull, formUnknown:
@@ -125,8 +122,8 @@ func (c *listClock) lossy() bool {
 	return false
 }
 
-// hides reports whether the list may show a date that is stored as known as listed,
-// which is a corrected date or null.
+// hides reports whether the list may show listed, which is a corrected date or null,
+// for a date that is stored as known.
 func (c *listClock) hides(listed, known schemas.Null[schemas.Instant]) bool {
 	switch {
 	case !known.Valid || listed == known:
@@ -142,7 +139,7 @@ func (c *listClock) hides(listed, known schemas.Null[schemas.Instant]) bool {
 	return false
 }
 
-// exact reports whether a row's date_paid is the one of a get.
+// exact reports whether a row's date_paid equals that of a get.
 func (c *listClock) exact(row *schemas.Payment) bool {
 	if !row.DatePaid.Valid {
 		return !c.lossy()
@@ -150,7 +147,7 @@ func (c *listClock) exact(row *schemas.Payment) bool {
 	return c.form != formMinutes && c.form != formDays && c.twiceAt(row.DatePaid.V+c.shift) == nil
 }
 
-// count notes what of the rows of a listing cannot be known.
+// count counts the rows of a listing with dates that cannot be known.
 func (c *listClock) count(items []listed) {
 	if c == nil || !c.lossy() && len(c.twice) == 0 {
 		return
@@ -181,7 +178,7 @@ func (c *listClock) logLimits(log *slog.Logger) {
 	}
 }
 
-// dates is what the manifest says of it.
+// dates returns the clock's description for the manifest.
 func (c *listClock) dates() *pipeline.Dates {
 	d := &pipeline.Dates{
 		Measured: c.measured, ShiftS: int64(c.shift / second), Form: string(c.form),
@@ -193,7 +190,7 @@ func (c *listClock) dates() *pipeline.Dates {
 	return d
 }
 
-// swapDay swaps day and month of a wall clock. ok is false if there is no such
+// swapDay swaps day and month of a wall clock time. ok is false if there is no such
 // day.
 func swapDay(wall schemas.Instant) (swapped schemas.Instant, ok bool) {
 	t := wall.Time()

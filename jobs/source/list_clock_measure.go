@@ -16,36 +16,36 @@ import (
 )
 
 const (
-	// clockPages is how many pages of payments from all of the portal's past are
-	// looked at, besides the oldest and the newest one, where those leave a doubt.
+	// clockPages is how many pages from the portal's whole history are read, besides
+	// the oldest and the newest, if those two leave a doubt.
 	clockPages = 6
 	// clockGets is how many payments of a page are fetched to compare their dates.
 	clockGets = 5
 )
 
-// dateSample is a payment's datePaid as a list shows it and as it is stored, which
-// is what a get prints.
+// dateSample is a payment's datePaid as a list shows it and as it is stored, which is
+// what a get prints.
 type dateSample struct {
 	shown  schemas.Null[schemas.Instant]
 	offset int // printed with shown, in seconds east of UTC
 	stored printed
 }
 
-// measureClock compares the dates that lists and gets show of some payments that
-// are paid. zone is the server's, if the job names it, else nil; one that does not fit
-// the dates is not used. The gets are
-// returned too, so that the run need not repeat them.
+// measureClock compares the dates that lists and gets show of some payments that are
+// paid. zone is the server's zone if the job names it, else nil. It is not used if it
+// does not fit the dates. measureClock also returns the gets, so that the run need not
+// repeat them.
 //
-// On most portals that is one request: the oldest payments and the newest leave no
-// doubt that dates are shown, all by the same shift. Otherwise payments of all of
-// the portal's past are looked at.
+// On most portals one request is enough: the oldest and the newest payments leave no
+// doubt that all dates are shown, and all with the same shift. Otherwise measureClock
+// reads payments from the portal's whole history.
 func measureClock(ctx context.Context, client *bitrix.Client, zone *time.Location) (*listClock, map[pipeline.PaymentID]bitrix.Result, error) {
 	p := &clockProbe{client: client, gets: map[pipeline.PaymentID]bitrix.Result{}}
 	if err := p.ends(ctx); err != nil {
 		return nil, nil, fmt.Errorf("measure the dates of %s: %w", bitrix.MethodPaymentList, err)
 	}
 	if len(p.samples) == 0 {
-		// That no payment is paid is believed when the portal says so twice.
+		// One answer without paid payments may be wrong, so the portal is asked twice.
 		if err := p.ends(ctx); err != nil {
 			return nil, nil, fmt.Errorf("measure the dates of %s: %w", bitrix.MethodPaymentList, err)
 		}
@@ -82,18 +82,19 @@ func measureClock(ctx context.Context, client *bitrix.Client, zone *time.Locatio
 	return c, p.gets, nil
 }
 
-// clockProbe is what a run asks to measure the clock of lists.
+// clockProbe is the state of one measurement.
 type clockProbe struct {
 	client    *bitrix.Client
-	low, high int64 // ids of the end of the oldest page, and of the newest one
+	low, high int64 // last id of the oldest page, first id of the newest
 	more      bool  // there are payments in between
 	samples   []dateSample
 	shown     []printed // all dates of the pages
 	gets      map[pipeline.PaymentID]bitrix.Result
 }
 
-// ends looks at the oldest and the newest payments. The gets are in the lists' own
-// request, by reference; a portal that does not follow those is asked once more.
+// ends reads the oldest and the newest payments. The gets are in the same request and
+// refer to the lists' results. If a portal does not resolve these references, ends
+// sends a second request.
 func (p *clockProbe) ends(ctx context.Context) error {
 	commands := []bitrix.Command{paidPage("first", 0, "asc"), paidPage("last", 0, "desc")}
 	for i := range clockGets {
@@ -136,7 +137,7 @@ func (p *clockProbe) ends(ctx context.Context) error {
 	return nil
 }
 
-// between looks at payments of all the time between the oldest and the newest.
+// between reads payments from the whole time between the oldest and the newest.
 func (p *clockProbe) between(ctx context.Context) error {
 	commands := make([]bitrix.Command, clockPages)
 	for k := range commands {
@@ -173,14 +174,14 @@ func (p *clockProbe) get(ctx context.Context, rows []paidRow) error {
 		return err
 	}
 	for i, row := range rows {
-		if results[i].Err == nil { // else it was deleted since, or is not for this user
+		if results[i].Err == nil { // otherwise it was deleted since, or the user may not read it
 			p.take(row, results[i])
 		}
 	}
 	return nil
 }
 
-// take makes a sample of a listed payment and its get.
+// take makes a sample from a listed payment and its get.
 func (p *clockProbe) take(row paidRow, res bitrix.Result) {
 	id := pipeline.PaymentID(row.id)
 	if _, known := p.gets[id]; known || id == 0 {
@@ -197,8 +198,8 @@ func (p *clockProbe) seasons() bool {
 	return slices.ContainsFunc(p.shown, func(d printed) bool { return d.offset != p.shown[0].offset })
 }
 
-// printed returns dates as the portal printed them with the offset of their own
-// day. Where lists swap day and month, only gets have those.
+// printed returns the dates that the portal printed with the offset of their own day.
+// If lists swap day and month, only gets print such dates.
 func (p *clockProbe) printed(form dateForm) []printed {
 	if form != formSwapped {
 		return p.shown
@@ -210,8 +211,8 @@ func (p *clockProbe) printed(form dateForm) []printed {
 	return list
 }
 
-// doubtful reports whether the samples would look the same on a portal that shows
-// some dates only, or swaps day and month.
+// doubtful reports whether the samples would look the same on a portal that shows only
+// some dates, or swaps day and month.
 func doubtful(samples []dateSample) bool {
 	return !slices.ContainsFunc(samples, func(s dateSample) bool {
 		day := s.stored.wall().Time().Day()
@@ -219,7 +220,7 @@ func doubtful(samples []dateSample) bool {
 	})
 }
 
-// paidPage asks for a page of payments that are paid.
+// paidPage returns the command for a page of payments that are paid.
 func paidPage(key string, after int64, way string) bitrix.Command {
 	return PaymentPage(key, []string{"id", "datePaid", "dateBill"}, bitrix.Params{">id": after, "=paid": "Y"}, way, Uncounted)
 }
@@ -231,7 +232,7 @@ type paidRow struct {
 	offset int
 }
 
-// page reads a page of payments. Dates that cannot be read are no dates.
+// page reads a page of payments. It treats a date that cannot be read as missing.
 func (p *clockProbe) page(res bitrix.Result) ([]paidRow, error) {
 	if res.Err != nil {
 		return nil, res.Err
@@ -260,7 +261,7 @@ func (p *clockProbe) page(res bitrix.Result) ([]paidRow, error) {
 	return rows, nil
 }
 
-// spread chooses rows from all over each page, each once.
+// spread selects rows that are spread over each page, without repetition.
 func spread(pages [][]paidRow) []paidRow {
 	var chosen []paidRow
 	for _, page := range pages {
@@ -274,7 +275,7 @@ func spread(pages [][]paidRow) []paidRow {
 	return chosen
 }
 
-// clockFrom finds the form and the shift that explain most samples.
+// clockFrom returns the form and the shift that explain most samples.
 func clockFrom(samples []dateSample) *listClock {
 	best := &listClock{form: formUnknown}
 	most := 0
@@ -292,8 +293,8 @@ func clockFrom(samples []dateSample) *listClock {
 // maxShift is more than the offsets of two zones can differ by.
 const maxShift = 27 * hour
 
-// shiftsOf returns the shifts that one sample or another explains with a form,
-// ascending by their size.
+// shiftsOf returns the shifts that explain at least one sample with a form, in
+// ascending order of size.
 func shiftsOf(form dateForm, samples []dateSample) []schemas.Instant {
 	var shifts []schemas.Instant
 	switch form {
@@ -329,15 +330,15 @@ func shiftsOf(form dateForm, samples []dateSample) []schemas.Instant {
 	return shifts
 }
 
-// explained returns how many samples a form and a shift explain, and how many
-// more than whole hours, as in the hours around a change to or from summer
-// time.
+// explained returns how many samples a form and a shift explain. near counts the
+// samples that differ from that by whole hours, as in the hours around a change to or
+// from summer time.
 func explained(form dateForm, shift schemas.Instant, samples []dateSample) (exact, near int) {
 	for _, s := range samples {
 		want, shown := showAs(form, s.stored.wall()+shift)
 		off := s.shown.V + schemas.Instant(s.offset)*second - want
 		if form == formRight || form == formMinutes || form == formShort {
-			// Instants, as a portal may print them with whatever offset.
+			// These are instants, because a portal may print them with any offset.
 			off = s.shown.V - (want - schemas.Instant(s.stored.offset)*second)
 		}
 		switch {
@@ -351,8 +352,8 @@ func explained(form dateForm, shift schemas.Instant, samples []dateSample) (exac
 	return exact, near
 }
 
-// showAs returns the wall clock that a form makes of one; shown is false where it
-// makes null.
+// showAs returns the wall clock time that a list of a form shows. shown is false if the
+// list shows null.
 func showAs(form dateForm, wall schemas.Instant) (at schemas.Instant, shown bool) {
 	switch form {
 	case formRight, formUnknown:
@@ -374,11 +375,11 @@ func floor(at, unit schemas.Instant) schemas.Instant {
 	return at - ((at%unit)+unit)%unit
 }
 
-// wall is the wall clock, as if it were UTC.
+// wall returns the wall clock time, as if it were UTC.
 func (p printed) wall() schemas.Instant { return p.at + schemas.Instant(p.offset)*second }
 
-// clockOfProfile makes the clock of a portal on which no payment is paid: the
-// user's zone is in profile, the server's in its time.
+// clockOfProfile returns the clock of a portal on which no payment is paid. The user's
+// zone comes from the method profile, the server's from the server's time.
 func clockOfProfile(ctx context.Context, client *bitrix.Client) (*listClock, error) {
 	c := &listClock{measured: "nothing: no payment is paid, and profile has no time zone"}
 	now, err := portalTime(ctx, client)
@@ -397,8 +398,8 @@ func clockOfProfile(ctx context.Context, client *bitrix.Client) (*listClock, err
 	return c, nil
 }
 
-// userOffset returns the offset of the user's time zone that a profile has, in
-// seconds east of UTC; false if the profile has none, or another shape.
+// userOffset returns the offset of the user's time zone in a profile, in seconds east
+// of UTC. ok is false if the profile has none, or has another structure.
 func userOffset(profile []byte, now time.Time) (seconds int, ok bool) {
 	var who struct {
 		Zone   string          `json:"TIME_ZONE"`
@@ -415,8 +416,9 @@ func userOffset(profile []byte, now time.Time) (seconds int, ok bool) {
 	return seconds, err == nil
 }
 
-// ListDates returns a description of how a list shows other dates than gets of the same payments;
-// "" if it does not, or if none of them is paid. listed are elements of the list.
+// ListDates describes how the dates of a list differ from those of gets of the same
+// payments. It returns "" if they do not differ, or if no payment is paid. listed are
+// elements of the list.
 func ListDates(listed [][]byte, gets []bitrix.Result) string {
 	shown := make(map[int64][]byte, len(listed))
 	for _, raw := range listed {
@@ -462,7 +464,7 @@ func ListDates(listed [][]byte, gets []bitrix.Result) string {
 	return "the list shows " + strings.Join(text, ", ")
 }
 
-// formWords says what a list shows, by its form.
+// formWords describes what a list shows, by its form.
 var formWords = map[dateForm]string{
 	formMinutes: "no seconds",
 	formDays:    "no times of day",

@@ -3,21 +3,21 @@ package source
 import (
 	"slices"
 	"time"
-	_ "time/tzdata" // the zones, on machines that have none
+	_ "time/tzdata" // the zones, for machines without them
 
 	"b24export/schemas"
 )
 
-// twiceHour is an hour, by the wall clock of a zone, that comes twice since the
-// clocks are put back at its end.
+// twiceHour is an hour that occurs twice by the wall clock of a zone, because the
+// clocks are set back at its end.
 type twiceHour struct {
-	// first and second are the instants at which it begins, end that at which its
-	// second time ends.
+	// first and second are the instants at which the hour begins for the first and the
+	// second time. end is when it ends for the second time.
 	first, second, end schemas.Instant
 }
 
-// twiceHours returns the hours of a zone that come twice, from 1990 to a year
-// after now.
+// twiceHours returns the hours of a zone that occur twice, from 1990 to a year after
+// now.
 func twiceHours(zone *time.Location, now time.Time) []twiceHour {
 	var hours []twiceHour
 	at := time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -36,13 +36,13 @@ func twiceHours(zone *time.Location, now time.Time) []twiceHour {
 	return hours
 }
 
-// instantOf returns the instant of a wall clock in a zone; of one that comes
-// twice, the first.
+// instantOf returns the instant of a wall clock time in a zone. If that time occurs
+// twice, it returns the first instant.
 func instantOf(wall schemas.Instant, zone *time.Location) schemas.Instant {
 	t := wall.Time()
 	at := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
 	if early := at.Add(-time.Hour); early.In(zone).Format(time.DateTime) == at.Format(time.DateTime) {
-		at = early // time.Date returns no guarantee which one it takes
+		at = early // time.Date does not define which one it returns
 	}
 	return schemas.InstantOf(at)
 }
@@ -54,9 +54,9 @@ type printed struct {
 	offset int
 }
 
-// zones are those that servers of portals are known or likely to be in, one for
-// each set of rules. A server in another one has no zone that is known, unless the
-// job names it.
+// zones lists the zones that servers of portals are known or likely to use, one for
+// each set of rules. The zone of a server elsewhere is not known, unless the job names
+// it.
 var zones = []string{
 	"Europe/Moscow", "Europe/Berlin", "Europe/London", "Europe/Athens", "Europe/Chisinau", "Europe/Istanbul", "Europe/Kaliningrad",
 	"Europe/Minsk", "Europe/Samara", "Europe/Volgograd", "Europe/Saratov", "Europe/Astrakhan", "Atlantic/Azores",
@@ -68,8 +68,8 @@ var zones = []string{
 	"America/Asuncion", "America/Caracas", "Australia/Sydney", "Australia/Adelaide", "Pacific/Auckland",
 }
 
-// zoneFrom returns the zone of what a portal printed, nil if it fits none of
-// those that are known, or several that differ in the hours which come twice.
+// zoneFrom returns the zone of the dates that a portal printed. It returns nil if they
+// fit none of the known zones, or several that differ in the hours that occur twice.
 func zoneFrom(seen []printed, now time.Time) *time.Location {
 	if len(seen) == 0 {
 		return nil

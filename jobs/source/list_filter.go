@@ -14,9 +14,9 @@ import (
 	"b24export/bitrix"
 )
 
-// listFilter is a condition that a field of a list method's elements is one of some
-// numbers. Old self-hosted portals read the list of numbers as the number 1, without
-// an error. They read a single number as what it is.
+// listFilter is a condition that a field of a list method's elements is one of several
+// numbers. Old self-hosted portals read the list of numbers as the number 1, without an
+// error. They read a single number correctly.
 type listFilter struct {
 	method, items, field string
 	fields               []string      // what to select
@@ -24,12 +24,12 @@ type listFilter struct {
 	params               bitrix.Params // further parameters
 }
 
-// command asks for the elements whose field is one of numbers.
+// command requests the elements whose field is one of numbers.
 func (f *listFilter) command(key string, numbers []int64) bitrix.Command {
 	return f.with(key, "@"+f.field, numbers)
 }
 
-// alone asks for the elements whose field is n.
+// alone requests the elements whose field is n.
 func (f *listFilter) alone(key string, n int64) bitrix.Command { return f.with(key, "="+f.field, n) }
 
 func (f *listFilter) with(key, condition string, value any) bitrix.Command {
@@ -41,13 +41,13 @@ func (f *listFilter) with(key, condition string, value any) bitrix.Command {
 }
 
 // proves reports whether an answer with elements of these numbers shows that the portal
-// read a list of numbers as such. An answer with the number 1 alone, or with nothing,
-// is what a portal returns that does not.
+// reads lists of numbers correctly. A portal that does not returns the number 1 alone,
+// or nothing.
 func proves(answered []int64) bool {
 	return slices.ContainsFunc(answered, func(n int64) bool { return n != 1 })
 }
 
-// strays reports whether an answer has a number that was not asked for.
+// strays reports whether an answer has a number that was not requested.
 func strays(asked, answered []int64) bool {
 	return slices.ContainsFunc(answered, func(n int64) bool { return !slices.Contains(asked, n) })
 }
@@ -57,13 +57,13 @@ type reading int
 
 const (
 	unknown reading = iota
-	asList          // as it is meant
+	asList          // correctly
 	asOne           // as the number 1
-	nothing         // no matter: no element has a number above 1
+	nothing         // does not matter: no element has a number above 1
 )
 
-// castFilters knows how a portal reads list filters. It asks once for each. Safe for
-// concurrent use; nil remembers nothing.
+// castFilters knows how a portal reads list filters. It asks once for each filter. It
+// is safe for concurrent use. A nil castFilters remembers nothing.
 type castFilters struct {
 	mu     sync.Mutex
 	known  map[string]reading // by name
@@ -81,7 +81,7 @@ func (f *listFilter) name() string {
 	return name
 }
 
-// has reports whether it is known that the portal casts the filter.
+// has reports whether the portal is known to cast the filter.
 func (c *castFilters) has(f *listFilter) bool {
 	if c == nil {
 		return false
@@ -92,7 +92,7 @@ func (c *castFilters) has(f *listFilter) bool {
 }
 
 // judge returns how the portal reads the filter, if the answer to a list of numbers
-// leaves a doubt. Else it is unknown, which is as good as asList.
+// leaves a doubt. Otherwise it returns unknown, which counts as asList.
 func (c *castFilters) judge(ctx context.Context, client *bitrix.Client, f *listFilter, asked, answered []int64) (reading, error) {
 	switch {
 	case strays(asked, answered):
@@ -106,8 +106,8 @@ func (c *castFilters) judge(ctx context.Context, client *bitrix.Client, f *listF
 }
 
 // reading returns how the portal reads the filter. It looks for an element whose number
-// is above 1, and asks for it by a list of that number alone. An answer without
-// elements is believed when it comes twice.
+// is above 1, and requests it by a list of that number alone. It accepts an answer
+// without elements only if it receives it twice.
 func (c *castFilters) reading(ctx context.Context, client *bitrix.Client, f *listFilter) (reading, error) {
 	if c == nil {
 		return f.probe(ctx, client)
@@ -118,7 +118,8 @@ func (c *castFilters) reading(ctx context.Context, client *bitrix.Client, f *lis
 	if r != unknown {
 		return r, nil
 	}
-	// A probe waits for the portal, so it must not hold the lock: has would wait as well.
+	// A probe waits for the portal. It must not hold the mutex, or has would wait as
+	// well.
 	_, err, _ := c.probes.Do(f.name(), func() (any, error) {
 		found, err := f.probe(ctx, client)
 		if err == nil {
@@ -136,7 +137,7 @@ func (c *castFilters) reading(ctx context.Context, client *bitrix.Client, f *lis
 	return c.known[f.name()], nil
 }
 
-// note sets how the portal reads the filter, if that is not known.
+// note records how the portal reads the filter, if that is not known yet.
 func (c *castFilters) note(f *listFilter, r reading) {
 	if c == nil {
 		return
@@ -193,12 +194,12 @@ type element struct {
 	number int64
 	raw    []byte
 	at     time.Time
-	err    *bitrix.Error // the portal cannot encode the element; raw is nil then
+	err    *bitrix.Error // the portal cannot encode the element; raw is then nil
 }
 
-// each returns the elements whose field is one of numbers, each number at most once:
-// for fields such as an id. Numbers that an answer lacks are asked for once more, in a
-// request of their own.
+// each returns the elements whose field is one of numbers, each number at most once: it
+// is for fields such as an id. It requests numbers that an answer lacks once more, in a
+// separate request.
 func (f *listFilter) each(ctx context.Context, client *bitrix.Client, casting *castFilters, numbers []int64) ([]element, error) {
 	found, err := f.ask(ctx, client, casting, numbers)
 	if err != nil || len(found) >= len(numbers) {
@@ -213,7 +214,7 @@ func (f *listFilter) each(ctx context.Context, client *bitrix.Client, casting *c
 	return append(found, more...), err
 }
 
-// ask asks for numbers once, by lists of a page's size where the portal reads these.
+// ask requests numbers once, in lists of a page's size if the portal reads lists.
 func (f *listFilter) ask(ctx context.Context, client *bitrix.Client, casting *castFilters, numbers []int64) ([]element, error) {
 	if len(numbers) == 0 {
 		return nil, nil
@@ -260,7 +261,7 @@ func (f *listFilter) ask(ctx context.Context, client *bitrix.Client, casting *ca
 	return all, nil
 }
 
-// askAlone asks for each number by itself.
+// askAlone requests each number by itself.
 func (f *listFilter) askAlone(ctx context.Context, client *bitrix.Client, numbers []int64) ([]element, error) {
 	commands := make([]bitrix.Command, len(numbers))
 	for i, n := range numbers {
@@ -299,7 +300,7 @@ func (f *listFilter) read(res *bitrix.Result) (found []element, answered []int64
 	return found, answered, err
 }
 
-// only makes sure that an answer has nothing but what was asked for.
+// only returns an error if an answer has a number that was not requested.
 func (f *listFilter) only(asked, answered []int64) error {
 	for _, n := range answered {
 		if !slices.Contains(asked, n) {

@@ -26,10 +26,10 @@ import (
 	"b24export/schemas"
 )
 
-// idLine bounds a line of a file of ids, comments included.
+// idLine is the longest line of a file of ids in bytes, comments included.
 const idLine = 4 << 10
 
-// IDsError says that a file of ids is not what it should be. Nothing was listed.
+// IDsError is returned if a file of ids has an invalid line. Nothing was listed.
 type IDsError struct {
 	File string
 	Line int64
@@ -40,21 +40,21 @@ func (e *IDsError) Error() string {
 	return fmt.Sprintf("%s:%d: %q: must be a payment's id, a whole number from 1 (or nothing, or a comment that begins with #)", e.File, e.Line, e.Text)
 }
 
-// givenIDs are the ids that a job names, by a range or by a file, which may be
-// of any length and in any order, with repetitions.
+// givenIDs are the ids that a job names, by a range or by a file. The file may have any
+// length and order, and repetitions.
 type givenIDs struct {
 	jobfile.IDsSpec
 	log *slog.Logger
 
 	once    sync.Once
-	err     error // of the check
+	err     error // of check
 	sum     hash.Hash64
-	rises   bool // the file's ids ascend
+	rises   bool // the file's ids are in ascending order
 	counted atomic.Int64
 }
 
-// check reads the whole file once, so that a bad line is reported before anything is
-// listed.
+// check reads the whole file once, so that an invalid line is reported before anything
+// is listed.
 func (g *givenIDs) check() error {
 	g.once.Do(func() {
 		if g.File == "" {
@@ -73,7 +73,7 @@ func (g *givenIDs) check() error {
 			if id != last {
 				g.counted.Add(1)
 			}
-			_, _ = g.sum.Write(binary.AppendUvarint(nil, uint64(id))) // never fails
+			_, _ = g.sum.Write(binary.AppendUvarint(nil, uint64(id))) // a hash returns no error
 			g.rises = g.rises && id >= last
 			last = id
 		}
@@ -81,8 +81,8 @@ func (g *givenIDs) check() error {
 	return g.err
 }
 
-// String returns which ids they are; it differs for files that differ. Called after
-// check.
+// String describes the ids. The text differs for files that differ. check must be
+// called first.
 func (g *givenIDs) String() string {
 	if g.File == "" {
 		return fmt.Sprintf("ids %d to %d", g.From, g.To)
@@ -90,7 +90,7 @@ func (g *givenIDs) String() string {
 	return fmt.Sprintf("%d ids of %s (%016x)", g.counted.Load(), filepath.Base(g.File), g.sum.Sum64())
 }
 
-// above yields the ids above after, ascending, each once.
+// above yields the ids above after in ascending order, each once.
 func (g *givenIDs) above(after int64) iter.Seq2[int64, error] {
 	return func(yield func(int64, error) bool) {
 		if err := g.check(); err != nil {
@@ -99,7 +99,7 @@ func (g *givenIDs) above(after int64) iter.Seq2[int64, error] {
 		}
 		if g.File == "" {
 			for id := max(g.From-1, after); id < g.To; {
-				id++ // here, since there may be no id above g.To
+				id++ // not in the loop's head: g.To may be the largest int64
 				if !yield(id, nil) {
 					return
 				}
@@ -147,8 +147,8 @@ func (g *givenIDs) above(after int64) iter.Seq2[int64, error] {
 	}
 }
 
-// lines yields the file's ids in its order. Lines that are empty, and what
-// follows a #, are left out.
+// lines yields the file's ids in the file's order. It skips empty lines, and text after
+// a #.
 func (g *givenIDs) lines() iter.Seq2[int64, error] {
 	return func(yield func(int64, error) bool) {
 		f, err := os.Open(g.File)
@@ -186,12 +186,12 @@ func (g *givenIDs) lines() iter.Seq2[int64, error] {
 	}
 }
 
-// listIDs lists given payments with sale.payment.list: 2,500 a request. Ids that
-// no payment has are left out, as if they had not been given.
+// listIDs lists given payments with sale.payment.list, 2,500 per request. Ids without a
+// payment are skipped.
 type listIDs struct {
 	*listSale
 	ids *givenIDs
-	// rest is what it means that a payment is not among the ids.
+	// rest is what it means if a payment is not among the ids.
 	rest pipeline.Absence
 }
 
@@ -199,20 +199,20 @@ func (l *listIDs) finder() finder {
 	f := l.listSale.finder()
 	f.list, f.absent = l.list, l.absent
 	if l.ids.File != "" {
-		f.total = func() int64 { return 0 } // how many of the ids exist, nobody has counted
+		f.total = func() int64 { return 0 } // the number of ids that exist is not known
 	}
 	return f
 }
 
-// NoIDsError reports that the portal has no payment with an id of the job.
+// NoIDsError is returned if the portal has no payment with an id of the job.
 type NoIDsError struct{ IDs string }
 
 func (e *NoIDsError) Error() string {
 	return "the portal has none of " + e.IDs + ": nothing was published"
 }
 
-// list yields the payments of the ids. If none exists, it ends in a *NoIDsError, but of
-// a backfill, which leaves the rest of the table as it is, in a warning.
+// list yields the payments of the ids. If none exists, it ends with a *NoIDsError. For
+// a backfill it only logs a warning, because the rest of the table stays as it is.
 func (l *listIDs) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
 		found := false
@@ -234,7 +234,7 @@ func (l *listIDs) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[
 
 func (l *listIDs) listAll(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	if l.ids.File == "" {
-		// A range is a part of the whole listing, however many ids it has.
+		// A range is a part of the whole listing, regardless of how many ids it has.
 		l.filter = bitrix.Params{"<=id": l.ids.To}
 		return l.listSale.list(ctx, max(after, pipeline.PaymentID(l.ids.From-1)))
 	}
@@ -258,8 +258,8 @@ func (l *listIDs) listAll(ctx context.Context, after pipeline.PaymentID) iter.Se
 	}
 }
 
-// absent takes it from the range; those of a file that do not exist are listed
-// as missing.
+// absent decides by the range. The ids of a file that do not exist are listed as
+// missing.
 func (l *listIDs) absent(id pipeline.PaymentID, _ *schemas.Payment) pipeline.Absence {
 	if l.ids.File == "" && l.ids.From <= int64(id) && int64(id) <= l.ids.To {
 		return pipeline.Gone
@@ -267,22 +267,22 @@ func (l *listIDs) absent(id pipeline.PaymentID, _ *schemas.Payment) pipeline.Abs
 	return l.rest
 }
 
-// listBare lists ids as they are given, for a user who may not list payments:
-// all is left to the gets, and whether a payment exists turns out there.
+// listBare lists ids as they are given, for a user who may not list payments. The gets
+// show whether a payment exists.
 type listBare struct {
 	client *bitrix.Client
 	ids    *givenIDs
 	rest   pipeline.Absence // of payments that are not among the ids
 
 	once    sync.Once
-	nothing *bitrix.Error // what the portal says of a payment that does not exist
+	nothing *bitrix.Error // the portal's error for a payment that does not exist
 	err     error
 }
 
 func (l *listBare) finder() finder {
 	return finder{
 		list: l.list, again: l.again, total: l.ids.counted.Load,
-		absent: always(l.rest), // of the ids, each is listed
+		absent: always(l.rest), // every one of the ids is listed
 		same:   func(_, _ *schemas.Payment, _ uint64) bool { return false },
 	}
 }
@@ -308,8 +308,8 @@ func (l *listBare) list(_ context.Context, after pipeline.PaymentID) iter.Seq2[[
 	}
 }
 
-// noPayment is an id that no portal's payment has: the highest one that its
-// column can hold.
+// noPayment is an id without a payment on any portal: the highest one that its column
+// can hold.
 const noPayment = 1<<31 - 1
 
 // again finds the refused payments that exist but that this user may not read. It
@@ -330,8 +330,8 @@ func (l *listBare) again(ctx context.Context, items []listed) (there map[pipelin
 	return there, false, nil
 }
 
-// refusalOfNothing returns what the portal says of a payment that cannot exist. It
-// must say so twice: one answer may be about a fault of the moment.
+// refusalOfNothing returns the portal's error for a payment that cannot exist. The
+// portal must return it twice, because one answer may be a temporary fault.
 func refusalOfNothing(ctx context.Context, client *bitrix.Client) (*bitrix.Error, error) {
 	var last *bitrix.Error
 	for range 5 {

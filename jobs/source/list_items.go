@@ -22,31 +22,30 @@ import (
 )
 
 const (
-	// itemsARequest is how many items' payments one request lists, beside the
-	// bindings of these items before and after, of two pages each.
+	// itemsARequest is how many items' payments one request lists. The rest of the
+	// batch lists the orders of these items before and after, two pages each.
 	itemsARequest = bitrix.MaxCommands - 2*bindingPages
-	// bindingPages is how many pages of bindings are asked for; items that have
-	// more orders are asked for in smaller groups.
+	// bindingPages is how many pages of orders are requested. If items have more
+	// orders, smaller groups of items are requested.
 	bindingPages = 2
-	// refusalsTold is how many of the items that refuse an error names.
+	// refusalsTold is how many of the refused items an error names.
 	refusalsTold = 5
 )
 
-// listItems lists the payments of CRM items: of each item that has an order
-// (bindings), or of each item of some types. An item's payments come with the
-// nine values of a get, but without their order; where an item has one order
-// only, it is known all the same.
+// listItems lists the payments of owners: of each item that has an order (bindings), or
+// of each item of some types. The list of an owner's payments shows the nine values of a
+// get, but not their order. If an owner has only one order, the order is known
+// nevertheless.
 //
-// Such a listing does not come by payment id. It is sorted in a temporary folder, and
-// begins again, as a whole, when a run is resumed.
+// Such a listing is not in the order of payment ids. It is sorted in a temporary folder,
+// and starts again from its beginning when a run is resumed.
 type listItems struct {
 	client *bitrix.Client
 	rowMaker
 	log *slog.Logger
-	// items yields the items, those of one type side by side. An item may come
-	// twice.
+	// items yields the items, those of one type together. It may yield an item twice.
 	items func(ctx context.Context) iter.Seq2[owner, error]
-	// ordersToo is whether the items' orders may be asked for.
+	// ordersToo reports whether the user may list the items' orders.
 	ordersToo bool
 	counted   atomic.Int64
 
@@ -58,24 +57,24 @@ type listItems struct {
 func (l *listItems) finder() finder {
 	return finder{
 		list: l.list, again: l.again, total: l.counted.Load,
-		absent: always(pipeline.Gone), // all items are asked
+		absent: always(pipeline.Gone), // every item is listed
 		same:   l.same, method: bitrix.MethodItemPaymentList, owned: true,
 	}
 }
 
-// ItemsRefusedError says that a listing by CRM items could not read the payments
-// of some. Nobody can say which payments those are, so the run fails: a table
-// without them would be short, and not show it.
+// ItemsRefusedError is returned if the payments of some owners could not be read.
+// Which payments those are is not known, so the run fails: it would otherwise publish
+// an incomplete table.
 type ItemsRefusedError struct {
 	Count int
-	// Items names some of them, as TYPE/ID.
+	// Items names some of the items, as TYPE/ID.
 	Items []string
-	// First is what the portal said about the first.
+	// First is the portal's error for the first of them.
 	First *bitrix.Error
 }
 
 func (e *ItemsRefusedError) Error() string {
-	return fmt.Sprintf("the payments of %d CRM items cannot be listed (type/id %s): %v", e.Count, strings.Join(e.Items, ", "), e.First)
+	return fmt.Sprintf("the payments of %d owners cannot be listed (type/id %s): %v", e.Count, strings.Join(e.Items, ", "), e.First)
 }
 
 func (e *ItemsRefusedError) Unwrap() error { return e.First }
@@ -92,7 +91,7 @@ func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq
 			return
 		}
 		l.counted.Store(l.sorted.Count())
-		l.log.Info("the payments of all CRM items are listed", "payments", l.sorted.Count())
+		l.log.Info("the payments of all owners are listed", "payments", l.sorted.Count())
 		page := make([]listed, 0, bitrix.PageSize)
 		var last itemPayment
 		for rec, err := range l.sorted.Sorted() {
@@ -102,8 +101,8 @@ func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq
 			}
 			p := decodeItemPayment(rec)
 			if last.id == p.id {
-				// The same one under another item; the first item, by type and
-				// id, has it in every run.
+				// The same payment is listed under another item too. The first item by
+				// type and id is its owner in every run.
 				last.alsoUnder(p)
 				continue
 			}
@@ -135,8 +134,8 @@ func (l *listItems) collect(ctx context.Context, after pipeline.PaymentID) error
 	}
 	var part []owner
 	var walkErr error
-	// Each goroutine lists one part; the group ends with the last, or at the
-	// first error.
+	// Each goroutine lists the payments of some items. The group ends with the last
+	// goroutine, or at the first error.
 	flush := func() {
 		if items := part; len(items) > 0 {
 			group.Go(func() error { return l.take(gctx, items, after) })
@@ -197,20 +196,20 @@ func (l *listItems) take(ctx context.Context, items []owner, after pipeline.Paym
 	return nil
 }
 
-// payments lists the payments of at most itemsARequest items of one type, and
-// notes the items that refuse. whole reports whether the portal returned all the orders
-// of these items; where it did not, they are to be asked for in smaller groups.
+// payments lists the payments of at most itemsARequest items of one type, and records
+// the items that the portal refuses. whole reports whether the portal returned all the
+// orders of these items; if not, the caller must use smaller groups.
 //
-// That a payment belongs to its item's only order is certain if the item had no
-// other one before its payments were listed, and none afterwards. So the
-// bindings are listed twice, around the payments.
+// A payment certainly belongs to its item's only order if the item had no other order
+// before its payments were listed, and none afterwards. The orders are therefore listed
+// twice, before and after the payments.
 func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPayment, whole bool, err error) {
 	return l.paymentsBetween(ctx, items, false)
 }
 
-// paymentsBetween is payments; again is whether the bindings before and after have
-// differed once already. They are listed once more then: an answer may have been empty
-// that is not.
+// paymentsBetween implements payments. again reports whether the orders before and
+// after have already differed once. They are then listed once more: an empty answer may
+// have been wrong.
 func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bool) (found []itemPayment, whole bool, err error) {
 	var commands []bitrix.Command
 	byOwner := bindingsByOwner(items[0].typeID)
@@ -235,7 +234,7 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 	if l.ordersToo {
 		after := results[behind:]
 		if slices.ContainsFunc(results, func(r bitrix.Result) bool { return r.Attempts > 1 }) {
-			// What was sent again came behind the bindings.
+			// The commands that were retried were answered after the orders.
 			if after, err = l.client.Batch(ctx, bindingsOf("a", items, alone)); err != nil {
 				return nil, false, err
 			}
@@ -246,7 +245,7 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 				return nil, false, err
 			}
 			if casts && l.casting.has(&byOwner) {
-				return l.paymentsBetween(ctx, items, again) // one by one
+				return l.paymentsBetween(ctx, items, again) // each item by itself
 			}
 		}
 		var agree bool
@@ -269,7 +268,7 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, "", "id")
 		if err != nil {
-			return nil, false, fmt.Errorf("list the payments of CRM item %v: %w", item, err)
+			return nil, false, fmt.Errorf("list the payments of owner %v: %w", item, err)
 		}
 		for k, raw := range raws {
 			found = append(found, itemPayment{id: ids[k], of: item, order: only[item], at: res.At, raw: raw})
@@ -281,8 +280,8 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 	return found, whole, l.judge(ctx, items, refusals, results[first:])
 }
 
-// judge separates items that were deleted, whose payments are gone with them, from
-// those that this user may not read.
+// judge separates items that were deleted together with their payments from items that
+// this user may not read.
 func (l *listItems) judge(ctx context.Context, items []owner, refusals []int, results []bitrix.Result) error {
 	commands := make([]bitrix.Command, len(refusals))
 	for k, i := range refusals {
@@ -298,7 +297,7 @@ func (l *listItems) judge(ctx context.Context, items []owner, refusals []int, re
 	defer l.mu.Unlock()
 	for k, i := range refusals {
 		if e := there[k].Err; e != nil && strings.EqualFold(e.Code, bitrix.CodeNotFound) {
-			l.log.Debug("a CRM item is gone", "type", items[i].typeID, "id", items[i].id)
+			l.log.Debug("an owner is gone", "type", items[i].typeID, "id", items[i].id)
 			continue
 		}
 		if l.refused.Count++; l.refused.Count == 1 {
@@ -317,7 +316,7 @@ func itemPaymentsCommand(item owner) bitrix.Command {
 	}}
 }
 
-// itemPayment is a payment as an item's list shows it.
+// itemPayment is a payment as the list of an item shows it.
 type itemPayment struct {
 	id    int64
 	of    owner
@@ -332,7 +331,7 @@ func (p *itemPayment) appendTo(b []byte) []byte {
 	return append(b, p.raw...)
 }
 
-// decodeItemPayment reads what appendTo wrote. The raw bytes are the record's.
+// decodeItemPayment decodes what appendTo wrote. The result shares the raw bytes of rec.
 func decodeItemPayment(rec spill.Record) itemPayment {
 	at, n := binary.Varint(rec.Value)
 	order, m := binary.Uvarint(rec.Value[n:])
@@ -342,7 +341,7 @@ func decodeItemPayment(rec spill.Record) itemPayment {
 	}
 }
 
-// alsoUnder adds the values that another item has of the same payment.
+// alsoUnder merges the values that the same payment has under another item.
 func (p *itemPayment) alsoUnder(other itemPayment) {
 	switch {
 	case p.order == 0:
@@ -397,7 +396,7 @@ func (l *listItems) again(ctx context.Context, asked []listed) (there map[pipeli
 		items = items[n:]
 	}
 	for _, item := range asked {
-		// This listing did not ask for orders again.
+		// This listing does not request orders again.
 		if row, ok := rows[item.ID]; ok {
 			row.OrderID = item.Row.OrderID
 			rows[item.ID] = row

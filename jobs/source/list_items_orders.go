@@ -11,9 +11,10 @@ import (
 	"b24export/schemas"
 )
 
-// bindingsOf asks for the orders of items of one type, in pages without a count, each
-// behind the last order of the page before; alone: of each item by itself, a page. An
-// order has one owner, so that no order comes twice. readBindings reads the answers.
+// bindingsOf returns the commands that list the orders of items of one type, in pages
+// without a count, each after the last order of the page before. If alone is true, each
+// item has a page of its own. An order has one owner, so no order is listed twice.
+// readBindings reads the answers.
 func bindingsOf(key string, items []owner, alone bool) []bitrix.Command {
 	ids := make([]int64, len(items))
 	for i, item := range items {
@@ -42,7 +43,7 @@ func bindingsOf(key string, items []owner, alone bool) []bitrix.Command {
 	return commands
 }
 
-// bindingsByOwner asks for the orders of items of a type.
+// bindingsByOwner returns the filter for the orders of items of a type.
 func bindingsByOwner(typeID int64) listFilter {
 	return listFilter{
 		method: bitrix.MethodOrderEntityList, items: "orderEntity", field: "ownerId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
@@ -50,8 +51,8 @@ func bindingsByOwner(typeID int64) listFilter {
 	}
 }
 
-// castsBindings reports whether the portal reads the items in answers to bindingsOf as
-// the number 1.
+// castsBindings reports whether the portal has read the items in answers to bindingsOf
+// as the number 1.
 func (l *listItems) castsBindings(ctx context.Context, items []owner, answers []bitrix.Result) (bool, error) {
 	filter := bindingsByOwner(items[0].typeID)
 	var asked, answered []int64
@@ -73,8 +74,8 @@ func (l *listItems) castsBindings(ctx context.Context, items []owner, answers []
 	return how == asOne, err
 }
 
-// onlyOrders returns the order of each item that has one only, by both answers, and
-// whether these have the same orders for each item.
+// onlyOrders returns the order of each item that has exactly one in both answers. agree
+// reports whether both answers contain the same orders for each item.
 func onlyOrders(before, after []bitrix.Result, alone bool) (only map[owner]int64, whole, agree bool, err error) {
 	had, whole1, err := ordersIn(before, alone)
 	if err != nil {
@@ -93,8 +94,8 @@ func onlyOrders(before, after []bitrix.Result, alone bool) (only map[owner]int64
 	return only, whole1 && whole2, maps.EqualFunc(had, has, slices.Equal[[]int64]), nil
 }
 
-// ordersIn returns the orders of each item in the answers to bindingsOf. whole is whether
-// there are no more.
+// ordersIn returns the orders of each item in the answers to bindingsOf. whole reports
+// whether these are all orders.
 func ordersIn(results []bitrix.Result, alone bool) (orders map[owner][]int64, whole bool, err error) {
 	raws, whole, err := readBindings(results, alone)
 	if err != nil {
@@ -114,10 +115,10 @@ func ordersIn(results []bitrix.Result, alone bool) (orders map[owner][]int64, wh
 	return orders, whole, nil
 }
 
-// readBindings returns the elements of the answers to bindingsOf. whole is whether there
-// are no more. What follows a page that is not full is void, as its cursor did not
-// resolve. A cursor that did not resolve behind a full page shows the first page again,
-// or is an error: then there may be more.
+// readBindings returns the elements of the answers to bindingsOf. whole reports whether
+// these are all elements. Results after a page that is not full do not count, because
+// their cursor could not be resolved. If a cursor after a full page cannot be resolved,
+// the portal returns the first page again, or an error: then there may be more.
 func readBindings(results []bitrix.Result, alone bool) (raws [][]byte, whole bool, err error) {
 	whole = alone
 	for i, res := range results {

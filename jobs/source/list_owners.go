@@ -14,15 +14,14 @@ import (
 	"b24export/schemas"
 )
 
-// boundItems yields the items that orders are bound to, by type and id, each
-// once. They are sorted in a temporary folder.
+// boundItems yields the owners of all orders, by type and id, each once. They are
+// sorted in a temporary folder.
 func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner, error] {
 	return func(ctx context.Context) iter.Seq2[owner, error] {
 		return func(yield func(owner, error) bool) {
 			var sorted spill.Sorter
 			fail := func(err error) { yield(owner{}, fmt.Errorf("list the bindings of orders: %w", err)) }
-			// An error of close can only go to the log of whoever
-			// cleans temporary folders.
+			// An error of Close only concerns a temporary folder that remains.
 			defer func() { _ = sorted.Close() }()
 			listing := bitrix.Listing{
 				Method: bitrix.MethodOrderEntityList, Items: "orderEntity", IDField: "orderId",
@@ -61,8 +60,8 @@ func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner
 	}
 }
 
-// typedItems yields the items of some types; of every type that can have
-// payments, if there are none.
+// typedItems yields the items of the given types or, if there are none, of every type
+// that can have payments.
 func typedItems(client *bitrix.Client, types []int64, log *slog.Logger) func(ctx context.Context) iter.Seq2[owner, error] {
 	return func(ctx context.Context) iter.Seq2[owner, error] {
 		return func(yield func(owner, error) bool) {
@@ -72,7 +71,8 @@ func typedItems(client *bitrix.Client, types []int64, log *slog.Logger) func(ctx
 				var err error
 				types, err = paymentTypes(ctx, client)
 				if refusal, ok := RefusalOf(err); ok {
-					// It is for CRM administrators. These two are of every portal.
+					// Only CRM administrators may call it. Every portal has these two
+					// types.
 					log.Warn("smart processes are not listed; name them in source.entity_types", "why", Reason(refusal))
 					types, err = []int64{dealType, invoiceType}, nil
 				}
@@ -112,8 +112,8 @@ const (
 	invoiceType = 31
 )
 
-// paymentTypes returns the types of items that can have payments, ascending: deals,
-// smart invoices, and the smart processes that are set up so.
+// paymentTypes returns the types of items that can have payments, in ascending order:
+// deals, smart invoices, and the smart processes that are configured for payments.
 func paymentTypes(ctx context.Context, client *bitrix.Client) ([]int64, error) {
 	types := []int64{dealType, invoiceType}
 	for start := int64(0); ; {
@@ -143,5 +143,5 @@ func paymentTypes(ctx context.Context, client *bitrix.Client) ([]int64, error) {
 	return slices.Compact(types), nil
 }
 
-// String is the item as TYPE/ID.
+// String returns the item as TYPE/ID.
 func (a owner) String() string { return fmt.Sprintf("%d/%d", a.typeID, a.id) }

@@ -14,23 +14,23 @@ import (
 	"b24export/schemas"
 )
 
-// listSale lists the whole portal by id with sale.payment.list, which shows
-// order and date of bill besides the values.
+// listSale lists the whole portal by id with sale.payment.list, which shows the order
+// and the date of bill as well as the values.
 type listSale struct {
 	client *bitrix.Client
 	rowMaker
-	// filter is what else the payments have to match; nil: nothing. absence is
-	// then what it means that a payment is not listed; nil: that it is gone.
+	// filter is a further condition on payments, or nil. absence then says what it
+	// means if a payment is not listed; nil means that the payment is gone.
 	filter  bitrix.Params
 	absence func(id pipeline.PaymentID, last *schemas.Payment) pipeline.Absence
-	// days are a backfill's; nil: every day.
+	// days are the days of a backfill; nil means every day.
 	days    *days
 	counted atomic.Int64
-	// zone is the server's, if the job names it; else nil.
+	// zone is the server's zone if the job names it, else nil.
 	zone *time.Location
 	log  *slog.Logger
-	// measured is clock once it is there; probed are the gets that it was measured
-	// by and that no row was made of yet.
+	// measured is the clock, once it is measured. probed are the gets that measured it
+	// and that no row was made from yet.
 	mu       sync.Mutex
 	measured atomic.Pointer[listClock]
 	probed   map[pipeline.PaymentID]bitrix.Result
@@ -43,8 +43,8 @@ func (l *listSale) finder() finder {
 	}
 }
 
-// measure finds out how the list shows dates, once a run. It is called before any
-// row is made of what is listed.
+// measure finds out how the list shows dates, once per run. It is called before any row
+// is made from the listing.
 func (l *listSale) measure(ctx context.Context) error {
 	if l.measured.Load() != nil {
 		return nil
@@ -70,7 +70,7 @@ func (l *listSale) measure(ctx context.Context) error {
 	return nil
 }
 
-// probe returns measure's get of a payment, once, and whether there is one.
+// probe returns measure's get of a payment. It returns each get once.
 func (l *listSale) probe(id pipeline.PaymentID) (bitrix.Result, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,8 +84,8 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 		ctx, cancel := context.WithCancel(ctx)
 		measured := make(chan struct{})
 		var measureErr error
-		// It owns measureErr until it closes measured. It measures while the first
-		// pages are under way, and ends with ctx.
+		// The goroutine owns measureErr until it closes measured. It measures while the
+		// first pages are requested, and ends with ctx.
 		go func() {
 			measureErr = l.measure(ctx)
 			close(measured)
@@ -123,7 +123,7 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 				return
 			}
 		}
-		// If nothing is listed, that is believed only if the measure says so.
+		// An empty listing is accepted only if the measurement succeeded.
 		if <-measured; measureErr != nil {
 			yield(nil, measureErr)
 			return
@@ -145,7 +145,7 @@ func (l *listSale) again(ctx context.Context, items []listed) (there map[pipelin
 	}
 	rows := make(map[pipeline.PaymentID]schemas.Payment, len(found))
 	for _, item := range found {
-		// A row that cannot be read is there all the same.
+		// The payment exists, also if its row cannot be read.
 		rows[item.ID] = item.Row
 	}
 	return rows, true, nil
@@ -154,7 +154,7 @@ func (l *listSale) again(ctx context.Context, items []listed) (there map[pipelin
 // idsARequest is how many payments one request lists by their ids.
 const idsARequest = bitrix.PageSize * bitrix.MaxCommands
 
-// byID lists those of at most idsARequest ids that exist, in no certain order.
+// byID lists the payments that exist of at most idsARequest ids, in no defined order.
 func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
 	if err := l.measure(ctx); err != nil {
 		return nil, err
@@ -171,8 +171,8 @@ func (l *listSale) byID(ctx context.Context, ids []int64) ([]listed, error) {
 	return found, nil
 }
 
-// eachByID yields payments by their ids, ascending, those that do not exist as missing.
-// It reports whether to continue.
+// eachByID yields payments by their ids in ascending order. It yields payments that do
+// not exist as missing. It reports whether to continue.
 func (l *listSale) eachByID(ctx context.Context, ids []int64, yield func([]listed, error) bool) bool {
 	found, err := l.byID(ctx, ids)
 	if err != nil {

@@ -11,25 +11,26 @@ import (
 	"b24export/schemas"
 )
 
-// owners knows the owner of each order of one chunk. Only those
-// orders are asked for, in the chunk's own request: the portal's whole list of
-// bindings is as long as its orders, and a run has no place to keep it.
+// owners knows the owner of each order of one chunk. It requests only those orders, in
+// the chunk's own request: the portal's whole list of owners is as long as that of its
+// orders, and a run has no place to store it.
 type owners struct {
 	orders []int64 // ascending, distinct
 	of     map[int64]owner
-	told   bool // the listing's owners stand
-	// alone is whether the orders are asked for one by one, as casting has it.
+	told   bool // the listing has returned the owners
+	// alone reports whether each order is requested by itself, because the portal casts
+	// lists.
 	alone   bool
-	again   bool // they were asked for alone before, and had no owner
+	again   bool // they were requested alone before, and had no owner
 	casting *castFilters
 }
 
-// owner is a CRM item: a deal is of type 2, a smart invoice of 31, smart
-// processes have types from 128 up.
+// owner is what an order belongs to. Deals have type 2, smart invoices 31, smart processes have types
+// from 128 up.
 type owner struct{ typeID, id int64 }
 
-// less orders an order's owners, should it have several: the table has room for
-// one, and it must be the same one in every run.
+// less orders the owners of an order, if it has several: the table has room for one,
+// and every run must choose the same one.
 func (a owner) less(b owner) bool {
 	if a.typeID != b.typeID {
 		return a.typeID < b.typeID
@@ -49,7 +50,7 @@ func newOwners(chunk []listed, casting *castFilters) *owners {
 	return o
 }
 
-// ownersOf has nothing to ask for where the listing has returned the owners.
+// ownersOf requests nothing if the listing has returned the owners.
 func (s *Source) ownersOf(chunk []listed) *owners {
 	if s.find.owned {
 		return &owners{told: true}
@@ -57,13 +58,14 @@ func (s *Source) ownersOf(chunk []listed) *owners {
 	return newOwners(chunk, s.casting)
 }
 
-// ownersByOrder asks for the owners of orders. It counts no rows: the method's page says
-// that it then returns every row at once; take is right with that and with a page.
+// ownersByOrder filters owners by their orders. It requests no row count. By its
+// documentation the method then returns every row at once; take accepts that, and pages
+// as well.
 var ownersByOrder = listFilter{
 	method: bitrix.MethodOrderEntityList, items: "orderEntity", field: "orderId", fields: []string{"orderId", "ownerId", "ownerTypeId"},
 }
 
-// commands ask for the owners of all orders.
+// commands returns the commands that list the owners of all orders.
 func (o *owners) commands() []bitrix.Command {
 	var commands []bitrix.Command
 	for part := range o.parts() {
@@ -85,10 +87,10 @@ func (o *owners) parts() iter.Seq[[]int64] {
 	return slices.Chunk(o.orders, ordersACommand)
 }
 
-// take reads the results of commands, in their order. A page that is full may
-// have cut a part's last orders off: those are asked for again, with those
-// before them left out. An answer that may be that of a portal which casts lists is
-// believed only if the portal is known not to; then an empty one has to come twice.
+// take reads the results of commands, in the order of the commands. A full page may
+// lack a command's last orders: take requests those again, without the orders before
+// them. An answer as from a portal that casts lists is accepted only if the portal is
+// known not to cast. Then an empty answer must be received twice.
 func (o *owners) take(ctx context.Context, client *bitrix.Client, results []bitrix.Result) error {
 	i := 0
 	for part := range o.parts() {
@@ -134,11 +136,11 @@ func (o *owners) takePart(ctx context.Context, client *bitrix.Client, part []int
 		if rows < bitrix.PageSize || seen == part[len(part)-1] {
 			return nil
 		}
-		// Behind the last order seen, which has all its rows here or on a
-		// page that comes back to it.
+		// The next page begins after the last order seen. All rows of that order are
+		// here, or on a page that is requested again.
 		at, _ := slices.BinarySearch(part, seen)
 		if at == 0 {
-			at = 1 // one order with more than a page of owners: the first page has to do
+			at = 1 // one order with more than a page of owners: the first page must be enough
 		}
 		part = part[at:]
 		if res, err = o.askAgain(ctx, client, part); err != nil {
@@ -153,7 +155,7 @@ func (o *owners) askAgain(ctx context.Context, client *bitrix.Client, part []int
 	return &res, err
 }
 
-// askAlone asks for the owners of each order by itself.
+// askAlone requests the owners of each order by itself.
 func (o *owners) askAlone(ctx context.Context, client *bitrix.Client, part []int64) error {
 	if len(part) == 0 {
 		return nil
@@ -166,7 +168,7 @@ func (o *owners) askAlone(ctx context.Context, client *bitrix.Client, part []int
 	return single.take(ctx, client, results)
 }
 
-// read takes one answer's rows and returns the highest order among them.
+// read reads the rows of one answer and returns the highest order among them.
 func (o *owners) read(res *bitrix.Result, part []int64) (seen int64, rows int, err error) {
 	found, answered, err := ownersByOrder.read(res)
 	if err == nil {
@@ -182,7 +184,7 @@ func (o *owners) read(res *bitrix.Result, part []int64) (seen int64, rows int, e
 		}
 		seen = max(seen, order)
 		if typeID == 0 || id == 0 {
-			continue // a binding to nothing
+			continue // an order without an owner
 		}
 		next := owner{typeID, id}
 		if had, ok := o.of[order]; !ok || next.less(had) {
@@ -192,10 +194,10 @@ func (o *owners) read(res *bitrix.Result, part []int64) (seen int64, rows int, e
 	return seen, len(found), nil
 }
 
-// CountOwners asks for the owners of the orders of rows, at most a page of them. It
+// CountOwners requests the owners of the orders of rows, at most a page of them. It
 // returns how many orders there are, how many of them have an owner, and whether the
-// portal reads a list of orders as the number 1. Without rows it asks for one order that
-// need not exist.
+// portal reads a list of orders as the number 1. Without rows it requests one order
+// that need not exist.
 func CountOwners(ctx context.Context, client *bitrix.Client, rows []schemas.Payment) (orders, owned int, casts bool, err error) {
 	own := newOwners(asChunk(rows), new(castFilters))
 	commands := own.commands()
@@ -215,7 +217,7 @@ func CountOwners(ctx context.Context, client *bitrix.Client, rows []schemas.Paym
 	return len(own.orders), len(own.of), own.casting.has(&ownersByOrder), nil
 }
 
-// fill sets the row's owner. An order without one leaves it null.
+// fill sets the row's owner. It leaves the owner null if the order has none.
 func (o *owners) fill(row *schemas.Payment) {
 	if o.told {
 		return

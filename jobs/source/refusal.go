@@ -10,14 +10,14 @@ import (
 	"b24export/bitrix"
 )
 
-// refusals are the codes of errors that say that a method is not for this user.
+// refusals are the error codes for a method that this user may not call.
 var refusals = []string{
 	bitrix.CodeInsufficientScope, bitrix.CodeSaleAdminOnly, bitrix.CodeMethodNotFound, bitrix.CodeManifest,
 	bitrix.CodeAccessDenied, bitrix.CodeWrongLicense,
 }
 
-// RefusalOf returns the portal's error if err says that a method is not for this
-// user, rather than that nothing is.
+// RefusalOf returns the portal's error if err means that this user may not call a
+// method, and not that the user may call none.
 func RefusalOf(err error) (*bitrix.Error, bool) {
 	e, ok := errors.AsType[*bitrix.Error](err)
 	if !ok || errors.Is(err, bitrix.ErrPatience) {
@@ -27,13 +27,13 @@ func RefusalOf(err error) (*bitrix.Error, bool) {
 	return e, !planless && slices.ContainsFunc(refusals, func(code string) bool { return strings.EqualFold(code, e.Code) })
 }
 
-// Reason is a refusal in a few words, for the manifest.
+// Reason describes a refusal in a few words, for the manifest.
 func Reason(refusal *bitrix.Error) string {
 	return fmt.Sprintf("%s is refused (%s)", refusal.Method, refusal.Code)
 }
 
-// probe asks whether a list method may be called. refusal is why not; err is of
-// everything else.
+// probe checks whether a list method may be called. refusal is the portal's refusal;
+// err is any other error.
 func probe(ctx context.Context, client *bitrix.Client, method, idField string) (refusal *bitrix.Error, err error) {
 	_, err = client.Call(ctx, method, bitrix.Params{
 		"select": []string{idField},

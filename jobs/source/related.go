@@ -13,15 +13,15 @@ import (
 	"b24export/schemas"
 )
 
-// Related reads the tables that are next to the payments: what the payments of one
-// snapshot refer to, and what that refers to. Only rows that are referred to are asked
-// for, 2,500 a request. Portals that do not take lists of ids in filters are walked,
-// from the lowest id that is wanted to the highest. It is for one goroutine, and
-// whoever made it calls Close.
+// Related reads the related tables: the rows that the payments of one snapshot refer
+// to, and the rows that those refer to. It requests only rows that are referred to,
+// 2,500 per request. If a portal does not read lists of ids in filters, Related lists
+// everything from the lowest wanted id to the highest. It is not safe for concurrent
+// use. The caller must call Close.
 type Related struct {
 	client *bitrix.Client
 	how    rowMaker
-	// orders and owners are what payments refer to, companies and contacts what
+	// orders and owners are what payments refer to, companies and contacts are what
 	// owners refer to, each by type and id.
 	orders, owners, companies, contacts spill.Sorter
 	lastOrder                           int64
@@ -29,15 +29,15 @@ type Related struct {
 	types                               map[int64]bool // of owners
 }
 
-// NewRelated returns a reader of related tables. now, if given, is the clock of the
-// rows' stamps.
+// NewRelated returns a reader of related tables. now, if not nil, is the clock of the
+// rows' timestamps.
 func NewRelated(client *bitrix.Client, now func() time.Time) *Related {
 	return &Related{client: client, how: rowMaker{now: now, casting: new(castFilters)}, types: make(map[int64]bool)}
 }
 
-// Refer notes what a payment refers to.
+// Refer records what a payment refers to.
 func (r *Related) Refer(p *schemas.Payment) error {
-	// Payments of an order mostly stand side by side.
+	// Payments of the same order mostly follow each other.
 	if id := p.OrderID.V; id > 0 && id != r.lastOrder {
 		r.lastOrder = id
 		if err := r.orders.Add(spill.Key{0, id}, nil); err != nil {
@@ -53,23 +53,23 @@ func (r *Related) Refer(p *schemas.Payment) error {
 	return r.owners.Add(spill.Key{own.typeID, own.id}, nil)
 }
 
-// Close removes what was kept in temporary files.
+// Close removes the temporary files.
 func (r *Related) Close() error {
 	return errors.Join(r.orders.Close(), r.owners.Close(), r.companies.Close(), r.contacts.Close())
 }
 
-// Rows are what was read of a related table.
+// Rows are the rows of a related table that were read.
 type Rows[R any] struct {
 	table *schemas.Table[R]
 	fill  func(key spill.Key, at schemas.Instant, row *R)
 	raw   spill.Sorter
-	// Unreadable counts rows that were left out, and First says what is wrong with
-	// one of them.
+	// Unreadable counts rows that were left out. First describes the problem of one of
+	// them.
 	Unreadable int64
 	First      error
 }
 
-// add keeps a row as the portal sent it.
+// add stores a row as the portal sent it.
 func (s *Rows[R]) add(key spill.Key, raw []byte, at time.Time) error {
 	var row R
 	if err := s.table.Read(raw, &row); err != nil {
@@ -82,8 +82,8 @@ func (s *Rows[R]) add(key spill.Key, raw []byte, at time.Time) error {
 	return s.raw.Add(key, append(value, raw...))
 }
 
-// Each calls add with each row, in the order of the table's keys. It may be called
-// again.
+// Each calls add with each row, in the order of the table's keys. It may be called more
+// than once.
 func (s *Rows[R]) Each(add func(*R) error) error {
 	var last spill.Key
 	first := true
@@ -92,7 +92,7 @@ func (s *Rows[R]) Each(add func(*R) error) error {
 			return err
 		}
 		if !first && rec.Key == last {
-			continue // listed twice, since the list moved while it was read
+			continue // listed twice, because the list changed while it was read
 		}
 		first, last = false, rec.Key
 		var row R
@@ -107,7 +107,7 @@ func (s *Rows[R]) Each(add func(*R) error) error {
 	return nil
 }
 
-// Close removes what was kept in temporary files.
+// Close removes the temporary files.
 func (s *Rows[R]) Close() error { return s.raw.Close() }
 
 // Orders reads the orders that payments refer to.
@@ -119,7 +119,7 @@ func (r *Related) Orders(ctx context.Context) (*Rows[schemas.Order], error) {
 	return rows, r.named(ctx, &r.orders, func(int64) bitrix.Listing { return list }, rows.add)
 }
 
-// Owners reads the owners that payments refer to, and notes what they refer to.
+// Owners reads the owners that payments refer to, and records what they refer to.
 func (r *Related) Owners(ctx context.Context) (*Rows[schemas.Owner], error) {
 	rows := &Rows[schemas.Owner]{table: schemas.OwnerTable, fill: func(key spill.Key, at schemas.Instant, row *schemas.Owner) {
 		row.EntityTypeID, row.ExtractedAt = key[0], schemas.Some(at)
@@ -145,7 +145,7 @@ func (r *Related) Owners(ctx context.Context) (*Rows[schemas.Owner], error) {
 	return rows, err
 }
 
-// CRM types of people.
+// CRM types of companies and contacts.
 const (
 	contactType = 3
 	companyType = 4
@@ -155,7 +155,7 @@ func itemListing(typeID int64, fields []string) bitrix.Listing {
 	return bitrix.Listing{Method: bitrix.MethodItemList, Items: "items", IDField: "id", Select: fields, Params: bitrix.Params{"entityTypeId": typeID}}
 }
 
-// Companies reads the companies that owners refer to. Owners comes before.
+// Companies reads the companies that owners refer to. Owners must be called first.
 func (r *Related) Companies(ctx context.Context) (*Rows[schemas.Company], error) {
 	rows := &Rows[schemas.Company]{table: schemas.CompanyTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.Company) {
 		row.ExtractedAt = schemas.Some(at)
@@ -164,7 +164,7 @@ func (r *Related) Companies(ctx context.Context) (*Rows[schemas.Company], error)
 	return rows, r.named(ctx, &r.companies, func(int64) bitrix.Listing { return list }, rows.add)
 }
 
-// Contacts reads the contacts that owners refer to. Owners comes before.
+// Contacts reads the contacts that owners refer to. Owners must be called first.
 func (r *Related) Contacts(ctx context.Context) (*Rows[schemas.Contact], error) {
 	rows := &Rows[schemas.Contact]{table: schemas.ContactTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.Contact) {
 		row.ExtractedAt = schemas.Some(at)
@@ -173,17 +173,17 @@ func (r *Related) Contacts(ctx context.Context) (*Rows[schemas.Contact], error) 
 	return rows, r.named(ctx, &r.contacts, func(int64) bitrix.Listing { return list }, rows.add)
 }
 
-// namedCommand asks for up to a page of ids of one type.
+// namedCommand requests up to a page of ids of one type.
 type namedCommand struct {
 	typeID int64
 	ids    []int64
 }
 
-// named lists elements by their ids, which wanted has by type. list says how a type
-// is listed, take gets what came.
+// named lists elements by their ids. wanted contains the ids by type, list returns how
+// to list a type, and take receives each element.
 func (r *Related) named(ctx context.Context, wanted *spill.Sorter, list func(typeID int64) bitrix.Listing,
 	take func(key spill.Key, raw []byte, at time.Time) error) error {
-	walked := make(map[int64]bool) // types that do not take lists of ids
+	walked := make(map[int64]bool) // types whose lists of ids the portal does not read
 	var open []namedCommand
 	flush := func() error {
 		refused, err := r.askNamed(ctx, open, list, take)
@@ -249,8 +249,9 @@ func distinct(s *spill.Sorter) iter.Seq2[spill.Key, error] {
 	}
 }
 
-// askNamed asks in one request, and takes what holds. It returns the commands whose
-// answers do not, since the portal reads a list in a filter as the number 1.
+// askNamed sends one request, and passes the valid answers to take. It returns the
+// commands whose answers are wrong because the portal reads a list in a filter as the
+// number 1.
 func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(typeID int64) bitrix.Listing,
 	take func(key spill.Key, raw []byte, at time.Time) error) (refused []namedCommand, err error) {
 	commands := make([]bitrix.Command, len(cmds))
@@ -275,7 +276,7 @@ func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(t
 		cmd, l := cmds[i], list(cmds[i].typeID)
 		if res.Err != nil {
 			if isNoType(res.Err) {
-				continue // the smart process is gone, and its items with it
+				continue // the smart process is deleted, together with its items
 			}
 			return nil, res.Err
 		}
@@ -307,8 +308,8 @@ func isNoType(err error) bool {
 	return ok && e.Code == "NOT_FOUND"
 }
 
-// walkNamed lists all elements of a type from an id on, and takes those that are
-// wanted.
+// walkNamed lists all elements of a type from an id on, and passes the wanted ones to
+// take.
 func (r *Related) walkNamed(ctx context.Context, l bitrix.Listing, typeID, from int64, wanted *spill.Sorter,
 	take func(key spill.Key, raw []byte, at time.Time) error) error {
 	l.FullChains = true
@@ -329,7 +330,7 @@ func (r *Related) walkNamed(ctx context.Context, l bitrix.Listing, typeID, from 
 				return err
 			}
 			if !more || key[0] != typeID {
-				return nil // nothing further is wanted
+				return nil // no higher id is wanted
 			}
 			if key == here {
 				if err := take(here, page.Items[i], at); err != nil {

@@ -15,34 +15,34 @@ import (
 	"b24export/schemas"
 )
 
-// firstUsers and firstStatuses are how many pages the first request asks for, before
-// it is known how many there are: enough for nearly all portals, and cheap where
-// there are fewer.
+// firstUsers and firstStatuses are how many pages the first request contains, before
+// their number is known. They are enough for nearly all portals, and cheap if there are
+// fewer pages.
 const (
 	firstUsers    = 10
 	firstStatuses = 4
 )
 
-// Small is what the small tables are made of: lists that are read whole.
+// Small contains the small tables, whose lists are read as a whole.
 type Small struct {
 	Users  *Rows[schemas.User]
 	Stages *Rows[schemas.Stage]
 	Pays   *Rows[schemas.PaySystem]
-	// Errs are why tables could not be read, by their names.
+	// Errs are the errors of tables that could not be read, by the tables' names.
 	Errs map[string]error
 }
 
-// Close removes what was kept in temporary files.
+// Close removes the temporary files.
 func (s *Small) Close() error { return errors.Join(s.Users.Close(), s.Stages.Close(), s.Pays.Close()) }
 
-// smallLists are the tables that come in one request, with their methods.
+// smallLists are the tables that are read in one request, with their methods.
 var smallLists = []struct{ table, method string }{
 	{"users", bitrix.MethodUserGet}, {"stages", bitrix.MethodStatusList}, {"pay_systems", bitrix.MethodPaySystemList},
 }
 
-// Small reads those of the tables users, stages and pay_systems that are wanted. An
-// error of one of them is no error of the others. Stages has the stages of the types that
-// payments refer to; Refer comes before.
+// Small reads the wanted ones of the tables users, stages and pay_systems. An error of
+// one table does not affect the others. Stages contains the stages of the types that
+// payments refer to; Refer must be called first.
 func (r *Related) Small(ctx context.Context, wanted func(table string) bool) *Small {
 	s := &Small{
 		Users: &Rows[schemas.User]{table: schemas.UserTable, fill: func(_ spill.Key, at schemas.Instant, row *schemas.User) { row.ExtractedAt = schemas.Some(at) }},
@@ -74,8 +74,9 @@ func (r *Related) Small(ctx context.Context, wanted func(table string) bool) *Sm
 	return s
 }
 
-// askSmall asks for the first pages of the lists in one request. A right that is
-// missing for one of them fails the request; it is then asked without it.
+// askSmall requests the first pages of the lists in one request. If a right for one of
+// the lists is missing, the whole request fails. askSmall then repeats it without that
+// list.
 func (r *Related) askSmall(ctx context.Context, left map[string]bool) (map[string][]bitrix.Result, map[string]error) {
 	failed := make(map[string]error)
 	for {
@@ -124,19 +125,21 @@ func (r *Related) askSmall(ctx context.Context, left map[string]bool) (map[strin
 	}
 }
 
-// userPage asks for a page of users. sort and order are two texts here, no map.
+// userPage returns the parameters for a page of users. This method has sort and order
+// as two strings, not as a map.
 func userPage(n int) bitrix.Params {
 	return bitrix.Params{"sort": "ID", "order": "ASC", "select": schemas.UserTable.Fields(), "start": n * bitrix.PageSize}
 }
 
 func statusPage(n int) bitrix.Params { return bitrix.Params{"start": n * bitrix.PageSize} }
 
-// systemPage asks for the payment systems behind an id. Names are in capitals here.
+// systemPage returns the parameters for the payment systems after an id. This method's
+// parameters are in capitals.
 func systemPage(after int64) bitrix.Params {
 	return bitrix.Params{"SELECT": schemas.PaySystemTable.Fields(), "FILTER": bitrix.Params{">ID": after}, "ORDER": bitrix.Params{"ID": "ASC"}}
 }
 
-// users takes the pages of users, and asks for those behind.
+// users reads the pages of users, and requests the remaining ones.
 func (r *Related) users(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.User]) error {
 	for n := 0; ; {
 		total := int64(0)
@@ -171,8 +174,8 @@ func (r *Related) users(ctx context.Context, got []bitrix.Result, rows *Rows[sch
 	}
 }
 
-// systems takes the payment systems, and asks until nothing new comes: the method
-// may send all at once, or fewer than a page.
+// systems reads the payment systems, and requests more until nothing new is returned:
+// the method may return all at once, or fewer than a page.
 func (r *Related) systems(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.PaySystem]) error {
 	res, last := got[0], int64(0)
 	for {
@@ -199,7 +202,7 @@ func (r *Related) systems(ctx context.Context, got []bitrix.Result, rows *Rows[s
 	}
 }
 
-// funnels knows the funnels of the CRM types, and where each stage belongs.
+// funnels contains the funnels of the CRM types, and the place of each stage.
 type funnels struct {
 	names map[[2]int64]string // by type and funnel
 }
@@ -211,8 +214,8 @@ func (f *funnels) fill(key spill.Key, at schemas.Instant, row *schemas.Stage) {
 	}
 }
 
-// stages takes the stages of the types that payments refer to out of all the CRM's
-// directories, and asks what the funnels of types with several are called.
+// stages selects the stages of the types that payments refer to from all directories of
+// the CRM. For types with several funnels it requests the funnels' names.
 func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.Stage], f *funnels) error {
 	seen := make(map[string]bool)
 	of := make(map[int64]map[int64]bool)
@@ -241,7 +244,7 @@ func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[sc
 					Status string `json:"STATUS_ID"`
 				}
 				if err := json.Unmarshal(raw, &key); err != nil || seen[key.Entity+"\x00"+key.Status] {
-					continue // the method may not page, and send the same rows again
+					continue // the method may not have pages, and send the same rows again
 				}
 				seen[key.Entity+"\x00"+key.Status] = true
 				fresh++
@@ -267,7 +270,8 @@ func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[sc
 	}
 	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.id, b.id) })
 	for i, s := range all {
-		// The third part of the key keeps stages of a funnel in the order of their ids.
+		// The third part of the key keeps the stages of a funnel in the order of their
+		// ids.
 		if err := rows.add(spill.Key{s.place[0], s.place[1], int64(i)}, s.raw, s.at); err != nil {
 			return err
 		}
@@ -280,8 +284,8 @@ func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[sc
 	return nil
 }
 
-// stagesOf reads the type and the funnel out of a directory's name, such as
-// DEAL_STAGE, DEAL_STAGE_10, SMART_INVOICE_STAGE_5 and DYNAMIC_128_STAGE_7.
+// stagesOf parses the type and the funnel from a directory's name, such as DEAL_STAGE,
+// DEAL_STAGE_10, SMART_INVOICE_STAGE_5 and DYNAMIC_128_STAGE_7.
 func stagesOf(entity string) (typeID, category int64, ok bool) {
 	number := func(s string) (int64, bool) {
 		n, err := strconv.ParseInt(s, 10, 64)
@@ -307,8 +311,8 @@ func stagesOf(entity string) (typeID, category int64, ok bool) {
 	return 0, 0, false
 }
 
-// names asks what the funnels of a type are called. It is a call of its own, since
-// it is slow; that it fails leaves the names empty.
+// names requests the names of a type's funnels. It is a separate call because it is
+// slow. If it fails, the names stay empty.
 func (r *Related) names(ctx context.Context, typeID int64, f *funnels) {
 	res, err := r.client.Call(ctx, bitrix.MethodCategoryList, bitrix.Params{"entityTypeId": typeID})
 	if err != nil {

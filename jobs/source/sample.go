@@ -11,13 +11,13 @@ import (
 	"b24export/schemas"
 )
 
-// sampler picks the payments that are fetched although the listing's values are
-// taken: one in a hundred, at least sampleLeast if there are so many, and at most
-// sampleMost, all over the listing. It is safe for concurrent use.
+// sampler selects payments that are fetched although the listing's values are used: one
+// in a hundred, at least sampleLeast if there are so many, and at most sampleMost,
+// spread over the listing. It is safe for concurrent use.
 type sampler struct {
 	mu     sync.Mutex
 	picked int64
-	due    int64 // to be picked, once that fills a request
+	due    int64 // to be selected, once they fill a request
 }
 
 const (
@@ -27,15 +27,16 @@ const (
 )
 
 // pick returns payments of a chunk, evenly spread. total is how many the whole listing
-// has, 0 if that is not known. asked is how many commands the chunk's request has
-// already: the sample takes the room that is left, and full requests beyond.
+// has, 0 if that is not known. asked is how many commands the chunk's request already
+// has. The sample fills the rest of that request, and further requests only if it fills
+// them.
 func (s *sampler) pick(chunk []listed, total int64, asked int) []listed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := int64(len(chunk))
 	want := (n + sampleEvery - 1) / sampleEvery
 	if total > sampleMost*sampleEvery {
-		// A little less than its part of all, which leaves some for the end.
+		// Slightly less than the chunk's share, so that some are left for the end.
 		want = max(1, n*(sampleMost-sampleLeast)/total)
 	}
 	s.due += min(want, sampleMost-s.picked-s.due)
@@ -57,11 +58,11 @@ func (s *sampler) pick(chunk []listed, total int64, asked int) []listed {
 	return out
 }
 
-// SampleError says that a listing showed another value than a get of the same
+// SampleError is returned if a listing shows another value than a get of the same
 // payment: with enrich: list, the table would be wrong.
 type SampleError struct {
 	ID pipeline.PaymentID
-	// Method is the listing's.
+	// Method is the method of the listing.
 	Method  string
 	Columns []string
 }
@@ -70,10 +71,10 @@ func (e *SampleError) Error() string {
 	return fmt.Sprintf("payment %d: %s and %s differ in %v", e.ID, e.Method, bitrix.MethodItemPaymentGet, e.Columns)
 }
 
-// compare compares a sample's gets with the listing. A difference may also be a change
-// that came between the two, so the payment is listed once more before it counts. A get
-// that is refused proves nothing; one that cannot be read is a reject, as it would be
-// with enrich: get.
+// compare compares a sample's gets with the listing. A difference can also be a change
+// between the two, so the payment is listed once more before the difference counts. A
+// get that is refused proves nothing. A get that cannot be read is a reject, as with
+// enrich: get.
 func (s *Source) compare(ctx context.Context, sampled []listed, results []bitrix.Result) (rejects []pipeline.Reject, err error) {
 	differs := make(map[pipeline.PaymentID]schemas.Payment)
 	for i, item := range sampled {

@@ -12,19 +12,19 @@ import (
 	"b24export/pipeline"
 )
 
-// changes finds the payments that may have changed, for an incremental run, in
-// place of the whole listing: one for each value of source.since but list.
+// changes finds the payments that may have changed, for an incremental run. It replaces
+// the whole listing. There is one type for each value of source.since except list.
 type changes interface {
-	// begin is what pipeline.Source's Begin is. find is how payments are to be
-	// listed; nil: all of them, as without it.
+	// begin implements Begin of pipeline.Source. find is how the run lists payments;
+	// nil means that it lists all of them, as without changes.
 	begin(ctx context.Context, scope pipeline.Scope) (find *finder, since *pipeline.Since, err error)
-	// done is called when the snapshot that begin was called for is published.
-	// An error costs the next run some work, and nothing else.
+	// done is called when the snapshot that begin was called for is published. If it
+	// fails, the next run has some work to repeat, and nothing is lost.
 	done(ctx context.Context) error
 }
 
-// changes makes what source.since asks for; nil for list, and for a run that gets
-// every payment.
+// changes returns the type for source.since. It returns nil for list, and for a run
+// that fetches every payment.
 func (j *job) changes(sale *listSale) (changes, error) {
 	if j.spec.Mode != pipeline.Incremental {
 		return nil, nil
@@ -40,8 +40,8 @@ func (j *job) changes(sale *listSale) (changes, error) {
 	return nil, fmt.Errorf("source.since: %s: unknown way to find changes", j.spec.Source.Since)
 }
 
-// SinceProbe is a call that reports whether a portal lets a job learn its changes as
-// source.since says. method is "" if the job needs nothing but the listing.
+// SinceProbe returns a call that shows whether a portal allows the job's source.since.
+// method is "" if the job needs only the listing.
 func SinceProbe(spec *jobfile.Spec) (method string, params bitrix.Params) {
 	if spec.Mode != pipeline.Incremental {
 		return "", nil
@@ -58,18 +58,18 @@ func SinceProbe(spec *jobfile.Spec) (method string, params bitrix.Params) {
 	return "", nil
 }
 
-// Watermarks are kept in manifests, as KIND:TIME. That of events ends in markShown
-// if the queue has shown that reserved events can be seen.
+// Watermarks are stored in manifests, as KIND:TIME. A watermark of events ends in
+// markShown if the queue has shown reserved events.
 const (
 	markOrders = "orders"
 	markEvents = "events"
 	markShown  = " shown"
 )
 
-// mark makes a watermark, with the portal's time.
+// mark returns a watermark with the portal's time.
 func mark(kind string, at time.Time) string { return kind + ":" + at.Format(time.RFC3339) }
 
-// markOf reads a watermark. ok is false for one of another kind, and for none.
+// markOf parses a watermark. ok is false for one of another kind, and if there is none.
 func markOf(since *pipeline.Since, kind string) (at time.Time, ok bool) {
 	if since == nil {
 		return time.Time{}, false
@@ -82,8 +82,8 @@ func markOf(since *pipeline.Since, kind string) (at time.Time, ok bool) {
 	return at, err == nil
 }
 
-// settle returns what a run says of its changes. A snapshot that is resumed keeps the
-// watermark of its beginning; it has none if it was begun in another way.
+// settle returns what the manifest records of a run's changes. A resumed snapshot keeps
+// the watermark of its beginning. It has none if it was begun in another way.
 func settle(scope pipeline.Scope, by jobfile.Since, why, watermark string) *pipeline.Since {
 	since := &pipeline.Since{By: string(by), Why: why, Watermark: watermark}
 	if scope.Resumed {
@@ -96,8 +96,8 @@ func settle(scope pipeline.Scope, by jobfile.Since, why, watermark string) *pipe
 	return since
 }
 
-// keepMark returns what a run without a look at changes says of them. A backfill leaves
-// the mark where it was: what has changed behind it is still to be seen.
+// keepMark returns what the manifest records of a run that does not look for changes. A
+// backfill keeps the watermark: the next night must still find the changes after it.
 func keepMark(scope pipeline.Scope) *pipeline.Since {
 	last := sinceOf(scope.Last)
 	if scope.Mode != pipeline.Backfill || last == nil || last.Watermark == "" {
@@ -106,8 +106,8 @@ func keepMark(scope pipeline.Scope) *pipeline.Since {
 	return &pipeline.Since{By: string(jobfile.SinceList), Why: "a backfill keeps the watermark of the snapshot before", Watermark: last.Watermark}
 }
 
-// portalTime asks for the portal's clock, which stamps what it saves, and for its
-// time zone's offset.
+// portalTime requests the portal's clock, with the offset of its time zone. The portal
+// uses this clock for the times of what it saves.
 func portalTime(ctx context.Context, client *bitrix.Client) (time.Time, error) {
 	res, err := client.Call(ctx, bitrix.MethodServerTime, nil)
 	if err != nil {
@@ -116,7 +116,7 @@ func portalTime(ctx context.Context, client *bitrix.Client) (time.Time, error) {
 	return ReadTime(res.Value)
 }
 
-// ReadTime reads an answer of bitrix.MethodServerTime.
+// ReadTime parses an answer of bitrix.MethodServerTime.
 func ReadTime(value []byte) (time.Time, error) {
 	var text string
 	if err := json.Unmarshal(value, &text); err != nil {
@@ -129,7 +129,7 @@ func ReadTime(value []byte) (time.Time, error) {
 	return at, nil
 }
 
-// sinceOf is what a manifest, if any, says of its changes.
+// sinceOf returns what a manifest records of its changes. m may be nil.
 func sinceOf(m *pipeline.Manifest) *pipeline.Since {
 	if m == nil {
 		return nil

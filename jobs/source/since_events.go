@@ -16,25 +16,25 @@ import (
 	"b24export/pipeline"
 )
 
-// queueFeature is what a portal's plan must have for events to be reserved.
+// queueFeature is the feature of a portal's plan that allows events to be reserved.
 const queueFeature = "rest_offline_extended"
 
-// paymentEvents are all that can happen to a payment.
+// paymentEvents are all events of payments.
 var paymentEvents = []string{"ONPAYMENTENTITYSAVED", "ONPAYMENTDELETED"}
 
-// queueKept is how old a watermark may be: a portal throws reserved events away
-// after some 34 days (read in source), and a run that died may have reserved some
-// right behind the watermark.
+// queueKept is the greatest age of a watermark. A portal deletes reserved events after
+// some 34 days (read in its source), and an interrupted run may have reserved some
+// directly after the watermark.
 const queueKept = 30 * 24 * time.Hour
 
-// sinceEvents finds changed payments in the application's queue of offline
-// events. A run reserves the events before it reads anything, and clears them once
-// the snapshot that has their effects is published. Events that a run reserved which
-// died stay in the queue and count for the next run.
+// sinceEvents finds changed payments in the application's queue of offline events. A
+// run reserves the events before it reads anything. It clears them once the snapshot
+// with their effects is published. If a run dies, the events that it reserved stay in
+// the queue, and the next run uses them.
 //
-// A change that the queue does not show is lost. So the queue is trusted only if the
-// last snapshot was made with it, both its handlers are still bound, and it has
-// shown that what is reserved can be seen. Otherwise the run lists everything.
+// A change that the queue does not show is lost. The run therefore trusts the queue only
+// if the last snapshot was made with it, both its handlers are still bound, and it has
+// shown that reserved events can be seen. Otherwise the run lists everything.
 type sinceEvents struct {
 	client *bitrix.Client
 	sale   *listSale
@@ -51,7 +51,7 @@ func (e *sinceEvents) begin(ctx context.Context, scope pipeline.Scope) (*finder,
 	}
 	find, since, err := e.look(ctx, scope, now)
 	if refusal, ok := RefusalOf(err); ok {
-		// Nothing is queued, or nobody can read it: the next run cannot use the
+		// Nothing is queued, or the queue cannot be read. The next run cannot use the
 		// queue either.
 		e.log.Warn("the queue of events cannot be used: everything is listed", "error", refusal)
 		return nil, settle(scope, jobfile.SinceList, Reason(refusal), ""), nil
@@ -81,8 +81,8 @@ func (e *sinceEvents) look(ctx context.Context, scope pipeline.Scope, now time.T
 	}
 	e.queue.client = e.client
 	if !scope.Resumed {
-		// A resumed snapshot goes by the events of its beginning: it does not
-		// return to what it has done, and clears what is reserved.
+		// A resumed snapshot uses the events of its beginning. It does not repeat what
+		// it has done, and clears what is reserved.
 		if err := e.queue.reserve(ctx); err != nil {
 			return nil, nil, err
 		}
@@ -95,7 +95,7 @@ func (e *sinceEvents) look(ctx context.Context, scope pipeline.Scope, now time.T
 		next += markShown
 	}
 	if scope.Resumed && !bound {
-		next = "" // what happened since the snapshot was begun is lost
+		next = "" // the events since the beginning of the snapshot are lost
 	}
 	why := ""
 	switch {
@@ -125,8 +125,8 @@ func (e *sinceEvents) look(ctx context.Context, scope pipeline.Scope, now time.T
 
 func (e *sinceEvents) done(ctx context.Context) error { return e.queue.clear(ctx) }
 
-// LacksQueue asks whether the portal's plan has the queue. It returns why not; "" if
-// it has, or if the portal does not say.
+// LacksQueue asks whether the portal's plan has the queue. It returns why not, or "" if
+// the plan has it or the portal does not answer that.
 func LacksQueue(ctx context.Context, client *bitrix.Client) (why string, err error) {
 	res, err := client.Call(ctx, bitrix.MethodFeatureGet, bitrix.Params{"CODE": queueFeature})
 	if e, ok := errors.AsType[*bitrix.Error](err); ok && !errors.Is(err, bitrix.ErrPatience) {
@@ -146,8 +146,8 @@ func LacksQueue(ctx context.Context, client *bitrix.Client) (why string, err err
 	return "", nil
 }
 
-// bindEvents makes sure that the portal queues the events of payments, and reports
-// whether it did so before.
+// bindEvents makes the portal queue the events of payments. It reports whether the
+// portal already did.
 func bindEvents(ctx context.Context, client *bitrix.Client) (bound bool, err error) {
 	res, err := client.Call(ctx, bitrix.MethodEventGet, nil)
 	if err != nil {
@@ -179,11 +179,11 @@ func bindEvents(ctx context.Context, client *bitrix.Client) (bound bool, err err
 	return len(missing) == 0, nil
 }
 
-// listEvents lists given payments, as they are now or as missing. All others are
-// as the last snapshot has them.
+// listEvents lists given payments, in their current state or as missing. All other
+// payments are as in the last snapshot.
 type listEvents struct {
 	*listSale
-	ids []int64 // ascending
+	ids []int64 // in ascending order
 }
 
 func (l *listEvents) finder() *finder {

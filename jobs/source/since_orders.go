@@ -17,9 +17,9 @@ import (
 	"b24export/schemas"
 )
 
-// sinceOrders finds changed payments by their orders: saving a payment saves its
-// order, and orders, unlike payments, have a date of it. What is gone shows in a
-// list of ids alone.
+// sinceOrders finds changed payments by their orders. Saving a payment saves its order,
+// and orders, unlike payments, have a modification time. Deleted payments are found by
+// a list of ids.
 type sinceOrders struct {
 	client *bitrix.Client
 	sale   *listSale
@@ -28,14 +28,14 @@ type sinceOrders struct {
 
 var _ changes = (*sinceOrders)(nil)
 
-// ordersOverlap is how far before the last run's watermark a listing of orders
-// begins: a portal's web servers and its database need not agree on the time, and
-// what is saved in a long transaction is dated before it can be seen.
+// ordersOverlap is how far before the last run's watermark a listing of orders begins.
+// The clocks of a portal's web servers and its database may differ, and an order that
+// is saved in a long transaction has a time before it becomes visible.
 const ordersOverlap = 10 * time.Minute
 
 func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (*finder, *pipeline.Since, error) {
-	// Asked before anything is listed: whatever is saved from here on, the next
-	// run sees.
+	// The time is requested before anything is listed: the next run sees whatever is
+	// saved after it.
 	now, err := portalTime(ctx, o.client)
 	if err != nil {
 		return nil, nil, err
@@ -69,8 +69,8 @@ func (o *sinceOrders) begin(ctx context.Context, scope pipeline.Scope) (*finder,
 
 func (o *sinceOrders) done(context.Context) error { return nil }
 
-// listOrders lists the payments of the orders saved since a time, and of all
-// other payments the ids.
+// listOrders lists the payments of the orders saved since a time, and the ids of all
+// other payments.
 type listOrders struct {
 	*listSale
 	log    *slog.Logger
@@ -86,8 +86,8 @@ func (l *listOrders) finder() *finder {
 
 func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
-		// Changes first, ids after them: a payment that is deleted in between is
-		// gone, and one that is created is new.
+		// Changes come first, ids after them: a payment that is deleted in between is
+		// missing, and one that is created is new.
 		var sorted spill.Sorter
 		defer func() {
 			if err := sorted.Close(); err != nil {
@@ -107,7 +107,7 @@ func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Se
 	}
 }
 
-// collect puts the payments above after of the orders saved into sorted.
+// collect adds the payments above after of the saved orders to sorted.
 func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sorted *spill.Sorter) error {
 	orders := bitrix.Listing{
 		Method: bitrix.MethodOrderList, Items: "orders", IDField: "id", Select: []string{"id"},
@@ -130,13 +130,13 @@ func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sort
 	return l.payments(ctx, part, after, sorted)
 }
 
-// payments puts the payments of at most idsARequest orders into sorted. What does
-// not fit on a page is asked for again, behind it.
+// payments adds the payments of at most idsARequest orders to sorted. It requests
+// further pages if a page is full.
 func (l *listOrders) payments(ctx context.Context, orders []int64, after pipeline.PaymentID, sorted *spill.Sorter) error {
 	type group struct {
 		orders []int64
 		after  int64
-		again  bool // it was empty once
+		again  bool // the answer was empty once
 	}
 	fields := schemas.ListFields(l.fields)
 	filter := paymentsByOrder(fields, int64(after))
@@ -192,7 +192,8 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 					cast = append(cast, g.orders...)
 					continue
 				case len(of) == 0 && !g.again:
-					// Orders without a payment are rare: this comes twice, or is not believed.
+					// Orders without a payment are rare, so an empty answer must be
+					// received twice.
 					g.again = true
 					full = append(full, g)
 					continue
@@ -222,8 +223,8 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 	return nil
 }
 
-// merge lists the ids above after, with the values of those that are in sorted.
-// It ends early when yield says so.
+// merge lists the ids above after, with the values of those that are in sorted. It ends
+// early if yield returns false.
 func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted *spill.Sorter, yield func([]listed, error) bool) error {
 	next, stop := iter.Pull2(sorted.Sorted())
 	defer stop()
@@ -241,8 +242,9 @@ func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted
 		for i, id := range page.IDs {
 			items[i] = listed{ID: pipeline.PaymentID(id), Unread: true}
 			for ok && err == nil && rec.Key[0] <= id {
-				// A payment that moved to another order meanwhile may come
-				// twice: with the same values, or the next run has the later ones.
+				// A payment that moved to another order meanwhile may occur twice.
+				// Either both have the same values, or the next run sees the later
+				// ones.
 				if rec.Key[0] == id {
 					at, n := binary.Varint(rec.Value)
 					items[i] = l.listed(slices.Clone(rec.Value[n:]), pipeline.PaymentID(id), time.UnixMicro(at))
@@ -261,10 +263,10 @@ func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted
 	return nil
 }
 
-// OrdersSaved returns when orders were saved last, as far as the list of orders shows
-// it: zero where it does not. Lists show dates by another clock on some portals, so that
-// clock is measured first. zone is the server's, if the job names it, else nil. Orders
-// that are gone are missing.
+// OrdersSaved returns when orders were last saved, as far as the list of orders shows
+// that. The time is zero if the list does not show it. Some portals show the dates of
+// lists by another clock, so OrdersSaved measures that clock first. zone is the
+// server's zone if the job names it, else nil. Orders that no longer exist are missing.
 func OrdersSaved(ctx context.Context, client *bitrix.Client, zone *time.Location, orders []int64) (map[int64]time.Time, error) {
 	clock, _, err := measureClock(ctx, client, zone)
 	if err != nil {
@@ -292,8 +294,8 @@ func OrdersSaved(ctx context.Context, client *bitrix.Client, zone *time.Location
 	return saved, nil
 }
 
-// savedAt returns the instant at which an order was saved whose dateUpdate a list shows
-// as shown. ok is false if that is not known to the minute.
+// savedAt returns when an order was saved, from the dateUpdate that a list shows. ok is
+// false if that is not known to the minute.
 func (c *listClock) savedAt(shown schemas.Null[schemas.Instant], raw []byte) (at schemas.Instant, ok bool) {
 	stored := c.stored(shown, raw, "dateUpdate")
 	return stored.V, stored.Valid && c.form != formDays && c.twiceAt(stored.V+c.shift) == nil

@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	// ordersTried is how many orders a filter by dateUpdate is tried with.
+	// ordersTried is how many orders are used to try a filter by dateUpdate.
 	ordersTried = 3
-	// ordersCalm is how long an order should have been left alone to be one of them.
+	// ordersCalm is for how long such an order should have been unchanged.
 	ordersCalm = time.Hour
 )
 
-// ordersFilter finds out whether a portal obeys a filter by dateUpdate. Portals may
-// read its date by another clock, drop the condition, or match nothing, all without an
-// error; a run that believed them would not see what has changed.
+// ordersFilter finds out whether a portal obeys a filter by dateUpdate. A portal may
+// read its date by another clock, ignore the condition, or match nothing, all without
+// an error. A run that trusted such a filter would miss changes.
 type ordersFilter struct {
 	client *bitrix.Client
-	clock  *listClock     // turns the dates of lists into those that are stored
-	zone   *time.Location // that the filter's dates are written in
+	clock  *listClock     // converts the dates of lists to the stored ones
+	zone   *time.Location // the zone of the filter's dates
 }
 
-// from is the filter of orders that were saved at a time or later.
+// from returns the filter for orders that were saved at a time or later.
 func (f *ordersFilter) from(at time.Time) bitrix.Params {
 	return bitrix.Params{">=dateUpdate": at.In(f.zone).Format(time.RFC3339)}
 }
 
-// doubt returns why the filter cannot be trusted; "" if it matches orders exactly from
-// the second on at which they were saved.
+// doubt returns why the filter cannot be trusted. It returns "" if the filter matches
+// orders exactly from the second at which they were saved.
 func (f *ordersFilter) doubt(ctx context.Context, now time.Time) (why string, err error) {
 	orders, err := f.known(ctx, now)
 	if err != nil {
@@ -73,15 +73,15 @@ func (f *ordersFilter) doubt(ctx context.Context, now time.Time) (why string, er
 	return "", nil
 }
 
-// savedOrder is an order with the time at which it was saved last.
+// savedOrder is an order and when it was last saved.
 type savedOrder struct {
 	id int64
 	at schemas.Instant
 }
 
 // known lists the oldest and the newest orders and returns a few whose dateUpdate is
-// known: those that were saved last, except those that may be under way, and one that
-// was saved long ago, in another season perhaps.
+// known: those saved last, except orders that may be in work, and one that was saved
+// long ago, possibly in another season.
 func (f *ordersFilter) known(ctx context.Context, now time.Time) ([]savedOrder, error) {
 	var commands []bitrix.Command
 	for _, way := range []string{"asc", "desc"} {
@@ -122,7 +122,7 @@ func (f *ordersFilter) known(ctx context.Context, now time.Time) ([]savedOrder, 
 		calm = busy
 	}
 	slices.SortFunc(calm, func(a, b savedOrder) int { return cmp.Compare(b.at, a.at) })
-	calm = slices.Compact(calm) // both pages have the orders of a small portal
+	calm = slices.Compact(calm) // on a small portal both pages have the same orders
 	if len(calm) > ordersTried {
 		calm[ordersTried-1] = calm[len(calm)-1]
 		calm = calm[:ordersTried]

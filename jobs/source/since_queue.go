@@ -14,45 +14,45 @@ import (
 const (
 	// reservedAtOnce is how many events one call reserves.
 	reservedAtOnce = 500
-	// reservedShort is below what a portal hands over at once if it does not obey
-	// a limit: its default is 50. Fewer events are the last ones.
+	// reservedShort: a smaller answer is the last one, also from a portal that does not
+	// obey a limit. The default limit is 50.
 	reservedShort = 50
 )
 
 // queue is the application's queue of offline events, as one run sees it.
 //
-// Portals differ in what a look at it shows (docs/portals.md): reserved events with
-// the process that they are reserved under, without it, or not at all. What
-// event.offline.get hands over is the only sure list of what it reserved. But a run
-// that died has taken its answer with it, so the next run has to find those events
-// by a look, and a queue that does not show them cannot be trusted.
+// Portals differ in how they list the queue (docs/portals.md): reserved events with the
+// process that reserved them, without it, or not at all. Only the answer of
+// event.offline.get is a reliable list of what it reserved. If a run dies, that answer
+// is lost. The next run must then find those events in the list of the queue, and a
+// queue that does not list them cannot be trusted.
 type queue struct {
 	client *bitrix.Client
-	// handed are the events that this run reserved: their ids, with the payments
-	// that they are about.
+	// handed are the events that this run reserved: their ids, with the payments that
+	// they are about.
 	handed map[int64]int64
-	// found are the payments of the events that a look shows as reserved.
+	// found are the payments of the events that the queue lists as reserved.
 	found []int64
-	// processes are those that events are reserved under.
+	// processes are the processes that events are reserved under.
 	processes []string
-	// shown is whether a look has shown a reserved event as reserved.
+	// shown reports whether the queue has listed a reserved event as reserved.
 	shown bool
-	// odd is why the queue cannot be trusted; "" if nothing speaks against it.
+	// odd is why the queue cannot be trusted; "" if there is no reason.
 	odd string
 }
 
-// doubt notes why the queue cannot be trusted. The first reason counts.
+// doubt records why the queue cannot be trusted. It keeps the first reason.
 func (q *queue) doubt(format string, args ...any) {
 	if q.odd == "" {
 		q.odd = fmt.Sprintf(format, args...)
 	}
 }
 
-// reserve reserves all that is queued about payments. Events about other things,
-// which the application may have queued for itself, stay as they are.
+// reserve reserves all queued events about payments. It leaves other events, which the
+// application may have queued for itself.
 //
-// Died in here: the events stay reserved under a process that is written down
-// nowhere. A look at the queue shows it, or the queue is not trusted.
+// If the program dies here, the events stay reserved under a process that is recorded
+// nowhere. Either the list of the queue shows it, or the queue is not trusted.
 func (q *queue) reserve(ctx context.Context) error {
 	q.handed = map[int64]int64{}
 	for _, name := range paymentEvents {
@@ -107,10 +107,10 @@ func (q *queue) reserveSome(ctx context.Context, name string) (more bool, err er
 	return len(raws) >= reservedShort, nil
 }
 
-// read looks at the whole queue: at what this run has reserved, and at what others
-// have which died.
+// read lists the whole queue: what this run has reserved, and what runs have reserved
+// that died.
 func (q *queue) read(ctx context.Context) error {
-	seen := map[int64]bool{} // the events that are shown as reserved
+	seen := map[int64]bool{} // the events that are listed as reserved
 	list := bitrix.Listing{Method: bitrix.MethodOfflineList, IDField: "ID"}
 	for page, err := range q.client.Pages(ctx, list, 0) {
 		if err != nil {
@@ -140,7 +140,7 @@ func (q *queue) read(ctx context.Context) error {
 	return nil
 }
 
-// payments returns the payments that reserved events are about, ascending.
+// payments returns the payments that reserved events are about, in ascending order.
 func (q *queue) payments() []int64 {
 	ids := slices.Clone(q.found)
 	for _, payment := range q.handed {
@@ -158,8 +158,8 @@ func (q *queue) add(process string) {
 	}
 }
 
-// clear clears what was reserved. Died before: the next run reads the same events
-// once more, and finds that nothing has changed.
+// clear clears what was reserved. If the program dies before it, the next run reads the
+// same events again, and finds that nothing has changed.
 func (q *queue) clear(ctx context.Context) error {
 	for part := range slices.Chunk(q.processes, bitrix.MaxCommands) {
 		commands := make([]bitrix.Command, len(part))
@@ -179,9 +179,9 @@ func (q *queue) clear(ctx context.Context) error {
 	return nil
 }
 
-// readEvent returns the payment that an event is about, and the process that it is
-// reserved under, "" if under none. Of an event about something else, both are
-// zero. ok is false if the event does not name its payment.
+// readEvent returns the payment that an event is about, and the process that reserved
+// it, "" if none. For an event about something else, both are zero. ok is false if the
+// event does not name its payment.
 func readEvent(raw []byte) (payment int64, process string, ok bool) {
 	var event struct {
 		Name    string          `json:"EVENT_NAME"`
@@ -210,7 +210,7 @@ func readEvent(raw []byte) (payment int64, process string, ok bool) {
 	return payment, process, true
 }
 
-// textOf reads a text; null, false and [] are none.
+// textOf returns a JSON string. It returns "" for null, false and [].
 func textOf(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) != nil {

@@ -17,41 +17,40 @@ import (
 	"b24export/schemas"
 )
 
-// ordersACommand is how many orders one command asks the owners of. An order
-// has one owner, so the answer fits into one page.
+// ordersACommand is how many orders one command requests the owners of. An order has
+// one owner, so the answer fits on one page.
 const ordersACommand = bitrix.PageSize
 
-// Source reads one portal's payments: pipeline.Source over the portal's client.
-// How they are found is the finder's business; the source gets each payment,
-// together with the owners of its chunk's orders where the finder does not return
-// them, in one request.
+// Source reads the payments of one portal. It is the pipeline.Source over the portal's
+// client. A finder finds the payments. The source fetches each payment in one request
+// with the owners of its chunk's orders, unless the finder returns the owners.
 type Source struct {
 	client *bitrix.Client
 	find   finder
 	since  changes // nil: the listing itself shows the changes
 	enrich jobfile.Enrich
 	rowMaker
-	days   *time.Location // the job's, in which days are counted; nil: as the portal prints them
+	days   *time.Location // the job's zone, in which days are counted; nil: as the portal prints them
 	sample sampler
 	speed  speed
-	// commands are of earlier gets, *[]bitrix.Command, to be used again.
+	// commands holds slices of earlier gets, *[]bitrix.Command, for reuse.
 	commands sync.Pool
 }
 
 var _ pipeline.Source[schemas.Payment] = (*Source)(nil)
 
-// Source makes the source of a run that finds payments so.
+// Source returns the source of a run.
 func (f *Found) Source() *Source {
 	return &Source{client: f.job.client, find: f.finder, since: f.since, enrich: f.job.spec.Source.Enrich, rowMaker: f.job.rowMaker, days: f.job.days}
 }
 
-// listedChunk is how many payments share a request for their owners where the
-// listing's values are enough. With two payments an order that makes 47 commands
-// for the owners; with the sample they fill a batch.
+// listedChunk is how many payments share a request for their owners if the listing's
+// values are used. With two payments per order, a chunk needs 47 commands for the
+// owners. The sample fills the rest of the batch.
 const listedChunk = 4700
 
-// Chunk is how many payments one Get takes: with the command for their owners,
-// a full batch.
+// Chunk returns how many payments one Get fetches: with the command for their owners, a
+// full batch.
 func (s *Source) Chunk() int {
 	if s.enrich == jobfile.EnrichList {
 		return listedChunk
@@ -67,7 +66,7 @@ func (s *Source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Sin
 	}
 	older := scope.Last != nil && scope.Last.SchemaVersion < schemas.Version
 	if older {
-		// Its rows lack columns, which only a listing of all payments fills.
+		// The rows lack columns that only a listing of all payments fills.
 		last := *scope.Last
 		last.Since = nil
 		scope.Last = &last
@@ -113,8 +112,8 @@ func (s *Source) Get(ctx context.Context, chunk []listed) (pipeline.Got[schemas.
 	return s.getEach(ctx, chunk, s.ownersOf(chunk))
 }
 
-// getEach gets every payment of the chunk by itself, and the owners of their
-// orders, in one batch.
+// getEach fetches every payment of the chunk by itself, and the owners of their orders,
+// in one batch.
 func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (got pipeline.Got[schemas.Payment], err error) {
 	known := s.probed(chunk)
 	commands, done := s.getCommands(chunk, known)
@@ -153,7 +152,7 @@ func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (g
 	return got, err
 }
 
-// read puts a payment that was fetched into got, as a row or as a reject.
+// read adds a fetched payment to got, as a row or as a reject.
 func (s *Source) read(item listed, res *bitrix.Result, orders *owners, got *pipeline.Got[schemas.Payment]) {
 	at := s.stamp(res.At)
 	s.zone.see(res.Value)
@@ -167,10 +166,9 @@ func (s *Source) read(item listed, res *bitrix.Result, orders *owners, got *pipe
 	got.Rows = append(got.Rows, row)
 }
 
-// judge separates payments that vanished since they were listed from payments that
-// this user may not read. Their errors do not: both come with the same code,
-// and with texts that portals translate. So the portal is asked to list them
-// again.
+// judge separates payments that have vanished since they were listed from payments that
+// this user may not read. Their errors do not differ: both have the same code, and
+// texts that portals translate. judge therefore lists them again.
 func (s *Source) judge(ctx context.Context, chunk []listed, refused []pipeline.Reject, orders *owners, got *pipeline.Got[schemas.Payment]) error {
 	items := make([]listed, 0, len(refused))
 	for _, item := range chunk {
@@ -183,7 +181,7 @@ func (s *Source) judge(ctx context.Context, chunk []listed, refused []pipeline.R
 	if err != nil {
 		return fmt.Errorf("list %d payments again: %w", len(items), err)
 	}
-	var doubtful []listed // refused, and listed all the same
+	var doubtful []listed // refused, but still listed
 	for _, item := range items {
 		r := *item.Reject
 		switch _, ok := there[r.ID]; {
@@ -200,15 +198,15 @@ func (s *Source) judge(ctx context.Context, chunk []listed, refused []pipeline.R
 	return s.getAgain(ctx, doubtful, orders, got)
 }
 
-// plainRefusal reports whether a refusal says what it means. Other texts under the
-// same codes may be those of a server in trouble.
+// plainRefusal reports whether a refusal is unambiguous. Another text with the same
+// code may come from a server in trouble.
 func plainRefusal(r *pipeline.Reject) bool {
 	return strings.EqualFold(r.Code, bitrix.CodeAccessDenied) || strings.EqualFold(r.Description, "Access denied") ||
 		strings.EqualFold(r.Description, "Payment has not been found")
 }
 
-// getAgain fetches payments once more that the portal still lists. What it refuses
-// then is a reject.
+// getAgain fetches payments again that the portal still lists. A payment that it
+// refuses again becomes a reject.
 func (s *Source) getAgain(ctx context.Context, items []listed, orders *owners, got *pipeline.Got[schemas.Payment]) error {
 	if len(items) == 0 {
 		return nil
@@ -234,8 +232,8 @@ func (s *Source) getAgain(ctx context.Context, items []listed, orders *owners, g
 	return nil
 }
 
-// getListed takes the listing's values as they are, and adds the owners. It gets a
-// sample all the same, and the payments whose dates the listing does not show.
+// getListed uses the listing's values, and adds the owners. It also fetches a sample,
+// and the payments whose dates the listing does not show.
 func (s *Source) getListed(ctx context.Context, chunk []listed) (got pipeline.Got[schemas.Payment], err error) {
 	if s.find.sale != nil {
 		var inexact []listed
@@ -251,7 +249,7 @@ func (s *Source) getListed(ctx context.Context, chunk []listed) (got pipeline.Go
 	owned := len(commands)
 	sampled := s.sample.pick(chunk, s.Total(), owned)
 	known := s.probed(sampled)
-	// Those were compared to measure the dates.
+	// These payments were compared when the dates were measured.
 	sampled = slices.DeleteFunc(sampled, func(item listed) bool { _, ok := known[item.ID]; return ok })
 	for _, item := range sampled {
 		commands = append(commands, GetCommand(item.ID))
@@ -281,12 +279,12 @@ func (s *Source) getListed(ctx context.Context, chunk []listed) (got pipeline.Go
 	return got, nil
 }
 
-// Same is pipeline.Table's Same.
+// Same implements Same of pipeline.Table.
 func (s *Source) Same(listed, last *schemas.Payment, mark uint64) bool {
 	return s.find.same(listed, last, mark)
 }
 
-// Mark is pipeline.Table's Mark. A finder that shows ids alone has nothing to mark.
+// Mark implements Mark of pipeline.Table. A finder that lists only ids has no mark.
 func (s *Source) Mark(listed, got *schemas.Payment) uint64 {
 	if s.find.method == "" {
 		return 0
@@ -294,7 +292,8 @@ func (s *Source) Mark(listed, got *schemas.Payment) uint64 {
 	return schemas.Mark(listed, got)
 }
 
-// Fill is pipeline.Table's Fill. Only sale.payment.list has what a get has not.
+// Fill implements Fill of pipeline.Table. Only sale.payment.list has values that a get
+// lacks.
 func (s *Source) Fill(listed, last *schemas.Payment, mark uint64) (schemas.Payment, bool) {
 	if s.find.method != bitrix.MethodPaymentList {
 		return schemas.Payment{}, false
@@ -302,7 +301,7 @@ func (s *Source) Fill(listed, last *schemas.Payment, mark uint64) (schemas.Payme
 	return schemas.Fill(listed, last, s.fields, mark)
 }
 
-// Keep is pipeline.Table's Keep: a date of bill that is known stays where the list
+// Keep implements Keep of pipeline.Table. It keeps a known date of bill if the list
 // cannot show it.
 func (s *Source) Keep(listed, last *schemas.Payment) {
 	if s.find.sale == nil || s.find.sale.clock == nil {
@@ -313,7 +312,7 @@ func (s *Source) Keep(listed, last *schemas.Payment) {
 	}
 }
 
-// Differs is pipeline.Table's Differs.
+// Differs implements Differs of pipeline.Table.
 func (s *Source) Differs(listed, last *schemas.Payment) []string {
 	return schemas.ListedChanges(listed, last, s.fields)
 }
@@ -321,7 +320,7 @@ func (s *Source) Differs(listed, last *schemas.Payment) []string {
 // Use implements pipeline.Source.
 func (s *Source) Use() pipeline.PortalUse { return UseOf(s.client) }
 
-// UseOf is what a client has asked of its portal so far.
+// UseOf returns what a client has used of its portal so far.
 func UseOf(client *bitrix.Client) pipeline.PortalUse {
 	u := client.Use()
 	return pipeline.PortalUse{
@@ -335,7 +334,7 @@ func UseOf(client *bitrix.Client) pipeline.PortalUse {
 	}
 }
 
-// Limits is pipeline.Options.Limits.
+// Limits returns the value of pipeline.Options.Limits.
 func (s *Source) Limits() pipeline.Limits {
 	g := s.client.Gauge()
 	tight := g.Tightest()
@@ -345,9 +344,9 @@ func (s *Source) Limits() pipeline.Limits {
 // Total implements pipeline.Source.
 func (s *Source) Total() int64 { return s.find.total() }
 
-// getCommands are the commands to get a chunk's payments. Their memory, a fifth of all
-// that a run allocates with a map of parameters each, is that of earlier ones: done
-// releases it. Payments that are known are left out.
+// getCommands returns the commands that fetch a chunk's payments, except the known
+// ones. It reuses the memory of earlier commands, which would be a fifth of all that a
+// run allocates, with a map of parameters each. The caller calls done to release it.
 func (s *Source) getCommands(chunk []listed, known map[pipeline.PaymentID]bitrix.Result) (commands []bitrix.Command, done func()) {
 	kept, ok := s.commands.Get().(*[]bitrix.Command)
 	if !ok {
@@ -363,16 +362,16 @@ func (s *Source) getCommands(chunk []listed, known map[pipeline.PaymentID]bitrix
 			n++
 		}
 	}
-	commands = (*kept)[:n:n] // what is appended goes elsewhere
+	commands = (*kept)[:n:n] // append must not change kept
 	return commands, func() { s.commands.Put(kept) }
 }
 
-// GetCommand gets one payment.
+// GetCommand returns the command that fetches one payment.
 func GetCommand(id pipeline.PaymentID) bitrix.Command {
 	return bitrix.Command{Key: "p" + id.String(), Method: bitrix.MethodItemPaymentGet, Params: bitrix.Params{"id": int64(id)}}
 }
 
-// codeBadValue is the reject code of an answer that cannot be read.
+// codeBadValue is the code of a reject whose answer cannot be read.
 const codeBadValue = "BAD_VALUE"
 
 func badValue(id pipeline.PaymentID, stage string, err error, attempts int, at time.Time) *pipeline.Reject {

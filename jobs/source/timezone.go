@@ -11,11 +11,10 @@ import (
 	"b24export/schemas"
 )
 
-// timeZone finds out the portal's time zone by the offsets that it prints with its
-// dates, which its server has on the date's own day. Safe for concurrent
-// use.
+// timeZone finds out the portal's time zone from the offsets of its dates. The server
+// prints a date with its own offset on the date's day. It is safe for concurrent use.
 type timeZone struct {
-	rows atomic.Int64 // that came by
+	rows atomic.Int64 // counts rows seen
 
 	mu sync.Mutex
 	// seen has one date for each month and offset.
@@ -28,15 +27,15 @@ type zoneMonth struct {
 	offset int
 }
 
-// Every row of the first zoneFirst is looked at, then one of zoneEvery: reading dates
+// see reads every one of the first zoneFirst rows, then one of zoneEvery: reading dates
 // twice takes time.
 const (
 	zoneFirst = 100
 	zoneEvery = 10
 )
 
-// see takes the dates of a payment as the portal sent it. What cannot be read is no
-// date. A nil timeZone takes none.
+// see reads the dates of a payment as the portal sent it. It ignores dates that cannot
+// be read. A nil timeZone ignores all.
 func (z *timeZone) see(raw []byte) {
 	if z == nil {
 		return
@@ -61,9 +60,9 @@ func (z *timeZone) see(raw []byte) {
 	}
 }
 
-// name returns the zone that fits every date: an IANA name if they have several
-// offsets, the offset, such as +03:00, if they have one; "" if no known zone fits.
-// measured is a zone that other dates were found to be in, or nil.
+// name returns the zone that fits every date: an IANA name if the dates have several
+// offsets, the offset, such as +03:00, if they have one, or "" if no known zone fits.
+// measured is the zone that was measured from other dates, or nil.
 func (z *timeZone) name(measured *time.Location) string {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -81,11 +80,11 @@ func (z *timeZone) name(measured *time.Location) string {
 	if zoneFits(z.last, seen) {
 		return z.last
 	}
-	// Of several that fit, each counts the days of these dates alike.
+	// If several zones fit, all of them count the days of these dates the same way.
 	if i := slices.IndexFunc(zones, func(name string) bool { return zoneFits(name, seen) }); i >= 0 && len(offsets) > 1 {
 		return zones[i]
 	}
-	// A run that lists changes only may have seen one season of two.
+	// A run that lists only changes may have seen only one of two seasons.
 	if len(offsets) == 1 && z.last == "" {
 		for offset := range offsets {
 			return offsetName(offset)
@@ -94,8 +93,8 @@ func (z *timeZone) name(measured *time.Location) string {
 	return ""
 }
 
-// zoneFits reports whether all dates were printed in a zone, given by its name or as
-// an offset. No date contradicts the unknown zone "".
+// zoneFits reports whether all dates were printed in a zone, which is a name or an
+// offset. The unknown zone "" fits every date.
 func zoneFits(name string, seen []printed) bool {
 	if name == "" {
 		return len(seen) == 0
@@ -113,7 +112,7 @@ func zoneFits(name string, seen []printed) bool {
 	return true
 }
 
-// offsetName spells an offset in seconds east of UTC as +03:00.
+// offsetName formats an offset in seconds east of UTC, such as +03:00.
 func offsetName(offset int) string {
 	sign := '+'
 	if offset < 0 {
@@ -139,7 +138,7 @@ func (s *Source) TimeZone() string {
 	return s.zone.name(measured)
 }
 
-// remember takes the zone of the last snapshot.
+// remember sets the zone of the last snapshot.
 func (z *timeZone) remember(last *pipeline.Manifest) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
