@@ -59,7 +59,7 @@ func TestFileOfIDsOnAPortalThatCastsLists(t *testing.T) {
 	}
 }
 
-// Listings by CRM items have the same rows as on a portal that reads lists.
+// Listings by owners have the same rows as on a portal that reads lists.
 func TestListingsByItemsOnAPortalThatCastsLists(t *testing.T) {
 	for _, list := range []string{"bindings", "items"} {
 		t.Run(list, func(t *testing.T) {

@@ -99,7 +99,7 @@ func TestLargeSums(t *testing.T) {
 	}
 }
 
-// wantOwners checks ids and owners of a table that was listed by CRM items.
+// wantOwners checks ids and owners of a table that was listed by owners.
 func (e *runJob) wantOwners(t *testing.T, want map[int64]schemas.Payment) {
 	t.Helper()
 	n := 0

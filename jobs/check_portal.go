@@ -94,7 +94,7 @@ func checkPortal(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 	case orders == 0:
 		c.ok(bitrix.MethodOrderEntityList, "may be called")
 	default:
-		c.ok(bitrix.MethodOrderEntityList, "%d of %d orders belong to a CRM item", owned, orders)
+		c.ok(bitrix.MethodOrderEntityList, "%d of %d orders have an owner", owned, orders)
 	}
 	c.filters(paymentsCast, ownersCast)
 	c.changes(ctx)

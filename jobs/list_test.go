@@ -23,7 +23,7 @@ import (
 	"b24export/schemas"
 )
 
-// unseen takes what a listing by CRM items cannot know from a row.
+// unseen takes what a listing by owners cannot know from a row.
 func unseen(row schemas.Payment, severalOrders bool) schemas.Payment {
 	row.DateBill = schemas.Null[schemas.Instant]{}
 	row.Returned, row.ResponsibleID = schemas.Null[string]{}, schemas.Null[int64]{}
@@ -33,7 +33,7 @@ func unseen(row schemas.Payment, severalOrders bool) schemas.Payment {
 	return row
 }
 
-// ordersOfItems counts the orders of each CRM item that has payments.
+// ordersOfItems counts the orders of each owner that has payments.
 func ordersOfItems(portal *bitrixtest.Portal) map[[2]int64]int {
 	orders := map[[3]int64]bool{}
 	count := map[[2]int64]int{}
@@ -324,9 +324,9 @@ func TestListingsThatAreRefused(t *testing.T) {
 		{"auto, no scope at all", "list: auto", bitrixtest.Rights{Scopes: []string{}}, jobs.ExitRefused, "insufficient_scope"},
 		{"auto, with fields of sale's", "list: auto, fields: [comments]", bitrixtest.Rights{NotAdmin: true}, jobs.ExitRefused, "source.fields needs"},
 		{"bindings", "list: bindings", bitrixtest.Rights{NoBindings: true}, jobs.ExitRefused, "list the bindings"},
-		{"bindings, some items", "list: bindings", bitrixtest.Rights{NotAdmin: true, Deny: 0.05}, jobs.ExitRefused, "CRM items cannot be listed"},
+		{"bindings, some items", "list: bindings", bitrixtest.Rights{NotAdmin: true, Deny: 0.05}, jobs.ExitRefused, "owners cannot be listed"},
 		{"items, without bindings", "list: items", bitrixtest.Rights{NoBindings: true}, jobs.ExitComplete, ""},
-		{"items, some items", "list: items", bitrixtest.Rights{Deny: 0.05}, jobs.ExitRefused, "CRM items cannot be listed"},
+		{"items, some items", "list: items", bitrixtest.Rights{Deny: 0.05}, jobs.ExitRefused, "owners cannot be listed"},
 		{"ids, not an administrator", "list: ids, ids: {from: 1, to: 200}", bitrixtest.Rights{NotAdmin: true}, jobs.ExitComplete, ""},
 		{"ids, some refused", "list: ids, ids: {from: 1, to: 200}", bitrixtest.Rights{NotAdmin: true, Deny: 0.1}, jobs.ExitRejects, ""},
 	} {

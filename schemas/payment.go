@@ -91,16 +91,16 @@ var PaymentTable = NewTable("payments", "The payments of one portal, sorted by i
 	{
 		Name: "entity_type_id", Since: 1, From: FromOwners, Field: "ownerTypeId", Encoding: Dictionary,
 		Source: "ownerTypeId of crm.orderentity.list",
-		Null:   "the order belongs to no CRM item", Example: "2", Changes: "with entity_id",
-		Description: "The type of the CRM item that the order belongs to: 2 deal, 31 smart invoice, from 128 smart processes.",
+		Null:   "the order has no owner", Example: "2", Changes: "with entity_id",
+		Description: "The type of the order's owner: 2 deal, 31 smart invoice, from 128 smart processes.",
 		At:          func(p *Payment) any { return &p.EntityTypeID },
 	},
 	{
 		Name: "entity_id", Since: 1, From: FromOwners, Field: "ownerId", Encoding: Delta,
 		Source: "ownerId of crm.orderentity.list",
-		Null:   "the order belongs to no CRM item", Example: "99",
-		Changes:     "the order goes to another CRM item; an incremental run sees it when the payment is fetched again, by full_every at the latest",
-		Description: "The CRM item that the order belongs to.",
+		Null:   "the order has no owner", Example: "99",
+		Changes:     "the order goes to another owner; an incremental run sees it when the payment is fetched again, by full_every at the latest",
+		Description: "The id of the order's owner.",
 		At:          func(p *Payment) any { return &p.EntityID },
 	},
 	{

@@ -167,7 +167,7 @@ var OrderTable = NewTable("payments_orders", "The orders that the payments belon
 })
 
 // OwnerTable is the related table of the owners that payments refer to.
-var OwnerTable = NewTable("payments_owners", "The CRM items that the payments' orders belong to.", []Column[Owner]{
+var OwnerTable = NewTable("payments_owners", "The owners of the payments' orders: deals, smart invoices and items of smart processes.", []Column[Owner]{
 	{
 		Name: "entity_type_id", Since: 1, Encoding: Dictionary, Source: "the type that was asked for", Null: never, Example: "2", Changes: never,
 		Description: "The item's type: 2 deal, 31 smart invoice, from 128 smart processes.",
@@ -241,8 +241,8 @@ var OwnerTable = NewTable("payments_owners", "The CRM items that the payments' o
 	readAt(func(r *Owner) *Null[Instant] { return &r.ExtractedAt }),
 }).sortedBy("entity_type_id", "entity_id")
 
-// StageTable is the related table of the stages that CRM items go through.
-var StageTable = NewTable("payments_stages", "The stages of the funnels of the CRM items.", []Column[Stage]{
+// StageTable is the related table of the stages that owners go through.
+var StageTable = NewTable("payments_stages", "The stages of the funnels of the owners.", []Column[Stage]{
 	{
 		Name: "entity_type_id", Since: 1, Encoding: Dictionary, Source: "ENTITY_ID of crm.status.list", Null: never, Example: "2", Changes: never,
 		Description: "The type of the items that go through the stage.",

@@ -11,7 +11,7 @@ import (
 func serverFlags(flags *pflag.FlagSet, s *bitrixtest.Server) {
 	flags.Int64Var(&s.EmptyBehind, "empty-behind", 0, "show no payment above this `id` in lists, but count all; -1: show none")
 	flags.BoolVar(&s.TypesForAdmins, "types-for-admins", false, "refuse crm.type.list with --not-admin")
-	flags.BoolVar(&s.OtherTypesEmpty, "other-types-empty", false, "show no payments of CRM items other than deals and smart invoices")
+	flags.BoolVar(&s.OtherTypesEmpty, "other-types-empty", false, "show no payments of owners other than deals and smart invoices")
 	flags.BoolVar(&s.OneRefusal, "one-refusal", false, "use the same message for a payment that does not exist and one that the user may not see")
 	flags.Int64SliceVar(&s.BadTexts, "bad-text", nil, "payments, by `id`, with a text that PHP cannot encode: WRONG_ENCODING")
 	flags.DurationVar(&s.Ban, "ban", 0, "time for which a method over its operating budget is refused; each call begins it again")

@@ -215,7 +215,7 @@ const (
 	ListAuto     List = "auto"     // sale if the rights allow it, else bindings
 	ListSale     List = "sale"     // sale.payment.list
 	ListBindings List = "bindings" // crm.orderentity.list, then each item's payments
-	ListItems    List = "items"    // the CRM items of given types, then their payments
+	ListItems    List = "items"    // the owners of given types, then their payments
 	ListIDs      List = "ids"      // given ids
 )
 

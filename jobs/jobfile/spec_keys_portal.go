@@ -124,8 +124,8 @@ var sourceKeys = []Key{
 	},
 	{
 		Path: "source.list", Default: "auto", Example: "sale", Flag: "list",
-		Text: "How payments are found. `sale`: with `sale.payment.list`, for administrators. `bindings`: through the CRM items that " +
-			"have orders. `items`: by reading the CRM items of `entity_types`. `ids`: the ids in `ids`. `auto`: the first of " +
+		Text: "How payments are found. `sale`: with `sale.payment.list`, for administrators. `bindings`: through the owners of orders: " +
+			"deals, smart invoices and items of smart processes. `items`: by reading all items of `entity_types`. `ids`: the ids in `ids`. `auto`: the first of " +
 			"`sale` and `bindings` that the rights allow.",
 		reading: oneOf(func(s *Spec, _ int, v List) { s.Source.List = v }, ListAuto, ListSale, ListBindings, ListItems, ListIDs),
 	},

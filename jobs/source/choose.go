@@ -57,7 +57,7 @@ func Choose(spec *jobfile.Spec, refused Refusals) (Way, error) {
 		if OtherTypes(spec.Source.EntityTypes) {
 			way.Why += "; the portal may show no payments of CRM types other than 2 and 31, without an error"
 		}
-		way.Lacks = "payments are found by CRM items: date_bill stays empty"
+		way.Lacks = "payments are found by owners: date_bill stays empty"
 		if !way.ordersToo {
 			way.Lacks += ", and order_id too, because " + Reason(refused.Owners)
 			way.Empty, way.refusal = emptyByItemAlone, refused.Owners
@@ -77,7 +77,7 @@ func Choose(spec *jobfile.Spec, refused Refusals) (Way, error) {
 	return Way{}, fmt.Errorf("source.list: %s: no way to find payments has this name", spec.Source.List)
 }
 
-const lacksBound = "payments are found by CRM items: those of orders without one are out of sight, and date_bill stays empty"
+const lacksBound = "payments are found by owners: those of orders without one are out of sight, and date_bill stays empty"
 
 // OtherTypes reports whether a listing of these CRM types asks for types other than
 // deals and smart invoices. No types means all. The documentation of

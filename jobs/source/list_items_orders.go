@@ -66,7 +66,7 @@ func (l *listItems) castsBindings(ctx context.Context, items []owner, answers []
 	for _, raw := range raws {
 		_, _, id, err := schemas.ReadOwner(raw)
 		if err != nil {
-			return false, fmt.Errorf("list the orders of CRM items: %w", err)
+			return false, fmt.Errorf("list the orders of owners: %w", err)
 		}
 		answered = append(answered, id)
 	}
@@ -105,7 +105,7 @@ func ordersIn(results []bitrix.Result, alone bool) (orders map[owner][]int64, wh
 	for _, raw := range raws {
 		order, typeID, id, err := schemas.ReadOwner(raw)
 		if err != nil {
-			return nil, false, fmt.Errorf("list the orders of CRM items: %w", err)
+			return nil, false, fmt.Errorf("list the orders of owners: %w", err)
 		}
 		item := owner{typeID, id}
 		if !slices.Contains(orders[item], order) {
@@ -126,11 +126,11 @@ func readBindings(results []bitrix.Result, alone bool) (raws [][]byte, whole boo
 			return raws, false, nil
 		}
 		if res.Err != nil {
-			return nil, false, fmt.Errorf("list the orders of CRM items: %w", res.Err)
+			return nil, false, fmt.Errorf("list the orders of owners: %w", res.Err)
 		}
 		page, err := bitrix.Items(res.Value, "orderEntity")
 		if err != nil {
-			return nil, false, fmt.Errorf("list the orders of CRM items: %w", err)
+			return nil, false, fmt.Errorf("list the orders of owners: %w", err)
 		}
 		raws = append(raws, page...)
 		switch full := len(page) == bitrix.PageSize; {

@@ -88,11 +88,11 @@ func typedItems(client *bitrix.Client, types []int64, log *slog.Logger) func(ctx
 				}
 				for page, err := range client.Pages(ctx, listing, 0) {
 					if e, ok := errors.AsType[*bitrix.Error](err); ok && !given && strings.EqualFold(e.Code, bitrix.CodeNotFound) {
-						log.Info("the portal has no CRM items of a type", "type", typeID)
+						log.Info("the portal has no owners of a type", "type", typeID)
 						break
 					}
 					if err != nil {
-						yield(owner{}, fmt.Errorf("list the CRM items of type %d: %w", typeID, err))
+						yield(owner{}, fmt.Errorf("list the owners of type %d: %w", typeID, err))
 						return
 					}
 					for _, id := range page.IDs {
@@ -119,7 +119,7 @@ func paymentTypes(ctx context.Context, client *bitrix.Client) ([]int64, error) {
 	for start := int64(0); ; {
 		res, err := client.Call(ctx, bitrix.MethodTypeList, bitrix.Params{"order": bitrix.Params{"id": "asc"}, "start": start})
 		if err != nil {
-			return nil, fmt.Errorf("find the types of CRM items (source.entity_types can name them instead): %w", err)
+			return nil, fmt.Errorf("find the types of owners (source.entity_types can name them instead): %w", err)
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, "types", "entityTypeId")
 		if err != nil {

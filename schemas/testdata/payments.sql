@@ -28,8 +28,8 @@ COMMENT ON COLUMN "payments"."sum" IS 'The amount, exact below 549755813888 (2^3
 COMMENT ON COLUMN "payments"."currency" IS 'The currency of sum, such as USD.';
 COMMENT ON COLUMN "payments"."pay_system_name" IS 'The payment system''s name, as this payment has it.';
 COMMENT ON COLUMN "payments"."order_id" IS 'The order that the payment is for.';
-COMMENT ON COLUMN "payments"."entity_type_id" IS 'The type of the CRM item that the order belongs to: 2 deal, 31 smart invoice, from 128 smart processes.';
-COMMENT ON COLUMN "payments"."entity_id" IS 'The CRM item that the order belongs to.';
+COMMENT ON COLUMN "payments"."entity_type_id" IS 'The type of the order''s owner: 2 deal, 31 smart invoice, from 128 smart processes.';
+COMMENT ON COLUMN "payments"."entity_id" IS 'The id of the order''s owner.';
 COMMENT ON COLUMN "payments"."date_bill" IS 'When the payment was billed.';
 COMMENT ON COLUMN "payments"."extra" IS 'Fields that the portal sent and this table has no column for, in its spelling, names sorted.';
 COMMENT ON COLUMN "payments"."extracted_at" IS 'When these values were read from the portal.';
