@@ -7,28 +7,29 @@ import (
 	"time"
 )
 
-// A backfill reads for hours or days, beside nights. So it has a sink of its own
-// for its unfinished work, with a lease and checkpoints that no night looks at
-// (Config.Sink). Only when everything is read does it take the nights' lease
+// A backfill reads for hours or days, at the same time as nights. It therefore has a
+// sink of its own for its unfinished work, with a lease and checkpoints that no night
+// reads (Config.Sink). Only when everything is read does it take the nights' lease
 // (Config.Nights), for the time of a merge.
 //
 //  1. Take the backfill's lease, read its newest checkpoint, and read the range, with
 //     segments and checkpoints in its own sink.
-//  2. Take the nights' lease; wait for a night that is under way.
+//  2. Take the nights' lease. If a night is running, wait for it.
 //  3. Publish what a night has left merged: readers may see its table already.
 //  4. Merge the backfill's segments with the snapshot that is newest now. Write a
-//     nights' checkpoint that has the whole manifest, and, as pending, what a night
-//     has left unfinished.
-//  5. Publish; write a nights' checkpoint that says so; sweep; release the lease.
-//  6. Write the backfill's last checkpoint; sweep its segments.
+//     nights' checkpoint that contains the whole manifest and, as pending, the
+//     unfinished work of a night.
+//  5. Publish. Write a nights' checkpoint with phase Published. Sweep. Release the lease.
+//  6. Write the backfill's last checkpoint. Sweep its segments.
 //
-// Died before 4's checkpoint: nothing is lost, and nobody sees anything; the next
-// run of the backfill begins with 2. Died between 4 and 5: the next run of either
-// kind publishes the snapshot, since readers may see its table. Died between 5 and
-// 6: the next run of the backfill finds its snapshot published, or, behind a later
-// night, merges again, which changes nothing: each of its rows is in the table.
+// If the program dies before the checkpoint of step 4, nothing is lost, and nothing is
+// visible; the next run of the backfill starts at step 2. If it dies between 4 and 5,
+// the next run of either kind publishes the snapshot, since readers may see its table.
+// If it dies between 5 and 6, the next run of the backfill finds its snapshot published.
+// If a later night has published another one, it merges again, which changes nothing:
+// each of its rows is in the table.
 
-// backfill does these steps, beginning at the stored state.
+// backfill executes these steps. It starts at the stored state.
 func (r *run[R]) backfill(ctx context.Context, state State) error {
 	if err := r.startBackfill(state); err != nil {
 		return err
@@ -64,8 +65,8 @@ func (r *run[R]) backfill(ctx context.Context, state State) error {
 	}
 }
 
-// startBackfill resumes the backfill of the stored state, or begins a new one. Its
-// base need not be the newest snapshot: the merge looks at each row.
+// startBackfill resumes the backfill of the stored state, or starts a new one. Its base
+// need not be the newest snapshot, because the merge compares each row.
 func (r *run[R]) startBackfill(state State) error {
 	cp := state.Checkpoint
 	r.last = state.Last
@@ -86,11 +87,11 @@ func (r *run[R]) startBackfill(state State) error {
 	return nil
 }
 
-// leaseWait is the time between two looks at whether a lease is free.
+// leaseWait is the interval at which beginWaiting tries to take a lease.
 const leaseWait = 5 * time.Second
 
-// beginWaiting takes a sink's lease, and waits for its holder up to Options.Patience
-// while wait says that this holder is worth it.
+// beginWaiting takes a sink's lease. If another run holds the lease and wait returns
+// true for it, beginWaiting waits for up to Options.Patience.
 func beginWaiting[R any](ctx context.Context, o *Options, sink Sink[R], wait func(*HeldError) bool) (State, error) {
 	for waited := time.Duration(0); ; waited += leaseWait {
 		state, err := sink.Begin(ctx)
@@ -110,8 +111,8 @@ func beginWaiting[R any](ctx context.Context, o *Options, sink Sink[R], wait fun
 }
 
 // join merges the backfill's rows with the newest snapshot, publishes the result, and
-// returns its manifest. Before that, nothing outside the backfill's own sink has
-// changed.
+// returns its manifest. Until it publishes, nothing outside the backfill's own sink
+// changes, except what a night has left merged.
 func (r *run[R]) join(ctx context.Context) (m *Manifest, err error) {
 	state, err := beginWaiting(ctx, &r.Options, r.Nights, func(*HeldError) bool { return true })
 	if err != nil {
@@ -128,7 +129,7 @@ func (r *run[R]) join(ctx context.Context) (m *Manifest, err error) {
 		n.last = n.cp.Manifest
 	}
 	if n.last != nil && n.last.Backfill == r.cp.Snapshot {
-		return n.last, nil // a run that died before it could say so in its own state
+		return n.last, nil // a run published it, and died before it recorded that
 	}
 	if n.last != nil && n.last.Fingerprint != r.Fingerprint {
 		return nil, &OtherTableError{Snapshot: n.last.Snapshot}
@@ -152,8 +153,8 @@ func (r *run[R]) join(ctx context.Context) (m *Manifest, err error) {
 	return n.cp.Manifest, nil
 }
 
-// unfinished returns the unfinished work that a nights' checkpoint has: itself, or
-// what a backfill's merge found; nil if there is none.
+// unfinished returns the unfinished work of a nights' checkpoint: the checkpoint
+// itself, or the one that a backfill's merge found. It returns nil if there is none.
 func (cp *Checkpoint) unfinished() (*Checkpoint, bool) {
 	work := cp.Pending
 	if cp.Unfinished() && cp.Backfill == "" {

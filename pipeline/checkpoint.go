@@ -131,15 +131,15 @@ type Checkpoint struct {
 	// segment was lost or its rejects are tried again. They ascend and do not overlap.
 	Holes []Range `json:"holes,omitempty"`
 	// Pool has segments of earlier work that no longer count. If a payment is listed
-	// with the values of a row in the pool, the row spares the get.
+	// with the values of a row in the pool, the run uses the row instead of a get.
 	Pool []Segment `json:"pool,omitempty"`
-	// Backfill is the snapshot as which the backfill was begun, if this is the merge of
-	// a backfill. Base is the newest snapshot of that time. The segments are in the
+	// Backfill is the first snapshot name of the backfill, if this is the merge of a
+	// backfill. Base is the snapshot that was newest then. The segments are in the
 	// backfill's own sink.
 	Backfill SnapshotID `json:"backfill,omitempty"`
 	Base     SnapshotID `json:"base,omitempty"`
-	// Pending is unfinished work that a backfill's merge found, without its manifest.
-	// The next run that is not a backfill resumes it.
+	// Pending is the checkpoint of unfinished work that a backfill's merge found,
+	// without its manifest. The next run that is not a backfill resumes it.
 	Pending *Checkpoint `json:"pending,omitempty"`
 	// TryRejects: the run ended because of too many rejects. The next run reads the
 	// rejects again before it decides.

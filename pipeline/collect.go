@@ -11,28 +11,29 @@ import (
 )
 
 // collector puts the chunks back into their order and owns all output state: the open
-// segment, the ledger, the checkpoint. Because it takes chunks in order, "all up to id
-// n" is the whole position of a run, and a segment's ids are all higher than those of
-// the previous segment.
+// segment, the ledger, the checkpoint. It processes chunks in order. The position of a
+// run is therefore one id up to which everything is collected, and a segment's ids are
+// all higher than those of the previous segment.
 type collector[R any] struct {
 	*run[R]
 	window  <-chan struct{}
 	pending map[int64]result[R] // chunks that wait for an earlier one
 	next    int64
 	part    Part[R]
-	draft   Checkpoint // what the next commit will say
-	hole    bool       // it fills the checkpoint's first hole
-	from    PaymentID  // up to there the part is saved
-	to      PaymentID  // up to there it is taken
-	final   bool       // the part's last chunk is taken
-	changed bool       // draft is not what is saved
-	unknown []IDRange  // what draft.UnknownIDs will be
+	draft   Checkpoint // content of the next commit
+	hole    bool       // this part is the checkpoint's first hole
+	from    PaymentID  // the part is saved up to this id
+	to      PaymentID  // the part is collected up to this id
+	final   bool       // the part's last chunk is collected
+	changed bool       // draft differs from what is saved
+	unknown []IDRange  // next value of draft.UnknownIDs
 	pace    *pacer
 }
 
-// collect takes results until they are closed, and checkpoints on the way. If
-// the part's end is among them, the hole is filled, or the run is at phase
-// Fetched; else it saves what there is and returns the reason why ctx ended.
+// collect collects results until the channel is closed, and writes checkpoints
+// meanwhile. If the results include the end of the part, the hole is then filled, or
+// the run is at phase Fetched. Otherwise collect saves what it has, and returns the
+// reason why ctx ended.
 func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) error {
 	c.pending = make(map[int64]result[R])
 	c.draft = c.cp
@@ -59,7 +60,7 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 				tick.Reset(c.CheckpointEvery)
 			}
 			if err := c.checkRejects(); err != nil {
-				// The rows are kept: the next run tries the rejects again.
+				// The rows are saved. The next run tries the rejects again.
 				c.draft.TryRejects, c.changed = true, true
 				if saveErr := c.save(saveCtx); saveErr != nil {
 					return errors.Join(err, fmt.Errorf("save what was read: %w", saveErr))
@@ -82,7 +83,7 @@ func (c *collector[R]) sample(last bool) {
 	c.pace.sample(c.Now(), c.draft.Ledger.Listed, use.Requests, c.Limits(), last)
 }
 
-// takeReady moves every chunk whose turn it is into the open part.
+// takeReady adds every chunk whose turn it is to the open part.
 func (c *collector[R]) takeReady() {
 	for {
 		res, ok := c.pending[c.next]
@@ -92,7 +93,7 @@ func (c *collector[R]) takeReady() {
 		delete(c.pending, c.next)
 		c.next++
 		c.take(res)
-		<-c.window // its token was put in before the chunk was sent
+		<-c.window // never blocks: the lister adds a token before it sends a chunk
 	}
 }
 
@@ -101,7 +102,8 @@ func (c *collector[R]) take(res result[R]) {
 	res.got.Rows = append(append(res.got.Rows, res.pooled...), res.filled...)
 	sort.Sort(&rowsByID[R]{res.got.Rows, c.Table.ID})
 	if n := len(c.part.Rows); n+len(res.got.Rows) > cap(c.part.Rows) {
-		// Doubled, since append's own steps leave four times as much behind.
+		// Double the capacity: the smaller steps of append would leave four times as
+		// much garbage.
 		c.part.Rows = slices.Grow(c.part.Rows, max(n, len(res.got.Rows)))
 	}
 	c.part.Rows = append(c.part.Rows, res.got.Rows...)
@@ -148,7 +150,8 @@ func (c *collector[R]) take(res result[R]) {
 	c.Progress.Rejected.Add(int64(len(res.got.Rejects)))
 }
 
-// advance records that the part is collected up to through, which may be its end.
+// advance records that the part is collected up to through. final reports whether that
+// is the end of the part.
 func (c *collector[R]) advance(through PaymentID, final bool) {
 	c.changed = true
 	c.to = through
@@ -170,7 +173,7 @@ func (c *collector[R]) advance(through PaymentID, final bool) {
 	}
 }
 
-// rowsByID sorts rows without copying each of them for each comparison.
+// rowsByID sorts rows without copying two rows for each comparison.
 type rowsByID[R any] struct {
 	rows []R
 	id   func(*R) PaymentID
@@ -180,8 +183,8 @@ func (s *rowsByID[R]) Len() int           { return len(s.rows) }
 func (s *rowsByID[R]) Less(i, j int) bool { return s.id(&s.rows[i]) < s.id(&s.rows[j]) }
 func (s *rowsByID[R]) Swap(i, j int)      { s.rows[i], s.rows[j] = s.rows[j], s.rows[i] }
 
-// checkRejects ends a run early if it can no longer stay below its limit, by the
-// portal's own count of its payments.
+// checkRejects returns an error if the run can no longer stay within its limit, judged
+// by the number of payments that the portal reports.
 func (c *collector[R]) checkRejects() error {
 	l := c.draft.Ledger
 	payments := c.Progress.Total.Load()
@@ -190,7 +193,7 @@ func (c *collector[R]) checkRejects() error {
 	}
 	payments = max(payments, l.Listed)
 	if c.last != nil {
-		payments += c.last.Ledger.Rows() // so many may turn out to lie outside
+		payments += c.last.Ledger.Rows() // at most so many can be outside the listing
 	}
 	if allowed := c.Rejects.Allowed(payments); l.Rejected > allowed {
 		return &RejectsError{Rejected: l.Rejected, Payments: payments, Allowed: allowed, First: c.reject}
@@ -224,8 +227,8 @@ func (c *collector[R]) close(ctx context.Context) (Checkpoint, error) {
 		slices.Sort(c.part.Gone)
 		slices.SortFunc(c.part.Rejects, func(a, b Reject) int { return cmp.Compare(a.ID, b.ID) })
 		slices.SortFunc(c.part.Marks, func(a, b Mark) int { return cmp.Compare(a.ID, b.ID) })
-		// Died while the segment is written, or before the commit: no
-		// checkpoint names it, and the next writer of this number overwrites it.
+		// If the program dies here, or before the commit, no checkpoint names the
+		// segment. The next writer of this number overwrites it.
 		seg, err := c.Sink.WriteSegment(ctx, c.cp.Number+1, c.part)
 		if err != nil {
 			return cp, fmt.Errorf("write segment %d: %w", c.cp.Number+1, err)
@@ -244,9 +247,10 @@ func (c *collector[R]) saved() {
 	c.Progress.Saved.Store(c.cp.Ledger.Listed)
 }
 
-// leave writes the last segment. Its checkpoint is left to the merge, which follows:
-// a night in which little happens writes one checkpoint less. Died before that one:
-// what was read since the last checkpoint is read again, as at any time.
+// leave writes the last segment without a checkpoint, because that of the merge
+// follows. A night with few changes thus writes one checkpoint less. If the program
+// dies before that checkpoint, the next run reads again what was read since the last
+// one, as always.
 func (c *collector[R]) leave(ctx context.Context) error {
 	if !c.changed {
 		return nil
@@ -264,7 +268,7 @@ func (c *collector[R]) partEmpty() bool {
 	return len(c.part.Rows) == 0 && len(c.part.Gone) == 0 && len(c.part.Rejects) == 0
 }
 
-// finish saves the rest once no more results can come.
+// finish saves the rest after the last result.
 func (c *collector[R]) finish(ctx, saveCtx context.Context) error {
 	c.sample(true)
 	if c.final && c.draft.Phase == Fetched && len(c.draft.Holes) == 0 && c.Nights == nil {
@@ -276,8 +280,8 @@ func (c *collector[R]) finish(ctx, saveCtx context.Context) error {
 	cause := context.Cause(ctx)
 	before := c.cp.Number
 	if err := c.save(saveCtx); err != nil {
-		// The error has both: why the run stopped, and that this much must be fetched
-		// again.
+		// The error contains both: why the run stopped, and that these payments must be
+		// fetched again.
 		return errors.Join(cause, fmt.Errorf("save what was read: %w", err))
 	}
 	if c.cp.Number > before {

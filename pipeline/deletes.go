@@ -33,13 +33,13 @@ func (l DeleteLimit) holds(deleted, rows int64) bool {
 	return deleted > l.Allowed(rows) || deleted > 0 && deleted >= rows
 }
 
-// DeletesError says that a snapshot would delete too many of the last one's rows.
-// It is not published. What was fetched for it is kept, for a run with
-// Options.AllowDeletes; any other run lists again.
+// DeletesError is returned if a snapshot would delete too many of the last one's rows.
+// It is not published. Its rows are saved for a run with Options.AllowDeletes. Any
+// other run lists again.
 type DeletesError struct {
 	Snapshot SnapshotID
-	// Deleted is how many of the last snapshot's Rows are gone from the portal, as
-	// it seems; Allowed how many may be.
+	// Deleted is how many of the last snapshot's Rows the portal no longer shows.
+	// Allowed is how many of them may be deleted.
 	Deleted, Rows, Allowed int64
 }
 
@@ -62,8 +62,8 @@ type DeleteGuard struct {
 	Forced bool `json:"forced,omitempty"`
 }
 
-// guardDeletes returns an error if the snapshot would delete too much, and
-// otherwise what the manifest says about it; nil for a first snapshot.
+// guardDeletes returns an error if the snapshot would delete too much. Otherwise it
+// returns what the manifest records about the limit, nil for a first snapshot.
 func (r *run[R]) guardDeletes(ctx context.Context) (*DeleteGuard, error) {
 	if r.last == nil {
 		return nil, nil
@@ -72,8 +72,8 @@ func (r *run[R]) guardDeletes(ctx context.Context) (*DeleteGuard, error) {
 	for _, seg := range r.cp.Segments {
 		deleted += seg.Gone
 	}
-	// They are the same, except a checkpoint of an older program, whose ledger does not
-	// have it.
+	// Both are equal, except in a checkpoint of an older program, whose ledger does not
+	// count them.
 	deleted = max(deleted, r.cp.Ledger.Gone)
 	guard := &DeleteGuard{Rows: rows, Allowed: r.Deletes.Allowed(rows)}
 	if !r.Deletes.holds(deleted, rows) {
@@ -87,8 +87,9 @@ func (r *run[R]) guardDeletes(ctx context.Context) (*DeleteGuard, error) {
 	held := &DeletesError{Snapshot: r.cp.Snapshot, Deleted: deleted, Rows: rows, Allowed: guard.Allowed}
 	cp := r.cp
 	cp.DeletesHeld = true
-	// Died before: the next run finds the snapshot fetched, and comes here again. Died
-	// after: it starts a new one, or publishes this one if AllowDeletes is set.
+	// If the program dies before this commit, the next run finds the snapshot fetched,
+	// and decides again. If it dies after it, the next run starts a new snapshot, or
+	// publishes this one if AllowDeletes is set.
 	if err := r.commit(ctx, cp); err != nil {
 		return nil, errors.Join(held, err)
 	}

@@ -5,20 +5,19 @@ import (
 	"math"
 )
 
-// RejectLimit is how many rejects a snapshot may have and still be published:
-// a share of the payments that it accounts for, listed ones and those outside of
-// the listing, or a count. A share allows at least 10. The zero limit allows none.
+// RejectLimit is how many rejects a published snapshot may have: a share of the
+// payments that it accounts for, listed ones and those outside the listing, or a count.
+// A share allows at least 10. The zero limit allows none.
 type RejectLimit struct {
 	Share float64
 	Count int64
 }
 
-// leastShared is how many rejects a share allows at least. A share of a small
-// portal would allow none.
+// leastShared is how many rejects a share always allows. On a small portal a share
+// alone would allow none.
 const leastShared = 10
 
-// Allowed returns the most rejects that the limit lets pass among so many
-// payments.
+// Allowed returns how many rejects the limit allows among so many payments.
 func (l RejectLimit) Allowed(payments int64) int64 {
 	if l.Share <= 0 {
 		return l.Count
@@ -26,12 +25,12 @@ func (l RejectLimit) Allowed(payments int64) int64 {
 	return max(l.Count, leastShared, int64(math.Floor(l.Share*float64(payments)+1e-9)))
 }
 
-// RejectsError says that too many payments were rejected to publish. The
-// snapshot stays unfinished, and the next run tries the rejects again.
+// RejectsError is returned if too many payments were rejected. The snapshot is not
+// published and stays unfinished. The next run tries the rejects again.
 type RejectsError struct {
-	// Payments is how many payments the limit was compared with.
+	// Payments is the number of payments that the limit was compared with.
 	Rejected, Payments, Allowed int64
-	// First is one of them, as an example.
+	// First is one of the rejects, as an example.
 	First Reject
 }
 
@@ -43,10 +42,10 @@ func (e *RejectsError) Error() string {
 	return s
 }
 
-// SegmentsError says that segments which a checkpoint names are missing or
-// damaged. Their payments have to be read again; nothing else is lost.
+// SegmentsError is returned if segments that a checkpoint names are missing or damaged.
+// Their payments must be read again. Nothing else is lost.
 type SegmentsError struct {
-	// Numbers are the numbers of the segments, ascending.
+	// Numbers are the numbers of the segments, in ascending order.
 	Numbers []int64
 	Err     error
 }
@@ -54,13 +53,13 @@ type SegmentsError struct {
 func (e *SegmentsError) Error() string { return e.Err.Error() }
 func (e *SegmentsError) Unwrap() error { return e.Err }
 
-// JobChangedError says that an unfinished snapshot belongs to a job with
-// another meaning. Options.Restart throws it away.
+// JobChangedError is returned if an unfinished snapshot belongs to a job with another
+// meaning. Options.Restart discards the snapshot.
 type JobChangedError struct {
 	Snapshot SnapshotID
 	Rows     int64
-	// Range is the unfinished snapshot's, where that is what differs; Begun is
-	// its mode then.
+	// Range is the range of the unfinished snapshot, if the ranges differ. Begun is
+	// then its mode.
 	Begun Mode
 	Range string
 }
@@ -75,8 +74,8 @@ func (e *JobChangedError) Error() string {
 	return fmt.Sprintf("the job has changed since its unfinished snapshot %s (%d payments read so far)", e.Snapshot, e.Rows)
 }
 
-// OtherTableError says that a backfill's rows do not go with those of the last
-// snapshot, which a job with another meaning made.
+// OtherTableError is returned if a backfill's rows do not fit those of the last
+// snapshot, because a job with another meaning made it.
 type OtherTableError struct{ Snapshot SnapshotID }
 
 func (e *OtherTableError) Error() string {

@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// result is a chunk with what became of its payments.
+// result is a chunk with the results of its payments.
 type result[R any] struct {
 	chunk[R]
 	got Got[R]
 }
 
-// fetch reads all that is still to be read, and leaves the run at phase Fetched
-// without holes. First come the holes, then what lies behind Done. On an error,
-// or when ctx ends, what was read is saved first.
+// fetch reads everything that is not read yet: first the holes, then what follows Done.
+// It leaves the run at phase Fetched without holes. On an error, or when ctx ends, it
+// saves what was read first.
 func (r *run[R]) fetch(ctx context.Context) error {
 	if r.cp.Phase == Fetched && len(r.cp.Holes) == 0 {
 		return nil
@@ -42,12 +42,13 @@ func (r *run[R]) fetch(ctx context.Context) error {
 	return r.fetchPart(ctx, Range{After: r.cp.Done, Through: math.MaxInt64}, false)
 }
 
-// fetchPart lists, gets and collects a part of the listing: the checkpoint's
-// first hole, or the rest behind its Done.
+// fetchPart lists, fetches and collects a part of the listing: the checkpoint's first
+// hole, or the rest after its Done.
 //
-// One goroutine lists and closes chunks; Workers of them get, and the last one
-// to end closes results; one collects and owns the checkpoint. The lister and
-// the wait for new chunks end with the group's context; gets under way have
+// One goroutine lists, and closes chunks. Workers goroutines get, and when the last of
+// them has ended, results is closed. One goroutine collects, and owns the checkpoint.
+// The lister and the wait for new chunks end with the group's context. Gets in flight
+// may take up to Grace to end.
 // Grace to end by themselves.
 func (r *run[R]) fetchPart(ctx context.Context, part Range, hole bool) error {
 	g, gctx := errgroup.WithContext(ctx)
@@ -93,24 +94,23 @@ func (r *run[R]) fetchPart(ctx context.Context, part Range, hole bool) error {
 	g.Go(func() error {
 		collectErr = c.collect(gctx, results)
 		if collectErr != nil {
-			stopGets() // nobody is left to take what they read
+			stopGets() // their results would not be collected
 		}
 		return collectErr
 	})
 	err := g.Wait()
 	r.why.add(l.why)
 	if collectErr != nil {
-		// It has the group's first error as its cause, and what became of the
-		// save besides.
+		// It wraps the group's first error, and the error of the save, if any.
 		return collectErr
 	}
 	return err
 }
 
-// get reads chunks until there are no more, or ctx ends.
+// get reads chunks until the channel is closed, or ctx ends.
 func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], results chan<- result[R]) error {
 	for {
-		if ctx.Err() != nil { // select picks at random when both are ready
+		if ctx.Err() != nil { // if both are ready, select chooses at random
 			return context.Cause(ctx)
 		}
 		var c chunk[R]
@@ -123,8 +123,8 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		// A chunk that was taken is read, even if ctx has ended since: others may
-		// have read those behind it, which could not be saved without it.
+		// A chunk that was received is always read, even if ctx has ended: later chunks
+		// may have been read, and could not be saved without it.
 		res := result[R]{chunk: c}
 		if len(c.get) > 0 {
 			var err error
@@ -137,8 +137,8 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 			r.markGot(&res)
 		}
 		r.Progress.Answered.Add(int64(len(c.get) + len(c.pooled)))
-		// The collector receives until results is closed, or fails; then ctx
-		// has ended. What was read after the end of ctx still finds it there.
+		// The collector receives until results is closed, or until it fails, which ends
+		// ctx. It therefore also receives what was read after ctx ended.
 		select {
 		case results <- res:
 		case <-getCtx.Done():
@@ -147,7 +147,7 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 	}
 }
 
-// checkGot makes sure that each payment of a chunk is in got exactly once.
+// checkGot checks that each payment of a chunk is in got exactly once.
 func (r *run[R]) checkGot(asked []Listed[R], got Got[R]) error {
 	want := make(map[PaymentID]bool, len(asked))
 	for _, item := range asked {

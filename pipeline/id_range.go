@@ -11,11 +11,11 @@ type IDRange struct {
 	To   PaymentID `json:"to"`
 }
 
-// manyRanges bounds a list of ranges: each checkpoint and the manifest have it
-// whole. What does not fit is only counted.
+// manyRanges bounds a list of ranges, because each checkpoint and the manifest contain
+// it as a whole. Ids that do not fit are only counted.
 const manyRanges = 1000
 
-// withID returns ranges with one more id.
+// withID adds an id to ranges.
 func withID(ranges []IDRange, id PaymentID) []IDRange {
 	n := len(ranges)
 	switch {
@@ -27,21 +27,21 @@ func withID(ranges []IDRange, id PaymentID) []IDRange {
 	return ranges
 }
 
-// withoutIDs returns what of ranges lies outside of a part of a listing.
+// withoutIDs returns the ranges without the ids of a part of a listing.
 func withoutIDs(ranges []IDRange, part Range) []IDRange {
 	var left []IDRange
 	for _, r := range ranges {
 		if below := (IDRange{r.From, min(r.To, part.After)}); below.From <= below.To {
 			left = append(left, below)
 		}
-		if r.To > part.Through { // then there is an id above Through
+		if r.To > part.Through { // so Through+1 does not overflow
 			left = append(left, IDRange{max(r.From, part.Through+1), r.To})
 		}
 	}
 	return left
 }
 
-// inOrder returns ranges in ascending order, those that follow each other as one.
+// inOrder sorts ranges and joins those that follow each other.
 func inOrder(ranges []IDRange) []IDRange {
 	var all []IDRange
 	for _, r := range slices.SortedFunc(slices.Values(ranges), func(a, b IDRange) int { return cmp.Compare(a.From, b.From) }) {

@@ -6,58 +6,58 @@ import (
 	"slices"
 )
 
-// chunk is a stretch of the listing: all payments behind the chunk before it,
-// up to through. Chunks are numbered, so that they can be read in any order
-// and collected in theirs.
+// chunk is a range of the listing: all payments after the previous chunk, up to
+// through. Chunks are numbered. They can be read in any order and are collected in the
+// order of their numbers.
 type chunk[R any] struct {
 	seq     int64
 	get     []Listed[R]
-	pooled  []R                // rows of earlier work that spare a get
+	pooled  []R                // rows of earlier work that replace a get
 	filled  []R                // rows that need no get; see Table.Fill
-	marks   []Mark             // of filled, and of what was got
-	known   map[PaymentID]bool // those of get that the last snapshot has
-	rejects []Reject           // the listing's own
+	marks   []Mark             // of filled rows, and of fetched ones
+	known   map[PaymentID]bool // payments of get that the last snapshot has
+	rejects []Reject           // from the listing itself
 	gone    []PaymentID
 	listed  int64
 	carried int64
-	kept    int64 // those of rejects that the last snapshot has
+	kept    int64 // rejects that the last snapshot has
 	outside int64
-	doubts  []doubtful[R] // empty once the chunk is sent
+	doubts  []doubtful[R] // empty when the chunk is sent
 	through PaymentID
-	final   bool // the listing ends here
+	final   bool // this chunk ends the listing
 }
 
-// lister walks the listing beside the last snapshot, both by id, and cuts what
-// differs into chunks. It runs in one goroutine, and knows of the run only what
-// does not change while it fetches: the checkpoint is the collector's.
+// lister iterates over the listing and the last snapshot, both by id, and divides what
+// differs into chunks. It runs in one goroutine. Of the run it uses only what does not
+// change during the fetch: the collector owns the checkpoint.
 type lister[R any] struct {
 	Config[R]
 	last   *Manifest
 	mode   Mode
-	part   Range // what is listed
-	hole   bool  // it is a hole, not the rest of the listing
-	before int64 // payments listed up to there
+	part   Range // what to list
+	hole   bool  // part is a hole, not the rest of the listing
+	before int64 // how many payments are listed before part
 	pool   []Segment
 	out    chan<- chunk[R]
-	window chan struct{} // one token a chunk that is not collected yet
+	window chan struct{} // one token for each chunk that is not collected yet
 	open   chunk[R]
 	next   func() (*R, error)
-	row    *R                              // the last snapshot's next row, nil behind its end
-	reuse  func(PaymentID) (*R, error)     // the pool's row of an id, nil if it has none
-	retry  []PaymentID                     // the last snapshot's rejects that are still ahead
-	mark   func(PaymentID) (uint64, error) // the last snapshot's mark of an id, 0 if it has none
+	row    *R                              // the last snapshot's next row, nil after its end
+	reuse  func(PaymentID) (*R, error)     // returns the pool's row of an id, nil if it has none
+	retry  []PaymentID                     // the last snapshot's rejects that are not passed yet
+	mark   func(PaymentID) (uint64, error) // returns the last snapshot's mark of an id, 0 if it has none
 	why    reasons
 }
 
-// flushListed bounds how much of a listing without changes a kill can undo, and
-// how much of one a chunk holds in memory.
+// flushListed bounds how many listed payments without changes a chunk has: how much a
+// kill can undo, and how much of the listing a chunk holds in memory.
 const flushListed = 50_000
 
-// flushPooled bounds how many rows of earlier work a chunk has, and how many
-// filled ones.
+// flushPooled bounds how many rows of earlier work a chunk has, and how many filled
+// rows.
 const flushPooled = 500
 
-// list sends the chunks of the whole listing and closes out.
+// list sends the chunks of the whole listing. It closes out at the end.
 func (l *lister[R]) list(ctx context.Context) (err error) {
 	defer close(l.out)
 	next, stop := l.lastRows(ctx)
@@ -67,7 +67,7 @@ func (l *lister[R]) list(ctx context.Context) (err error) {
 		if l.retry, err = l.Sink.Rejected(ctx, l.last); err != nil {
 			return fmt.Errorf("read the rejects of snapshot %s: %w", l.last.Snapshot, err)
 		}
-		l.wasRejected(l.part.After) // and away with all up to there
+		l.wasRejected(l.part.After) // skips all ids up to After
 	}
 	mark, stopMarks := l.lastMarks(ctx)
 	defer stopMarks()
@@ -118,10 +118,10 @@ listing:
 	return l.flush(ctx)
 }
 
-// pass decides about what the last snapshot has up to through, and the listing has not.
+// pass processes what the last snapshot has up to through and the listing lacks.
 func (l *lister[R]) pass(ctx context.Context, through PaymentID) error {
 	for {
-		// What the last snapshot could not read may have no row in it.
+		// A payment that the last snapshot could not read may have no row in it.
 		was, retry := l.row != nil && l.Table.ID(l.row) <= through, len(l.retry) > 0 && l.retry[0] <= through
 		switch {
 		case was && retry && l.retry[0] < l.Table.ID(l.row), !was && retry:
@@ -147,7 +147,7 @@ func (l *lister[R]) pass(ctx context.Context, through PaymentID) error {
 	}
 }
 
-// passRow decides about a row of the last snapshot that was not listed.
+// passRow processes a row of the last snapshot that was not listed.
 func (l *lister[R]) passRow(ctx context.Context, row *R) error {
 	id := l.Table.ID(row)
 	rejected := l.wasRejected(id)
@@ -166,8 +166,8 @@ func (l *lister[R]) passRow(ctx context.Context, row *R) error {
 	return nil
 }
 
-// add puts one listed payment into the open chunk, beside the last snapshot's
-// row of it, if any.
+// add adds one listed payment to the open chunk. It compares the payment with its row
+// in the last snapshot, if there is one.
 func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 	var was *R
 	var mark uint64
@@ -213,8 +213,8 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 	return err
 }
 
-// fill takes what only the listing has into the last snapshot's row, and reports
-// whether that makes a get needless.
+// fill copies values that only the listing has into the last snapshot's row. It reports
+// whether the payment then needs no get.
 func (l *lister[R]) fill(item *Listed[R], was *R, mark uint64) bool {
 	if l.mode != Incremental || l.Table.Fill == nil || item.Reject != nil || item.Unread {
 		return false
@@ -232,8 +232,8 @@ func (l *lister[R]) fill(item *Listed[R], was *R, mark uint64) bool {
 	return true
 }
 
-// keep carries a row of the last snapshot by writing it. A backfill's merge may
-// build on a later one, and then has to know that this payment was seen.
+// keep carries a row of the last snapshot by writing it. A backfill's merge may be
+// based on a later snapshot, and must then know that this payment was seen.
 func (l *lister[R]) keep(was *R, mark uint64) {
 	l.open.filled = append(l.open.filled, *was)
 	l.open.marked(l.Table.ID(was), mark)
@@ -243,9 +243,9 @@ func (l *lister[R]) keep(was *R, mark uint64) {
 	l.Progress.Carried.Add(1)
 }
 
-// take puts a listed payment that exists into the open chunk. same is whether
-// the last snapshot's row of it, was, still stands; pooled is its row of earlier
-// work, nil if there is none.
+// take adds a listed payment that exists to the open chunk. was is its row in the last
+// snapshot, and same reports whether that row is still valid. pooled is its row of
+// earlier work, nil if there is none.
 func (l *lister[R]) take(item *Listed[R], was, pooled *R, same bool) {
 	c := &l.open
 	c.listed++
@@ -278,8 +278,8 @@ func (l *lister[R]) take(item *Listed[R], was, pooled *R, same bool) {
 	}
 }
 
-// stands reports whether a row of earlier work is as good as one that is read
-// now: the payment is listed with the same values, and nothing has read it later.
+// stands reports whether a row of earlier work is as good as a new get: the payment is
+// listed with the same values, and no later row of it exists.
 func (l *lister[R]) stands(pooled *R, item *Listed[R], was *R) bool {
 	at := l.Table.ReadAt(pooled)
 	if l.last != nil && at.Before(l.last.StartedAt) || was != nil && l.Table.ReadAt(was).After(at) {
@@ -288,7 +288,7 @@ func (l *lister[R]) stands(pooled *R, item *Listed[R], was *R) bool {
 	return l.Table.Same(&item.Row, pooled, 0)
 }
 
-// dropped notes an id that the last snapshot has and the portal no longer.
+// dropped records an id that the last snapshot has and the portal no longer lists.
 func (l *lister[R]) dropped(ctx context.Context, id PaymentID) error {
 	l.open.gone = append(l.open.gone, id)
 	l.open.through = id
@@ -298,24 +298,24 @@ func (l *lister[R]) dropped(ctx context.Context, id PaymentID) error {
 	return nil
 }
 
-// doubtful is a payment that has to be listed by its id.
+// doubtful is a payment that must be listed by its id.
 type doubtful[R any] struct {
 	id       PaymentID
 	known    bool // the last snapshot has it
-	was      R    // its row there
+	was      R    // its row in the last snapshot
 	mark     uint64
-	rejected bool // which is older than that snapshot
+	rejected bool // the last snapshot has it as a reject, with an older row or none
 	pooled   *R   // its row of earlier work, nil if there is none
 }
 
-// doubt notes a payment that is to be found before the chunk is sent.
+// doubt records a payment that must be found before the chunk is sent.
 func (l *lister[R]) doubt(ctx context.Context, d doubtful[R]) error {
 	pooled, err := l.reuse(d.id)
 	if err != nil {
 		return err
 	}
 	if pooled != nil {
-		row := *pooled // the next step may reuse it
+		row := *pooled // a copy: the next step may reuse the row
 		d.pooled = &row
 	}
 	l.open.doubts = append(l.open.doubts, d)
@@ -350,7 +350,7 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 		item, there := found[d.id]
 		switch {
 		case there && d.known:
-			// Where only the listing's bounds made it doubtful, it is as it was.
+			// It was doubtful only because of the listing's bounds: it has not changed.
 			l.complete(&item, &d.was)
 			same := !d.rejected && item.Reject == nil && l.Table.Same(&item.Row, &d.was, d.mark)
 			if same && l.Nights != nil {
@@ -369,9 +369,9 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 	return nil
 }
 
-// wasRejected reports whether the last snapshot could not read this payment. Its row
-// there is older than the snapshot, so it is fetched again, whatever the listing shows.
-// Ids must be asked for in ascending order, each once.
+// wasRejected reports whether the last snapshot could not read this payment. Its row in
+// that snapshot is older than the snapshot, so the payment is fetched again, whatever
+// the listing shows. Calls must be in ascending order of id, one for each id.
 func (l *lister[R]) wasRejected(id PaymentID) bool {
 	i, found := slices.BinarySearch(l.retry, id)
 	if found {
@@ -381,7 +381,7 @@ func (l *lister[R]) wasRejected(id PaymentID) bool {
 	return found
 }
 
-// flush sends the open chunk once there is room in the window.
+// flush sends the open chunk as soon as the window has room.
 func (l *lister[R]) flush(ctx context.Context) error {
 	if err := l.resolve(ctx); err != nil {
 		return err

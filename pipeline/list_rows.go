@@ -6,8 +6,8 @@ import (
 	"iter"
 )
 
-// lastRows returns a function that returns the last snapshot's rows of the part, one a
-// call, nil at the end. A row is valid until the next call.
+// lastRows returns a function that returns the next row of the last snapshot in the
+// part, nil at the end. A row is valid until the next call.
 func (l *lister[R]) lastRows(ctx context.Context) (next func() (*R, error), stop func()) {
 	if l.last == nil {
 		return func() (*R, error) { return nil, nil }, func() {}
@@ -15,8 +15,8 @@ func (l *lister[R]) lastRows(ctx context.Context) (next func() (*R, error), stop
 	return pullRows(l.Sink.Last(ctx, l.last, l.part.After), fmt.Sprintf("snapshot %s", l.last.Snapshot))
 }
 
-// pooledRows returns a function that returns the pool's row of an id. Ids must be asked
-// for in ascending order. A row is valid until the next call.
+// pooledRows returns a function that returns the pool's row of an id. Calls must be in
+// ascending order of id. A row is valid until the next call.
 func (l *lister[R]) pooledRows(ctx context.Context) (reuse func(PaymentID) (*R, error), stop func()) {
 	if len(l.pool) == 0 {
 		return func(PaymentID) (*R, error) { return nil, nil }, func() {}
@@ -39,7 +39,7 @@ func (l *lister[R]) pooledRows(ctx context.Context) (reuse func(PaymentID) (*R, 
 	}, stop
 }
 
-// pullRows makes a function of a sequence: a row a call, nil at the end.
+// pullRows converts a sequence to a function that returns the next row, nil at the end.
 func pullRows[R any](rows iter.Seq2[*R, error], what string) (next func() (*R, error), stop func()) {
 	pull, stop := iter.Pull2(rows)
 	return func() (*R, error) {
@@ -55,7 +55,7 @@ func pullRows[R any](rows iter.Seq2[*R, error], what string) (next func() (*R, e
 }
 
 // lastMarks returns a function that returns the last snapshot's mark of an id, 0 if it
-// has none. Ids must be asked for in ascending order. A full run looks at no marks.
+// has none. Calls must be in ascending order of id. A full run uses no marks.
 func (l *lister[R]) lastMarks(ctx context.Context) (mark func(PaymentID) (uint64, error), stop func()) {
 	if l.last == nil || l.last.Listed == nil || l.mode == Full || l.Table.Mark == nil {
 		return func(PaymentID) (uint64, error) { return 0, nil }, func() {}

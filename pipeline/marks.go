@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// A listing may show another value than a get for good: the payment system as it is
-// called now, a date that it cannot show. Compared with its row, such a payment would
-// look changed each night. So for each row that a get made otherwise than it was
-// listed, its mark is kept, which stands for what the listing showed. A later listing
-// is compared with that. On most portals no row has one.
+// A listing may permanently show another value than a get: the payment system's current
+// name, or a date that it cannot show. If such a payment were compared with its row, it
+// would seem changed each night. If a fetched row differs from what was listed, the run
+// therefore stores a mark of the row, which represents what the listing showed. A later
+// listing is compared with the mark. On most portals no row has one.
 //
-// Marks follow their rows: through segments, merges, and snapshots in which nothing
-// has changed. They are no part of what is promised: a payment whose mark is lost is
-// compared with its row, and fetched once more.
+// Marks follow their rows: through segments, merges, and snapshots in which nothing has
+// changed. They are not essential: a payment whose mark is lost is compared with its
+// row, and fetched once more.
 
-// marked notes the mark of a row of the chunk.
+// marked records the mark of a row of the chunk.
 func (c *chunk[R]) marked(id PaymentID, mark uint64) {
 	if mark != 0 {
 		c.marks = append(c.marks, Mark{id, mark})
 	}
 }
 
-// markGot notes the marks of rows that were fetched for a chunk's listed payments.
+// markGot records the marks of rows that were fetched for a chunk's listed payments.
 func (r *run[R]) markGot(res *result[R]) {
 	if r.Table.Mark == nil || len(res.got.Rows) == 0 {
 		return
@@ -34,14 +34,14 @@ func (r *run[R]) markGot(res *result[R]) {
 	}
 	for i := range res.got.Rows {
 		row := &res.got.Rows[i]
-		// An item without values has nothing to compare with later.
+		// Without listed values there is nothing to compare with later.
 		if item := &res.get[at[r.Table.ID(row)]]; !item.Unread {
 			res.marked(item.ID, r.Table.Mark(&item.Row, row))
 		}
 	}
 }
 
-// complete sets what this listing cannot show of a payment to what is known of it.
+// complete sets the values that this listing cannot show to the known ones.
 func (l *lister[R]) complete(item *Listed[R], was *R) {
 	if l.Table.Keep != nil && item.Reject == nil && !item.Unread && !item.Missing {
 		l.Table.Keep(&item.Row, was)
@@ -55,7 +55,7 @@ type reasons struct {
 	columns  map[string]int64
 }
 
-// because notes why a payment is fetched again.
+// because records why a payment is fetched again.
 func (l *lister[R]) because(item *Listed[R], was *R) {
 	if l.mode != Incremental || l.Table.Differs == nil || item.Reject != nil || item.Unread {
 		return
@@ -69,7 +69,7 @@ func (l *lister[R]) because(item *Listed[R], was *R) {
 	}
 }
 
-// add adds what another part of the listing has noted.
+// add adds the reasons that another part of the listing has recorded.
 func (w *reasons) add(other reasons) {
 	w.payments += other.payments
 	for name, n := range other.columns {
@@ -80,7 +80,7 @@ func (w *reasons) add(other reasons) {
 	}
 }
 
-// column returns the column that made most gets, "" if none did.
+// column returns the column that caused most gets, "" if none did.
 func (w *reasons) column() string {
 	names := slices.SortedFunc(maps.Keys(w.columns), func(a, b string) int {
 		return cmp.Or(-cmp.Compare(w.columns[a], w.columns[b]), cmp.Compare(a, b))
@@ -92,7 +92,7 @@ func (w *reasons) column() string {
 }
 
 // warnOfNeedlessGets logs that the run fetched more than half of a table in which
-// hardly anything had changed, and the column of the listing that caused it.
+// almost nothing had changed, and the column of the listing that caused it.
 func (r *run[R]) warnOfNeedlessGets(updated int64) {
 	w := &r.why
 	if 2*w.payments <= r.cp.Ledger.Listed || 10*updated > w.payments || w.column() == "" {

@@ -23,16 +23,16 @@ func (p RunPhase) String() string {
 // goroutine. Counts cover the whole snapshot, including resumed work.
 type Progress struct {
 	phase    atomic.Int32
-	Total    atomic.Int64 // what the listing will show; 0 while that is unknown
-	Fresh    atomic.Int64 // how many more that is than the last snapshot has
+	Total    atomic.Int64 // payments that the listing will show; 0 while that is unknown
+	Fresh    atomic.Int64 // by how many Total exceeds the last snapshot
 	Listed   atomic.Int64 // payments that the listing has shown
-	ToGet    atomic.Int64 // those of them that are got
-	Answered atomic.Int64 // those of ToGet that were read, though an earlier one may not be
+	ToGet    atomic.Int64 // payments of Listed that must be fetched
+	Answered atomic.Int64 // payments of ToGet that were read, though perhaps not an earlier one
 	Got      atomic.Int64
 	Carried  atomic.Int64
 	Rejected atomic.Int64
 	Vanished atomic.Int64
-	Saved    atomic.Int64 // accounted for by the newest checkpoint
+	Saved    atomic.Int64 // payments that the newest checkpoint accounts for
 }
 
 // Phase returns the current activity.

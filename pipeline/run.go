@@ -12,11 +12,11 @@ import (
 // Config is the configuration of one portal's run.
 type Config[R any] struct {
 	Source Source[R]
-	// Sink stores the unfinished work and publishes; but see Nights.
+	// Sink stores the unfinished work and publishes, unless Nights is set.
 	Sink Sink[R]
-	// Nights is set for a backfill only: the sink of all other runs, into which the
-	// backfill merges, while Sink has its unfinished work. It is nil for other runs,
-	// and for a backfill that shares everything with them.
+	// Nights is set only for a backfill. It is the sink of all other runs, into which
+	// the backfill merges, while Sink stores its unfinished work. It is nil for other
+	// runs, and for a backfill that shares one sink with them.
 	Nights Sink[R]
 	Table  Table[R]
 	Options
@@ -27,7 +27,7 @@ type Config[R any] struct {
 type Options struct {
 	// Dataset and Portal name what is exported, in the manifest.
 	Dataset, Portal string
-	// Program is name and version, Runner this process's random name.
+	// Program is name and version of the program. Runner is this process's random name.
 	Program, Runner string
 	SchemaVersion   int
 	// Fingerprint identifies the job's meaning. A checkpoint with another fingerprint
@@ -46,12 +46,12 @@ type Options struct {
 	FullEvery time.Duration
 	// Restart discards an unfinished snapshot instead of resuming it.
 	Restart bool
-	// Chunk is the number of payments that one Get reads. The default is 49: with the
-	// command for their owners that is a full batch.
+	// Chunk is the number of payments that one Get reads. The default is 49: together
+	// with the command for their owners, that is a full batch.
 	Chunk int
 	// Workers is the number of concurrent Gets. The default is 16.
 	Workers int
-	// Window is the number of chunks that may be listed and not yet collected. It
+	// Window is the number of chunks that may be listed but not yet collected. It
 	// limits memory if one chunk is slow. The default is 256, and at least Workers.
 	Window int
 	// CheckpointEvery is the most time between two checkpoints, 60 s by default;
@@ -59,14 +59,14 @@ type Options struct {
 	CheckpointEvery time.Duration
 	CheckpointRows  int
 	Rejects         RejectLimit
-	// Deletes limits the rows of the last snapshot that a run may delete. AllowDeletes
-	// lifts the limit for this run.
+	// Deletes limits how many rows of the last snapshot a run may delete. AllowDeletes
+	// disables the limit for this run.
 	Deletes      DeleteLimit
 	AllowDeletes bool
 	// Grace is how long a run that stops waits for the gets in flight, so that their
 	// rows are not lost. The default is 10 s.
 	Grace time.Duration
-	// Patience is how long to wait for another run's lease where that makes sense: a
+	// Patience is how long to wait for another run's lease if that run is short: a
 	// backfill's merge waits for a nightly run, and a nightly run for a backfill's
 	// merge. 0: do not wait.
 	Patience time.Duration
@@ -82,7 +82,7 @@ type Options struct {
 	// the program dies in it, the snapshot is published. A backfill beside nightly runs
 	// leaves it to the next nightly run.
 	After func(ctx context.Context, m *Manifest)
-	// Now is the clock of snapshot names and stamps. Default time.Now.
+	// Now is the clock of snapshot names and timestamps. The default is time.Now.
 	Now func() time.Time
 }
 
@@ -126,8 +126,8 @@ type Summary struct {
 	// Snapshot and Ledger are from the newest checkpoint, also if the run failed.
 	Snapshot SnapshotID
 	Ledger   Ledger
-	// Use is the cost of the snapshot for the portal over all its runs; Own is the part
-	// of this run.
+	// Use is what all runs of the snapshot have used of the portal. Own is the share of
+	// this run.
 	Use, Own PortalUse
 }
 
@@ -161,19 +161,19 @@ type run[R any] struct {
 	Config[R]
 	cp      Checkpoint
 	last    *Manifest
-	unsaved bool      // cp is ahead of the checkpoint that is stored
-	before  PortalUse // what earlier runs of this snapshot cost the portal
-	dates   *Dates    // what they found out about the listing's dates
+	unsaved bool      // cp is newer than the stored checkpoint
+	before  PortalUse // what earlier runs of this snapshot used of the portal
+	dates   *Dates    // what earlier runs found out about the listing's dates
 	resumed bool
-	begun   bool  // the source has begun in this run
+	begun   bool  // Source.Begin was called in this run
 	gap     bool  // see Scope.Gap
-	again   bool  // what is resumed is not all that was asked for
-	listed  int64 // what earlier runs of this snapshot have listed
+	again   bool  // the resumed work is not all that the job asks for
+	listed  int64 // payments that earlier runs of this snapshot have listed
 	why     reasons
 	reject  Reject // the first reject of this run, for the error's text
 }
 
-// complete does the numbered steps of the package comment, beginning at the stored
+// complete executes the numbered steps of the package comment. It starts at the stored
 // state.
 func (r *run[R]) complete(ctx context.Context, state State) error {
 	err := r.start(state)
@@ -186,7 +186,7 @@ func (r *run[R]) complete(ctx context.Context, state State) error {
 		if err = r.publish(ctx); err != nil || !r.again {
 			return err
 		}
-		// The work that an earlier run left is published. Now begin this run's own.
+		// The work of an earlier run is published. Now begin this run's own.
 		r.again = false
 		r.before, r.dates, r.resumed, r.listed = PortalUse{}, nil, false, 0
 		r.Progress.take(Ledger{})
@@ -195,7 +195,7 @@ func (r *run[R]) complete(ctx context.Context, state State) error {
 	return err
 }
 
-// mergeTries is how often one run may find damaged segments.
+// mergeTries is how often one run may find damaged segments before it fails.
 const mergeTries = 3
 
 // make fetches and merges. If a segment is missing or damaged, it fetches again what
@@ -208,7 +208,8 @@ func (r *run[R]) make(ctx context.Context) error {
 			err = r.merge(ctx)
 		}
 		if err != nil && r.unsaved && !errors.Is(err, ErrFenced) {
-			// What was read last is no longer left to a merge.
+			// The last part has no checkpoint, because the merge has failed: write it
+			// now.
 			if saveErr := r.commit(context.WithoutCancel(ctx), r.cp); saveErr != nil {
 				return errors.Join(err, fmt.Errorf("save what was read: %w", saveErr))
 			}
@@ -239,9 +240,9 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 	cp.Use = r.before.Add(r.Source.Use())
 	cp.Dates = r.Source.Dates().Add(r.dates)
 	cp.TimeZone = r.timeZone()
-	// Died before: the newest checkpoint is still the one before, and what was written
-	// for this one is overwritten or swept. Died after: the next run continues from
-	// here.
+	// If the program dies before this commit, the previous checkpoint is still the
+	// newest, and what was written for this one is overwritten or swept. If it dies
+	// after it, the next run continues from here.
 	if err := r.Sink.Commit(ctx, cp); err != nil {
 		return fmt.Errorf("write checkpoint %d: %w", cp.Number, err)
 	}
@@ -250,7 +251,7 @@ func (r *run[R]) commit(ctx context.Context, cp Checkpoint) error {
 }
 
 // decide returns an error if the snapshot has too many rejects or would delete too
-// much; otherwise it returns the manifest's entry about deletes.
+// much. Otherwise it returns what the manifest records about deletes.
 func (r *run[R]) decide(ctx context.Context) (*DeleteGuard, error) {
 	cp := r.cp
 	if err := cp.Ledger.Check(); err != nil {
@@ -258,8 +259,8 @@ func (r *run[R]) decide(ctx context.Context) (*DeleteGuard, error) {
 	}
 	payments := cp.Ledger.Listed + cp.Ledger.Outside
 	if allowed := r.Rejects.Allowed(payments); cp.Ledger.Rejected > allowed {
-		// Died before this commit: the next run decides again, without trying
-		// the rejects again.
+		// If the program dies before this commit, the next run decides again, without
+		// trying the rejects again.
 		rejects := &RejectsError{Rejected: cp.Ledger.Rejected, Payments: payments, Allowed: allowed, First: r.reject}
 		cp.TryRejects = true
 		return nil, errors.Join(rejects, r.commit(ctx, cp))
@@ -277,15 +278,15 @@ func (r *run[R]) merge(ctx context.Context) error {
 	return r.mergeFiles(ctx, guard)
 }
 
-// mergeInto merges a backfill's segments with a snapshot that it need not be based on.
+// mergeInto merges a backfill's segments with a snapshot that need not be their base.
 // Only the merge knows the outcome of each payment.
 func (r *run[R]) mergeInto(ctx context.Context) error { return r.mergeFiles(ctx, nil) }
 
 func (r *run[R]) mergeFiles(ctx context.Context, guard *DeleteGuard) error {
 	cp := r.cp
 	r.Progress.setPhase(PhaseMerging)
-	// Died while merging: the files have their final names, but no manifest
-	// names them. The next run makes them again, with the same bytes.
+	// If the program dies while merging, the files have their final names, but no
+	// manifest names them. The next run writes them again, with the same bytes.
 	made, err := r.Sink.Merge(ctx, cp, r.last)
 	if err != nil {
 		return fmt.Errorf("merge snapshot %s: %w", cp.Snapshot, err)
@@ -306,14 +307,14 @@ func (r *run[R]) mergeFiles(ctx context.Context, guard *DeleteGuard) error {
 	r.warnOfNeedlessGets(made.Changes.Update)
 	cp.Manifest = r.manifest(made)
 	cp.Manifest.Deletes = guard
-	cp.Pace = nil // the manifest has it now
+	cp.Pace = nil // it is now in the manifest
 	cp.Pool = nil
 	cp.Phase = Merged
 	return r.commit(ctx, cp)
 }
 
-// timeZone returns the portal's time zone as this run has seen it, or as an earlier run
-// of the snapshot has.
+// timeZone returns the portal's time zone as seen by this run, or else by an earlier
+// run of the snapshot.
 func (r *run[R]) timeZone() string { return cmp.Or(r.Source.TimeZone(), r.cp.TimeZone) }
 
 func (r *run[R]) manifest(made MergeResult) *Manifest {
@@ -336,8 +337,8 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 		Dates:         r.Source.Dates().Add(r.dates),
 		TimeZone:      r.timeZone(),
 		StartedAt:     r.cp.StartedAt,
-		// It is in the checkpoint before it is published, so every run that publishes
-		// it publishes the same bytes.
+		// The time is in the checkpoint before the manifest is published, so every run
+		// that publishes it publishes the same bytes.
 		FinishedAt: r.Now().UTC().Truncate(time.Microsecond),
 		FullAt:     r.cp.StartedAt,
 		Ledger:     r.cp.Ledger,
@@ -362,11 +363,11 @@ func (r *run[R]) manifest(made MergeResult) *Manifest {
 	return m
 }
 
-// publish shows the snapshot to readers and cleans up behind it.
+// publish makes the snapshot visible to readers, and then cleans up.
 func (r *run[R]) publish(ctx context.Context) error {
 	r.Progress.setPhase(PhasePublishing)
-	// Died in here: the checkpoint still says Merged, and the next run
-	// publishes again, with the same bytes.
+	// If the program dies in Publish, the checkpoint still has phase Merged, and the
+	// next run publishes again, with the same bytes.
 	if err := r.Sink.Publish(ctx, r.cp.Manifest); err != nil {
 		return fmt.Errorf("publish snapshot %s: %w", r.cp.Snapshot, err)
 	}
@@ -376,7 +377,8 @@ func (r *run[R]) publish(ctx context.Context) error {
 	if err := r.commit(ctx, cp); err != nil {
 		return err
 	}
-	// Died from here on: the snapshot is out, and the next run sweeps.
+	// If the program dies from here on, the snapshot is published, and the next run
+	// sweeps.
 	r.sweep(ctx)
 	r.Progress.setPhase(PhaseDone)
 	m := cp.Manifest

@@ -13,7 +13,7 @@ func (r *run[R]) start(state State) error {
 	cp := state.Checkpoint
 	r.last = state.Last
 	if cp.Backfill != "" && cp.Phase == Merged && !r.Restart && (r.lastID() == cp.Snapshot || r.lastID() == cp.Previous) {
-		// Readers may see its table already. It is published before anything else.
+		// Readers may see its table already, so it is published before anything else.
 		r.again = true
 		r.resume(cp)
 		return nil
@@ -25,8 +25,8 @@ func (r *run[R]) start(state State) error {
 		return r.begin(cp)
 	}
 	if cp.DeletesHeld && !r.AllowDeletes && cp.Fingerprint == r.Fingerprint && cp.Range == r.Range {
-		// It would be held back again. Only a new listing shows whether the portal has
-		// its payments again.
+		// It would exceed the limit again. Only a new listing shows whether the portal
+		// has its payments again.
 		return r.rebase(cp, cp.Segments, "it would delete too much")
 	}
 	if cp.Fingerprint != r.Fingerprint {
@@ -38,7 +38,7 @@ func (r *run[R]) start(state State) error {
 	asked := r.Mode != Full || cp.Mode == Full
 	switch {
 	case cp.Phase == Merged && (r.lastID() == cp.Snapshot || r.lastID() == cp.Previous):
-		// Readers may see its table already. It is published before anything else.
+		// Readers may see its table already, so it is published before anything else.
 		r.again = !asked
 	case r.lastID() != cp.Previous:
 		return r.rebase(cp, cp.Segments, "the newest snapshot is not the one that it was based on")
@@ -85,7 +85,7 @@ func (r *run[R]) begin(old Checkpoint) error {
 	if r.last != nil {
 		r.cp.Previous = r.last.Snapshot
 	}
-	// A snapshot later than the newest one was published, and is gone.
+	// A snapshot later than the newest one was published, and has been deleted since.
 	r.gap = old.Phase == Published && old.Snapshot > r.lastID() || old.Unfinished() && old.Previous > r.lastID()
 	if r.Mode == Backfill && r.last != nil && r.last.Fingerprint != r.Fingerprint {
 		return &OtherTableError{Snapshot: r.last.Snapshot}
@@ -105,10 +105,10 @@ func (r *run[R]) begin(old Checkpoint) error {
 	return nil
 }
 
-// rebase begins a new snapshot on the newest one and replaces the unfinished snapshot
-// of old. It compares the portal's listing with the newest snapshot again. The rows of
-// usable, which are segments of old, spare the gets of payments that are listed with
-// the same values.
+// rebase starts a new snapshot that is based on the newest one and replaces the
+// unfinished snapshot of old. It compares the portal's listing with the newest snapshot
+// again. usable are segments of old. If a payment is listed with the values of one of
+// their rows, that row replaces a get.
 func (r *run[R]) rebase(old Checkpoint, usable []Segment, why string) error {
 	r.Log.Info("unfinished work does not fit as it is; its rows are used where they are still right",
 		"snapshot", old.Snapshot, "why", why, "rows", old.Ledger.Got)
@@ -119,8 +119,8 @@ func (r *run[R]) rebase(old Checkpoint, usable []Segment, why string) error {
 		r.cp.Mode = Full
 	}
 	r.cp.Pool = pooled(usable, old.Pool)
-	// Its oldest rows are from then: the next full run counts from there, and
-	// changes since then are still to be looked for.
+	// Its oldest rows are from that time. The next full run is due by it, and the run
+	// must look for changes since then.
 	r.cp.StartedAt, r.cp.Since = old.StartedAt, old.Since
 	r.before, r.resumed = old.Use, true
 	r.before.Resumed++
@@ -129,7 +129,7 @@ func (r *run[R]) rebase(old Checkpoint, usable []Segment, why string) error {
 	return nil
 }
 
-// pooled joins the segments whose rows may be used again, by their numbers.
+// pooled joins the segments whose rows may be used again, in ascending order of number.
 func pooled(segments ...[]Segment) []Segment {
 	pool := slices.Concat(segments...)
 	slices.SortFunc(pool, func(a, b Segment) int { return cmp.Compare(a.Number, b.Number) })
@@ -151,11 +151,11 @@ func (r *run[R]) tryRejects() error {
 	return r.reopen(again, true)
 }
 
-// reopen takes segments out of the checkpoint; what they account for is read
-// again. usable reports whether their rows may be used for that.
+// reopen removes segments from the checkpoint. What they account for is read again.
+// usable reports whether their rows may be used for that.
 //
-// It is not written before the next checkpoint is. Died before that: the next
-// run comes here for the same reason.
+// The change is stored with the next checkpoint. If the program dies before that, the
+// next run reopens them for the same reason.
 func (r *run[R]) reopen(numbers []int64, usable bool) error {
 	cp := r.cp
 	var out []Segment
@@ -166,7 +166,7 @@ func (r *run[R]) reopen(numbers []int64, usable bool) error {
 		out = append(out, s)
 		return true
 	})
-	pool := cp.Segments // what is left
+	pool := cp.Segments // the remaining segments
 	if usable {
 		pool = r.cp.Segments
 	}
@@ -187,7 +187,7 @@ func (r *run[R]) reopen(numbers []int64, usable bool) error {
 	return nil
 }
 
-// joined sorts ranges and makes one of those that follow each other.
+// joined sorts ranges and joins those that follow each other.
 func joined(ranges []Range) []Range {
 	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.After, b.After) })
 	var all []Range
@@ -201,13 +201,13 @@ func joined(ranges []Range) []Range {
 	return all
 }
 
-// fullSlack is how much earlier than full_every a full run may come. So a nightly job
-// that starts some minutes earlier than last week's does not wait another night.
+// fullSlack is how much earlier than full_every a full run may start. A nightly job
+// that starts some minutes earlier than a week ago then need not wait another night.
 const fullSlack = time.Hour
 
-// ResolveIncremental returns Full if an incremental job's new snapshot, begun at now,
-// must be a full one, and the reason. last is the newest snapshot's manifest, nil if
-// there is none.
+// ResolveIncremental decides whether an incremental job's new snapshot, begun at now,
+// must be full. It returns the mode and the reason. last is the newest snapshot's
+// manifest, nil if there is none.
 func ResolveIncremental(last *Manifest, fingerprint string, fullEvery time.Duration, now time.Time) (Mode, string) {
 	switch {
 	case last == nil:
@@ -217,7 +217,7 @@ func ResolveIncremental(last *Manifest, fingerprint string, fullEvery time.Durat
 	case fullEvery > 0 && now.Sub(last.FullAt) >= fullEvery-min(fullSlack, fullEvery/10):
 		return Full, "full_every"
 	case fullEvery > 0 && last.FullAt.Sub(now) > fullSlack:
-		// Some run's clock was ahead. To wait for this time could take years.
+		// The clock of some run was wrong. Waiting for this time could take years.
 		return Full, "the last full run's time is in the future"
 	}
 	return Incremental, "as the job says"
