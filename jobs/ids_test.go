@@ -17,7 +17,13 @@ func TestNoneOfTheIDs(t *testing.T) {
 	if err := os.WriteFile(file, []byte("900001\n900002\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, ids := range map[string]string{"a range": "{from: 900000, to: 900100}", "a file": "{file: " + file + "}"} {
+	empty := filepath.Join(t.TempDir(), "empty.txt")
+	if err := os.WriteFile(empty, []byte("# none today\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, ids := range map[string]string{
+		"a range": "{from: 900000, to: 900100}", "a file": "{file: " + file + "}", "a file without ids": "{file: " + empty + "}",
+	} {
 		t.Run(name, func(t *testing.T) {
 			portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 60, AllowRegets: true, Strict: t})
 			e := newRunJob(t, portal, "source: {list: ids, ids: "+ids+"}")

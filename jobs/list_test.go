@@ -360,7 +360,6 @@ func TestFilesOfIDs(t *testing.T) {
 		{"one a line", fmt.Sprintf("%d\n%d\n%d\n", a, b, c), []int64{a, b, c}, ""},
 		{"in disorder, twice, and one that no payment has", fmt.Sprintf("%d\n%d\n999999\n%d\n%d", c, a, b, c), []int64{a, b, c}, ""},
 		{"comments, empty lines, CRLF, a mark", fmt.Sprintf("\ufeff# paid late\r\n\r\n  %d # this one\r\n%d\r\n", a, b), []int64{a, b}, ""},
-		{"empty", "", nil, ""},
 		{"no id", fmt.Sprintf("%d\n12x\n", a), nil, `ids.txt:2: "12x"`},
 		{"zero", "0\n", nil, `ids.txt:1: "0"`},
 		{"a line without end", strings.Repeat("7", 1<<20), nil, "ids.txt:1:"},

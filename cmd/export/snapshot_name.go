@@ -75,7 +75,7 @@ func findSnapshot(ids []pipeline.SnapshotID, name string) (pipeline.SnapshotID, 
 		return newest, nil
 	case snapshotPrevious:
 		if len(ids) == 1 {
-			return "", fmt.Errorf("one snapshot only, %s: there is no previous one", newest)
+			return "", fmt.Errorf("one snapshot only, %s: there is no previous one until the job runs again", newest)
 		}
 		return ids[len(ids)-2], nil
 	}

@@ -17,7 +17,7 @@ func TestSnapshotNames(t *testing.T) {
 		{ids, "latest", "20261123T020000Z"},
 		{ids, "newest", "20261123T020000Z"},
 		{ids, "previous", "20261121T140000Z"},
-		{ids[:1], "previous", "one snapshot only, 20261120T020000Z: there is no previous one"},
+		{ids[:1], "previous", "one snapshot only, 20261120T020000Z: there is no previous one until the job runs again"},
 		{ids, "2026-11-20", "20261120T020000Z"},
 		{ids, "2026-11-21", "20261121T140000Z"},
 		{ids, "2026-11-22", "no snapshot of 2026-11-22; the nearest are 20261121T140000Z and 20261123T020000Z"},

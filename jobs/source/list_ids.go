@@ -223,7 +223,7 @@ func (l *listIDs) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[
 			}
 		}
 		switch {
-		case found || after > 0 || l.ids.counted.Load() == 0: // an earlier run may have found some
+		case found || after > 0: // an earlier run may have found some
 		case l.rest == pipeline.Gone:
 			yield(nil, &NoIDsError{l.ids.String()})
 		default:
