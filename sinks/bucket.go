@@ -62,6 +62,7 @@ func openBucket(ctx context.Context, at address.Address, opts *StoreOptions) (St
 		}
 	}
 	s := NewBucket(b, at.Bare(), opts)
+	logTo(b, s.log)
 	s.place = placeOf(b, at)
 	s.direct = newS3Deleter(b, at.Bucket(), prefix)
 	if prefix != "" {

@@ -26,6 +26,13 @@ func (p *program) setUp() {
 	} else {
 		p.log = slog.New(slog.NewTextHandler(p.stderr, opts))
 	}
+	if p.stderr.file != nil {
+		// The process is the program's own, unlike in tests: lines of libraries go the
+		// same way. Those of the standard package log are problems, of net/http and
+		// of Google's client.
+		slog.SetLogLoggerLevel(slog.LevelWarn)
+		slog.SetDefault(p.log)
+	}
 }
 
 // progressKind is the kind of progress that the flags and standard error ask

@@ -19,5 +19,8 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	// It owns the signals, and ends with the process.
 	go obeySignals(signals, func() { cancel(errInterrupted) }, func() { os.Exit(jobs.ExitInterrupted) })
-	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
+	stderr, end := logLibraries()
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, stderr)
+	end()
+	os.Exit(code)
 }
