@@ -37,8 +37,8 @@ func (x *exchange) batch() *answer {
 		return x.fail(errOperating)
 	}
 	own := x.spending(methodBatch)
-	commands := x.args.param("cmd").items
-	halt := x.args.param("halt").int() != 0
+	commands := x.args.anyCase("cmd").items
+	halt := x.args.anyCase("halt").truth()
 	if len(commands) > batchLength {
 		x.p.rules.broken(x, "a batch of %d commands: %d are allowed", len(commands), batchLength)
 	}
@@ -50,6 +50,10 @@ func (x *exchange) batch() *answer {
 	run.times.json = make([]byte, 0, 240*len(commands))
 	for place := range commands {
 		key, command := commands[place].key, &commands[place].value
+		if place < batchLength && (command.kind != kindText || command.number) {
+			x.p.rules.broken(x, "the batch command %q is no text: it is passed over", key)
+			continue
+		}
 		if _, numeric := arrayNumber(key); numeric {
 			x.p.rules.broken(x, "the numeric batch key %q: its results cannot be distinguished", key)
 		}
@@ -88,13 +92,8 @@ func (r *batchRun) command(key string, command *value, place int) *apiError {
 	if place >= batchLength {
 		return errBatchLength
 	}
-	text, args := command.text, value{}
-	if command.kind == kindArray {
-		text, args = command.param("method").text, *command.param("params")
-	} else if name, query, ok := strings.Cut(text, "?"); ok {
-		text, args = name, parseQuery(query)
-	}
-	name := strings.TrimSuffix(strings.ToLower(text), ".json")
+	name, args := splitCommand(command.text)
+	name = strings.TrimSuffix(strings.ToLower(name), ".json")
 	number, ok := methodNumbers[name]
 	switch {
 	case !ok:
@@ -106,9 +105,7 @@ func (r *batchRun) command(key string, command *value, place int) *apiError {
 	case x.c.barred[number]:
 		return errNotInBatch
 	}
-	if strings.Contains(text, "result") || strings.Contains(command.text, "result") || command.kind == kindArray {
-		args.resolve(x.c.Unresolved, r.lookup)
-	}
+	args.resolve(x.c.Unresolved, r.lookup)
 	c := call{x: x, method: number, args: &args, place: place, out: r.buffer[:0], total: -1, next: -1}
 	before := x.spending(number).spent
 	err := c.run()
@@ -143,13 +140,51 @@ func (r *batchRun) command(key string, command *value, place int) *apiError {
 	return nil
 }
 
-// lookup follows a reference into an earlier command's result.
-func (r *batchRun) lookup(path []string) (value, bool) {
-	for i := range r.spans {
-		if s := &r.spans[i]; len(path) > 0 && s.key == path[0] {
-			return walkJSON(string(r.results.json[s.from:s.to]), path[1:])
+// splitCommand cuts a command into its method and its parameters, as PHP's parse_url
+// and parse_str do: what follows a # is dropped, and control characters are underscores.
+func splitCommand(command string) (method string, args value) {
+	command, _, _ = strings.Cut(command, "#")
+	method, query, _ := strings.Cut(command, "?")
+	return plainControls(method), parseQuery(plainControls(query))
+}
+
+func plainControls(s string) string {
+	control := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if strings.IndexFunc(s, control) < 0 {
+		return s
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if control(rune(c)) {
+			b[i] = '_'
 		}
 	}
-	all, _ := parseJSON(string(r.results.appendTo(nil)))
-	return all, false
+	return string(b)
+}
+
+// lookup follows a reference into what earlier commands came to.
+func (r *batchRun) lookup(root string, path []string) (value, bool) {
+	var from *phpMap
+	switch root {
+	case "result":
+		for i := range r.spans {
+			if s := &r.spans[i]; s.key == path[0] {
+				if text := string(r.results.json[s.from:s.to]); text != "null" {
+					return walkJSON(text, path[1:])
+				}
+			}
+		}
+		from = &r.results
+	case "next":
+		from = &r.nexts
+	case "total":
+		from = &r.totals
+	case "time":
+		from = &r.times
+	case "error":
+		from = &r.errors
+	default:
+		return value{}, false
+	}
+	return walkJSON(string(from.appendTo(nil)), path)
 }

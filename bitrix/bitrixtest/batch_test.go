@@ -180,7 +180,10 @@ func TestBatchRules(t *testing.T) {
 			errors: map[string]string{"b": "100"}},
 		{name: "no halt", body: `{"halt":0,"cmd":{"a":"profile","b":"crm.item.payment.get","c":"profile"}}`, results: 2,
 			errors: map[string]string{"b": "100"}},
-		{name: "commands in parts", body: `{"cmd":{"a":{"method":"sale.payment.list","params":{"select":["id"],"start":-1}}}}`, results: 1},
+		{name: "commands in parts", body: `{"cmd":{"a":{"method":"sale.payment.list","params":{"select":["id"],"start":-1}}}}`, want: []string{`command "a" is no text`}},
+		{name: "halt as words", body: `{"Halt":"no","CMD":{"a":"profile","b":"crm.item.payment.get","c":"profile"}}`, results: 1,
+			errors: map[string]string{"b": "100"}},
+		{name: "behind a number sign", body: `{"cmd":{"a":"profile#?x=1"}}`, results: 1},
 		{name: "in capitals", body: `{"cmd":{"a":"Crm.Item.Payment.Get?ID=1"}}`, errors: map[string]string{"a": "0"}},
 	}
 	for _, test := range tests {

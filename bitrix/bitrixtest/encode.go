@@ -2,6 +2,7 @@ package bitrixtest
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -103,13 +104,22 @@ func appendFloat(b []byte, units int64) []byte {
 	if -floatLimit < units && units < floatLimit {
 		return appendDecimal(b, units, 0)
 	}
-	return strconv.AppendFloat(b, float64(units)/10_000, 'f', -1, 64)
+	return strconv.AppendFloat(b, nearestFloat(units), 'f', -1, 64)
 }
 
 // appendNoisy appends a number of 1/10000 as PHP does with serialize_precision
 // 17: with the noise of its binary float.
 func appendNoisy(b []byte, units int64) []byte {
-	return strconv.AppendFloat(b, float64(units)/10_000, 'g', 17, 64)
+	return strconv.AppendFloat(b, nearestFloat(units), 'g', 17, 64)
+}
+
+// nearestFloat returns the float that PHP reads from the text of a number of 1/10000.
+func nearestFloat(units int64) float64 {
+	if -1<<53 <= units && units <= 1<<53 {
+		return float64(units) / 10_000 // of two exact numbers, so rounded once
+	}
+	f, _ := strconv.ParseFloat(string(appendDecimal(nil, units, 0)), 64) // a number, and in range
+	return f
 }
 
 // appendTime appends a Unix time as RFC 3339 in a zone of offset seconds, with
@@ -162,8 +172,16 @@ func civil(days int64) (year, month, day int64) {
 	return year, month, day
 }
 
-// appendSeconds appends nanoseconds as PHP writes a float of seconds.
+// appendSeconds appends nanoseconds as PHP writes a float of seconds: below 0.0001 with
+// an exponent.
 func appendSeconds(b []byte, ns int64) []byte {
+	if 0 < ns && ns < 100_000 {
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(float64(ns)/1e9, 'e', -1, 64), "e-0")
+		if !strings.Contains(mantissa, ".") {
+			mantissa += ".0"
+		}
+		return append(b, mantissa+"e-"+exponent...)
+	}
 	b = strconv.AppendInt(b, ns/1e9, 10)
 	if ns %= 1e9; ns == 0 {
 		return b

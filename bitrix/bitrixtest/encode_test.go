@@ -97,7 +97,7 @@ func TestTimes(t *testing.T) {
 }
 
 func TestSeconds(t *testing.T) {
-	for ns, want := range map[int64]string{0: "0", 1e9: "1", 15e8: "1.5", 50e6: "0.05", 1716203536414886000: "1716203536.414886", 1: "0.000000001"} {
+	for ns, want := range map[int64]string{0: "0", 1e9: "1", 15e8: "1.5", 50e6: "0.05", 1716203536414886000: "1716203536.414886", 1: "1.0e-9", 99_000: "9.9e-5", 100_000: "0.0001"} {
 		if got := string(appendSeconds(nil, ns)); got != want {
 			t.Errorf("appendSeconds(%d) = %s, want %s", ns, got, want)
 		}

@@ -100,7 +100,7 @@ func (c *config) conditions(filter *value, fields []field, ignored func(what str
 		}
 		switch {
 		case v.kind == kindArray && len(texts) == 0:
-			if len(v.items) == 0 { // else it is a reference's doing, not the client's
+			if !v.referred {
 				ignored("an empty list as the filter " + strconv.Quote(key))
 			}
 			continue

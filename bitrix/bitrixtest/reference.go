@@ -1,6 +1,9 @@
 package bitrixtest
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Unresolved is what becomes of a batch reference that leads nowhere.
 type Unresolved string
@@ -15,18 +18,19 @@ const (
 	UnresolvedPart Unresolved = "part"
 )
 
-// reference begins a reference to an earlier command's result:
-// $result[key][path]…
-const reference = "$result["
+// A reference to what an earlier command came to is $result[key][path]…, up to the next
+// white space. It can begin with any map that a batch gathers. Case does not matter for
+// what a reference is, but a map with another case is none, so that nothing stands there.
+var referenceRoots = []string{"result", "next", "total", "time", "error"}
 
-// lookup follows a reference's path as far as it goes. It returns what stands there and
-// whether that is the end.
-type lookup func(path []string) (v value, resolved bool)
+// lookup follows a reference's path in the map of that name, as far as it goes. It
+// returns what stands there and whether that is the end.
+type lookup func(root string, path []string) (v value, resolved bool)
 
 // resolve replaces references in all texts of v. One that is the whole text may
 // become an array.
 func (v *value) resolve(how Unresolved, look lookup) {
-	if v.kind == kindText && strings.Contains(v.text, reference) {
+	if v.kind == kindText && strings.Contains(v.text, "$") {
 		*v = resolveText(v.text, how, look)
 		return
 	}
@@ -35,61 +39,111 @@ func (v *value) resolve(how Unresolved, look lookup) {
 	}
 }
 
-func resolveText(s string, how Unresolved, look lookup) value {
-	var b strings.Builder
-	for whole := s; ; {
-		start := strings.Index(s, reference)
-		if start < 0 {
-			b.WriteString(s)
-			return textValue(b.String())
+func resolveText(text string, how Unresolved, look lookup) value {
+	for rest := text; ; {
+		root, path, whole := nextReference(rest)
+		if root == "" {
+			return textValue(text)
 		}
-		path, end := referencePath(s[start:])
-		b.WriteString(s[:start])
-		found, ok := look(path)
+		rest = rest[strings.Index(rest, whole)+len(whole):]
+		if len(path) == 0 {
+			continue
+		}
+		found, resolved := look(root, path)
 		switch {
-		case len(path) == 0 || !ok && how == UnresolvedText:
-			b.WriteString(s[start : start+end])
-		case !ok && how == UnresolvedEmpty:
-		case found.kind == kindArray && end == len(whole):
-			if len(found.items) == 0 {
-				return value{} // nothing is not an empty list that somebody wrote
-			}
-			return found
-		default:
-			b.WriteString(found.text)
+		case !resolved && how == UnresolvedText:
+			continue
+		case !resolved && how == UnresolvedEmpty:
+			found = textValue("")
 		}
-		s = s[start+end:]
+		if whole == text {
+			found.referred = true
+			return found
+		}
+		if found.kind == kindText && !found.number { // a number is not put into a text
+			text = strings.ReplaceAll(text, whole, found.text)
+		}
 	}
 }
 
-// referencePath splits $result[a][b] at the start of s into its path, and returns its
-// length.
-func referencePath(s string) (path []string, length int) {
-	length = len("$result")
-	for length < len(s) && s[length] == '[' {
-		end := strings.IndexByte(s[length:], ']')
-		if end < 0 {
+// nextReference returns the first reference in s: its map's name, its path, and all of it.
+// root is "" if there is none.
+func nextReference(s string) (root string, path []string, whole string) {
+	for start := strings.IndexByte(s, '$'); start >= 0; {
+		whole = s[start:]
+		for _, name := range referenceRoots {
+			if len(whole) > len(name) && strings.EqualFold(whole[1:1+len(name)], name) {
+				if end := strings.IndexAny(whole, " \t\n\v\f\r"); end >= 0 {
+					whole = whole[:end]
+				}
+				return whole[1 : 1+len(name)], referencePath(whole[1+len(name):]), whole
+			}
+		}
+		next := strings.IndexByte(s[start+1:], '$')
+		if next < 0 {
 			break
 		}
-		path = append(path, s[length+1:length+end])
-		length += end + 1
+		start += 1 + next
 	}
-	return path, max(length, len(reference))
+	return "", nil, ""
 }
 
-// walkJSON follows a path through a JSON text, as far as it goes.
+// referencePath returns what stands in brackets in s. Empty brackets and what is
+// between brackets do not count.
+func referencePath(s string) (path []string) {
+	for {
+		_, rest, found := strings.Cut(s, "[")
+		if !found {
+			return path
+		}
+		s = rest
+		if end := strings.IndexByte(s, ']'); end > 0 {
+			path = append(path, s[:end])
+			s = s[end+1:]
+		}
+	}
+}
+
+// walkJSON follows a path through a JSON text, as far as it goes: to an element that is
+// not null, or to a byte of a text.
 func walkJSON(s string, path []string) (v value, resolved bool) {
 	p := jsonParser{s: s}
-	resolved = true
-	for _, key := range path {
+	for len(path) > 0 {
 		here := p.at
-		if !p.enter(key) {
-			p.at, resolved = here, false
+		if !p.enter(path[0]) || p.null() {
+			p.at = here
 			break
 		}
+		path = path[1:]
 	}
 	v, ok := p.value(0)
-	return v, ok && resolved
+	for ; ok && len(path) > 0 && v.kind == kindText && !v.number; path = path[1:] {
+		at, isOffset := stringOffset(path[0], len(v.text))
+		if !isOffset {
+			break
+		}
+		v.text = v.text[at : at+1]
+	}
+	return v, ok && len(path) == 0
+}
+
+// stringOffset returns the place of a byte in a text of length bytes that a key stands
+// for: negative keys count from the end.
+func stringOffset(key string, length int) (at int, ok bool) {
+	n, err := strconv.Atoi(key)
+	if err != nil || strings.Contains(key, "_") {
+		return 0, false
+	}
+	if n < 0 {
+		n += length
+	}
+	return n, n >= 0 && n < length
+}
+
+// null reports whether null follows.
+func (p *jsonParser) null() bool {
+	p.space()
+	return strings.HasPrefix(p.s[p.at:], "null")
 }
 
 // enter moves to the element with that key, of a map or a list.
@@ -108,11 +162,11 @@ func (p *jsonParser) enter(key string) bool {
 			p.next(',')
 		}
 	case p.next('['):
-		if key == "" || strings.Trim(key, "0123456789") != "" {
+		at, ok := arrayNumber(key)
+		if !ok {
 			return false
 		}
-		at := phpInt(key)
-		for n := int64(0); p.at < len(p.s) && !p.next(']'); n++ {
+		for n := 0; p.at < len(p.s) && !p.next(']'); n++ {
 			if n == at {
 				return true
 			}

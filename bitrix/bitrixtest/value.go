@@ -8,13 +8,16 @@ import (
 )
 
 // value is a parameter as PHP has it: nothing, a text, or an array, which is a
-// list and a map in one and keeps its order. Numbers and booleans are texts, as
-// in a query: true is "1", false is "".
+// list and a map in one and keeps its order. Numbers and booleans are the texts
+// that PHP makes of them.
 type value struct {
 	kind  kind
 	text  string
 	items []item
-	next  int // number that PHP assigns to an element pushed without a key
+
+	number   bool // a number or a boolean of JSON: true is "1", false is ""
+	referred bool // what a reference of a batch came to, not what the client wrote
+	next     int  // number that PHP assigns to an element pushed without a key
 }
 
 type kind uint8
@@ -96,25 +99,34 @@ func (v *value) texts() []string {
 	return list
 }
 
+// anyCase returns the last element whose key is that in any case; absent ones are a value
+// of kindNone.
+func (v *value) anyCase(key string) *value {
+	for i := len(v.items) - 1; i >= 0; i-- {
+		if strings.EqualFold(v.items[i].key, key) {
+			return &v.items[i].value
+		}
+	}
+	return &value{}
+}
+
+// truth returns the result of PHP's cast to a boolean.
+func (v *value) truth() bool {
+	switch {
+	case v.kind == kindArray:
+		return len(v.items) > 0
+	case v.number && v.text == "-0": // the float
+		return false
+	}
+	return v.text != "" && v.text != "0"
+}
+
 // int returns the result of PHP's cast to an integer: the number that the text begins
 // with, or 0.
 func (v *value) int() int64 { return phpInt(v.text) }
 
-func phpInt(s string) int64 {
-	s = strings.TrimLeft(s, " \t\n\r")
-	end := 0
-	if end < len(s) && (s[end] == '-' || s[end] == '+') {
-		end++
-	}
-	for end < len(s) && s[end] >= '0' && s[end] <= '9' {
-		end++
-	}
-	n, _ := strconv.ParseInt(s[:end], 10, 64) // out of range: the nearest
-	return n
-}
-
 // jsonDepth is the deepest nesting that a body may have.
-const jsonDepth = 64
+const jsonDepth = 511
 
 var errJSON = errors.New("read JSON: malformed")
 
@@ -160,9 +172,6 @@ func (p *jsonParser) word(w string) bool {
 }
 
 func (p *jsonParser) value(depth int) (value, bool) {
-	if depth > jsonDepth {
-		return value{}, false
-	}
 	switch {
 	case p.next('"'):
 		s, ok := p.string()
@@ -174,18 +183,22 @@ func (p *jsonParser) value(depth int) (value, bool) {
 	case p.word("null"):
 		return value{}, true
 	case p.word("true"):
-		return textValue("1"), true
+		return value{kind: kindText, text: "1", number: true}, true
 	case p.word("false"):
-		return textValue(""), true
+		return value{kind: kindText, number: true}, true
 	}
 	return p.number()
 }
 
 func (p *jsonParser) array(end byte, depth int, keyed bool) (value, bool) {
 	v := value{kind: kindArray}
+	if depth >= jsonDepth {
+		return value{}, false
+	}
 	if p.next(end) {
 		return v, true
 	}
+	var places map[string]int // of a large map's keys
 	for {
 		key := ""
 		if keyed {
@@ -203,11 +216,23 @@ func (p *jsonParser) array(end byte, depth int, keyed bool) (value, bool) {
 		if !ok {
 			return value{}, false
 		}
-		// The last of equal keys counts. Large maps are not searched for them.
-		if keyed && len(v.items) < 256 {
-			*v.set(key) = element
-		} else {
+		// The last of equal keys counts, at the place of the first.
+		switch at, known := places[key]; {
+		case !keyed:
 			v.items = append(v.items, item{key, element})
+		case known:
+			v.items[at].value = element
+		case places != nil:
+			places[key] = len(v.items)
+			v.items = append(v.items, item{key, element})
+		default:
+			*v.set(key) = element
+			if len(v.items) == 64 {
+				places = map[string]int{}
+				for i := range v.items {
+					places[v.items[i].key] = i
+				}
+			}
 		}
 		if p.next(end) {
 			return v, true
@@ -219,15 +244,23 @@ func (p *jsonParser) array(end byte, depth int, keyed bool) (value, bool) {
 }
 
 func (p *jsonParser) number() (value, bool) {
-	start := p.at
-	for p.at < len(p.s) && strings.IndexByte("+-.eE0123456789", p.s[p.at]) >= 0 {
-		p.at++
-	}
-	s := p.s[start:p.at]
-	if _, err := strconv.ParseFloat(s, 64); err != nil && !errors.Is(err, strconv.ErrRange) {
+	s := p.s[p.at:]
+	s = s[:numberLength(s)]
+	digits := strings.TrimPrefix(s, "-")
+	if digits == "" || digits[0] < '0' || digits[0] > '9' || // + and . do not begin one
+		len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9' ||
+		strings.HasSuffix(digits, ".") || strings.Contains(digits, ".e") || strings.Contains(digits, ".E") {
 		return value{}, false
 	}
-	return textValue(s), true
+	p.at += len(s)
+	v := value{kind: kindText, text: s, number: true}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		v.text = strconv.FormatInt(n, 10) // -0 is 0
+	} else {
+		f, _ := strconv.ParseFloat(s, 64) // out of range: infinite
+		v.text = floatText(f)
+	}
+	return v, true
 }
 
 // string reads what follows an opening quote.
@@ -237,7 +270,7 @@ func (p *jsonParser) string() (string, bool) {
 		switch c := p.s[p.at]; {
 		case c == '"':
 			p.at++
-			return p.s[start : p.at-1], true
+			return p.s[start : p.at-1], utf8.ValidString(p.s[start : p.at-1])
 		case c == '\\':
 			return p.escaped(start)
 		case c < ' ':
@@ -255,7 +288,7 @@ func (p *jsonParser) escaped(start int) (string, bool) {
 		p.at++
 		switch {
 		case c == '"':
-			return string(b), true
+			return string(b), utf8.Valid(b)
 		case c < ' ':
 			return "", false
 		case c != '\\':
@@ -290,18 +323,22 @@ func (p *jsonParser) rune() (rune, bool) {
 			return 0, false
 		}
 		n, err := strconv.ParseUint(p.s[at:at+4], 16, 16)
-		return rune(n), err == nil
+		return rune(n), err == nil // no sign, no underscore: ParseUint with a base takes neither
 	}
 	r, ok := hex(p.at)
 	if !ok {
 		return 0, false
 	}
 	p.at += 4
+	if r>>11 != 0xD800>>11 {
+		return r, true
+	}
+	// The halves of a pair are nothing alone.
 	if r>>10 == 0xD800>>10 && strings.HasPrefix(p.s[p.at:], `\u`) {
 		if low, ok := hex(p.at + 2); ok && low>>10 == 0xDC00>>10 {
 			p.at += 6
 			return (r-0xD800)<<10 + (low - 0xDC00) + 0x10000, true
 		}
 	}
-	return r, true
+	return 0, false
 }

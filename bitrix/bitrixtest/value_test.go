@@ -51,7 +51,11 @@ func fromJSON(d *json.Decoder) any {
 		}
 		return ""
 	case json.Number:
-		return token.String()
+		if n, err := token.Int64(); err == nil {
+			return strconv.FormatInt(n, 10)
+		}
+		f, _ := token.Float64() // out of range: infinite
+		return floatText(f)
 	case string:
 		return token
 	}
@@ -106,7 +110,7 @@ func TestParseJSON(t *testing.T) {
 	}
 	for _, text := range []string{
 		``, `{`, `}`, `{"a"}`, `{"a":}`, `[1,]`, `{"a":1,}`, `"a`, `"\x"`, `"\u12"`, "\"\n\"", `nul`, `1 2`, `{a:1}`, `[1 2]`, `-`,
-		strings.Repeat("[", 100) + strings.Repeat("]", 100),
+		strings.Repeat("[", 512) + strings.Repeat("]", 512), `"\ud800"`, `"\udc00\ud800"`, "\"\xff\"", `01`, `1.`, `+1`, `.5`,
 	} {
 		if v, err := parseJSON(text); err == nil {
 			t.Errorf("parseJSON(%q) = %v, want an error", text, plain(v))
