@@ -170,10 +170,10 @@ func TestDocuments(t *testing.T) {
 		if err := Format(&columns, schema, "markdown"); err != nil {
 			t.Fatal(err)
 		}
-		goldenBlock(t, "../docs/dataset.md", "## "+name+"\n", "\n| column | type | what |", columns.String())
+		goldenBlock(t, "../docs/dataset.md", "### "+name+"\n", "\n| column | type | what |", columns.String())
 	}
 	for _, table := range Related {
-		goldenBlock(t, "../docs/dataset.md", "### "+table.Name+"\n", "\n| column | type | what |", shortTable(t, table.Schema))
+		goldenBlock(t, "../docs/dataset.md", "#### "+table.Name+"\n", "\n| column | type | what |", shortTable(t, table.Schema))
 	}
 	goldenBlock(t, "../README.md", "The columns.", "\n| column | type | what |", shortTable(t, Payments()))
 
@@ -195,7 +195,7 @@ func TestDocuments(t *testing.T) {
 		}
 		fmt.Fprintf(&sources, "    %-22s %s\n", answer.name, line)
 	}
-	goldenBlock(t, "../docs/dataset.md", "## Where a value comes from\n", "\n    crm.item.payment.get", sources.String())
+	goldenBlock(t, "../docs/dataset.md", "### Where a value comes from\n", "\n    crm.item.payment.get", sources.String())
 }
 
 // shortTable is a table's columns for people: name, type, and what it is.
