@@ -65,7 +65,6 @@ func (p place) String() string {
 // Codes of the portal. Codes are compared without regard to case.
 const (
 	CodeInternal          = "INTERNAL_SERVER_ERROR"
-	CodeUnexpectedAnswer  = "ERROR_UNEXPECTED_ANSWER"
 	CodeQueryLimit        = "QUERY_LIMIT_EXCEEDED"
 	CodeOperatingLimit    = "OPERATION_TIME_LIMIT"
 	CodeMethodNotAllowed  = "ERROR_BATCH_METHOD_NOT_ALLOWED"
@@ -86,11 +85,9 @@ const (
 	CodeMissingParameter  = "100"
 	CodeCore              = "ERROR_CORE"
 	CodeNotFound          = "NOT_FOUND"
-	CodeErrorNotFound     = "ERROR_NOT_FOUND"
 	CodeZero              = "0"
 	CodeAuthorization     = "authorization_error"
 	CodeAppNotFound       = "APPLICATION_NOT_FOUND"
-	CodeConnection        = "CONNECTION_ERROR"
 	CodeWrongLicense      = "WRONG_LICENSE"
 	CodeWrongEncoding     = "WRONG_ENCODING"
 	CodeEmpty             = ""
@@ -161,8 +158,8 @@ var rules = []rule{
 	{CodeTokensLost, atServer, 0, Stop, "the store failed"},
 	{CodeTokenRefused, atServer, 0, Stop, "every new token"},
 	{CodeInternal, anywhere, 0, Retry, "the portal stumbled"},
-	{CodeConnection, anywhere, 0, Retry, "the portal cannot reach the authorization server"},
-	{CodeUnexpectedAnswer, anywhere, 0, Retry, "the portal stumbled"},
+	{"CONNECTION_ERROR", anywhere, 0, Retry, "the portal cannot reach the authorization server"},
+	{"ERROR_UNEXPECTED_ANSWER", anywhere, 0, Retry, "the portal stumbled"},
 	{CodeNoAnswer, anywhere, 0, Retry, "refused, reset, cut short"},
 	{CodeCertificate, anywhere, 0, Stop, "unknown authority, another host, or out of date"},
 	{CodeBadAnswer, inRequest, 401, Stop, "a page, after 5 attempts"},
@@ -205,7 +202,7 @@ var rules = []rule{
 	{CodeEmpty, ofOne, 0, Reject, "no code"},
 	{CodeCore, ofOne, 0, Reject, "not found, or not for this user"},
 	{CodeNotFound, ofOne, 0, Reject, "not found"},
-	{CodeErrorNotFound, ofOne, 0, Reject, "not found"},
+	{"ERROR_NOT_FOUND", ofOne, 0, Reject, "not found"},
 }
 
 // unknownAttempts is how often a call is made whose error code is not in the

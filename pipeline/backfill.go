@@ -177,7 +177,7 @@ func (cp *Checkpoint) unfinished() (*Checkpoint, bool) {
 // end releases a lease, even after a signal: otherwise the next run would wait until it
 // expires. A failure here costs only that wait.
 func (r *run[R]) end(ctx context.Context, sink Sink[R]) {
-	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Grace)
+	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
 	if err := sink.End(endCtx); err != nil {
 		r.Log.Warn("lease not given back; it ends by itself", "error", err)

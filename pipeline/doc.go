@@ -107,7 +107,7 @@
 // is therefore never fetched twice, and the run decides again which payments are
 // carried, gone or rejected.
 //
-// When its context ends, a run waits up to Options.Grace for the gets in flight, then
+// When its context ends, a run waits up to stopGrace (10 s) for the gets in flight, then
 // executes steps 3 and 4 once more. A run that fails does the same.
 //
 // # Errors

@@ -48,14 +48,13 @@ func (r *run[R]) fetch(ctx context.Context) error {
 // One goroutine lists, and closes chunks. Workers goroutines get, and when the last of
 // them has ended, results is closed. One goroutine collects, and owns the checkpoint.
 // The lister and the wait for new chunks end with the group's context. Gets in flight
-// may take up to Grace to end.
-// Grace to end by themselves.
+// may take up to stopGrace to end.
 func (r *run[R]) fetchPart(ctx context.Context, part Range, hole bool) error {
 	g, gctx := errgroup.WithContext(ctx)
 	getCtx, stopGets := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopGets()
 	defer context.AfterFunc(gctx, func() {
-		grace := time.NewTimer(r.Grace)
+		grace := time.NewTimer(stopGrace)
 		defer grace.Stop()
 		select {
 		case <-grace.C:

@@ -63,9 +63,6 @@ type Options struct {
 	// disables the limit for this run.
 	Deletes      DeleteLimit
 	AllowDeletes bool
-	// Grace is how long a run that stops waits for the gets in flight, so that their
-	// rows are not lost. The default is 10 s.
-	Grace time.Duration
 	// Patience is how long to wait for another run's lease if that run is short: a
 	// backfill's merge waits for a nightly run, and a nightly run for a backfill's
 	// merge. 0: do not wait.
@@ -86,6 +83,10 @@ type Options struct {
 	Now func() time.Time
 }
 
+// stopGrace is how long a run that stops waits for the gets in flight, so that their
+// rows are not lost, and for the release of its lease.
+const stopGrace = 10 * time.Second
+
 func (o *Options) setDefaults() {
 	def := func(p *int, v int) {
 		if *p <= 0 {
@@ -99,9 +100,6 @@ func (o *Options) setDefaults() {
 	def(&o.CheckpointRows, 50_000)
 	if o.CheckpointEvery <= 0 {
 		o.CheckpointEvery = time.Minute
-	}
-	if o.Grace <= 0 {
-		o.Grace = 10 * time.Second
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

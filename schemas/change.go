@@ -16,7 +16,7 @@ type Change struct {
 // ChangeTable is the change feed: the kind of change, then the columns of PaymentTable.
 // Columns of its own can be added only once it has its own version, because they come
 // before those of PaymentTable.
-var ChangeTable = NewTable("payments_changes", "What changed against the snapshot before, sorted by id.", slices.Concat(
+var ChangeTable = newTable("payments_changes", "What changed against the snapshot before, sorted by id.", slices.Concat(
 	[]Column[Change]{
 		{
 			Name: "op", Since: 1, Encoding: Dictionary, Source: "this program",

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"fmt"
 	"time"
 )
 
@@ -25,16 +24,6 @@ func (i Instant) Time() time.Time { return time.UnixMicro(int64(i)).UTC() }
 
 // String returns the instant as RFC 3339 in UTC, always with six decimals.
 func (i Instant) String() string { return i.Time().Format("2006-01-02T15:04:05.000000Z") }
-
-// ParseInstant parses an RFC 3339 time with any offset and any fraction. It truncates
-// to microseconds, towards the past.
-func ParseInstant(text string) (Instant, error) {
-	i, rule := parseInstant([]byte(text))
-	if rule != "" {
-		return 0, fmt.Errorf("time %q: %s", excerpt([]byte(text)), rule)
-	}
-	return i, nil
-}
 
 // parseInstant returns the instant in b and the rule that b breaks, or "" if none. It
 // does not use time.Parse, which is laxer than RFC 3339 (one-digit hours, a comma for a

@@ -26,7 +26,7 @@ type Payment struct {
 
 // PaymentTable is the table of payments, one Payment a row. Its columns are
 // frozen: see Evolution in the package's description.
-var PaymentTable = NewTable("payments", "The payments of one portal, sorted by id, each once.", []Column[Payment]{
+var PaymentTable = newTable("payments", "The payments of one portal, sorted by id, each once.", []Column[Payment]{
 	{
 		Name: "id", Since: 1, From: FromGet, Field: "id", Encoding: Delta,
 		Null: never, Example: "1036", Changes: never,

@@ -12,7 +12,7 @@ type Reject struct {
 }
 
 // RejectTable is the table of the payments that could not be read.
-var RejectTable = NewTable("payments_rejects", "Payments that could not be read. The next run tries them again.", []Column[Reject]{
+var RejectTable = newTable("payments_rejects", "Payments that could not be read. The next run tries them again.", []Column[Reject]{
 	{
 		Name: "id", Since: 1, Field: "id", Encoding: Delta,
 		Null: never, Example: "1036", Changes: never,

@@ -23,7 +23,7 @@ type Order struct {
 	ExtractedAt   Null[Instant]
 }
 
-// Owner is a row of the table of owners: a CRM item that an order of a payment
+// Owner is a row of the table of owners: what an order of a payment
 // belongs to.
 type Owner struct {
 	EntityTypeID int64
@@ -107,7 +107,7 @@ func readAt[R any](at func(*R) *Null[Instant]) Column[R] {
 }
 
 // OrderTable is the related table of the orders that payments refer to.
-var OrderTable = NewTable("payments_orders", "The orders that the payments belong to.", []Column[Order]{
+var OrderTable = newTable("payments_orders", "The orders that the payments belong to.", []Column[Order]{
 	{
 		Name: "id", Since: 1, Field: "id", Encoding: Delta, Null: never, Example: "77", Changes: never,
 		Description: "The order's number on its portal; order_id of payments.",
@@ -167,7 +167,7 @@ var OrderTable = NewTable("payments_orders", "The orders that the payments belon
 })
 
 // OwnerTable is the related table of the owners that payments refer to.
-var OwnerTable = NewTable("payments_owners", "The owners of the payments' orders: deals, smart invoices and items of smart processes.", []Column[Owner]{
+var OwnerTable = newTable("payments_owners", "The owners of the payments' orders: deals, smart invoices and items of smart processes.", []Column[Owner]{
 	{
 		Name: "entity_type_id", Since: 1, Encoding: Dictionary, Source: "the type that was asked for", Null: never, Example: "2", Changes: never,
 		Description: "The item's type: 2 deal, 31 smart invoice, from 128 smart processes.",
@@ -242,7 +242,7 @@ var OwnerTable = NewTable("payments_owners", "The owners of the payments' orders
 }).sortedBy("entity_type_id", "entity_id")
 
 // StageTable is the related table of the stages that owners go through.
-var StageTable = NewTable("payments_stages", "The stages of the funnels of the owners.", []Column[Stage]{
+var StageTable = newTable("payments_stages", "The stages of the funnels of the owners.", []Column[Stage]{
 	{
 		Name: "entity_type_id", Since: 1, Encoding: Dictionary, Source: "ENTITY_ID of crm.status.list", Null: never, Example: "2", Changes: never,
 		Description: "The type of the items that go through the stage.",
@@ -283,7 +283,7 @@ var StageTable = NewTable("payments_stages", "The stages of the funnels of the o
 }).sortedBy("entity_type_id", "category_id", "stage_id")
 
 // CompanyTable is the related table of the companies that owners refer to.
-var CompanyTable = NewTable("payments_companies", "The companies that the owners are for.", []Column[Company]{
+var CompanyTable = newTable("payments_companies", "The companies that the owners are for.", []Column[Company]{
 	{
 		Name: "id", Since: 1, Field: "id", Encoding: Delta, Null: never, Example: "12", Changes: never,
 		Description: "The company's number; company_id of owners.",
@@ -298,7 +298,7 @@ var CompanyTable = NewTable("payments_companies", "The companies that the owners
 })
 
 // ContactTable is the related table of the contacts that owners refer to.
-var ContactTable = NewTable("payments_contacts", "The contacts that the owners are for.", []Column[Contact]{
+var ContactTable = newTable("payments_contacts", "The contacts that the owners are for.", []Column[Contact]{
 	{
 		Name: "id", Since: 1, Field: "id", Encoding: Delta, Null: never, Example: "15", Changes: never,
 		Description: "The contact's number; contact_id of owners.",
@@ -318,7 +318,7 @@ var ContactTable = NewTable("payments_contacts", "The contacts that the owners a
 })
 
 // UserTable is the related table of the portal's users, dismissed ones included.
-var UserTable = NewTable("payments_users", "The portal's users, without bots and integrations.", []Column[User]{
+var UserTable = newTable("payments_users", "The portal's users, without bots and integrations.", []Column[User]{
 	{
 		Name: "id", Since: 1, Field: "ID", Encoding: Delta, Null: never, Example: "7", Changes: never,
 		Description: "The user's number; responsible_id, emp_paid_id and assigned_by_id elsewhere.",
@@ -348,7 +348,7 @@ var UserTable = NewTable("payments_users", "The portal's users, without bots and
 })
 
 // PaySystemTable is the related table of the current payment systems.
-var PaySystemTable = NewTable("payments_pay_systems", "The portal's payment systems. Payments may name others that were deleted since.", []Column[PaySystem]{
+var PaySystemTable = newTable("payments_pay_systems", "The portal's payment systems. Payments may name others that were deleted since.", []Column[PaySystem]{
 	{
 		Name: "id", Since: 1, Field: "ID", Encoding: Delta, Null: never, Example: "6", Changes: never,
 		Description: "The payment system's number; pay_system_id of payments.",

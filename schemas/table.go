@@ -36,8 +36,8 @@ type Table[R any] struct {
 	schema *arrow.Schema
 }
 
-// NewTable returns a table of columns. It keeps the slice.
-func NewTable[R any](name, description string, columns []Column[R]) *Table[R] {
+// newTable returns a table of columns. It keeps the slice.
+func newTable[R any](name, description string, columns []Column[R]) *Table[R] {
 	t := &Table[R]{Name: name, Description: description, Columns: columns, Keys: []string{"id"}}
 	fields := make([]arrow.Field, len(columns))
 	for i := range columns {

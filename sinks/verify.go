@@ -87,13 +87,6 @@ func (d *Dataset) readable(data []byte, id pipeline.SnapshotID) (*pipeline.Manif
 	return m, nil
 }
 
-// verify is Verify, once the manifest has been read.
-func (d *Dataset) verify(ctx context.Context, m *pipeline.Manifest) ([]Difference, error) {
-	v := &verifier{d: d, m: m}
-	err := v.check(ctx)
-	return v.found, err
-}
-
 func (v *verifier) check(ctx context.Context) error {
 	for _, f := range v.m.Files {
 		if err := v.file(ctx, f); err != nil {

@@ -20,6 +20,13 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
+// verify compares the files of a manifest that need not be stored.
+func (d *Dataset) verify(ctx context.Context, m *pipeline.Manifest) ([]Difference, error) {
+	v := &verifier{d: d, m: m}
+	err := v.check(ctx)
+	return v.found, err
+}
+
 // published makes and publishes a snapshot with a table of three row groups, a feed and
 // a reject, and returns its manifest.
 func (m *merger) published() *pipeline.Manifest {

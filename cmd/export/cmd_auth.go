@@ -29,7 +29,7 @@ says, and tries them. A code is valid for 30 seconds, so paste it at once. From 
 on, runs refresh the tokens automatically.`,
 		Args: exactly(1, "a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			spec, err := jobfile.LoadWith(args[0], p.lookup, nil)
+			spec, err := jobfile.Load(args[0], p.lookup)
 			if err != nil {
 				return &startError{err}
 			}

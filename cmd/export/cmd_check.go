@@ -67,7 +67,7 @@ func (c *checker) job(ctx context.Context, file string, only []string) error {
 			return err
 		}
 	}
-	spec, err := jobfile.LoadWith(file, c.p.lookup, nil)
+	spec, err := jobfile.Load(file, c.p.lookup)
 	if err != nil {
 		for _, line := range jobs.FileProblems(err) {
 			if err := c.show(file, 0, line); err != nil {

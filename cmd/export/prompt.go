@@ -32,9 +32,9 @@ func newAsker(in io.Reader, s *screen) *asker {
 // the answer's then too.
 func (a *asker) say(text string) { _, _ = a.screen.Write([]byte(text)) }
 
-// until asks until take has no fault to find with the answer; "" stands for
+// until asks until take accepts the answer; "" stands for
 // byDefault. A hidden answer is not echoed by a terminal. Where no person is
-// asked, the first fault ends it.
+// asked, the first error ends it.
 func (a *asker) until(ctx context.Context, question, byDefault string, hidden bool, take func(answer string) error) error {
 	for {
 		prompt := question + ": "

@@ -23,11 +23,11 @@ import (
 
 func instant(t *testing.T, text string) schemas.Null[schemas.Instant] {
 	t.Helper()
-	i, err := schemas.ParseInstant(text)
+	i, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return schemas.Some(i)
+	return schemas.Some(schemas.InstantOf(i))
 }
 
 // oddPayments have what forms can get wrong: nulls, quotes, commas, line

@@ -21,11 +21,7 @@ func wherePayments(t *testing.T) []schemas.Payment {
 		if err != nil {
 			t.Fatal(err)
 		}
-		at, err := schemas.ParseInstant(fmt.Sprintf("2026-01-%02dT12:00:00Z", id%28+1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows[i] = schemas.Payment{ID: id, Sum: schemas.Some(sum), Paid: schemas.Some(id%3 == 0), DateBill: schemas.Some(at), PaySystemName: schemas.Some("Bank 'A'")}
+		rows[i] = schemas.Payment{ID: id, Sum: schemas.Some(sum), Paid: schemas.Some(id%3 == 0), DateBill: instant(t, fmt.Sprintf("2026-01-%02dT12:00:00Z", id%28+1)), PaySystemName: schemas.Some("Bank 'A'")}
 		if id%10 != 0 {
 			rows[i].Currency = schemas.Some([]string{"EUR", "USD"}[id%2])
 		}

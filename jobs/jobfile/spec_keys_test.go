@@ -1,8 +1,6 @@
 package jobfile
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -80,13 +78,9 @@ func TestDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var reference bytes.Buffer
-	if err := Markdown(&reference); err != nil {
-		t.Fatal(err)
-	}
 	doc := string(data)
 	for marker, content := range map[string]string{
-		"keys":    reference.String(),
+		"keys":    reference(),
 		"minimal": exampleBlock(t, "minimal.yaml"),
 		"full":    exampleBlock(t, "full.yaml"),
 	} {
@@ -139,17 +133,6 @@ func TestDocumentedJobs(t *testing.T) {
 		t.Errorf("%d jobs in the documentation, want the smallest and a full one", jobs)
 	}
 }
-
-func TestMarkdownFails(t *testing.T) {
-	full := errors.New("disk full")
-	if err := Markdown(failing{full}); !errors.Is(err, full) {
-		t.Errorf("error %v, want %v", err, full)
-	}
-}
-
-type failing struct{ err error }
-
-func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func TestNearest(t *testing.T) {
 	tests := []struct {

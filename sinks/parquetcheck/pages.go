@@ -197,9 +197,6 @@ type Page struct {
 	statsAt                                       int // where in the header they begin; 0: not there
 }
 
-// HasStatistics reports whether the page's header has statistics.
-func (p *Page) HasStatistics() bool { return p.stats.there }
-
 // pageHeader decodes the page header that data begins with, and returns its length.
 func pageHeader(data []byte) (Page, int, error) {
 	var h Page

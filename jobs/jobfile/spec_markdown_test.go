@@ -1,24 +1,22 @@
 package jobfile
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"strings"
 )
 
-// Markdown writes the reference of the job file: for each section a heading, a
-// sentence and a table of its keys. docs/job-file.md contains it between two markers.
-func Markdown(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "### The job\n\n")
-	tableOf(b, "", tree)
-	sections(b, tree)
-	return b.Flush()
+// reference is the reference of the job file: for each section a heading, a sentence
+// and a table of its keys. docs/job-file.md contains it between two markers.
+func reference() string {
+	var b strings.Builder
+	b.WriteString("### The job\n\n")
+	tableOf(&b, "", tree)
+	sections(&b, tree)
+	return b.String()
 }
 
 // sections writes the sections under a branch, each followed by its own sections.
-func sections(b *bufio.Writer, at *branch) {
+func sections(b *strings.Builder, at *branch) {
 	for _, name := range at.names {
 		child := at.children[name]
 		if child.isLeaf() {
@@ -32,7 +30,7 @@ func sections(b *bufio.Writer, at *branch) {
 
 // tableOf writes the table of a branch's values, and names the sections under it. A
 // branch without values has no table.
-func tableOf(b *bufio.Writer, prefix string, at *branch) {
+func tableOf(b *strings.Builder, prefix string, at *branch) {
 	var leaves []*Key
 	var under []string
 	for _, name := range at.names {
