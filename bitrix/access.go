@@ -2,13 +2,13 @@ package bitrix
 
 import "fmt"
 
-// Access is a way into a portal: a Webhook, or an *Application.
+// Access is how to access a portal: a Webhook, or an *Application.
 type Access interface {
 	fmt.Stringer
-	// Host is the portal's host, with its port if the address had one.
+	// Host returns the portal's host, with its port if the address has one.
 	Host() string
-	// base is where requests go: to scheme://host, at prefix and the method's
-	// name. The prefix may be a secret.
+	// base returns the parts of a request's address: scheme://host, then prefix and the
+	// method's name. The prefix may be a secret.
 	base() (scheme, host, prefix string)
 }
 
@@ -17,7 +17,7 @@ var (
 	_ Access = (*Application)(nil)
 )
 
-// redactor takes the secrets that it knows out of a text.
+// redactor removes the secrets that it knows from a text.
 type redactor interface {
 	redact(text string) string
 }

@@ -13,44 +13,46 @@ import (
 // DefaultServer is the vendor's authorization server.
 const DefaultServer = "https://oauth.bitrix.info"
 
-// TokenStore keeps the pair of tokens of one application in one portal, as JSON:
-// the authorization server's own answer. It may be shared with other processes.
-// Load may be called at any time; the others by one goroutine at a time.
+// TokenStore stores the pair of tokens of one application in one portal. The pair is
+// the JSON answer of the authorization server. Other processes may share the store.
+// Load may be called at any time, the other methods by one goroutine at a time.
 type TokenStore interface {
-	// Load returns what is stored, whole. What is absent is fs.ErrNotExist.
+	// Load returns the whole stored document. It returns fs.ErrNotExist if there is
+	// none.
 	Load(ctx context.Context) ([]byte, error)
-	// Lock waits until no other process holds the lock, and takes it. begun is
-	// when an earlier holder called Begin whose end is unknown, else zero. ctx
-	// ends the wait.
+	// Lock waits until no other process holds the lock, and takes it. begun is when an
+	// earlier holder called Begin, if the end of that exchange is unknown; else zero.
+	// ctx ends the wait.
 	Lock(ctx context.Context) (begun time.Time, err error)
-	// Begin notes durably that the stored pair is about to be exchanged for
-	// another one. It is called with the lock held.
+	// Begin durably records that the stored pair is about to be exchanged. The caller
+	// holds the lock.
 	Begin(ctx context.Context) error
-	// Save replaces what is stored, whole and durably. It is called with the
-	// lock held, and ends what Begin has noted.
+	// Save replaces the whole stored document durably. It clears the record of Begin.
+	// The caller holds the lock.
 	Save(ctx context.Context, doc []byte) error
-	// Unlock releases the lock. What Begin has noted stays for the next Lock if open,
-	// and is forgotten otherwise.
+	// Unlock releases the lock. If open is true, the record of Begin stays for the next
+	// Lock; otherwise Unlock clears it.
 	Unlock(ctx context.Context, open bool) error
-	// String says where the pair is, without secrets.
+	// String returns where the pair is stored, without secrets.
 	String() string
 }
 
-// Application is the right to call a portal as an application: it authorizes
-// itself by a token that lives for an hour, and gets the next one from the
-// authorization server. Clients of it may be many, also in many processes, as
-// long as they share a TokenStore. It prints without its secrets.
+// Application is the right to call a portal as an application. It authorizes itself
+// with an access token that is valid for an hour, and gets the next one from the
+// authorization server. Many clients may use it, also in several processes, as long as
+// they share a TokenStore. It prints without its secrets.
 type Application struct {
 	scheme, host string
-	server       string // of authorization: scheme and host
+	server       string // the authorization server: scheme and host
 	id           string
 	secret       *Secret // behind a pointer: see Secret
 	store        TokenStore
 }
 
-// NewApplication makes an application of a portal's address (https://HOST; http
-// for this machine only), its client id and secret, and the authorization
-// server's address ("": DefaultServer). The store has the tokens.
+// NewApplication returns an application. portal is the address of the portal
+// (https://HOST; http is allowed for this machine only). id and secret are the client id
+// and the client secret. server is the authorization server's address; "" means
+// DefaultServer. store contains the tokens.
 func NewApplication(portal, id string, secret Secret, server string, store TokenStore) (*Application, error) {
 	if server == "" {
 		server = DefaultServer
@@ -71,7 +73,7 @@ func NewApplication(portal, id string, secret Secret, server string, store Token
 	}, nil
 }
 
-// site reads an address that ends behind the host.
+// site parses an address that has nothing after the host.
 func site(address string) (scheme, host string, err error) {
 	u, err := url.Parse(address)
 	switch {
@@ -95,30 +97,29 @@ func (a *Application) String() string {
 	return a.scheme + "://" + a.host + "/rest/ as " + a.id
 }
 
-// Format prints String whatever the verb.
+// Format prints String for every verb.
 func (a *Application) Format(f fmt.State, _ rune) { io.WriteString(f, a.String()) }
 
 // MarshalText returns String.
 func (a *Application) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// Host is the portal's host, with its port if the address had one.
+// Host returns the portal's host, with its port if the address has one.
 func (a *Application) Host() string { return a.host }
 
 func (a *Application) base() (scheme, host, prefix string) { return a.scheme, a.host, "/rest/" }
 
 // TokenState describes stored tokens without using them.
 type TokenState struct {
-	// Where is the store.
+	// Where describes the store.
 	Where string
-	// Access: there is an access token, not only a refresh token.
+	// Access reports whether there is an access token, not only a refresh token.
 	Access bool
-	// Expires is the time at which the access token expires, if the file has it, else
-	// zero.
+	// Expires is when the access token expires; zero if that is not stored.
 	Expires time.Time
 }
 
-// State reads the stored tokens, and changes nothing. Its errors are those that
-// a call would end in.
+// State reads the stored tokens, and changes nothing. It returns the same errors as a
+// call would.
 func (a *Application) State(ctx context.Context) (TokenState, error) {
 	t := newTokens(a, &Options{}, nil)
 	p, err := t.load(ctx)
@@ -128,12 +129,12 @@ func (a *Application) State(ctx context.Context) (TokenState, error) {
 	return TokenState{Where: a.store.String(), Access: p.access != "", Expires: p.expires}, nil
 }
 
-// exchangePatience is how long a code is worth the while: it lives for 30 s.
+// exchangePatience is how long Exchange retries: a code is valid for 30 s.
 const exchangePatience = 25 * time.Second
 
-// Exchange returns a code, as AuthorizeURL's page hands it out, to the authorization
-// server, and stores the pair of tokens that comes for it. Of opts the transport, the
-// log and the user agent count.
+// Exchange sends a code from AuthorizeURL's page to the authorization server, and
+// stores the pair of tokens that it returns. Of opts it uses the transport, the log and
+// the user agent.
 func (a *Application) Exchange(ctx context.Context, code Secret, opts *Options) error {
 	if opts == nil {
 		opts = &Options{}
@@ -151,7 +152,7 @@ func (a *Application) Exchange(ctx context.Context, code Secret, opts *Options) 
 	return t.exchange(ctx, code)
 }
 
-// CheckStore reports whether the tokens can be stored: it takes the store's lock and
+// CheckStore checks that the tokens can be stored: it takes the store's lock and
 // releases it.
 func (a *Application) CheckStore(ctx context.Context) error {
 	t := newTokens(a, &Options{Patience: exchangePatience}, nil)

@@ -12,25 +12,25 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Command is a call within a batch.
+// Command is a call in a batch.
 type Command struct {
-	// Key names the command among the others: letters, digits and _, the first not a
-	// digit. PHP would turn numeric keys into places in a list, where the commands
-	// cannot be distinguished.
+	// Key identifies the command in the batch: letters, digits and _, the first not a
+	// digit. PHP would convert numeric keys to list indexes, and the results could not
+	// be matched to the commands.
 	Key    string
 	Method string
 	Params Params
-	// Optional makes any error of the command its result: it is not repeated, and
-	// does not end the batch. It is for commands that refer to others' results,
-	// which may have nothing there.
+	// Optional makes any error of the command its result. The command is not retried,
+	// and does not end the batch. It is for commands that refer to others' results,
+	// which may be empty.
 	Optional bool
 }
 
 // Batch calls any number of commands, at least one, in as few requests as the portal
-// allows, and returns the results in the order of cmds. Commands whose failure may pass
-// are sent again alone. A failure that stays is in Result.Err, and concerns that
-// command only; one of class Stop, or for a webhook Refresh, anywhere is the error of
-// the whole Batch, as is patience that has run out.
+// allows, and returns the results in the order of cmds. Commands that fail temporarily
+// are sent again without the others. A permanent error is in Result.Err and concerns
+// only that command. An error of class Stop in any command, or for a webhook of class
+// Refresh, is the error of the whole Batch, and so is exhausted patience.
 func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 	if len(cmds) == 0 {
 		return nil, errors.New("batch: no commands")
@@ -46,8 +46,8 @@ func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 		seen[cmd.Key] = true
 	}
 	results := make([]Result, len(cmds))
-	// Each goroutine owns the results of its part; the group ends with the last
-	// part, or at the first error.
+	// Each goroutine owns the results of its part. The group ends with the last part,
+	// or at the first error.
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(c.governor.limits.Concurrency)
 	from := 0
@@ -69,7 +69,7 @@ func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 	return results, nil
 }
 
-// check reports what is wrong with a command before it is sent.
+// check returns an error if a command cannot be sent.
 func (cmd Command) check() error {
 	if !consistsOf(cmd.Key, letters+digits+"_") || cmd.Key[0] <= '9' {
 		return fmt.Errorf("batch: key %q: want letters, digits and _, the first not a digit", cmd.Key)
@@ -77,19 +77,19 @@ func (cmd Command) check() error {
 	return checkMethod(cmd.Method)
 }
 
-// part gets the results of the commands of one request, in as many requests as
-// it takes.
+// part gets the results of the commands of one request. It sends as many requests as
+// needed.
 func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 	todo := make([]int, len(cmds))
 	for i := range todo {
 		todo[i] = i
 		out[i] = Result{Total: -1, Next: -1}
 	}
-	unknown := make([]int, len(cmds)) // attempts that ended in an unknown code
+	unknown := make([]int, len(cmds)) // attempts that ended with an unknown code
 	p := newPatience(c.patience)
 	p.fails = c.governor.fails
-	large := 0         // single commands in a row whose answer was too large
-	last := time.Now() // of a success
+	large := 0         // consecutive single commands whose answer was too large
+	last := time.Now() // time of the last success
 	for first := true; len(todo) > 0; first = false {
 		send := make([]Command, 0, len(todo))
 		for _, i := range todo {
@@ -112,7 +112,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 				todo = todo[n:]
 				continue
 			}
-			alone := n == 1 && e.Code == CodeTooLarge // it cannot be made smaller
+			alone := n == 1 && e.Code == CodeTooLarge // a single command cannot be split
 			if alone {
 				large++
 			}
@@ -131,7 +131,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 		large = 0
 
 		var again []int
-		var cause, held *Error // why to pause, and why not to retry without end
+		var cause, held *Error // why to pause, and why retries are limited
 		for k, r := range answers {
 			i := todo[k]
 			attempts := out[i].Attempts + r.Attempts
@@ -151,7 +151,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			switch {
 			case r.Err.where != inCommand:
 			case isList && r.Err.MayPass():
-				class = Retry // without the list there is nothing to continue with
+				class = Retry // the walk cannot continue without the list
 			case !r.Err.known() || r.Err.MayPass():
 				if unknown[i]++; unknown[i] < r.Err.attempts() {
 					class = Retry
@@ -162,7 +162,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 				if c.tokens == nil {
 					return r.Err
 				}
-				// There is a new token by now: see authorize.
+				// The token has been replaced by now: see authorize.
 			case Stop:
 				return r.Err
 			case Reject:
@@ -174,10 +174,10 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 				c.callSingly(cmds[i].Method)
 			case SmallerBatch:
 				if n == 1 {
-					return r.Err // smaller than one there is none
+					return r.Err // a single command cannot be split
 				}
 			case SlowDown, WaitBudget:
-				held = r.Err // the governor makes it wait
+				held = r.Err // the governor delays it
 			}
 			out[i].Err = nil
 			again = append(again, i)
@@ -196,17 +196,17 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 	return nil
 }
 
-// adapt makes the next attempt at cmds another one, and reports whether it did:
-// e is why their request failed as a whole.
+// adapt changes how cmds are sent next time, and reports whether it did. e is the error
+// of their request as a whole.
 func (c *Client) adapt(e *Error, cmds []Command) bool {
 	switch e.Class() {
 	case SmallerBatch:
-		// The governor has halved what fits. One command cannot be halved, but
-		// its time may have been a bad one.
+		// The governor has halved the size of a request. A single command cannot be
+		// halved, but its timeout may have been temporary.
 		return len(cmds) > 1 || e.Code == CodeTimeout
 	case CallSingly:
 		for _, cmd := range cmds {
-			c.callSingly(cmd.Method) // it did not say which one
+			c.callSingly(cmd.Method) // the portal does not report which method
 		}
 		return e.where == inBatch
 	case Retry, SlowDown, WaitBudget, Refresh, Reject, Stop:
@@ -214,8 +214,8 @@ func (c *Client) adapt(e *Error, cmds []Command) bool {
 	return false
 }
 
-// some sends the first n of cmds: those that fit one request, or the first
-// alone if it is to be called singly. waited is how long it waited for limits.
+// some sends as many of cmds as fit into one request. If the first must be called
+// singly, it sends only that. waited is how long it waited for limits.
 func (c *Client) some(ctx context.Context, cmds []Command) (n int, results []Result, waited time.Duration, err error) {
 	if c.isSingle(cmds[0].Method) {
 		r, waited, err := c.single(ctx, cmds[0], false)
@@ -229,12 +229,12 @@ func (c *Client) some(ctx context.Context, cmds []Command) (n int, results []Res
 	return n, results, waited, err
 }
 
-// single calls a command outside a batch. What is final about it, and no Stop,
-// is its result. A timeout is not repeated for a call that counts: its caller has
-// a way without a count.
+// single calls a command outside a batch. A permanent error, except one of class Stop,
+// becomes its result. If counts is true, single does not retry after a timeout: the
+// caller can repeat the call without a count.
 func (c *Client) single(ctx context.Context, cmd Command, counts bool) (Result, time.Duration, error) {
 	if cmd.Optional {
-		// What it refers to is in no request with it.
+		// The command that it refers to is not in the same request.
 		e := &Error{Code: CodeNoResult, Description: "not called outside of a batch", Method: cmd.Method, Key: cmd.Key, where: inCommand}
 		return Result{Err: e, Total: -1, Next: -1, At: time.Now()}, 0, nil
 	}
@@ -257,8 +257,8 @@ func (c *Client) single(ctx context.Context, cmd Command, counts bool) (Result, 
 	return r, x.waited, err
 }
 
-// request sends commands as one batch request, repeats it if it fails as a whole, and
-// returns what came for each: a result or an error, of whatever class.
+// request sends commands as one batch request, and retries it if it fails as a whole.
+// It returns a result or an error, of any class, for each command.
 func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Duration, error) {
 	x, err := newBatch(cmds)
 	if err != nil {
@@ -284,7 +284,7 @@ func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Du
 	return results, x.waited, nil
 }
 
-// newBatch makes the exchange for commands in one request.
+// newBatch returns the exchange for commands in one request.
 func newBatch(cmds []Command) (*exchange, error) {
 	x := &exchange{method: MethodBatch, where: inBatch, keys: make(map[string]int, len(cmds))}
 	counts := map[string]int{}

@@ -5,30 +5,30 @@ import (
 	"time"
 )
 
-// MaxCommands is how many commands the portal takes in one batch.
+// MaxCommands is the highest number of commands in one batch.
 const MaxCommands = 50
 
-// longRequest is how long a batch may be expected to run: a third of the 60 s
-// after which the cloud cuts a request, since the mean cost of a command says
-// little about a slow moment.
+// longRequest is the longest expected time of a batch: a third of the 60 s after which
+// the cloud aborts a request, because the mean cost of a command does not predict a
+// slow moment.
 const longRequest = 20 * time.Second
 
-// sizes says how many commands of a method fit a request. What fits is halved
-// when a request took too long or was too much, and grows by one with each that
-// went well. It is safe for concurrent use.
+// sizes decides how many commands of a method fit into a request. It halves the number
+// if a request took too long or was too large, and adds one after each success. It is
+// safe for concurrent use.
 type sizes struct {
 	mu      sync.Mutex
 	methods map[string]*size
 }
 
 type size struct {
-	most int     // commands a request
-	mean float64 // seconds a command, as the portal's clock saw it
+	most int     // commands per request
+	mean float64 // seconds per command, by the portal's clock
 }
 
 func newSizes() *sizes { return &sizes{methods: map[string]*size{}} }
 
-// of returns the method's entry. s.mu is held.
+// of returns the method's entry. The caller holds s.mu.
 func (s *sizes) of(method string) *size {
 	z := s.methods[method]
 	if z == nil {
@@ -38,7 +38,7 @@ func (s *sizes) of(method string) *size {
 	return z
 }
 
-// limit is how many commands of this one method to send at once, at least 1.
+// limit returns how many commands of this one method to send at once, at least 1.
 func (s *sizes) limit(method string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,8 +50,7 @@ func (s *sizes) limit(method string) int {
 	return max(1, n)
 }
 
-// fits is how many of the commands, from the first on, to send at once, at
-// least 1.
+// fits returns how many of the first commands to send at once, at least 1.
 func (s *sizes) fits(cmds []Command) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,20 +67,20 @@ func (s *sizes) fits(cmds []Command) int {
 	return len(cmds)
 }
 
-// tooMuch halves what fits for all the methods of a request of n commands.
+// tooMuch halves the number for all the methods of a request of n commands.
 func (s *sizes) tooMuch(needs []need, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, need := range needs {
-		// n, not what fits now: several requests that were under way together
-		// must not halve it again and again.
+		// Halve n, not the current number: several requests that were in flight
+		// together must not halve it repeatedly.
 		z := s.of(need.method)
 		z.most = max(1, min(z.most, n/2))
 	}
 }
 
-// wentWell notes a request that was answered, and what its commands took, by method; 0
-// seconds: not known.
+// wentWell records an answered request, and how long its commands took, by method. 0
+// seconds means not known.
 func (s *sizes) wentWell(needs []need, seconds map[string]float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

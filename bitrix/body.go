@@ -14,23 +14,23 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// bodyReader reads a gzipped body. Its memory, some 50 KiB of which are the
-// decompressor's, is used again: a client gets the same few sizes all the time.
+// bodyReader reads a gzipped body. It reuses its memory, of which the decompressor
+// needs some 50 KiB: a client reads the same few sizes all the time.
 type bodyReader struct {
-	sent   bytes.Buffer // as it came
-	packed bytes.Reader // of sent; the decompressor is fastest with bytes in memory
+	sent   bytes.Buffer // as received
+	packed bytes.Reader // over sent; the decompressor is fastest with bytes in memory
 	zip    gzip.Reader
 }
 
 var bodyReaders = sync.Pool{New: func() any { return new(bodyReader) }}
 
-// keptBody is the largest buffer that is used again, and the largest that is made for
-// a length that an answer only claims to have. A batch of 50 payments has some 40 KiB, a
-// list of 2,500 whole rows has 1 to 5 MiB.
+// keptBody is the largest buffer that is reused, and the largest that is allocated for
+// a length that an answer only claims. A batch of 50 payments has some 40 KiB, a list
+// of 2,500 whole rows has 1 to 5 MiB.
 const keptBody = 8 << 20
 
-// readAll reads a body, decompressed, up to maxAnswer. The result has the body's length
-// and is the caller's.
+// readAll reads and decompresses a body, up to maxAnswer. The result is exactly as long
+// as the body, and belongs to the caller.
 func readAll(resp *http.Response) ([]byte, error) {
 	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		return readSized(resp.Body, resp.ContentLength)
@@ -54,8 +54,8 @@ func readAll(resp *http.Response) ([]byte, error) {
 	return readSized(&b.zip, unpackedSize(b.sent.Bytes()))
 }
 
-// unpackedSize returns the size that a gzip stream ends with (RFC 1952, ISIZE), or the
-// most that deflate makes of so few bytes if that is less.
+// unpackedSize returns the size at the end of a gzip stream (RFC 1952, ISIZE), or the
+// largest size that deflate can produce from so few bytes, if that is less.
 func unpackedSize(packed []byte) int64 {
 	const most = 1032 // deflate's best ratio
 	tail := packed[len(packed)-min(4, len(packed)):]
@@ -65,10 +65,10 @@ func unpackedSize(packed []byte) int64 {
 	return min(int64(binary.LittleEndian.Uint32(tail)), most*int64(len(packed)))
 }
 
-// readSized reads all that r has, which should be size bytes. Any other length is read
-// as well; a size below 1 is not known.
+// readSized reads all of r, which should be size bytes. It reads any other length too.
+// A size below 1 means not known.
 func readSized(r io.Reader, size int64) ([]byte, error) {
-	// One byte more, so that the end is seen without growing.
+	// One more byte detects the end without growing the buffer.
 	buf := make([]byte, 0, 1+max(bytes.MinRead-1, min(size, keptBody)))
 	for {
 		n, err := r.Read(buf[len(buf):cap(buf)])
@@ -78,7 +78,7 @@ func readSized(r io.Reader, size int64) ([]byte, error) {
 			return nil, errTooLarge
 		case errors.Is(err, io.EOF):
 			if cap(buf)-len(buf) > max(bytes.MinRead, len(buf)/4) {
-				buf = bytes.Clone(buf) // an answer is kept as long as its rows are
+				buf = bytes.Clone(buf) // an answer stays in memory as long as its rows
 			}
 			return buf, nil
 		case err != nil:

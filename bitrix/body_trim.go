@@ -4,8 +4,8 @@ import "bytes"
 
 var byteOrderMark = []byte("\ufeff")
 
-// trimmed returns an answer's body without what may stand around its JSON: a byte
-// order mark, white space, HTML comments.
+// trimmed returns an answer's body without what can surround its JSON: a byte order
+// mark, white space, HTML comments.
 func trimmed(body []byte) []byte {
 	for {
 		before := len(body)
@@ -27,9 +27,9 @@ func trimmed(body []byte) []byte {
 	}
 }
 
-// decodeAround is decodeAnswer for a body with something around its JSON. PHP writes
-// its warnings before the answer where a server shows them: they are removed if the
-// rest is complete.
+// decodeAround is decodeAnswer for a body with text around its JSON. On servers that
+// show PHP's warnings, they precede the answer. decodeAround removes them if the rest
+// is complete.
 func decodeAround(body []byte, keys map[string]int) (wireAnswer, error) {
 	a, err := decodeAnswer(body, keys)
 	if err == nil {

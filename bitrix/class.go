@@ -5,29 +5,30 @@ import (
 	"strings"
 )
 
-// Class says what an error of the portal means for the caller.
+// Class is what an error of the portal means for the caller.
 type Class int
 
-// The classes. The client itself deals with all but the last three; those, and
-// patience that has run out, are what callers see.
+// The classes. The client handles all except the last three. Callers see only those
+// three, and exhausted patience.
 const (
-	// Retry: may pass. Repeated with growing pauses until patience runs out.
+	// Retry: temporary. Retried with growing pauses until patience is exhausted.
 	Retry Class = iota + 1
-	// SlowDown: the rate limit. The next token is waited for, at half the rate.
+	// SlowDown: the rate limit. The client halves the rate and waits for the next
+	// token.
 	SlowDown
-	// WaitBudget: the operating budget of a method. Waited for.
+	// WaitBudget: the operating budget of a method. The client waits for it.
 	WaitBudget
-	// CallSingly: a method that cannot be called in a batch. Called alone from
-	// then on.
+	// CallSingly: a method that cannot be called in a batch. The client calls it alone
+	// from then on.
 	CallSingly
-	// SmallerBatch: too much for one request. Repeated in smaller batches.
+	// SmallerBatch: too much for one request. Retried in smaller batches.
 	SmallerBatch
-	// Refresh: the access token has expired. An application gets the next one; a
-	// webhook's caller sees it.
+	// Refresh: the access token has expired. For an application the client gets the
+	// next one; for a webhook the caller receives the error.
 	Refresh
-	// Reject: this one cannot be had, others can.
+	// Reject: this one cannot be fetched, others can.
 	Reject
-	// Stop: nothing can be had until a person has fixed something.
+	// Stop: nothing can be fetched until a person has fixed something.
 	Stop
 )
 
@@ -36,7 +37,7 @@ var classNames = [...]string{
 	SmallerBatch: "SmallerBatch", Refresh: "Refresh", Reject: "Reject", Stop: "Stop",
 }
 
-// String returns the class's name as it stands in the code.
+// String returns the class's name as in the code.
 func (c Class) String() string {
 	if c < Retry || c > Stop {
 		return fmt.Sprintf("Class(%d)", int(c))
@@ -44,7 +45,7 @@ func (c Class) String() string {
 	return classNames[c]
 }
 
-// place is where an error was found: it decides what the code means.
+// place is where an error was found. It decides what the code means.
 type place int
 
 const (
@@ -53,7 +54,7 @@ const (
 	inCommand                   // a command of a batch
 	atServer                    // the authorization server, or the store of tokens
 	inRequest = inCall | inBatch
-	// ofOne: about the one thing that was asked for, alone or in a batch.
+	// ofOne: about a single call or command.
 	ofOne    = inCall | inCommand
 	anywhere = inCall | inBatch | inCommand | atServer
 )
@@ -62,7 +63,7 @@ func (p place) String() string {
 	return map[place]string{inCall: "call", inBatch: "batch", inCommand: "command", atServer: "tokens", inRequest: "request", ofOne: "call, command", anywhere: "any"}[p]
 }
 
-// Codes of the portal. Codes are compared without regard to case.
+// Codes of the portal. They are compared without regard to case.
 const (
 	CodeInternal          = "INTERNAL_SERVER_ERROR"
 	CodeQueryLimit        = "QUERY_LIMIT_EXCEEDED"
@@ -93,38 +94,38 @@ const (
 	CodeEmpty             = ""
 )
 
-// Codes of this package, for what is not a readable answer of the portal.
+// Codes of this package, for answers that are no readable answers of the portal.
 const (
-	// CodeNoAnswer: refused, reset, cut short, or a name that does not resolve.
+	// CodeNoAnswer: refused, reset, interrupted, or a host name that does not resolve.
 	CodeNoAnswer = "NO_ANSWER"
-	// CodeCertificate: the certificate of the server, or of a proxy, is of an unknown
-	// authority, of another host, or out of date.
+	// CodeCertificate: the certificate of the server, or of a proxy, has an unknown
+	// authority or another host, or is out of date.
 	CodeCertificate = "BAD_CERTIFICATE"
-	// CodeBadAnswer: HTML, broken JSON, or JSON of another shape.
+	// CodeBadAnswer: HTML, broken JSON, or JSON of another structure.
 	CodeBadAnswer = "BAD_ANSWER"
-	// CodeNoResult: a batch's answer has neither result nor error for a command.
+	// CodeNoResult: a batch's answer has neither a result nor an error for a command.
 	CodeNoResult = "NO_RESULT"
 	// CodeNoList: the answer of a list method has no list.
 	CodeNoList = "NO_LIST"
-	// CodeTimeout: no answer in the time that a request may take.
+	// CodeTimeout: no answer within the time limit of a request.
 	CodeTimeout = "TIMEOUT"
 	// CodeTooLarge: more than maxAnswer bytes.
 	CodeTooLarge = "ANSWER_TOO_LARGE"
-	// CodeForeignRedirect: sent to an address that must not get the secret.
+	// CodeForeignRedirect: redirected to an address that must not receive the secret.
 	CodeForeignRedirect = "FOREIGN_REDIRECT"
 	// CodeNoTokens: the store has no tokens yet.
 	CodeNoTokens = "NO_TOKENS"
-	// CodeBadTokens: the store has something else, or must not be used as it is.
+	// CodeBadTokens: the store has something else, or tokens that must not be used.
 	CodeBadTokens = "BAD_TOKENS"
 	// CodeBadCode: the code was wrong, late, or used before.
 	CodeBadCode = "BAD_CODE"
-	// CodeTokensLost: the store failed after the old tokens had become void.
+	// CodeTokensLost: the store failed after the old tokens had become invalid.
 	CodeTokensLost = "TOKENS_LOST"
 	// CodeTokenRefused: the portal refuses every new access token.
 	CodeTokenRefused = "TOKEN_REFUSED"
 )
 
-// Codes that the authorization server returns beside some of the portal's.
+// Codes that the authorization server returns, besides some of the portal's.
 const (
 	CodeInvalidGrant    = "invalid_grant"
 	CodeInvalidClient   = "invalid_client"
@@ -136,14 +137,14 @@ const (
 type rule struct {
 	code   string
 	place  place
-	status int // 0: any HTTP status; the status is not always meaningful
+	status int // 0: any HTTP status, because the status is not always meaningful
 	class  Class
 	why    string
 }
 
-// rules is the class table. The first row that fits counts; codes that are not in it
-// are repeated up to unknownAttempts times and then count as Reject. The package
-// comment shows the table; a test compares it with this one.
+// rules is the class table. The first row that matches is used. A call whose error code
+// is not in the table is tried unknownAttempts times; then the code counts as Reject.
+// The package comment shows the table, and a test compares both.
 var rules = []rule{
 	{CodeInvalidGrant, atServer, 0, Stop, "the refresh token is void"},
 	{CodeInvalidClient, atServer, 0, Stop, "wrong client id or secret"},
@@ -157,9 +158,9 @@ var rules = []rule{
 	{CodeBadCode, atServer, 0, Stop, "wrong, late, or used before"},
 	{CodeTokensLost, atServer, 0, Stop, "the store failed"},
 	{CodeTokenRefused, atServer, 0, Stop, "every new token"},
-	{CodeInternal, anywhere, 0, Retry, "the portal stumbled"},
+	{CodeInternal, anywhere, 0, Retry, "an error inside the portal"},
 	{"CONNECTION_ERROR", anywhere, 0, Retry, "the portal cannot reach the authorization server"},
-	{"ERROR_UNEXPECTED_ANSWER", anywhere, 0, Retry, "the portal stumbled"},
+	{"ERROR_UNEXPECTED_ANSWER", anywhere, 0, Retry, "an error inside the portal"},
 	{CodeNoAnswer, anywhere, 0, Retry, "refused, reset, cut short"},
 	{CodeCertificate, anywhere, 0, Stop, "unknown authority, another host, or out of date"},
 	{CodeBadAnswer, inRequest, 401, Stop, "a page, after 5 attempts"},
@@ -205,22 +206,21 @@ var rules = []rule{
 	{"ERROR_NOT_FOUND", ofOne, 0, Reject, "not found"},
 }
 
-// unknownAttempts is how often a call is made whose error code is not in the
-// table: it may pass, but nobody should wait half an hour to see that it does
-// not.
+// unknownAttempts is how often a call is tried if its error code is not in the table.
+// The error may be temporary, but nobody should wait half an hour if it is not.
 const unknownAttempts = 3
 
-// largeAttempts is how often a call is made whose answer alone is too large. A
-// portal's own answer to one call never is; a gate before the portal that fails
-// now and then has passed by the eighth.
+// largeAttempts is how often a call is tried if its answer alone is too large. A portal
+// never answers one call like that. A gate in front of the portal that fails sometimes
+// has recovered by the eighth attempt.
 const largeAttempts = 8
 
-// pageAttempts is how often a call is made whose answer is a page with 401, 403 or 404.
-// A gate before the portal may write one for a moment. The pauses between five attempts
-// take at most 12 seconds.
+// pageAttempts is how often a call is tried if its answer is a page with 401, 403 or
+// 404. A gate in front of the portal may return one for a moment. The pauses between
+// five attempts take at most 12 seconds.
 const pageAttempts = 5
 
-// ruleFor finds the row of an error. known is false for a code that has none.
+// ruleFor finds the row of an error. known is false if the code has none.
 func ruleFor(code string, where place, status int) (r rule, known bool) {
 	for _, r := range rules {
 		if strings.EqualFold(r.code, code) && r.place&where != 0 && (r.status == 0 || r.status == status) {
@@ -233,15 +233,15 @@ func ruleFor(code string, where place, status int) (r rule, known bool) {
 	return rule{code: code, place: where, class: Reject}, false
 }
 
-// Stopping returns an Error for each row of the class table that needs a person:
-// those of class Stop or Refresh, and one of an unknown code of the authorization
-// server. Whoever prints what to do about them can test that none is left out.
-// application is whether the caller is an application; else it has a webhook.
+// Stopping returns an Error for each row of the class table that needs a person: the
+// rows of class Stop or Refresh, and one for an unknown code of the authorization
+// server. A test of the hints can use it to check that none is missing. application
+// reports whether the caller is an application, and not a webhook.
 func Stopping(application bool) []*Error {
 	errs := []*Error{{Code: "SOMETHING_NEW", where: atServer, app: application}}
 	for _, r := range rules {
 		if r.class == Stop || r.class == Refresh {
-			// One of the row's places stands for all of them.
+			// One of the row's places represents all of them.
 			errs = append(errs, &Error{Code: r.code, Status: r.status, where: r.place & -r.place, app: application})
 		}
 	}

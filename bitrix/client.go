@@ -11,28 +11,28 @@ import (
 
 // Options configures a Client. The zero value, or nil, is usable.
 type Options struct {
-	// Transport sends the requests. nil: one made for this client, with timeouts
-	// and connections to suit, that Close closes.
+	// Transport sends the requests. nil: the client makes its own, with suitable
+	// timeouts and connections. Close closes it.
 	Transport http.RoundTripper
-	// Limits are what the portal allows. Zero: no limits but its own refusals.
+	// Limits are what the portal allows. Zero: no limits except its own refusals.
 	Limits Limits
-	// Limiter, if given, has the limits instead of Limits. It stays the caller's to
-	// close. nil: the client makes one of Limits.
+	// Limiter, if not nil, replaces Limits. The caller must close it. nil: the client
+	// makes one from Limits.
 	Limiter *Limiter
-	// Patience is how long a call continues against something temporary, since its last
-	// success; waits for limits do not count. 0: 30 minutes.
+	// Patience is how long a call is retried during a temporary problem, since its last
+	// success. Waits for limits do not count. 0: 30 minutes.
 	Patience time.Duration
-	// BatchNever sends each command as a call of its own.
+	// BatchNever sends each command as a separate call.
 	BatchNever bool
-	// Log gets what a person may want to know; nil: nowhere. Secrets never.
+	// Log receives messages for people; nil: no log. It never receives secrets.
 	Log *slog.Logger
 	// UserAgent has the form name/version. "": b24export/0.
 	UserAgent string
 }
 
-// Client calls the methods of one portal, under its limits. All the calls to a
-// portal from one source address should go through one Client: the portal
-// counts them together. It is safe for concurrent use.
+// Client calls the methods of one portal, under its limits. All calls to a portal from
+// one source address should use the same Client, because the portal counts them
+// together. It is safe for concurrent use.
 type Client struct {
 	access     Access
 	secrets    redactor
@@ -40,18 +40,18 @@ type Client struct {
 	log        *slog.Logger
 	patience   time.Duration
 	batchNever bool
-	transport  *http.Transport // nil if it is the caller's
+	transport  *http.Transport // nil if the caller provided one
 	governor   *governor
-	shared     bool // the governor is somebody else's to close
+	shared     bool // the caller closes the governor
 	counters   counters
 	do         handler
 
 	mu     sync.Mutex
-	singly map[string]bool // methods that the portal does not batch
+	singly map[string]bool // methods that the portal does not accept in a batch
 }
 
-// New makes a client for the portal of a webhook, which must be of
-// ParseWebhook, or of an application. Whoever makes the client calls Close.
+// New returns a client for the portal of a webhook, which ParseWebhook must have
+// returned, or of an application. The caller must call Close.
 func New(access Access, opts *Options) *Client {
 	hook, isHook := access.(Webhook)
 	if access == nil || isHook && hook.secret == nil {
@@ -97,8 +97,8 @@ func New(access Access, opts *Options) *Client {
 	return c
 }
 
-// Close lets go of idle connections. Calls under way are not disturbed; those
-// who wait for a limit should have been cancelled by their contexts.
+// Close closes idle connections. It does not interrupt calls in flight. The contexts of
+// calls that wait for a limit should be cancelled before.
 func (c *Client) Close() {
 	if !c.shared {
 		c.governor.close()
@@ -108,11 +108,11 @@ func (c *Client) Close() {
 	}
 }
 
-// Concurrency is how many requests the client lets be under way at once: more
-// callers than these only wait for each other.
+// Concurrency returns how many requests the client sends concurrently. More callers
+// than that only wait for each other.
 func (c *Client) Concurrency() int { return c.governor.limits.Concurrency }
 
-// RequestSize is how many commands of a method fit into a request now, at least 1.
+// RequestSize returns how many commands of a method fit into a request now, at least 1.
 func (c *Client) RequestSize(method string) int {
 	if c.isSingle(method) {
 		return 1
@@ -122,10 +122,10 @@ func (c *Client) RequestSize(method string) int {
 
 // Result is the portal's answer to one command.
 type Result struct {
-	// Value is the raw JSON of the result. It is a part of the whole answer,
-	// which it keeps in memory; it must not be changed.
+	// Value is the raw JSON of the result. It is a part of the whole answer, which it
+	// keeps in memory. It must not be modified.
 	Value []byte
-	// Err is why there is no Value; its class is Reject.
+	// Err is why there is no Value. Its class is Reject.
 	Err *Error
 	// Total and Next are the members of a list's answer, -1 if absent.
 	Total, Next int64
@@ -135,9 +135,9 @@ type Result struct {
 	At time.Time
 }
 
-// Call calls one method by itself, repeating it as its errors' classes say. An
-// error of the portal is an *Error, perhaps wrapped along with ErrPatience;
-// Result.Err is not used.
+// Call calls one method. It retries as its errors' classes require. An error of the
+// portal is an *Error, perhaps wrapped together with ErrPatience. Result.Err is not
+// used.
 func (c *Client) Call(ctx context.Context, method string, params Params) (Result, error) {
 	if err := checkMethod(method); err != nil {
 		return Result{}, err
@@ -158,8 +158,8 @@ func (c *Client) Call(ctx context.Context, method string, params Params) (Result
 	return Result{Value: a.wire.result, Total: a.wire.total, Next: a.wire.next, Attempts: x.attempts, At: a.received}, nil
 }
 
-// checkMethod refuses what is not a method's name before it gets into an
-// address.
+// checkMethod returns an error if method is not a valid name, before it becomes part of
+// an address.
 func checkMethod(method string) error {
 	if !consistsOf(method, letters+digits+"._-") {
 		return fmt.Errorf("method %q: want letters, digits and dots", method)
@@ -167,7 +167,7 @@ func checkMethod(method string) error {
 	return nil
 }
 
-// isSingle reports whether a method is to be called outside a batch.
+// isSingle reports whether a method must be called outside a batch.
 func (c *Client) isSingle(method string) bool {
 	if c.batchNever {
 		return true
@@ -177,7 +177,7 @@ func (c *Client) isSingle(method string) bool {
 	return c.singly[method]
 }
 
-// callSingly remembers that the portal does not batch a method.
+// callSingly records that the portal does not accept a method in a batch.
 func (c *Client) callSingly(method string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

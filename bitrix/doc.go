@@ -1,6 +1,6 @@
-// Package bitrix is the client of one Bitrix24 portal's REST API: it calls
-// methods, batches of them, and walks lists, as fast as the portal's limits
-// allow and never faster.
+// Package bitrix is the client of one Bitrix24 portal's REST API. It calls methods and
+// batches of methods, and walks lists, as fast as the portal's limits allow and never
+// faster.
 //
 // # Overview
 //
@@ -11,44 +11,44 @@
 //		…
 //	}
 //
-// A call goes down through these layers, one file each; Client.layers assembles them:
+// A call passes through these layers, one file each; Client.layers assembles them:
 //
 //	decode    Call, Batch, Pages: the raw JSON of each command's result
 //	denied    handler_denied.go: finds out whether a refusal means a method or all of REST
-//	retry     handler_retry.go: repeats what may pass, by the class of the error
-//	authorize handler_authorize.go: puts an application's token in; gets the next one
+//	retry     handler_retry.go: retries temporary errors, by their class
+//	authorize handler_authorize.go: adds an application's token; gets the next one
 //	log       handler_log.go: logs each attempt, at level debug
 //	answer    handler_answer.go: distinguishes an error from a result; informs the governor
-//	govern    handler_govern.go: waits for the limits; each attempt pays
-//	redirect  handler_redirect.go: repeats the POST where a renamed portal is now
-//	HTTP      handler_http.go: one POST, its answer read to a bounded end
+//	govern    handler_govern.go: waits for the limits; each attempt uses a token
+//	redirect  handler_redirect.go: repeats the POST at the new address of a renamed portal
+//	HTTP      handler_http.go: one POST; reads its answer up to a limit
 //
 // # Guarantees
 //
-//   - A result is what the portal said to that very command. An answer that
-//     could belong to another one, that is cut short or of another shape, is
-//     asked for again; so are the commands of a batch that it leaves out.
-//   - A walk's ids ascend strictly, none twice. A portal that repeats pages or
-//     ignores a filter ends it with an error.
-//   - Everything is read: whatever may pass is repeated until Options.Patience
-//     has run out (ErrPatience), and no longer than its context lives.
-//   - The webhook's secret, and an application's, are in no error, log or dump.
-//     Webhook and tokens go to no host but the portal's own registrable domain,
-//     over the scheme they were given for; the client secret goes to the
-//     job's authorization server only, or to the vendor's for a portal's region.
-//   - New tokens are durable before they are used. They are asked for only after
-//     the portal has said that the old ones have expired, once for all calls of
-//     all clients that share a TokenStore.
+//   - A result is the portal's answer to that very command. An answer that could
+//     belong to another one, that is incomplete or has another structure, is requested
+//     again; so are the commands of a batch that the answer leaves out.
+//   - The ids of a walk ascend strictly. If a portal repeats pages or ignores a filter,
+//     the walk ends with an error.
+//   - Everything is read: temporary errors are retried until Options.Patience is
+//     exhausted (ErrPatience), or until the context ends.
+//   - No error, log or dump contains the secret of a webhook or an application. Webhook
+//     and tokens are sent to no host outside the portal's own registrable domain, over
+//     the scheme that they were configured with. The client secret is sent only to the
+//     job's authorization server, or to the vendor's for a portal's region.
+//   - New tokens are durable before they are used. They are requested only after the
+//     portal has reported that the old ones have expired, once for all calls of all
+//     clients that share a TokenStore.
 //   - No goroutine outlives the call that started it.
 //
 // # Errors
 //
-// An error of the portal is an *Error; its class decides what happens. Retry,
-// SlowDown, WaitBudget, CallSingly and SmallerBatch are dealt with here, and for
-// applications Refresh. Callers see Reject (of one command: Result.Err), Stop and,
-// of a webhook, Refresh, for which a person has to do something, and ErrPatience,
-// which wraps the last cause. The same code may mean another thing for a call than
-// for a batch as a whole or for a command in it:
+// An error of the portal is an *Error. Its class decides what happens. The client
+// handles Retry, SlowDown, WaitBudget, CallSingly and SmallerBatch, and for
+// applications Refresh. Callers see Reject (for one command: Result.Err), Stop, and for
+// a webhook Refresh, which both need a person, and ErrPatience, which wraps the last
+// cause. The same code can mean different things for a call, for a batch as a whole and
+// for a command in it:
 //
 //	code                             in             class         what it is
 //	invalid_grant                    tokens         Stop          the refresh token is void
@@ -63,9 +63,9 @@
 //	BAD_CODE                         tokens         Stop          wrong, late, or used before
 //	TOKENS_LOST                      tokens         Stop          the store failed
 //	TOKEN_REFUSED                    tokens         Stop          every new token
-//	INTERNAL_SERVER_ERROR            any            Retry         the portal stumbled
+//	INTERNAL_SERVER_ERROR            any            Retry         an error inside the portal
 //	CONNECTION_ERROR                 any            Retry         the portal cannot reach the authorization server
-//	ERROR_UNEXPECTED_ANSWER          any            Retry         the portal stumbled
+//	ERROR_UNEXPECTED_ANSWER          any            Retry         an error inside the portal
 //	NO_ANSWER                        any            Retry         refused, reset, cut short
 //	BAD_CERTIFICATE                  any            Stop          unknown authority, another host, or out of date
 //	BAD_ANSWER                       request, 401   Stop          a page, after 5 attempts
@@ -111,36 +111,36 @@
 //	ERROR_NOT_FOUND                  call, command  Reject        not found
 //	any other                        any            Reject        after 3 attempts
 //
-// Pauses between attempts grow from half a second to half a minute, with chance
-// in them. Waits for limits cost no patience.
+// Pauses between attempts grow from half a second to half a minute, with a random part.
+// Waits for limits do not use patience.
 //
 // # Limits
 //
-// One governor decides for all of a client's requests.
+// One governor makes all of a client's requests wait for the limits.
 //
-// The rate gate (rate.go) is the mirror of the portal's counter: a bucket of X
-// tokens that fills by Y a second, spent in the order of arrival. Spending the
-// burst at once and each token as it comes is the least possible time for n
-// requests, (n-X)/Y. A few tokens are never spent, as requests do not all travel
-// for the same time. A 503 means that others use the portal too: the bucket is
-// emptied, the rate halved, and raised again step by step.
+// The rate gate (rate.go) mirrors the portal's counter: a bucket of X tokens that fills
+// by Y per second. Requests use the tokens in their order of arrival. Using the burst
+// at once and then each token as soon as it exists takes the least possible time for n
+// requests, (n-X)/Y. A few tokens are never used, because requests do not all travel
+// equally long. A 503 means that others use the portal too: the gate empties the
+// bucket, halves the rate, and raises it again step by step.
 //
-// There is a budget (operating.go, operating_account.go) for each method, and for the
-// method batch, over ten baskets of time. What counts is the portal's own last
-// report, which is a request behind, plus what our requests have cost since,
-// plus what those in flight will cost. A budget is used as soon as there is
-// some, up to a margin of 1 %; then its method waits, and no other one, until
-// the oldest basket falls out and brings back what we had put into it. That is
-// the least time under a sliding window. Baskets fall out by the portal's clock
-// (portal_clock.go), which every answer has. A portal without counters has no limit
-// until it refuses; then what our own books had at the time is taken for it.
+// Each method, and the method batch, has a budget (operating.go, operating_account.go)
+// over ten baskets of time. The used time is the portal's own last report, which is a
+// request behind, plus the cost of our requests since then, plus the expected cost of
+// those in flight. A budget is used as soon as there is some, up to a margin of 1 %.
+// Then its method waits, and no other one, until the oldest basket expires and frees
+// what we had used in it. That is the least time under a sliding window. Baskets expire
+// by the portal's clock (portal_clock.go), which every answer contains. A portal
+// without counters has no limit until it refuses; then the limit is what we had used by
+// our own count.
 //
-// The sizes (batch_size.go) are how many commands a request has: 50, unless those
-// would run for long, or have run for too long.
+// The sizes (batch_size.go) decide how many commands a request has: 50, unless those
+// would take too long, or have taken too long.
 //
 // # Testing
 //
-// New takes any http.RoundTripper, and all times come from package time: in a
-// testing/synctest bubble, with package bitrixtest's portal in the process, a
-// day at the limits passes in a moment, and instants are exact.
+// New accepts any http.RoundTripper, and all times come from package time. In a
+// testing/synctest bubble, with package bitrixtest's portal in the process, a day at
+// the limits passes in a moment, and times are exact.
 package bitrix

@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// PHP encodes an answer as a whole. One text in it that is not UTF-8 makes the whole
-// answer a WRONG_ENCODING, whatever else was asked for. So a batch is halved until the
-// command with such a text stands alone, and a page of a list is read in ranges of ids.
+// PHP encodes an answer as a whole. If one text in it is not UTF-8, the whole answer is
+// WRONG_ENCODING, whatever else was requested. The client therefore halves a batch
+// until the command with such a text is alone, and reads a page of a list in ranges of
+// ids.
 
 // BadEncoding reports whether the portal could not encode its answer, because a text in
 // it is not UTF-8.
 func (e *Error) BadEncoding() bool { return strings.EqualFold(e.Code, CodeWrongEncoding) }
 
 // halve gets the results of the commands at places in two requests, after e for all of
-// them at once. For one command, e is its result.
+// them together. For one command, e is its result.
 func (c *Client) halve(ctx context.Context, cmds []Command, places []int, out []Result, e *Error) error {
 	if len(places) == 1 {
 		i := places[0]
@@ -44,9 +45,10 @@ func (c *Client) halve(ctx context.Context, cmds []Command, places []int, out []
 	return nil
 }
 
-// askReadable gets the next page with one element that the portal cannot encode, or
-// more. Ids can always be encoded: the page's ids come first, and then the elements in
-// ranges of ids, which are halved. An element that cannot be had stays with its id alone.
+// askReadable gets the next page if the portal cannot encode one or more of its
+// elements. Ids can always be encoded. It therefore requests the page's ids first, and
+// then the elements in ranges of ids, which it halves. An element that cannot be read
+// has only its id.
 func (w *walk) askReadable(ctx context.Context) (links, error) {
 	bare := w.list
 	bare.Select = []string{bare.IDField}

@@ -8,37 +8,37 @@ import (
 	"strings"
 )
 
-// ErrPatience is wrapped, along with the last cause, by the error of a call
-// that was given up because something temporary lasted longer than
-// Options.Patience. The same call may succeed later.
+// ErrPatience is wrapped, together with the last cause, by the error of a call that
+// ended because a temporary problem lasted longer than Options.Patience. The same call
+// may succeed later.
 var ErrPatience = errors.New("gave up waiting")
 
-// Error is what the portal said instead of a result, or what came instead of an answer.
-// Its texts never have a secret.
+// Error is the portal's error, or an answer that cannot be read. Its texts never
+// contain a secret.
 type Error struct {
-	// Code is one of the constants, or another one of the portal's; numbers
-	// stand as their digits, and "" is a code too.
+	// Code is one of the constants, or another one of the portal's. Numeric codes are
+	// written in digits, and "" is a code too.
 	Code string
 	// Description is the portal's text, bounded in length.
 	Description string
-	// Status is the HTTP status, 0 if there was no answer; for a command of a
-	// batch, that of the batch.
+	// Status is the HTTP status, 0 if there was no answer. For a command it is the
+	// status of the batch.
 	Status int
-	// Method is what was called.
+	// Method is the method that was called.
 	Method string
-	// Key is the command's key, if it was one of a batch.
+	// Key is the key of the command in a batch.
 	Key string
 
 	where place
 	app   bool // the caller was an application
-	// right is whether one method was refused for want of a right, and not all of
-	// REST for want of a plan: another method answers.
+	// right reports whether one method was refused because a right is missing, and not
+	// all of REST because of the plan: another method answers.
 	right bool
 }
 
-// errorOf returns the Error that err has as the answer to a call under ctx, or nil.
-// When ctx has ended there is none: err may then be ctx's cause, which may be the Error
-// of another call. Its class does not apply to this call.
+// errorOf returns the *Error in err, the error of a call under ctx, or nil. If ctx has
+// ended it returns nil: err may then be ctx's cause, which may be the Error of another
+// call. The class of that error does not apply to this call.
 func errorOf(ctx context.Context, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok && ctx.Err() == nil {
 		return e
@@ -46,8 +46,8 @@ func errorOf(ctx context.Context, err error) *Error {
 	return nil
 }
 
-// Class returns the meaning of the error. For a code that is not in the table it is
-// Reject: by then the call was repeated.
+// Class returns the meaning of the error. It is Reject for a code that is not in the
+// table; such a call has already been retried.
 func (e *Error) Class() Class {
 	if e.right {
 		return Reject
@@ -56,10 +56,9 @@ func (e *Error) Class() Class {
 	return r.class
 }
 
-// MayPass reports whether the error is a temporary error of the database. Servers
-// report those under codes that also mean "not found" and "not for you": a deadlock, a
-// lock that was waited for too long, a connection lost. The call was repeated with
-// pauses by then.
+// MayPass reports whether the error is a temporary error of the database: a deadlock, a
+// lock timeout, a lost connection. Servers report these with codes that also mean "not
+// found" and "no access". The call has already been retried with pauses.
 func (e *Error) MayPass() bool {
 	switch {
 	case e.where == atServer, !strings.EqualFold(e.Code, CodeCore) && e.Code != CodeZero && e.Code != CodeEmpty:
@@ -71,7 +70,7 @@ func (e *Error) MayPass() bool {
 			return true
 		}
 	}
-	return text == "error" // of "other errors (fatal)", as it is recorded
+	return text == "error" // the text of "other errors (fatal)", as recorded
 }
 
 // known reports whether the table has the error's code.
@@ -80,14 +79,14 @@ func (e *Error) known() bool {
 	return known
 }
 
-// seldomPasses reports whether the error may pass, but nobody should wait long to
-// see that it does not. It is in no table, or a gate before the portal may have
+// seldomPasses reports whether the error may be temporary, but nobody should wait long
+// if it is not. Its code is not in the table, or a gate in front of the portal may have
 // written the answer: one that is too large, or a page with 401, 403 or 404.
 func (e *Error) seldomPasses() bool {
 	return !e.known() || (e.Code == CodeTooLarge || e.Code == CodeBadAnswer) && e.Class() == Stop || e.MayPass()
 }
 
-// attempts is how often what seldom passes is tried.
+// attempts returns how often a call with an error that seldom passes is tried.
 func (e *Error) attempts() int {
 	switch {
 	case e.Code == CodeTooLarge, e.MayPass():
@@ -102,7 +101,7 @@ func (e *Error) attempts() int {
 // returned it, or the store of tokens failed.
 func (e *Error) AtServer() bool { return e.where == atServer }
 
-// Application reports whether the caller was an application. If not, it had a
+// Application reports whether the caller was an application. Otherwise it had a
 // webhook.
 func (e *Error) Application() bool { return e.app }
 
@@ -139,11 +138,11 @@ func (e *Error) LogValue() slog.Value {
 		slog.String("text", e.Description), slog.Int("status", e.Status))
 }
 
-// descriptionLimit bounds what is kept of a foreign text.
+// descriptionLimit bounds the length of a description.
 const descriptionLimit = 400
 
-// oneLine makes a foreign text fit for a log line: without secrets, without
-// control characters, and bounded.
+// oneLine makes a foreign text safe for a log line: without secrets, without control
+// characters, and bounded.
 func oneLine(text string, secrets redactor) string {
 	text = strings.Join(strings.FieldsFunc(secrets.redact(text), func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if len(text) > descriptionLimit {

@@ -7,31 +7,30 @@ import (
 	"time"
 )
 
-// governor is the one place where a client waits for a portal's limits. Three
-// parts decide, each on its own: the rate gate when a request may be sent, the
-// budgets what it may ask for, the sizes how much of it. It is safe for
-// concurrent use.
+// governor is the only place where a client waits for a portal's limits. It has three
+// independent parts: the rate gate decides when a request may be sent, the budgets what
+// it may contain, the sizes how much of it. It is safe for concurrent use.
 type governor struct {
 	limits  Limits
 	rate    *rateGate
 	budgets *budgets
 	sizes   *sizes
-	slots   chan struct{} // one for each request under way
+	slots   chan struct{} // one for each request in flight
 	flying  atomic.Int64
-	// answered is when the last good answer came, in nanoseconds since 1970; took is
-	// the mean time under way, in nanoseconds.
+	// answered is when the last good answer arrived, in nanoseconds since 1970. took is
+	// the mean time that a request takes, in nanoseconds.
 	answered, took atomic.Int64
-	// failing is what keeps the portal from answering; nil while it answers.
+	// failing is why the portal does not answer; nil while it answers.
 	failing atomic.Pointer[failure]
 }
 
-// failure is what attempts end in, and since when.
+// failure is the error of attempts, and since when they fail.
 type failure struct {
 	cause error
 	since time.Time
 }
 
-// fails notes that an attempt has failed in a way that may pass.
+// fails records that an attempt has failed temporarily.
 func (g *governor) fails(cause error) {
 	since := time.Now()
 	if f := g.failing.Load(); f != nil {
@@ -56,17 +55,17 @@ type ticket struct {
 	needs  []need
 	stakes []*stake
 	sent   time.Time
-	// When the portal started and finished, on its clock, as far as its answer shows;
-	// else zero.
+	// start and finish are when the portal started and finished, by its clock, as far
+	// as its answer shows; else zero.
 	start, finish time.Time
 }
 
-// acquire waits until a request with these needs may be sent, and says how long
-// it took. The ticket must be given to leave, and then to settle.
+// acquire waits until a request with these needs may be sent, and returns how long it
+// waited. The caller must pass the ticket to leave, and then to settle.
 //
-// The order of the waits: a request that waits for a budget holds up nobody who
-// does not want the same, so that comes first; a slot is nothing anybody waits
-// for long; and the token comes last, since it must be used at once.
+// It waits for the budget first: a request that waits for a budget delays only requests
+// that need the same one. Then it waits for a slot, which is short. The token is last,
+// because it must be used at once.
 func (g *governor) acquire(ctx context.Context, needs []need) (*ticket, time.Duration, error) {
 	start := time.Now()
 	for {
@@ -78,7 +77,7 @@ func (g *governor) acquire(ctx context.Context, needs []need) (*ticket, time.Dur
 }
 
 // try waits for everything once. It returns neither a ticket nor an error if a budget
-// was used up in the meantime.
+// was used up meanwhile.
 func (g *governor) try(ctx context.Context, needs []need) (*ticket, error) {
 	stakes, err := g.budgets.take(ctx, needs)
 	if err != nil {
@@ -104,23 +103,23 @@ func (g *governor) try(ctx context.Context, needs []need) (*ticket, error) {
 	return &ticket{needs: needs, stakes: stakes, sent: time.Now()}, nil
 }
 
-// leave makes room for the next request: the answer is there, or will not come.
+// leave frees the slot: the answer has arrived, or will not arrive.
 func (g *governor) leave(t *ticket) {
 	took := int64(time.Since(t.sent))
 	if mean := g.took.Load(); mean > 0 {
 		took = mean + int64(costWeight*float64(took-mean))
 	}
-	g.took.Store(took) // of two at the same moment one may be lost
+	g.took.Store(took) // if two requests end at the same moment, one of them may be lost
 	g.flying.Add(-1)
 	<-g.slots
 }
 
-// settle books what the request has cost; see budgets.end.
+// settle records what the request has cost; see budgets.end.
 func (g *governor) settle(t *ticket, told map[string]spent) {
 	g.budgets.end(t, told)
 }
 
-// What a client may be waiting for; see Gauge.LimitedBy.
+// What a client may wait for; see Gauge.LimitedBy.
 const (
 	LimitedByRate      = "rate"
 	LimitedByOperating = "operating"
@@ -128,25 +127,24 @@ const (
 	LimitedByNone      = "none"
 )
 
-// Gauge is the state of a client's limits at an instant, for a progress line.
+// Gauge is the state of a client's limits at one moment, for a progress line.
 type Gauge struct {
-	// Tokens of Burst can be spent at once; Rate a second come back. All 0
-	// without a rate limit.
+	// Tokens is how many of Burst requests can be sent at once. Rate tokens are added
+	// per second. All are 0 without a rate limit.
 	Tokens, Burst, Rate float64
-	// Slowed: Rate is below the configured one, since the portal has refused a
-	// request.
+	// Slowed reports whether Rate is below the configured one, because the portal has
+	// refused a request.
 	Slowed bool
-	// Methods are those called so far, by name.
+	// Methods are the methods called so far, by name.
 	Methods []MethodGauge
 	// Window is how long used operating time counts.
 	Window time.Duration
-	// Answer is how long requests have been under way of late; 0 before the first
-	// answer.
+	// Answer is how long recent requests took; 0 before the first answer.
 	Answer time.Duration
-	// InFlight requests are under way; ForRate and ForOperating are how many
-	// wait for the one limit and for the other.
+	// InFlight is how many requests are in flight. ForRate and ForOperating are how
+	// many wait for each limit.
 	InFlight, ForRate, ForOperating int
-	// Failing is why the portal does not answer, and since when; nil while it does.
+	// Failing is why the portal does not answer, and since when; nil while it answers.
 	Failing      error
 	FailingSince time.Time
 	// LimitedBy is what the client waits for: "rate", "operating", "latency" (the
@@ -190,7 +188,7 @@ func (g *governor) gauge() Gauge {
 	return gauge
 }
 
-// waits is for how long anybody waited for a token, and for a budget.
+// waits returns how long at least one request waited for a token, and for a budget.
 func (g *governor) waits() (rate, operating time.Duration) {
 	return g.rate.waiting(), g.budgets.waiting()
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // readAnswers is the layer that distinguishes an error from a result by the body: the
-// HTTP status is not always meaningful, an older portal's 200 may carry an error. It
-// also hands what the answer says about limits to the governor.
+// HTTP status is not always meaningful, because an older portal's 200 may contain an
+// error. It also passes to the governor what the answer reports about limits.
 func readAnswers(g *governor, secrets redactor, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		a, err := next(ctx, x)
@@ -34,19 +34,19 @@ func readAnswers(g *governor, secrets redactor, count *counters, next handler) h
 			count.overBudget.Add(1)
 			told[x.method] = spent{refused: true}
 		case SmallerBatch:
-			if !failed.BadEncoding() { // else other batches fit as before
+			if !failed.BadEncoding() { // otherwise other batches fit as before
 				g.sizes.tooMuch(x.needs, x.commands())
 			}
-		case Retry, CallSingly, Refresh, Reject, Stop: // no limit was met
+		case Retry, CallSingly, Refresh, Reject, Stop: // no limit was reached
 		}
-		if a != nil { // else govern has settled
+		if a != nil { // otherwise govern has settled it
 			g.settle(a.ticket, told)
 		}
 		return nil, failed
 	}
 }
 
-// read decodes the answer, and returns the error that it is or has.
+// read decodes the answer, and returns its error, if any.
 func (x *exchange) read(a *answer, secrets redactor) (failed *Error) {
 	var err error
 	a.wire, err = decodeAround(a.body, x.keys)
@@ -68,8 +68,8 @@ func (x *exchange) read(a *answer, secrets redactor) (failed *Error) {
 	return failed
 }
 
-// lacksLists looks for the lists of list methods: it returns why a single call's
-// answer is none, and makes an error of each command's result that is none.
+// lacksLists checks that the answers of list methods contain their lists. It returns
+// the error of a single call, and sets the error of each command without a list.
 func (x *exchange) lacksLists(a *answer) *wireError {
 	if x.keys == nil {
 		return lacksList(x.method, a.wire.result)
@@ -82,17 +82,18 @@ func (x *exchange) lacksLists(a *answer) *wireError {
 	return nil
 }
 
-// unreadable makes the error for an answer that is not what the portal writes.
+// unreadable returns the error for an answer that a portal does not write.
 func (x *exchange) unreadable(a *answer, err error, secrets redactor) *Error {
 	text := oneLine(err.Error(), secrets)
 	if start := a.body[:min(len(a.body), descriptionLimit)]; bytes.HasPrefix(bytes.TrimSpace(start), []byte("<")) {
-		// Only up to what may be a part of an answer: no payment gets into a log.
+		// The text ends before what could be a part of an answer: no payment may get
+		// into a log.
 		page, _, _ := bytes.Cut(start, []byte("{"))
 		text = "HTML instead of JSON: " + oneLine(string(page), secrets)
 	}
 	switch {
 	case a.status == http.StatusTooManyRequests:
-		return x.failure(CodeQueryLimit, text) // of a gate before the portal
+		return x.failure(CodeQueryLimit, text) // from a gate in front of the portal
 	case a.status == http.StatusGatewayTimeout,
 		a.status >= 500 && a.received.Sub(a.ticket.sent) >= slowFailure:
 		return x.failure(CodeTimeout, text)
@@ -106,14 +107,14 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	g.failing.Store(nil)
 	a.ticket.start, a.ticket.finish = unixTime(a.wire.time.start), unixTime(a.wire.time.finish)
 	if t := a.ticket; t.start.IsZero() && t.finish.IsZero() && !a.date.IsZero() {
-		t.start, t.finish = a.date.Add(time.Second), a.date // it is cut to the second
+		t.start, t.finish = a.date.Add(time.Second), a.date // it is truncated to the second
 	}
 	wall := a.received.Sub(a.ticket.sent).Seconds()
 	if x.keys == nil {
 		s := spentOn(a.wire.time)
 		s.done = 1
 		if s.known == 0 {
-			s.known, s.cost = 1, wall // with the way there and back: not too little
+			s.known, s.cost = 1, wall // includes the travel time, so it is not too low
 		}
 		g.settle(a.ticket, map[string]spent{x.method: s})
 		return
@@ -149,8 +150,8 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	for method, s := range told {
 		seconds[method] = s.cost
 		if s.known == 0 && s.done > 0 {
-			// With the way there and back: for a budget rather too much, but
-			// nothing to say how many commands fit a request.
+			// It includes the travel time: for a budget this is rather too much, but it
+			// does not show how many commands fit into a request.
 			s.known, s.cost = s.done, wall*float64(s.done)/float64(len(x.methods))
 			told[method] = s
 		}
@@ -167,8 +168,8 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	}
 }
 
-// add puts a command's figures to those of its method. Of the counters the
-// highest is taken: they may be as of each command's end.
+// add adds a command's figures to those of its method. It keeps the highest counter,
+// because counters may be as of each command's end.
 func (s *spent) add(one spent) {
 	s.done++
 	s.known += one.known
@@ -181,20 +182,20 @@ func (s *spent) add(one spent) {
 	}
 }
 
-// spentOn reads one `time`.
+// spentOn converts one `time`.
 func spentOn(t wireTime) spent {
 	var s spent
 	if cost := t.cost(); !math.IsNaN(cost) {
 		s.cost, s.known = cost, 1
 	}
-	if t.operating >= 0 { // not NaN
+	if t.operating >= 0 { // false for NaN
 		s.counted, s.operating = true, t.operating
 	}
 	s.reset = unixTime(t.resetAt)
 	return s
 }
 
-// unixTime makes an instant of seconds since 1970, zero of NaN and the like.
+// unixTime converts seconds since 1970; it returns zero for NaN and the like.
 func unixTime(seconds float64) time.Time {
 	if !(seconds > 0 && seconds < 1e11) {
 		return time.Time{}

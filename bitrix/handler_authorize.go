@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// authorize is the layer that puts the token into each attempt, and repeats what
-// was refused for it with the next one. What inside a batch was refused for it
-// is left to Batch, which sends those commands again.
+// authorize is the layer that adds the token to each attempt. If the portal refuses the
+// token, it repeats the request with the next one. It leaves commands that were refused
+// inside a batch to Batch, which sends those again.
 func authorize(t *tokens, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		x.app = true
@@ -37,8 +37,8 @@ func authorize(t *tokens, count *counters, next handler) handler {
 					return nil, err
 				}
 			case strings.EqualFold(e.Code, CodeInvalidToken) || strings.EqualFold(e.Code, CodeNoAuth):
-				// A refresh voids the token before it, so another process's may
-				// be the reason. It is none to refresh.
+				// A refresh invalidates the previous token, so the refresh of another
+				// process may be the reason. That is no reason to refresh.
 				if renewed := t.renewFor(ctx, x, x.token, false); renewed != nil {
 					if errors.Is(renewed, errNoNewer) {
 						return nil, err
@@ -53,7 +53,7 @@ func authorize(t *tokens, count *counters, next handler) handler {
 	}
 }
 
-// refusedInside reports whether a command of a batch was refused for its token.
+// refusedInside reports whether a command of a batch was refused because of its token.
 func refusedInside(a *answer) bool {
 	for i := range a.wire.commands {
 		if e := a.wire.commands[i].err; e != nil && strings.EqualFold(e.code, CodeExpiredToken) {

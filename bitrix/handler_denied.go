@@ -7,9 +7,9 @@ import (
 )
 
 // explainDenied is the layer that finds out what an ACCESS_DENIED for a whole call
-// means. Portals answer so where REST needs another plan, and also where one method
-// is not for this user: event.bind to somebody who is no administrator, for one. If
-// the method scope still answers, it is the method.
+// means. Portals return it if REST needs another plan, and also if this user may not
+// call one method, such as event.bind for a user who is not an administrator. If the
+// method scope still answers, the refusal is about the method.
 func explainDenied(next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		a, err := next(ctx, x)

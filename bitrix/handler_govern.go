@@ -3,8 +3,8 @@ package bitrix
 import "context"
 
 // govern is the layer that waits until the portal's limits allow the request. Each
-// attempt pays and waits again; an attempt that got no answer is settled here, any
-// other one where its answer is read.
+// attempt waits and uses a token. govern settles attempts without an answer;
+// readAnswers settles the others.
 func govern(g *governor, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		t, waited, err := g.acquire(ctx, x.needs)
@@ -17,7 +17,7 @@ func govern(g *governor, count *counters, next handler) handler {
 		a, err := next(ctx, x)
 		g.leave(t)
 		if err != nil {
-			// The portal may have done its work all the same, and charge it.
+			// The portal may have done its work nevertheless, and charge for it.
 			g.settle(t, map[string]spent{})
 			return nil, err
 		}

@@ -15,23 +15,22 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 	tlsTimeout  = 10 * time.Second
-	// headerTimeout: the cloud cuts a request at 60 s, so nothing comes later.
+	// headerTimeout: the cloud aborts a request after 60 s, so no answer comes later.
 	headerTimeout  = 65 * time.Second
 	requestTimeout = 70 * time.Second
-	// slowFailure is after how long a request without an answer is taken to
-	// have been too much, and not the connection too weak.
+	// slowFailure is the time after which a request without an answer counts as too
+	// large. Before that the connection counts as the reason.
 	slowFailure = 30 * time.Second
-	// maxAnswer bounds an answer after decompression. 50 commands of 50 rows of
-	// 45 fields are some 5 MiB.
+	// maxAnswer bounds an answer after decompression. 50 commands of 50 rows of 45
+	// fields are some 5 MiB.
 	maxAnswer = 64 << 20
 )
 
-// newTransport makes a transport that keeps a connection for each request that
-// may be under way.
+// newTransport returns a transport with a connection for each concurrent request.
 func newTransport(concurrency int) *http.Transport {
 	return &http.Transport{
-		// A proxy of the environment is how many networks are left at all; it
-		// sees the portal's host, and nothing else of an https request.
+		// Many networks are left only by a proxy of the environment. For an https
+		// request the proxy sees the portal's host and nothing else.
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
@@ -41,16 +40,16 @@ func newTransport(concurrency int) *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   tlsTimeout,
 		ResponseHeaderTimeout: headerTimeout,
-		// A portal's are below a KiB.
+		// The headers of a portal are below a KiB.
 		MaxResponseHeaderBytes: 64 << 10,
-		// Decompressed here, where the size is watched.
+		// bodyReader decompresses, and checks the size.
 		DisableCompression: true,
 	}
 }
 
-// sendHTTP is the innermost layer: one POST, and its answer read to the end.
-// Redirects are answers here. Its errors never have the address in them, and
-// none wraps an error of net/http: its texts quote what must not be quoted.
+// sendHTTP is the innermost layer: one POST, whose answer it reads to the end.
+// Redirects are answers here. Its errors never contain the address, and never wrap an
+// error of net/http, whose texts quote it.
 func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count *counters) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		start := time.Now()
@@ -79,18 +78,18 @@ func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count
 }
 
 // isCertificate reports whether a connection failed because the server's certificate
-// does not prove who it is. A later attempt meets the same one.
+// cannot be verified. A later attempt fails the same way.
 func isCertificate(err error) bool {
 	_, is := errors.AsType[*tls.CertificateVerificationError](err)
 	return is
 }
 
-// post sends body, which is JSON, to url. Redirects are not followed.
+// post sends body, which is JSON, to url. It does not follow redirects.
 func post(ctx context.Context, transport http.RoundTripper, url string, body []byte, agent string) (*answer, error) {
 	return postAs(ctx, transport, url, "application/json", body, agent)
 }
 
-// postAs sends a body of a type.
+// postAs sends a body with a content type.
 func postAs(ctx context.Context, transport http.RoundTripper, url, contentType string, body []byte, agent string) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -100,7 +99,7 @@ func postAs(ctx context.Context, transport http.RoundTripper, url, contentType s
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Accept-Encoding", "gzip")
 	req.Header.Set("User-Agent", agent)
-	// The transport, not an http.Client: no redirects, cookies or url.Error.
+	// It uses the transport, not an http.Client: no redirects, cookies or url.Error.
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return nil, err

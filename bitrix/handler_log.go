@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// logAttempts is the layer that logs each request, for those who look for what goes
-// wrong: the method, never the address or what was asked for. It is left out
-// where nobody would see it.
+// logAttempts is the layer that logs each request, for debugging: the method, never the
+// address or the parameters. It is left out if the log does not show it.
 func logAttempts(log *slog.Logger, next handler) handler {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return next
@@ -26,7 +25,7 @@ func logAttempts(log *slog.Logger, next handler) handler {
 			attrs = append(attrs, slog.Int("status", a.status), slog.Int("bytes", len(a.body)))
 		}
 		if err != nil {
-			attrs = append(attrs, slog.String("error", err.Error())) // none has a secret in it
+			attrs = append(attrs, slog.String("error", err.Error())) // no error contains a secret
 		}
 		log.LogAttrs(ctx, slog.LevelDebug, "request", attrs...)
 		return a, err

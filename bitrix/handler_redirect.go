@@ -13,11 +13,11 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// maxRedirects bounds how often a portal may have been renamed.
+// maxRedirects bounds how many redirects are followed.
 const maxRedirects = 5
 
-// endpoint is where the portal is now: the job's host, or the one that it was
-// renamed to since. It is safe for concurrent use.
+// endpoint is where the portal is now: the job's host, or the one to which it was
+// renamed since. It is safe for concurrent use.
 type endpoint struct {
 	access       Access
 	secrets      redactor
@@ -37,13 +37,13 @@ func (e *endpoint) now() string {
 	return e.host
 }
 
-// path is the address's path for a method, secret included.
+// path returns the address's path for a method, secret included.
 func (e *endpoint) path(method string) string {
 	_, _, prefix := e.access.base()
 	return prefix + method
 }
 
-// request is a method's full address, secret included.
+// request returns a method's full address, secret included.
 func (e *endpoint) request(method string) string {
 	return e.scheme + "://" + e.now() + e.path(method)
 }
@@ -56,9 +56,9 @@ func isRedirect(status int) bool {
 	return false
 }
 
-// follow is the layer that repeats a request where a renamed portal is now. The
-// POST and its body stay what they are, as a browser would not have it. The new
-// host is kept, so that only the first request takes the detour.
+// follow is the layer that repeats a request at the new address of a renamed portal.
+// Unlike a browser, it keeps the POST and its body. It remembers the new host, so only
+// the first request is redirected.
 func follow(e *endpoint, log *slog.Logger, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		x.url = e.request(x.method)
@@ -82,7 +82,7 @@ func follow(e *endpoint, log *slog.Logger, next handler) handler {
 	}
 }
 
-// move notes the portal's new host.
+// move records the portal's new host.
 func (e *endpoint) move(host string, log *slog.Logger) {
 	old := e.now()
 	if old == host {
@@ -93,10 +93,10 @@ func (e *endpoint) move(host string, log *slog.Logger) {
 	}
 }
 
-// resolve returns the address that location means, seen from the address of a request,
-// if the secret may be sent there: over the same scheme, and to the same registrable
-// domain. Its errors name hosts and schemes only, since a path may have the secret in
-// it.
+// resolve resolves location, relative to the address of a request. It returns an error
+// unless the secret may be sent there: over the same scheme, and to the same
+// registrable domain. Its errors contain only hosts and schemes, because a path may
+// contain the secret.
 func (e *endpoint) resolve(from, location string) (*url.URL, error) {
 	base, err := url.Parse(from)
 	if err != nil {
@@ -117,8 +117,8 @@ func (e *endpoint) resolve(from, location string) (*url.URL, error) {
 	return to, nil
 }
 
-// sameSite reports whether two hosts belong to whoever registered the one
-// domain. An address without a domain, or this machine, is a site of its own.
+// sameSite reports whether two hosts have the same registrable domain. A host without a
+// domain, or this machine, matches only itself.
 func sameSite(a, b string) bool {
 	a, b = strings.ToLower(strings.TrimSuffix(a, ".")), strings.ToLower(strings.TrimSuffix(b, "."))
 	if a == b || isLoopback(a) && isLoopback(b) {

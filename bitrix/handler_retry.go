@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// retry is the layer that repeats what may pass, by the class of the error.
-// What it leaves to its caller is final, or needs another request: CallSingly
-// and SmallerBatch.
+// retry is the layer that retries temporary errors, by their class. An error that it
+// returns is permanent, or needs another request: CallSingly and SmallerBatch.
 func retry(limit time.Duration, g *governor, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		began := time.Now()
@@ -18,13 +17,13 @@ func retry(limit time.Duration, g *governor, count *counters, next handler) hand
 			a, err := next(ctx, x)
 			e := errorOf(ctx, err)
 			if e == nil || e.where == atServer {
-				return a, err // what the authorization server says has been repeated already
+				return a, err // attempts at the authorization server have been retried already
 			}
 			p.spend(time.Since(start) - (x.waited - waited))
 			switch class := e.Class(); {
 			case class == SlowDown || class == WaitBudget:
-				// The next attempt waits in the governor for as long as it takes,
-				// unless limits are all that the portal has left to say.
+				// The governor makes the next attempt wait as long as necessary. But if
+				// the portal answers nothing except limits, that ends too.
 				last := time.Unix(0, g.answered.Load())
 				if last.Before(began) {
 					last = began

@@ -6,13 +6,13 @@ import (
 )
 
 // Limiter holds a portal's limits for all clients of that portal in a process: the
-// portal counts requests by source address, whoever sends them. It is safe for
-// concurrent use.
+// portal counts the requests of a source address together. It is safe for concurrent
+// use.
 type Limiter struct{ governor *governor }
 
-// NewLimiter returns a Limiter that starts where used, the state of an earlier
-// one, has left off. A nil used means that nothing was used. log may be nil. The
-// caller calls Close once the clients are closed.
+// NewLimiter returns a Limiter that continues from used, the state of an earlier one. A
+// nil used means that nothing was used. log may be nil. The caller must call Close
+// after it has closed the clients.
 func NewLimiter(limits Limits, used *LimitState, log *slog.Logger) *Limiter {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -30,13 +30,13 @@ func (l *Limiter) Close() { l.governor.close() }
 // State returns what is used of the limits now.
 func (l *Limiter) State() LimitState { return l.governor.save() }
 
-// LimitState is what was used of a portal's limits at an instant. It is stored as
-// JSON, so that the next process does not run into what this one has used. There is
-// no secret in it.
+// LimitState is what was used of a portal's limits at one moment. It is stored as JSON,
+// so that the next process does not exceed the limits that this one has used. It
+// contains no secret.
 type LimitState struct {
-	// At is the instant, by this machine's clock.
+	// At is the moment, by this machine's clock.
 	At time.Time `json:"at"`
-	// Requests is how high the portal's counter of requests stands.
+	// Requests is the value of the portal's counter of requests.
 	Requests float64 `json:"requests"`
 	// Methods are the operating budgets, by the method's name.
 	Methods map[string]MethodState `json:"methods,omitempty"`
@@ -45,26 +45,25 @@ type LimitState struct {
 // MethodState is what was used of a method's operating budget. Times are by this
 // machine's clock, costs are in seconds.
 type MethodState struct {
-	// Counted reports whether the portal sends its counter. Its last value is Reported.
+	// Counted reports whether the portal sends its counter. Reported is its last value.
 	Counted  bool    `json:"counted,omitempty"`
 	Reported float64 `json:"reported,omitempty"`
-	// ResetAt is the time at which the oldest basket falls out, if the portal has sent
-	// it.
+	// ResetAt is when the oldest basket expires, if the portal has sent that.
 	ResetAt *time.Time `json:"reset_at,omitempty"`
-	// Cost is what a command costs.
+	// Cost is the cost of a command.
 	Cost float64 `json:"cost,omitempty"`
-	// Spent is what our own requests have cost in the window before.
+	// Spent is the cost of our own requests in the preceding window.
 	Spent []Charge `json:"spent,omitempty"`
 }
 
-// Charge is what requests that ended at At have cost, in seconds.
+// Charge is the cost of requests that ended at At, in seconds.
 type Charge struct {
 	At   time.Time `json:"at"`
 	Cost float64   `json:"cost"`
 }
 
-// BurstUsed returns the state of a portal whose whole burst was used just now, by
-// somebody of whom nothing else is known.
+// BurstUsed returns the state of a portal whose whole burst was used just now by
+// another program.
 func BurstUsed(limits Limits) *LimitState {
 	return &LimitState{At: time.Now(), Requests: float64(limits.withDefaults().Burst)}
 }
@@ -76,7 +75,7 @@ func (g *governor) save() LimitState {
 }
 
 func (g *governor) restore(s *LimitState) {
-	// A clock that was set back since makes what was used as of now.
+	// If the clock was set back since, the state counts as of now.
 	now := time.Now()
 	at := s.At
 	if at.After(now) {
@@ -86,7 +85,7 @@ func (g *governor) restore(s *LimitState) {
 	g.budgets.restore(s.Methods, at, now)
 }
 
-// used returns how high the portal's counter stands by our books.
+// used returns the value of the portal's counter by our own count.
 func (g *rateGate) used() float64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -97,8 +96,7 @@ func (g *rateGate) used() float64 {
 	return max(0, g.burst-g.tokens)
 }
 
-// restore makes the bucket what it is now if the counter stood at used at an
-// earlier instant.
+// restore fills the bucket as if the counter had the value used at an earlier moment.
 func (g *rateGate) restore(used float64, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +108,7 @@ func (g *rateGate) restore(used float64, at time.Time) {
 	g.at = now
 }
 
-// save returns the accounts for which an answer has sent a counter.
+// save returns the accounts whose counter an answer has sent.
 func (b *budgets) save(now time.Time) map[string]MethodState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -138,8 +136,8 @@ func (b *budgets) save(now time.Time) map[string]MethodState {
 	return methods
 }
 
-// restore opens the accounts of an earlier state. Of what has fallen out of the
-// window since, nothing counts.
+// restore opens the accounts of an earlier state. What has expired from the window
+// since does not count.
 func (b *budgets) restore(methods map[string]MethodState, at, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -5,39 +5,39 @@ import (
 	"time"
 )
 
-// Limits are what a portal allows, or less. The zero value has no limits but
-// the portal's own refusals.
+// Limits are what a portal allows, or less. The zero value means no limits except the
+// portal's own refusals.
 type Limits struct {
-	// Rate is how many requests a second the portal forgets (Y of its
+	// Rate is by how many requests per second the portal's counter falls (Y of its
 	// documentation): 2 for standard plans, 5 for Enterprise. 0: no limit.
 	Rate float64
-	// Burst is how many requests the portal takes at once (X): 50 for standard
-	// plans, 250 for Enterprise. 0: no limit, and then Rate is none either.
+	// Burst is how many requests the portal accepts at once (X): 50 for standard plans,
+	// 250 for Enterprise. 0: no limit, and then Rate does not limit either.
 	Burst int
-	// Operating is the operating time that a method may use in a Window; 480 s
-	// in the cloud. 0: no budget.
+	// Operating is the operating time that a method may use in a Window; 480 s in the
+	// cloud. 0: no budget.
 	Operating time.Duration
-	// Window is how long used operating time counts. 0: 10 minutes, the cloud's.
+	// Window is how long used operating time counts. 0: 10 minutes, as in the cloud.
 	Window time.Duration
-	// Share is the part of Rate and Burst that is ours, the rest is left to the
-	// portal's other integrations. 0: all of it.
+	// Share is the share of Rate and Burst that the client uses. The rest is left to
+	// the portal's other integrations. 0: all of it.
 	Share float64
-	// Concurrency is how many requests may be under way at once. 0: 64 where
-	// Rate is limited (so many that the rate decides, not the number of
-	// connections: 64 requests of half a minute are 2 a second), else 16, so as
-	// not to overrun a portal of one's own.
+	// Concurrency is how many requests may be in flight. The default for 0 is 64 if
+	// Rate is limited, so that the rate decides and not the number of connections: 64
+	// requests of half a minute are 2 per second. Otherwise it is 16, which does not
+	// overload a self-hosted portal.
 	Concurrency int
 }
 
 // Defaults of Limits.
 const (
 	defaultWindow = 10 * time.Minute
-	leastWindow   = 10 * time.Millisecond // its parts must be some
+	leastWindow   = 10 * time.Millisecond // its tenths must not be 0
 	manyAtOnce    = 64
 	fewAtOnce     = 16
 )
 
-// withDefaults fills in what is zero, and takes what makes no sense for zero.
+// withDefaults sets the defaults. It treats invalid values as zero.
 func (l Limits) withDefaults() Limits {
 	if !(l.Rate > 0) || math.IsInf(l.Rate, 0) || l.Burst <= 0 {
 		l.Rate, l.Burst = 0, 0

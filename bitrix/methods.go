@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// The portal's methods that this program calls. Each is named here and nowhere else.
+// The portal's methods that this program calls. No other place contains their names.
 const (
 	MethodBatch   = "batch"
 	MethodProfile = "profile"
@@ -21,7 +21,7 @@ const (
 	MethodItemPaymentList = "crm.item.payment.list"
 	// MethodOrderEntityList lists the owner of each order.
 	MethodOrderEntityList = "crm.orderentity.list"
-	// MethodOrderList has the time at which each order was saved last.
+	// MethodOrderList has the time at which each order was last saved.
 	MethodOrderList = "sale.order.list"
 
 	MethodItemList      = "crm.item.list"
@@ -40,12 +40,12 @@ const (
 	MethodOfflineClear = "event.offline.clear"
 )
 
-// lists names, for each list method that this program calls, where the list
-// stands in the method's result: under a name, or, for "", as the result itself.
-// An empty list is a list: methods whose result is the list answer [] for
-// "nothing", and no others do. An answer of one of these methods without its list
-// is no answer (CodeNoList): servers answer null, false, "", [] or {} now and then,
-// and whoever took that for an empty list would take every row for deleted.
+// lists contains, for each list method that this program calls, where the list is in
+// the method's result: under a name or, for "", the result itself. An empty list is a
+// list: methods whose result is the list return [] for an empty one, and no other
+// methods do. An answer of one of these methods without its list is invalid
+// (CodeNoList): servers sometimes return null, false, "", [] or {}, and a client that
+// accepted that as an empty list would delete every row.
 var lists = map[string]string{
 	MethodPaymentList:     "payments",
 	MethodOrderList:       "orders",
@@ -62,8 +62,8 @@ var lists = map[string]string{
 	MethodStatusList:      "",
 }
 
-// lacksList returns why result, an answer of method, is no answer of a list
-// method; nil if it has its list, or if the method is no list method.
+// lacksList returns an error if result, an answer of a list method, has no list. It
+// returns nil if method is not a list method.
 func lacksList(method string, result []byte) *wireError {
 	name, isList := lists[method]
 	if !isList || result == nil {

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// need is what a request asks of a method's budget.
+// need is what a request uses of a method's budget.
 type need struct {
 	method   string
 	commands int
 }
 
-// budgets holds requests back that would overdraw a method's operating budget.
-// Methods are budgeted apart: a request waits for those only that it needs,
-// behind those only that need one of the same. It is safe for concurrent use.
+// budgets delays requests that would exceed a method's operating budget. Methods have
+// separate budgets: a request waits only for the budgets that it needs, and only behind
+// requests that need one of the same. It is safe for concurrent use.
 type budgets struct {
 	log            *slog.Logger
 	budget, window time.Duration
@@ -38,12 +38,12 @@ type applicant struct {
 	granted bool
 }
 
-// stake is what a request under way has in flight on one account.
+// stake is what a request in flight uses of one account.
 type stake struct {
 	account  *account
 	method   string
 	commands int
-	parts    []*stake // of a batch: what it costs is what its commands cost
+	parts    []*stake // of a batch, which costs what its commands cost
 }
 
 // estimate returns the expected cost of the stake.
@@ -58,13 +58,13 @@ func (s *stake) estimate() float64 {
 	return sum
 }
 
-// newBudgets makes the gate. A budget of 0 limits nothing until the portal
-// itself refuses a method.
+// newBudgets returns the budgets. A budget of 0 limits nothing until the portal refuses
+// a method.
 func newBudgets(budget, window time.Duration, log *slog.Logger) *budgets {
 	return &budgets{log: log, budget: budget, window: window, accounts: map[string]*account{}}
 }
 
-// account returns the method's account. b.mu is held.
+// account returns the method's account. The caller holds b.mu.
 func (b *budgets) account(method string) *account {
 	a := b.accounts[method]
 	if a == nil {
@@ -74,8 +74,9 @@ func (b *budgets) account(method string) *account {
 	return a
 }
 
-// take returns once all the budgets have room for the needs, and what is then
-// in flight on them; or ctx's cause. What it returns must come back by end.
+// take waits until all the budgets have room for the needs, and returns what is then in
+// flight. If ctx ends first, it returns ctx's cause. The caller must pass the result to
+// end.
 func (b *budgets) take(ctx context.Context, needs []need) ([]*stake, error) {
 	p := &applicant{ready: make(chan struct{})}
 	b.mu.Lock()
@@ -123,12 +124,12 @@ func (b *budgets) take(ctx context.Context, needs []need) ([]*stake, error) {
 	return nil, context.Cause(ctx)
 }
 
-// admit lets everyone go who may, in their order, and sets the timer for the
-// next instant at which another one may.
+// admit admits all requests that may start, in their order, and sets the timer for the
+// next time at which another one may.
 func (b *budgets) admit() {
 	now := time.Now()
 	var again time.Time
-	held := map[*account]bool{} // somebody waits for these
+	held := map[*account]bool{} // accounts that an earlier request waits for
 	kept := b.queue[:0]
 	for _, p := range b.queue {
 		next, ok := p.tryStart(now, held)
@@ -159,8 +160,8 @@ func (b *budgets) admit() {
 	}
 }
 
-// tryStart starts the request if all its accounts admit it. If not, those that do not
-// are compared with later requests: who came first goes first.
+// tryStart starts the request if all its accounts admit it. Otherwise, the accounts
+// that do not are reserved before later requests: first come, first served.
 func (p *applicant) tryStart(now time.Time, held map[*account]bool) (again time.Time, ok bool) {
 	probes := make([]bool, len(p.stakes))
 	ok = true
@@ -176,7 +177,7 @@ func (p *applicant) tryStart(now time.Time, held map[*account]bool) (again time.
 		}
 		ok = false
 		held[s.account] = true
-		// All of its accounts must admit it, so the latest counts.
+		// All of its accounts must admit it, so the latest time decides.
 		if next.After(again) {
 			again = next
 		}
@@ -196,9 +197,9 @@ func (b *budgets) tick() {
 	b.admit()
 }
 
-// hold reports whether the stakes still may be sent: since they were granted,
-// the portal may have refused a method, or reported more than was expected. If
-// not, they are given back.
+// hold reports whether the stakes may still be sent: since they were granted, the
+// portal may have refused a method, or reported more than expected. If not, it releases
+// them.
 func (b *budgets) hold(stakes []*stake) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -217,13 +218,13 @@ func (b *budgets) hold(stakes []*stake) bool {
 
 // spent is what an answer reports about one method.
 type spent struct {
-	done      int       // commands that the portal worked on
-	known     int       // those of them that cost is for
+	done      int       // commands that the portal executed
+	known     int       // commands whose cost is known
 	cost      float64   // seconds
-	counted   bool      // there was a counter
-	operating float64   // and this is it
-	reset     time.Time // on the portal's clock; zero: not known
-	refused   bool      // some of its commands, for want of budget
+	counted   bool      // the answer has a counter
+	operating float64   // the counter
+	reset     time.Time // by the portal's clock; zero: not known
+	refused   bool      // some of its commands were refused because of the budget
 }
 
 // total returns the cost of all the commands, as far as known.
@@ -237,8 +238,8 @@ func (s spent) total(estimate float64) float64 {
 	return 0
 }
 
-// end returns what take reserved, and books what the answer to its request reported.
-// For a method that reported does not have, the estimate counts as its cost; if reported is
+// end releases what take reserved, and records what the answer to its request reported.
+// For a method that reported lacks, the estimate counts as its cost. If reported is
 // nil, the portal did nothing.
 func (b *budgets) end(r *ticket, reported map[string]spent) {
 	b.mu.Lock()
@@ -274,7 +275,7 @@ func (b *budgets) end(r *ticket, reported map[string]spent) {
 		if t.counted {
 			s.account.report(t.operating, t.reset, r.sent)
 			if !t.refused {
-				s.account.taught = max(s.account.taught, t.operating) // so much is allowed
+				s.account.taught = max(s.account.taught, t.operating) // the portal allows at least this much
 			}
 		}
 		s.account.end(now, booked, s, t.total(s.estimate()), t.done)
@@ -285,36 +286,37 @@ func (b *budgets) end(r *ticket, reported map[string]spent) {
 	b.admit()
 }
 
-// MethodGauge is a method's operating budget at an instant.
+// MethodGauge is a method's operating budget at one moment.
 type MethodGauge struct {
 	Method string
-	// Used is what counts against Budget, requests in flight included.
+	// Used is what counts against Budget, including requests in flight.
 	Used, Budget time.Duration
-	// Limit is the part of Budget that the client uses: a little less, and less
-	// still after a refusal. 0 while nothing limits the method.
+	// Limit is the part of Budget that the client uses: slightly less, and still less
+	// after a refusal. It is 0 while nothing limits the method.
 	Limit time.Duration
-	// Falls are the parts of Used, by when each is free again; ascending.
+	// Falls are the parts of Used by when they expire, in ascending order.
 	Falls []Fall
-	// Reported is the portal's counter as it last sent it. Counted: it has sent one;
-	// else nothing but a refusal limits the method.
+	// Reported is the portal's counter as last sent. Counted reports whether it has
+	// sent one. Otherwise only a refusal limits the method.
 	Reported time.Duration
 	Counted  bool
-	// Cost is what one command has cost of late; 0 before the first answer.
+	// Cost is the recent cost of one command; 0 before the first answer.
 	Cost time.Duration
-	// ResetAt is when the oldest basket falls out, on our clock; zero if the portal has
-	// not sent it.
+	// ResetAt is when the oldest basket expires, by our clock; zero if the portal has
+	// not sent that.
 	ResetAt time.Time
-	// Blocked: the portal has refused the method, and ResetAt has not come.
+	// Blocked reports whether the portal has refused the method and ResetAt has not
+	// passed.
 	Blocked bool
 }
 
-// Fall is used operating time that no longer counts from At on, by our clock.
+// Fall is used operating time that counts until At, by our clock.
 type Fall struct {
 	At   time.Time
 	Used time.Duration
 }
 
-// state returns the accounts in the order of their names, and how many wait.
+// state returns the accounts in the order of their names, and how many requests wait.
 func (b *budgets) state() (methods []MethodGauge, queued int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -348,7 +350,7 @@ func (b *budgets) waiting() time.Duration {
 	return b.waited.total()
 }
 
-// close stops the timer. Waiting requests keep waiting for their contexts.
+// close stops the timer. Waiting requests wait until their contexts end.
 func (b *budgets) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

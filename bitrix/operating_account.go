@@ -6,71 +6,72 @@ import (
 	"time"
 )
 
-// The operating budget's constants, all relative to the budget and the window,
-// so that a portal in fast motion is treated like any other.
+// The operating budget's constants. All are relative to the budget and the window, so
+// that a portal with a shorter window is treated like any other.
 const (
-	// baskets is how many equal parts a window has. The oldest falls out whole.
+	// baskets is how many equal parts a window has. The oldest expires as a whole.
 	baskets = 10
-	// marginShare of the budget is never used: costs vary, and what is in
+	// marginShare of the budget is never used: costs vary, and the cost of requests in
 	// flight is an estimate.
 	marginShare = 0.01
-	// firstCost is what a command is taken to cost before one was seen, as a
-	// share of the budget: 0.048 s of 480 s.
+	// firstCost is the assumed cost of a command before one was measured, as a share of
+	// the budget: 0.048 s of 480 s.
 	firstCost = 1.0 / 10000
 	// costWeight is the weight of the newest request in the mean cost.
 	costWeight = 0.25
-	// resetGuard is how much after the announced reset we continue, as a share of the
-	// window: the announcement has whole seconds, and clocks drift.
+	// resetGuard is how long after the announced reset requests continue, as a share of
+	// the window: the announcement has whole seconds, and clocks drift.
 	resetGuard = 1.0 / 1000
-	// historyGrain is how finely older own costs are kept, as a share of a
-	// basket.
+	// historyGrain is how precisely older own costs are stored, as a share of a basket.
 	historyGrain = 0.1
 	// constantShare of the budget is what our own requests must have cost before a
-	// counter of 0 is no counter.
+	// counter of 0 counts as no counter.
 	constantShare = 0.1
-	// leastTaught is the least share of the budget that refusals can make of it.
+	// leastTaught is the smallest share of the budget that refusals can reduce it to.
 	leastTaught = 0.5
-	// banShare of the window is how long the newest servers refuse a method that is over
-	// its budget (300 s). Older ones refuse it until a basket falls out.
+	// banShare of the window is how long the newest servers refuse a method that is
+	// over its budget (300 s). Older ones refuse it until a basket expires.
 	banShare = 0.5
-	// taughtWindows is for how many windows a limit holds that refusals have
-	// taught: it may have been somebody else who had used up the rest.
+	// taughtWindows is for how many windows a limit that refusals have taught is valid:
+	// another program may have used up the rest.
 	taughtWindows = 6
 )
 
 // account is the operating budget of one method, or of `batch`. It is not safe for
 // concurrent use; budgets is.
 //
-// The portal's report is always a request behind: a report holds what was booked before
-// the request that carries it started, and perhaps some of what was booked while it
-// ran. So what is used is that report, minus the baskets that have fallen out since,
-// plus what our own requests have cost that ended after that start, plus an estimate
-// for those in flight. Whether the portal charges the methods inside a batch or `batch`
-// itself, each account follows its own reports; a request needs all the accounts that
+// The portal's report is always a request behind. A report contains what was recorded
+// before its request started, and perhaps some of what was recorded while it ran. The
+// used time is therefore that report, minus the baskets that have expired since, plus the
+// cost of our own requests that ended after that start, plus an estimate for those in
+// flight. Portals charge the methods inside a batch, or `batch` itself. Each account
+// follows its own reports. A request needs all the accounts that it may use, so the
+// higher one decides, and neither counts anything twice.
 // it may touch, so the higher one decides, and nothing is counted twice in either.
 type account struct {
 	budget, window time.Duration
 	clock          *clock // shared by the portal's accounts
 
-	seen     bool    // an answer came
+	seen     bool    // an answer arrived
 	counted  bool    // an answer had a counter
 	reported float64 // seconds
 	asOf     time.Time
-	reset    time.Time // when the oldest basket falls out, on the portal's clock; zero: not known
+	reset    time.Time // when the oldest basket expires, by the portal's clock; zero: not known
 	taught   float64   // the limit that refusals have taught
-	until    time.Time // and until when it holds
+	until    time.Time // until when taught is valid
 
-	recent   []charge // own costs that ended after asOf, each one
+	recent   []charge // own costs that ended after asOf, one by one
 	history  []charge // older ones, in grains
-	flying   []*stake // what is under way
-	mean     float64  // cost a command; 0: not seen yet
+	flying   []*stake // what is in flight
+	mean     float64  // cost per command; 0: not measured yet
 	blocked  time.Time
 	refusals int // in a row
 	probedAt time.Time
 }
 
-// charge is what own requests have cost, in seconds. It ended at our at, and
-// was booked by the portal at its own booked; of several requests, the last.
+// charge is the cost of own requests, in seconds. They ended at at by our clock, and
+// the portal recorded them at booked by its clock. For several requests these are the
+// times of the last one.
 type charge struct {
 	at, booked time.Time
 	cost       float64
@@ -80,9 +81,9 @@ func (a *account) basket() time.Duration { return a.window / baskets }
 
 func (a *account) guard() time.Duration { return time.Duration(float64(a.window) * resetGuard) }
 
-// limit is how much may be used at now, in seconds. A portal without counters
-// may have no budgets at all: it limits nothing until it refuses, and then by
-// what our own books had at the time.
+// limit returns how much may be used at now, in seconds. A portal without counters may
+// have no budgets at all: nothing is limited until it refuses. Then the limit is what
+// we had used by our own count.
 func (a *account) limit(now time.Time) float64 {
 	limit := math.Inf(1)
 	if a.counted && a.budget > 0 {
@@ -102,8 +103,8 @@ func (a *account) each() float64 {
 	return a.mean
 }
 
-// flight returns the expected cost of everything in flight, by what is known now, not
-// by what was known when it started.
+// flight returns the expected cost of everything in flight, by current knowledge, not
+// by that at the start.
 func (a *account) flight() (sum float64) {
 	for _, s := range a.flying {
 		sum += s.estimate()
@@ -111,16 +112,16 @@ func (a *account) flight() (sum float64) {
 	return sum
 }
 
-// atOnce is how many requests may be under way before the first answer shows what they
-// cost, and what an earlier run has left in the baskets. The cloud cuts a request after
-// 60 s, a basket's width, so they cannot cost more than the budget.
+// atOnce returns how many requests may be in flight before the first answer shows their
+// cost, and what an earlier run has left in the baskets. The cloud aborts a request
+// after 60 s, a basket's width, so they cannot cost more than the budget.
 func (a *account) atOnce() int { return max(1, int(a.budget/a.basket())) }
 
 // used returns what counts against the budget at now, including what is in flight.
 func (a *account) used(now time.Time) float64 {
-	out := a.window // of every basket, for sure
+	out := a.window // every basket has certainly expired
 	if a.counted {
-		out += a.basket() // edge still has to show that it was in the report
+		out += a.basket() // edge must still show that the report contained it
 	}
 	a.drop(func(c charge) bool { return now.Sub(c.at) >= out })
 	edge := a.edge(now)
@@ -140,7 +141,7 @@ func (a *account) used(now time.Time) float64 {
 		return own + after + a.flight()
 	}
 	if own > a.reported {
-		// The portal does not book what costs too little.
+		// The portal does not record very small costs.
 		fallen *= a.reported / own
 	}
 	reported := max(0, a.reported-fallen)
@@ -151,8 +152,8 @@ func (a *account) used(now time.Time) float64 {
 }
 
 // least returns what counts against the budget at now if no other program uses the
-// portal. used is more if a report has counted requests that ended after its own was
-// sent: they are in it twice.
+// portal. used returns more if a report has counted requests that ended after its own
+// request was sent: they are in it twice.
 func (a *account) least(now time.Time) (sum float64) {
 	for _, f := range a.falls(now) {
 		sum += f.Used.Seconds()
@@ -160,11 +161,11 @@ func (a *account) least(now time.Time) (sum float64) {
 	return sum
 }
 
-// resets is when the announced reset has come for sure, on our clock.
+// resets returns when the announced reset has certainly passed, by our clock.
 func (a *account) resets() time.Time { return a.clock.ours(a.reset).Add(a.guard()) }
 
-// edge is the instant of the portal's clock before which everything booked has
-// fallen out since the last report: zero while the announced reset has not come.
+// edge returns the time of the portal's clock before which everything recorded has
+// expired since the last report. It is zero while the announced reset has not passed.
 func (a *account) edge(now time.Time) time.Time {
 	from := a.resets()
 	if a.reset.IsZero() || now.Before(from) {
@@ -174,15 +175,15 @@ func (a *account) edge(now time.Time) time.Time {
 	return a.reset.Add(-a.window + gone*a.basket())
 }
 
-// falls returns what counts at now, by when each part of it falls out. What the
-// portal has reported beyond our own costs is taken to fall out first. The sum may
-// be less than used, which counts twice what answers on the way may have counted.
+// falls returns what counts at now, by when each part of it expires. It assumes that
+// what the portal has reported beyond our own costs expires first. The sum may be less
+// than used, which counts twice what answers in flight may have counted.
 func (a *account) falls(now time.Time) []Fall {
 	others := a.used(now) - a.flight()
 	if a.reset.IsZero() {
 		return []Fall{{At: now.Add(a.window), Used: seconds(others + a.flight())}}
 	}
-	parts := make(map[int64]float64) // by number of basket, from the one that is to fall at the reset
+	parts := make(map[int64]float64) // by number of basket, from the one that expires at the reset
 	book := func(booked time.Time, cost float64) {
 		if !booked.Before(a.edge(now)) {
 			parts[int64(booked.Sub(a.reset.Add(-a.window))/a.basket())] += cost
@@ -198,7 +199,7 @@ func (a *account) falls(now time.Time) []Fall {
 	}
 	for _, c := range a.recent {
 		book(c.booked, c.cost)
-		others -= c.cost // used has it once as reported, and once for sure
+		others -= c.cost // used has it twice: as reported, and as our own
 	}
 	book(a.clock.theirs(now), a.flight())
 	others += a.flight()
@@ -218,7 +219,7 @@ func (a *account) falls(now time.Time) []Fall {
 	return falls
 }
 
-// drop takes the oldest charges out of the books.
+// drop removes the oldest charges for which out returns true.
 func (a *account) drop(out func(charge) bool) {
 	for len(a.history) > 0 && out(a.history[0]) {
 		a.history = a.history[1:]
@@ -228,12 +229,12 @@ func (a *account) drop(out func(charge) bool) {
 	}
 }
 
-// boundary is the newest instant up to now at which a basket fell out, or may
-// have fallen out, since the last report (zero: none), and the next one.
+// boundary returns the newest time up to now at which a basket expired, or may have
+// expired, since the last report (zero: none), and the next such time.
 func (a *account) boundary(now time.Time) (last, next time.Time) {
 	from := a.resets()
 	if a.reset.IsZero() {
-		// Nothing was announced: each tenth of the window is as good as any.
+		// Nothing was announced: any tenth of the window may be the edge.
 		from = a.asOf.Add(a.basket())
 	}
 	if now.Before(from) {
@@ -243,9 +244,9 @@ func (a *account) boundary(now time.Time) (last, next time.Time) {
 	return last, last.Add(a.basket())
 }
 
-// admits reports whether a request that needs cost may start at now, and if not, when
-// to look again (zero: when something in flight has ended). probe is true if it may
-// start because only the portal knows.
+// admits reports whether a request with this cost may start at now. If not, again is
+// when to look again (zero: when something in flight has ended). probe is true if it
+// may start because only the portal knows whether it fits.
 func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again time.Time) {
 	limit := a.limit(now)
 	switch {
@@ -257,17 +258,16 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 		return true, false, time.Time{}
 	}
 	if len(a.flying) == 0 {
-		// A request that alone is dearer than the budget has to start some time;
-		// but by itself, or overdrawn would take back what is granted here, again
-		// and again.
+		// A request that alone costs more than the budget must start at some time, but
+		// alone. Otherwise overdrawn would revoke repeatedly what is admitted here.
 		cost = min(cost, limit/2)
 	}
 	if a.used(now)+cost <= limit {
 		return true, false, time.Time{}
 	}
 	if !a.counted {
-		// By our own books, the oldest entry is the next to fall out. If they
-		// had little in them when the portal refused, others' entries do.
+		// By our own count, the oldest entry expires next. If we had counted little
+		// when the portal refused, entries of other programs expire.
 		if len(a.flying) == 0 && a.until.Sub(now) <= a.window {
 			return true, true, time.Time{}
 		}
@@ -279,8 +279,8 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 	}
 	last, next := a.boundary(now)
 	if len(a.flying) == 0 && last.After(a.asOf) && last.After(a.probedAt) {
-		// A basket has fallen out, by our books with too little in it. But
-		// they do not know what others, or an earlier run, had put there.
+		// A basket has expired, with too little in it by our count. But other programs,
+		// or an earlier run, may have used more of it.
 		return true, true, time.Time{}
 	}
 	if len(a.flying) == 0 && a.least(now)+cost <= limit {
@@ -290,18 +290,18 @@ func (a *account) admits(now time.Time, cost float64) (ok, probe bool, again tim
 	return false, false, next
 }
 
-// overdrawn reports whether one of the requests that count as under way should
-// not be sent after all.
+// overdrawn reports whether one of the requests that count as in flight should not be
+// sent.
 func (a *account) overdrawn(now time.Time) bool {
 	if now.Before(a.blocked) {
 		return true
 	}
-	// The only one may be a probe, or dearer than the budget. What admits added up
-	// in another order must not fail by a rounding.
+	// A single request may be a probe, or cost more than the budget. A rounding error
+	// against the sum of admits, which adds in another order, must not matter.
 	return a.seen && len(a.flying) > 1 && a.used(now) > a.limit(now)*(1+1e-9)
 }
 
-// start notes a request under way.
+// start records a request in flight.
 func (a *account) start(now time.Time, s *stake, probe bool) {
 	a.flying = append(a.flying, s)
 	if probe {
@@ -309,8 +309,8 @@ func (a *account) start(now time.Time, s *stake, probe bool) {
 	}
 }
 
-// end notes that a request is over that did cost as much, for n commands; 0 if
-// it is not known for how many. booked is when, on the portal's clock.
+// end records the end of a request that cost this much, for n commands; n is 0 if that
+// is not known. booked is when, by the portal's clock.
 func (a *account) end(now, booked time.Time, s *stake, cost float64, n int) {
 	if i := slices.Index(a.flying, s); i >= 0 {
 		a.flying = slices.Delete(a.flying, i, i+1)
@@ -330,12 +330,12 @@ func (a *account) end(now, booked time.Time, s *stake, cost float64, n int) {
 	}
 }
 
-// report takes over a counter of an answer to a request that was sent at sent,
-// and when the oldest basket falls out, on the portal's clock.
+// report records the counter of an answer to a request that was sent at sent. reset is
+// when the oldest basket expires, by the portal's clock.
 func (a *account) report(used float64, reset, sent time.Time) {
 	if sent.Before(a.asOf) {
 		a.counted = true
-		return // overtaken by the answer to a later request
+		return // the answer to a later request came first
 	}
 	a.counted = used > 0 || a.spentBefore(sent) < constantShare*a.budget.Seconds()
 	if !a.counted {
@@ -344,12 +344,12 @@ func (a *account) report(used float64, reset, sent time.Time) {
 	a.reported, a.reset = used, reset
 	a.settle(sent)
 	if !reset.IsZero() {
-		// What fell out with earlier baskets is not in the report.
+		// The report does not contain what expired with earlier baskets.
 		a.drop(func(c charge) bool { return c.booked.Before(reset.Add(-a.window)) })
 	}
 }
 
-// spentBefore returns what our own requests have cost that ended before sent.
+// spentBefore returns the cost of our own requests that ended before sent.
 func (a *account) spentBefore(sent time.Time) (sum float64) {
 	for _, charges := range [][]charge{a.history, a.recent} {
 		for _, c := range charges {
@@ -361,7 +361,7 @@ func (a *account) spentBefore(sent time.Time) (sum float64) {
 	return sum
 }
 
-// settle makes asOf the instant of the last report: what ended before is
+// settle sets asOf to the time of the last report. What ended before it becomes
 // history.
 func (a *account) settle(asOf time.Time) {
 	a.asOf = asOf
@@ -379,8 +379,8 @@ func (a *account) settle(asOf time.Time) {
 	a.recent = append(a.recent[:0], a.recent[n:]...)
 }
 
-// grain numbers the part of a basket that a charge was booked in. The baskets'
-// edges, as far as they are known, are grains' edges too.
+// grain returns the number of the part of a basket in which a charge was recorded. The
+// known edges of baskets are also edges of grains.
 func (a *account) grain(c charge) int64 {
 	width := time.Duration(float64(a.basket()) * historyGrain)
 	phase := time.Duration(0)
@@ -390,16 +390,16 @@ func (a *account) grain(c charge) int64 {
 	return (c.booked.UnixNano() - int64(phase)) / int64(width)
 }
 
-// exhausted notes that the portal refused the method at now: whatever the books
-// say, the budget is used up until a basket falls out. It reports whether that
-// is news: requests that were under way may be refused together.
+// exhausted records that the portal refused the method at now. Whatever our own count
+// is, the budget is used up until a basket expires. It reports whether that is new:
+// requests that were in flight together may all be refused.
 func (a *account) exhausted(now time.Time) bool {
 	if now.Before(a.blocked) {
 		return false
 	}
 	own, budget := a.used(now)-a.flight(), a.budget.Seconds()
-	// A second refusal in a row may be a ban, which another call would begin again: it
-	// must end before the next one.
+	// A second consecutive refusal may be a ban, which another call would start again.
+	// The ban must end before the next call.
 	before, least := a.refusals, time.Duration(0)
 	a.refusals++
 	if before > 0 {
@@ -423,9 +423,9 @@ func (a *account) exhausted(now time.Time) bool {
 		return true
 	}
 	a.blocked = now.Add(max(min(a.basket()<<min(before, baskets), a.window), least))
-	// Our books agree with the portal's if they had most of the budget in them,
-	// or as much as the last time. If not, somebody else had used it up, or an
-	// earlier run of ours: by the end of a window that is over.
+	// Our count agrees with the portal's if it contained most of the budget, or as much
+	// as the last time. If not, another program or an earlier run had used it up. That
+	// has expired at the end of a window.
 	holds := time.Duration(1)
 	if own >= max(budget, a.taught)*leastTaught && (budget > 0 || a.taught > 0) {
 		holds = taughtWindows

@@ -9,20 +9,21 @@ import (
 	"time"
 )
 
-// Pages walks a list by ascending id, from behind after, in chains of pages:
-// one request brings up to 50 of them. While the caller looks at one chain's
-// pages the next is under way, or several are if the listing has Windows; they are
-// cancelled, and waited for, when the caller stops. The pages' ids ascend strictly over the whole walk, unless the listing
-// has Repeats. The last pair may be an error, with an empty Page.
+// Pages walks a list by ascending id, from the first id above after, in chains of pages:
+// one request returns up to 50 of them. While the caller processes one chain's pages,
+// the next is in flight, or several are if the listing has Windows. When the caller
+// stops, they are cancelled, and Pages waits for them. The pages' ids ascend strictly
+// over the whole walk, unless the listing has Repeats. The last pair may be an error,
+// with an empty Page.
 //
-// What is created behind the walk's position while it continues is in it, what is
-// deleted is not.
+// The walk contains what is created after its position while it continues, and not what
+// is deleted there.
 func (c *Client) Pages(ctx context.Context, l Listing, after int64) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		chains := make(chan chainOfPages)
-		// The goroutine owns the walk. It ends with the list, with an error, or
-		// with ctx; in each case it closes chains.
+		// The goroutine owns the walk. It ends with the list, with an error, or with
+		// ctx. In each case it closes chains.
 		go func() {
 			defer close(chains)
 			w := newWalk(c, l, after)
@@ -71,25 +72,25 @@ type chainOfPages struct {
 	err   error
 }
 
-// walk is where a listing is. It belongs to one goroutine.
+// walk is the position in a listing. It belongs to one goroutine.
 type walk struct {
 	c        *Client
 	list     Listing
 	cursor   int64
 	through  int64         // the highest id to list; 0: no bound
-	last     int64         // the highest id when the walk began, 0 if it is not known
-	asked    int           // requests so far
+	last     int64         // the highest id at the start of the walk, 0 if it is not known
+	asked    int           // how many requests so far
 	waits    time.Duration // for limits so far
 	length   int           // of the next chain
 	count    counting      // of the next chain
-	broken   int           // how often a cursor within a chain did not resolve
-	whole    bool          // a page had more elements than a page has
+	broken   int           // how often a cursor within a chain was not resolved
+	whole    bool          // a page had more elements than PageSize
 	listed   int64         // elements so far
 	counted  int64         // elements in all, by the portal's count, or -1
 	ended    bool
-	garbled  bool // the next page has a text that the portal cannot encode
-	stalls   int  // attempts in a row that brought nothing that holds
-	large    int  // attempts in a row whose one page was too large
+	garbled  bool // the portal cannot encode a text of the next page
+	stalls   int  // consecutive attempts without a valid page
+	large    int  // consecutive attempts whose one page was too large
 	patience *patience
 }
 
@@ -104,16 +105,16 @@ func newWalk(c *Client, l Listing, after int64) *walk {
 	return w
 }
 
-// maxStalls is how often a page is asked for that does not hold. That it does
-// not is no passing trouble, but a portal may answer one request oddly.
+// maxStalls is how often an invalid page is requested. Such an answer is not a
+// temporary error, but a portal may answer one request wrongly.
 const maxStalls = 5
 
-// maxBroken is how many chains may break at their references before the walk
-// goes page by page.
+// maxBroken is how many chains may break at their references before the walk requests
+// page by page.
 const maxBroken = 3
 
-// next returns the next chain's pages, repeating what may pass. After an error, or
-// with w.ended, it must not be called again.
+// next returns the next chain's pages, and retries temporary errors. It must not be
+// called again after an error, or if w.ended is set.
 func (w *walk) next(ctx context.Context) ([]Page, error) {
 	started := time.Now()
 	for {
@@ -128,7 +129,7 @@ func (w *walk) next(ctx context.Context) ([]Page, error) {
 			}
 		}
 		if err == nil {
-			err = errStall // a page that is neither short nor anything else
+			err = errStall // a page that is neither short nor valid
 		}
 		if err := w.survive(ctx, err, started); err != nil {
 			return nil, fmt.Errorf("list %s after %d: %w", w.list.Method, w.cursor, err)
@@ -137,7 +138,7 @@ func (w *walk) next(ctx context.Context) ([]Page, error) {
 	}
 }
 
-// ask gets the next chain, or a single page where the method is not batched.
+// ask gets the next chain, or a single page if the method cannot be batched.
 func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 	if w.garbled {
 		k, err := w.askReadable(ctx)
@@ -155,11 +156,11 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 	most := w.c.governor.sizes.limit(w.list.Method)
 	n := min(w.length, most)
 	if w.counted >= 0 {
-		// Pages behind the last one cost the portal as much as any. The one that
-		// is not full, if only because it is empty, is the end.
+		// Pages after the last one cost the portal as much as any other. The first page
+		// that is not full, or empty, is the end.
 		pages := int(min(max(0, w.counted-w.listed)/PageSize, math.MaxInt32)) + 1
 		n = min(n, pages)
-		// A few pages more now may save a whole request at the end.
+		// A few more pages now may save a whole request at the end.
 		if over := (pages - n) % most; over <= n/2 && n+over <= most {
 			n += over
 		}
@@ -181,7 +182,7 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 	return w.list.cut(results, w.cursor), waited, nil
 }
 
-// take takes what holds, and finds out whether the list ends there.
+// take adds the valid pages, and finds out whether the list ends there.
 func (w *walk) take(ctx context.Context, k links) error {
 	before := w.cursor
 	w.advance(k)
@@ -191,9 +192,9 @@ func (w *walk) take(ctx context.Context, k links) error {
 	case w.cursor == before: // the chain's first page has nothing new
 		return w.end(ctx)
 	}
-	// The end is believed where all has come that the portal has counted. Else the
-	// next chain asks for what is behind it, which most likely is nothing where
-	// nothing was counted.
+	// The end is accepted if all that the portal has counted was listed. Otherwise the
+	// next chain requests what follows. If nothing was counted, that is most likely
+	// nothing.
 	w.ended = w.counted >= 0 && w.listed >= w.counted
 	if w.counted < 0 {
 		w.length = 1
@@ -201,7 +202,7 @@ func (w *walk) take(ctx context.Context, k links) error {
 	return nil
 }
 
-// advance takes a chain's pages.
+// advance adds a chain's pages.
 func (w *walk) advance(k links) {
 	if k.cursor > w.cursor {
 		w.patience.restore()
@@ -230,8 +231,8 @@ func (w *walk) advance(k links) {
 	w.length = min(w.length*chainGrowth, MaxCommands)
 	if k.err != nil && len(k.pages) > 0 {
 		if errors.Is(k.err, errStall) {
-			// The page before was full, and yet its last id was not taken for
-			// a cursor. A portal that never does is walked page by page.
+			// The page before was full, but the portal did not use its last id as a
+			// cursor. If a portal never does, the walk requests page by page.
 			w.broken++
 		}
 		w.length = 1
@@ -241,7 +242,7 @@ func (w *walk) advance(k links) {
 	}
 }
 
-// survive decides whether to ask again after err, and pauses if so.
+// survive decides whether to retry after err, and pauses if so.
 func (w *walk) survive(ctx context.Context, err error, started time.Time) error {
 	e := errorOf(ctx, err)
 	switch {
@@ -259,12 +260,12 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 	class := e.Class()
 	switch {
 	case e.Code == CodeTimeout && w.count == countFirst:
-		// Servers of some years count by loading every row, which may take longer
-		// than a request may run.
+		// Servers of some years count by loading every row, which may take longer than
+		// a request may take.
 		w.count = countNone
 		return nil
 	case e.BadEncoding() && w.list.Garbled && !w.garbled:
-		// Only the one page that has the text is read otherwise.
+		// Only the one page with that text is read in the other way.
 		w.garbled = w.length == 1 || w.c.isSingle(w.list.Method)
 		w.length = 1
 		return nil
@@ -283,8 +284,8 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 			w.count = countAll
 			return nil
 		}
-		// One page that is too large may be something else's than the list's: a
-		// body that a gate before the portal does not end.
+		// One page that is too large may not be the list's own: a gate in front of the
+		// portal may never end its body.
 		if w.large++; w.large < largeAttempts {
 			return w.patience.pause(ctx, e)
 		}

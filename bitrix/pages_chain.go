@@ -8,83 +8,85 @@ import (
 	"time"
 )
 
-// PageSize is how many elements a list method's full page has. A page with
-// fewer is the last one.
+// PageSize is how many elements a full page of a list method has. A page with fewer is
+// the last one.
 const PageSize = 50
 
 const (
-	// firstChain is how many pages the first request of a listing asks for: the
-	// sooner its answer is here, the sooner the first gets can start. 4 pages
-	// are enough for four of those, and take a third of a second.
+	// firstChain is how many pages the first request of a listing contains: the sooner
+	// its answer arrives, the sooner the first gets can start. 4 pages are enough for
+	// four gets, and take a third of a second.
 	firstChain = 4
-	// chainGrowth is by how much each chain is longer than the one before, up
-	// to what fits a request. By then the gets under way outlast the next one.
+	// chainGrowth is by how many pages each chain is longer than the one before, up to
+	// what fits into a request. The gets in flight then take longer than the next
+	// chain.
 	chainGrowth = 4
 )
 
 // Listing is a list that can be walked by ascending ids.
 type Listing struct {
-	// Method is a list method that takes order, filter, select and start.
+	// Method is a list method with the parameters order, filter, select and start.
 	Method string
-	// Items is where in the result the list stands: "payments". "": the result
+	// Items is the name of the list in the result, such as "payments". "": the result
 	// is the list.
 	Items string
-	// IDField is the field to walk by. Its values must be whole numbers, and
-	// unique unless Repeats is set.
+	// IDField is the field to walk by. Its values must be whole numbers, and unique
+	// unless Repeats is set.
 	IDField string
-	// Repeats says that several elements may have the same id, though never as
-	// many as a page. Each page then begins with the last id of the page before:
-	// some elements come twice, and the ids of the walk do not ascend strictly.
+	// Repeats means that several elements may have the same id, though fewer than a
+	// page. Each page then begins with the last id of the page before: some elements
+	// are returned twice, and the ids of the walk do not ascend strictly.
 	Repeats bool
-	// MayBeWhole says that the method may answer a start of -1 with all the
-	// elements at once, as the page of crm.orderentity.list has it (its source has
-	// pages of 50). The walk then begins with one page, to see what comes; has
-	// nothing counted, which for this method is as much work as all the rest of the
-	// table; and has pages counted where the whole is too much for an answer.
+	// MayBeWhole means that the method may answer a start of -1 with all the elements
+	// at once, as the documentation of crm.orderentity.list says (its source has pages
+	// of 50). The walk then starts with one page, to see what is returned. It requests
+	// no count, which for this method is as much work as all the rest of the table. If
+	// the whole is too much for an answer, it requests pages with a count.
 	MayBeWhole bool
-	// FullChains asks for full chains from the beginning, where nothing waits for the
+	// FullChains requests full chains from the beginning, if nothing waits for the
 	// first page.
 	FullChains bool
-	// Windows lists several windows of ids at once, where there is much to list.
+	// Windows lists several windows of ids concurrently, if there is much to list.
 	Windows bool
-	// Garbled lists an element with a text that the portal cannot encode all the same,
-	// as its id alone; see Page.Garbled. Else such a text ends the walk. Not with Repeats.
+	// Garbled also lists elements with a text that the portal cannot encode, with their
+	// id alone; see Page.Garbled. Otherwise such a text ends the walk. It cannot be
+	// combined with Repeats.
 	Garbled bool
-	// Params are what else the method needs, beside order, filter, select and
+	// Params are further parameters of the method, besides order, filter, select and
 	// start.
 	Params Params
-	// Select are the fields to ask for; nil: what the method returns by itself.
+	// Select are the fields to request; nil: what the method returns by default.
 	Select []string
-	// Filter is what else the elements have to match.
+	// Filter is a further condition on the elements.
 	Filter Params
 }
 
-// Page is a part of a list, at most one page of the portal's.
+// Page is a range of a list, at most one page of the portal's.
 type Page struct {
-	// Items are the raw elements, and IDs their ids, strictly ascending. Items
-	// are parts of the portal's answer, which they keep in memory; they must not
-	// be changed.
+	// Items are the raw elements, and IDs their ids, in strictly ascending order. Items
+	// are parts of the portal's answer, which they keep in memory. They must not be
+	// modified.
 	Items [][]byte
 	IDs   []int64
-	// Total is how many elements the portal counts in the whole list behind the
-	// id that the listing started from; -1 where it did not count: on all but a
-	// listing's first page.
+	// Total is how many elements the portal counts in the whole list after the id from
+	// which the listing started. It is -1 if the portal did not count: on all pages
+	// except a listing's first one.
 	Total int64
 	// At is when the answer was complete.
 	At time.Time
 	// Garbled are the errors of elements that the portal cannot encode, by id. Such an
-	// element in Items has its id alone.
+	// element in Items has only its id.
 	Garbled map[int64]*Error
 }
 
-// params asks for the page behind a cursor, or for the page from it on. Only the
-// first page has the portal count, which on a large table costs it more than the
+// params returns the parameters for the page after a cursor, or from it on. The portal
+// counts only for the first page, because on a large table counting costs more than the
 // page.
 func (l Listing) params(above string, after any, count bool) Params {
 	return l.between(above, after, 0, count)
 }
 
-// between is params for ids up to through; 0 is no bound.
+// between is like params, for ids up to through. 0 means no bound.
 func (l Listing) between(above string, after any, through int64, count bool) Params {
 	start := int64(-1)
 	if count {
@@ -105,7 +107,7 @@ func (l Listing) between(above string, after any, through int64, count bool) Par
 	return p
 }
 
-// counting says which pages of a chain the portal counts on.
+// counting selects the pages of a chain on which the portal counts.
 type counting int
 
 const (
@@ -114,9 +116,9 @@ const (
 	countAll
 )
 
-// chain makes the commands for n pages behind a cursor. Each page but the first
-// starts from the last id of the page before, which the portal fills in. through is the
-// highest id to list; 0 is no bound.
+// chain returns the commands for n pages after a cursor. Each page except the first
+// starts from the last id of the page before, which the portal inserts. through is the
+// highest id to list; 0 means no bound.
 func (l Listing) chain(after, through int64, n int, count counting) []Command {
 	items, above := "", ">"
 	if l.Repeats {
@@ -143,22 +145,21 @@ func chainKey(i int) string {
 	return "c" + strconv.Itoa(i)
 }
 
-// errStall is why a page cannot be used whose ids do not ascend from the cursor
-// that it was asked from.
+// errStall is returned if the ids of a page do not ascend from the cursor of its
+// request.
 var errStall = errors.New("the ids do not ascend from the last one")
 
-// links are the pages of a chain that hold, and why there are no more of them.
+// links are the valid pages of a chain, and why there are no more of them.
 type links struct {
 	pages  []Page
-	cursor int64 // the last id that holds
+	cursor int64 // the last valid id
 	ended  bool  // the last page was short
-	err    error // of the first page that does not hold: nil, *Error, errShape or errStall
+	err    error // of the first invalid page: nil, *Error, errShape or errStall
 }
 
-// cut takes a chain's pages up to where they stop to hold. What follows a short
-// page is void, since its cursor did not resolve: it may be an error, or the
-// first page once more. What follows a page that itself does not hold is void
-// as well.
+// cut returns a chain's pages up to the first invalid one. What follows a short page is
+// meaningless, because its cursor was not resolved: it may be an error, or the first
+// page once more. What follows an invalid page is meaningless as well.
 func (l Listing) cut(results []Result, after int64) links {
 	k := links{cursor: after}
 	for _, r := range results {
@@ -180,7 +181,7 @@ func (l Listing) cut(results []Result, after int64) links {
 			last = id
 		}
 		if l.Repeats && last == k.cursor && len(p.ids) >= PageSize {
-			k.err = errStall // a page of one id: what follows it cannot be asked for
+			k.err = errStall // a page of one id: the page after it cannot be requested
 			return k
 		}
 		k.cursor = last
@@ -188,8 +189,8 @@ func (l Listing) cut(results []Result, after int64) links {
 			k.pages = append(k.pages, Page{Items: p.items, IDs: p.ids, Total: r.Total, At: r.At})
 		}
 		if len(p.ids) != PageSize {
-			// More than a page is all there is, too: such a portal does not
-			// page, and the next cursor is not that of the page's last id.
+			// More than a page means all elements, too: such a portal has no pages, and
+			// the next cursor is not the page's last id.
 			k.ended = len(p.ids) < PageSize
 			return k
 		}

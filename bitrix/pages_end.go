@@ -6,14 +6,14 @@ import (
 	"fmt"
 )
 
-// CountError says that a portal counts elements behind the last one that it
-// lists. To believe the list would mean to take those for deleted.
+// CountError is returned if a portal counts elements after the last one that it lists.
+// A run that trusted the list would delete those.
 type CountError struct {
-	// Method is the list's, After the last id listed.
+	// Method is the list method, After the last id listed.
 	Method string
 	After  int64
-	// Counted is how many elements the portal counts behind it, Listed how many
-	// it has listed before.
+	// Counted is how many elements the portal counts after it, Listed how many it has
+	// listed before.
 	Counted, Listed int64
 }
 
@@ -26,11 +26,11 @@ func isCount(err error) bool {
 	return ok
 }
 
-// end finds out whether the list ends at the cursor, behind which a page showed
-// nothing; if so, it sets w.ended. An empty page alone does not say so: servers
-// answer so now and then. So the elements behind the cursor are counted in a
-// request of their own, or, where that takes too long, listed once more. If there
-// are some, the portal contradicts itself, which is a *CountError.
+// end finds out whether the list ends at the cursor, after which a page was empty; if
+// so, it sets w.ended. An empty page alone does not prove that, because servers
+// sometimes return one wrongly. end therefore counts the elements after the cursor in a
+// separate request or, if that takes too long, lists them once more. If there are some,
+// the portal contradicts itself, which is a *CountError.
 func (w *walk) end(ctx context.Context) error {
 	left, err := w.behind(ctx)
 	switch {
@@ -43,8 +43,8 @@ func (w *walk) end(ctx context.Context) error {
 	return nil
 }
 
-// behind returns how many elements lie behind the cursor, as far as one request
-// shows. A count is quick there, even on servers that load what they count.
+// behind returns how many elements follow the cursor, as far as one request shows.
+// Counting is quick there, even on servers that load what they count.
 func (w *walk) behind(ctx context.Context) (int64, error) {
 	for count := true; ; count = false {
 		cmd := Command{Key: "end", Method: w.list.Method, Params: w.list.between(">", w.cursor, w.through, count)}
@@ -54,7 +54,7 @@ func (w *walk) behind(ctx context.Context) (int64, error) {
 		w.asked++
 		r, _, err := w.c.single(ctx, cmd, count)
 		if e := errorOf(ctx, err); count && e != nil && e.Code == CodeTimeout {
-			continue // there is much to count, or the portal is slow today
+			continue // there is much to count, or the portal is slow now
 		}
 		if err != nil {
 			return 0, err

@@ -7,32 +7,33 @@ import (
 	"time"
 )
 
-// A chain of pages is one request at a time, since each begins behind the last id of the
-// one before. Where answers take a second, a portal that allows two requests a second is
-// then asked less than once a second. A listing with Windows cuts the ids that are left
-// into windows, each of which is a walk of its own between two ids, and lists several
-// at once. Their pages are yielded in the order of ids. Each window is counted by its
-// own first page, and its end is believed as that of any walk (pages_end.go).
+// A chain of pages is one request at a time, because each page begins after the last id
+// of the one before. If answers take a second, a portal that allows two requests per
+// second then gets less than one per second. A listing with Windows divides the
+// remaining ids into windows. Each window is a walk of its own between two ids, and
+// several are listed concurrently. Their pages are yielded in the order of ids. The
+// first page of each window has its count, and its end is checked like that of any walk
+// (pages_end.go).
 
 const (
-	// windowFill is which part of a full chain a window should fill, by the density
-	// of the windows before it. What is over costs one more request.
+	// windowFill is the share of a full chain that a window should fill, by the density
+	// of the windows before it. If a window has more, it takes one more request.
 	windowFill = 0.96
-	// windowsLeast is how many windows are under way at least, windowsMost at most:
-	// each holds up to two answers of some MiB.
+	// windowsLeast and windowsMost bound how many windows are in flight: each has up to
+	// two answers of some MiB in memory.
 	windowsLeast, windowsMost = 4, 24
-	// windowsDear is how many requests windows may take for each full chain's worth of
-	// elements, and windowsTried how many windows are finished before that counts. Beyond, as
-	// where ids are sparse, one chain lists the rest.
+	// windowsDear is how many requests windows may take for each full chain of
+	// elements. windowsTried is how many windows must be finished before that counts.
+	// If they take more, because ids are sparse, one chain lists the rest.
 	windowsDear, windowsTried = 2.1, 8
 )
 
 const keyLast = "last"
 
-// errUnbounded says that a window's page has ids above the window.
+// errUnbounded is returned if a window's page has ids above the window.
 var errUnbounded = errors.New("the portal does not list up to an id")
 
-// lastCommand asks for the highest id behind a cursor.
+// lastCommand returns the command for the highest id after a cursor.
 func (l Listing) lastCommand(after int64) Command {
 	p := l.params(">", after, false)
 	p["order"], p["select"] = Params{l.IDField: "DESC"}, []string{l.IDField}
@@ -55,12 +56,13 @@ func (l Listing) lastOf(r Result) int64 {
 	return last
 }
 
-// window is a walk between two ids, on its way.
+// window is a walk between two ids, in progress.
 type window struct {
 	*walk
 	from   int64
-	chains chan chainOfPages // closed behind the last one
-	// Once chains is closed: how many requests it took, and how long the first one did.
+	chains chan chainOfPages // closed after the last one
+	// Valid once chains is closed: how many requests it took, and how long the first
+	// one took.
 	requests int
 	took     time.Duration
 }
@@ -73,8 +75,8 @@ func (w *walk) windowed() bool {
 }
 
 // windows lists the rest by windows and sends their pages in the order of ids. It
-// reports whether that was all; if not, the walk continues from its cursor. Nothing is
-// under way when it returns.
+// reports whether that was everything; if not, the walk continues from its cursor.
+// Nothing is in flight when it returns.
 func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	var queue []*window
@@ -102,7 +104,7 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 		listed := int64(0)
 		for chain := range one.chains {
 			if errors.Is(chain.err, errUnbounded) {
-				w.list.Windows = false // what was listed so far holds
+				w.list.Windows = false // what was listed so far is valid
 				return false
 			}
 			if !send(chain) || chain.err != nil {
@@ -117,7 +119,7 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 		queue = queue[1:]
 		w.listed += listed
 		w.cursor = max(w.cursor, one.through)
-		// Three quarters of the new density is that of the window that just finished.
+		// The window that just finished determines three quarters of the new density.
 		if one.through > 0 {
 			own := float64(listed) / float64(one.through-one.from)
 			density = max((density+3*own)/4, density/4)
@@ -126,14 +128,14 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 		limits := w.c.governor.limits
 		atOnce = int(max(windowsLeast, min(windowsMost, math.Ceil(2*one.took.Seconds()*limits.Rate*limits.Share))))
 		if finished >= windowsTried && float64(requests) > windowsDear*elements/(PageSize*MaxCommands)+1 {
-			w.list.Windows = false // one chain lists what is behind those under way
+			w.list.Windows = false // one chain lists what follows the windows in flight
 		}
 	}
 }
 
-// window begins to list the ids behind from, as many as fill a chain by density. Without
-// an upper bound it lists all that is left: what is created meanwhile is behind the last
-// id that was seen.
+// window starts to list the ids above from, as many as fill a chain by density. Without
+// an upper bound it lists all the rest: what is created meanwhile has ids above the
+// last id that was seen.
 func (w *walk) window(ctx context.Context, from int64, density float64) *window {
 	one := &window{walk: newWalk(w.c, w.list, from), from: from, chains: make(chan chainOfPages, 1)}
 	one.list.Windows, one.length = false, MaxCommands
@@ -141,7 +143,8 @@ func (w *walk) window(ctx context.Context, from int64, density float64) *window 
 	if width < float64(w.last-from) {
 		one.through = from + int64(width)
 	}
-	// It owns the window's walk, and ends with it or with ctx. It closes chains.
+	// The goroutine owns the window's walk, and ends with it or with ctx. It closes
+	// chains.
 	go func() {
 		defer close(one.chains)
 		for !one.ended {
@@ -152,7 +155,7 @@ func (w *walk) window(ctx context.Context, from int64, density float64) *window 
 				one.took = time.Since(start) - (one.waits - waits)
 			}
 			for i := range pages {
-				pages[i].Total = -1 // it is the window's
+				pages[i].Total = -1 // the window's own
 				if ids := pages[i].IDs; one.through > 0 && ids[len(ids)-1] > one.through {
 					pages, err = nil, errUnbounded
 					break

@@ -9,14 +9,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Params are a method's parameters. Values may be string, int, int64, bool,
-// []string, []int64, []any and Params, to any reasonable depth; anything else
-// is an error of the call. Outside a batch they travel as JSON, inside one as
-// a PHP query; both forms have their keys sorted, so that equal parameters are
-// equal bytes.
+// Params are a method's parameters. Values may be string, int, int64, bool, []string,
+// []int64, []any and Params, to any reasonable depth. Anything else is an error of the
+// call. Outside a batch they are sent as JSON, inside one as a PHP query. Both forms
+// have sorted keys, so that equal parameters are equal bytes.
 type Params map[string]any
 
-// names appends the keys, sorted, to names, which must be empty.
+// names appends the sorted keys to names, which must be empty.
 func (p Params) names(names []string) []string {
 	for name := range p {
 		names = append(names, name)
@@ -36,7 +35,7 @@ func appendJSON(b []byte, v any, depth int) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
 	case string:
-		// Bytes that are not UTF-8 become U+FFFD; the portal would refuse them.
+		// Bytes that are not UTF-8 become U+FFFD, because the portal would refuse them.
 		b, _ = jsontext.AppendQuote(b, v)
 	case int:
 		b = strconv.AppendInt(b, int64(v), 10)
@@ -84,10 +83,9 @@ func appendJSONList[T any](b []byte, list []T, depth int) ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// appendQuery appends p as PHP reads a query: a[b][0]=c. Booleans are 1 and 0,
-// as PHP itself writes them. An empty map has no spelling there and is left
-// out; an empty list is an error, since a filter that is left out would match
-// everything instead of nothing.
+// appendQuery appends p as PHP parses a query: a[b][0]=c. Booleans are 1 and 0, as PHP
+// itself writes them. An empty map cannot be written and is left out. An empty list is
+// an error, because a filter that is left out matches everything instead of nothing.
 func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
 	if depth > paramsDepth {
 		return nil, fmt.Errorf("parameters: nested deeper than %d", paramsDepth)
@@ -130,7 +128,7 @@ func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
 	return append(appendName(b, prefix), url.QueryEscape(text)...), nil
 }
 
-// appendName appends what stands before a query's value. name is escaped.
+// appendName appends the name of a query's value. name is escaped.
 func appendName(b []byte, name string) []byte {
 	if len(b) > 0 {
 		b = append(b, '&')

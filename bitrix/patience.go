@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// defaultPatience outlasts a portal's update, or a router's.
+	// defaultPatience is longer than a portal's update takes, or a router's.
 	defaultPatience = 30 * time.Minute
 	firstPause      = 500 * time.Millisecond
 	longestPause    = 30 * time.Second
 )
 
-// patience is how long a call continues against something temporary. It is spent by
-// attempts and by the pauses between them, not by waits for limits, and is whole again
-// after each success. It belongs to one goroutine.
+// patience is how long a call is retried during a temporary problem. Attempts and the
+// pauses between them use it up; waits for limits do not. It is restored after each
+// success. It belongs to one goroutine.
 type patience struct {
 	limit, spent time.Duration
-	unknown      int               // attempts in a row that ended in an unknown code
-	fails        func(cause error) // called for each failure, unless nil
+	unknown      int               // consecutive attempts that ended with an unknown code
+	fails        func(cause error) // called for each failure, if not nil
 	curve        backoff.ExponentialBackOff
 }
 
@@ -31,17 +31,17 @@ func newPatience(limit time.Duration) *patience {
 	}}
 }
 
-// restore makes patience whole.
+// restore resets patience to its full length.
 func (p *patience) restore() {
 	p.spent, p.unknown = 0, 0
 	p.curve.Reset()
 }
 
-// spend takes the time that an attempt took.
+// spend subtracts the time that an attempt took.
 func (p *patience) spend(took time.Duration) { p.spent += took }
 
-// pause waits before the next attempt, each time longer. It returns ctx's
-// cause, or, when patience has run out, an error that wraps ErrPatience and the
+// pause waits before the next attempt, each time longer. It returns ctx's cause if ctx
+// ends. If patience is exhausted, it returns an error that wraps ErrPatience and the
 // cause of the last attempt's failure.
 func (p *patience) pause(ctx context.Context, cause error) error {
 	if p.fails != nil {
@@ -62,7 +62,7 @@ func (p *patience) pause(ctx context.Context, cause error) error {
 	}
 }
 
-// exhausted is the error of a call that was given up.
+// exhausted returns the error of a call that ended because patience was exhausted.
 func exhausted(after time.Duration, cause error) error {
 	return fmt.Errorf("%w after %v: %w", ErrPatience, after.Round(time.Second), cause)
 }

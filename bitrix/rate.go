@@ -10,47 +10,47 @@ import (
 
 // The rate gate's constants.
 const (
-	// travelSpread is how much later than another one a request may arrive that
-	// was sent at the same time. The portal counts arrivals, the gate sends:
+	// travelSpread is how much later than another one a request may arrive that was
+	// sent at the same time. The portal counts arrivals, the gate counts sends:
 	// requests that were sent a token apart may arrive closer together, by rate ×
-	// travelSpread tokens. So much of the burst is never spent. It is more than
-	// the handshake of a new connection takes, and only a first request that
-	// needs one, after which all others need none, can be that late.
+	// travelSpread tokens. That much of the burst is never used. It is more than the
+	// handshake of a new connection takes. Only a first request that needs a handshake
+	// can be that late, if all after it need none.
 	travelSpread = 250 * time.Millisecond
-	// slackShare bounds that slack to a part of the burst: it is time lost for
-	// good, once, at the start. For 125 requests at 2/s with a burst of 50, half a
-	// token is 0.7 % of the least time.
+	// slackShare bounds that slack to a share of the burst. The slack is time lost
+	// once, at the start. For 125 requests at 2/s with a burst of 50, half a token is
+	// 0.7 % of the least time.
 	slackShare = 0.1
-	// recoverySteps is how many requests bring the rate from nothing to the full
-	// one, by equal steps. Where someone else takes the other half, the rate
-	// swings between 2/3 and 4/3 of what is left, and one request in
-	// recoverySteps/3 is refused: 0.75 %.
+	// recoverySteps is how many requests raise the rate from zero to the full rate, by
+	// equal steps. If another program uses the other half, the rate varies between 2/3
+	// and 4/3 of what is left, and one request in recoverySteps/3 is refused: 0.75 %.
 	recoverySteps = 400
-	// slowestShare is the least part of the full rate that refusals can leave.
+	// slowestShare is the smallest share of the full rate that refusals can reduce it
+	// to.
 	slowestShare = 1.0 / 64
-	// early is for how long after its start a program may be refused for what an
-	// earlier one has used: a burst of 50 is back after 25 s, one of 250 after 50.
+	// early is for how long after its start a program may be refused because of what an
+	// earlier one has used: a burst of 50 is back after 25 s, one of 250 after 50 s.
 	early = time.Minute
-	// observed is how far back an unlimited gate looks that was refused.
+	// observed is the time over which a refused gate without a limit measures its own
+	// rate.
 	observed = 10 * time.Second
 )
 
-// rateGate lets requests pass as the portal's own counter would: burst at once,
-// then rate a second, in the order in which they came. It is safe for
-// concurrent use.
+// rateGate passes requests as the portal's own counter would: burst at once, then rate
+// per second, in the order in which they arrived. It is safe for concurrent use.
 //
-// The portal's counter rises by one a request, falls by Y a second, and may not
-// pass X. A token bucket of X tokens that fills by Y a second is its mirror:
-// who spends every token at once is done in (n-X)/Y, and nobody can be sooner.
+// The portal's counter rises by one per request, falls by Y per second, and may not
+// exceed X. A token bucket of X tokens that fills by Y per second mirrors it. A client
+// that uses every token at once finishes in (n-X)/Y, and no client can finish sooner.
 type rateGate struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
 	full   float64 // the configured rate; 0: no limit
 	burst  float64 // the configured burst
-	rate   float64 // the rate now: full, or less after a refusal
+	rate   float64 // the current rate: full, or less after a refusal
 	tokens float64
-	at     time.Time // tokens are as of then
+	at     time.Time // the time of tokens
 	cutAt  time.Time // of the last refusal that lowered the rate
 	since  time.Time // when the gate was made
 	slowed bool
@@ -64,7 +64,7 @@ type rateGate struct {
 // passing is a request that waits for its token.
 type passing struct{ ready chan struct{} }
 
-// newRateGate makes a gate. A rate or a burst of 0 means no limit.
+// newRateGate returns a gate. A rate or a burst of 0 means no limit.
 func newRateGate(rate, burst float64, log *slog.Logger) *rateGate {
 	g := &rateGate{log: log, at: time.Now(), since: time.Now()}
 	if rate > 0 && burst > 0 {
@@ -75,8 +75,8 @@ func newRateGate(rate, burst float64, log *slog.Logger) *rateGate {
 	return g
 }
 
-// room is how many tokens the bucket holds. While slowed, others use the
-// portal too, and what would be saved up is theirs: one token, no burst.
+// room returns how many tokens the bucket holds. While the rate is reduced, others use
+// the portal too, and saved tokens would be theirs: one token, no burst.
 func (g *rateGate) room() float64 {
 	if g.slowed {
 		return 1
@@ -85,7 +85,7 @@ func (g *rateGate) room() float64 {
 	return max(1, g.burst-slack)
 }
 
-// wait returns once a token is spent for the caller, or with ctx's cause.
+// wait waits until the caller may use a token, or returns ctx's cause.
 func (g *rateGate) wait(ctx context.Context) error {
 	g.mu.Lock()
 	p := &passing{ready: make(chan struct{})}
@@ -114,11 +114,11 @@ func (g *rateGate) wait(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	g.put() // the token came at the same moment
+	g.put() // the token arrived at the same moment
 	return context.Cause(ctx)
 }
 
-// giveBack takes back a token that was not spent after all.
+// giveBack returns a token that was not used.
 func (g *rateGate) giveBack() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -130,16 +130,16 @@ func (g *rateGate) put() {
 	g.dispatch()
 }
 
-// fill brings tokens up to now.
+// fill updates tokens to now.
 func (g *rateGate) fill(now time.Time) {
 	g.tokens = min(g.room(), g.tokens+now.Sub(g.at).Seconds()*g.rate)
 	g.at = now
 }
 
-// nearlyOne forgives the rounding of a sum of floats.
+// nearlyOne tolerates the rounding of a sum of floats.
 const nearlyOne = 1 - 1e-9
 
-// dispatch hands out the tokens there are and sets the timer for the next one.
+// dispatch distributes the available tokens and sets the timer for the next one.
 func (g *rateGate) dispatch() {
 	now := time.Now()
 	if g.full == 0 {
@@ -177,7 +177,7 @@ func (g *rateGate) tick() {
 	g.dispatch()
 }
 
-// pass lets the first of the queue go.
+// pass admits the first request of the queue.
 func (g *rateGate) pass(now time.Time) {
 	close(g.queue[0].ready)
 	g.queue[0] = nil
@@ -190,7 +190,7 @@ func (g *rateGate) pass(now time.Time) {
 	}
 }
 
-// recover raises the rate by a step, up to the full one.
+// recover raises the rate by a step, up to the full rate.
 func (g *rateGate) recover() {
 	if !g.slowed {
 		return
@@ -202,13 +202,13 @@ func (g *rateGate) recover() {
 	g.slowed = false
 	g.log.Info("back to the full request rate", "rate", g.full)
 	if !g.limit {
-		g.full, g.rate = 0, 0 // no limit was configured: see whether there is one
+		g.full, g.rate = 0, 0 // no limit was configured: find out whether there is one
 	}
 }
 
-// refused notes that the portal refused a request that was sent at sent: it
-// counts more than we do, so others use it too. The bucket is emptied and the
-// rate halved, once for all the requests that were under way at the time.
+// refused records that the portal refused a request that was sent at sent. The portal
+// counts more requests than we do, so others use it too. refused empties the bucket and
+// halves the rate, once for all the requests that were in flight then.
 func (g *rateGate) refused(sent time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -217,7 +217,8 @@ func (g *rateGate) refused(sent time.Time) {
 		return
 	}
 	if g.full == 0 {
-		// A portal that was said to have no limit has one: try what it took.
+		// A portal that was configured without a limit has one: start with its observed
+		// rate.
 		since := max(1, now.Sub(g.passed[0]).Seconds())
 		g.full = max(1, float64(len(g.passed))/since)
 		g.rate = g.full
@@ -262,7 +263,7 @@ func (g *rateGate) waiting() time.Duration {
 	return g.waited.total()
 }
 
-// close stops the timer. Waiting requests keep waiting for their contexts.
+// close stops the timer. Waiting requests wait until their contexts end.
 func (g *rateGate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -271,8 +272,8 @@ func (g *rateGate) close() {
 	}
 }
 
-// stopwatch adds up the time during which at least one waited: the share of a run that
-// a limit has cost, which the sum over all waiting requests would not show.
+// stopwatch measures the time during which at least one request waited: the share of a
+// run that a limit has cost. The sum over all waiting requests would not show that.
 type stopwatch struct {
 	sum  time.Duration
 	from time.Time

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// hidden is what stands instead of a secret.
+// hidden is printed instead of a secret.
 const hidden = "***"
 
 // Secret is a text that no log, error or dump may show. It prints as *** under every
-// verb, in JSON and in slog; only Reveal returns the text. (The two places where no
-// method is asked: the verb %p, which go vet refuses for a text, and the keys of a JSON
-// map. Put it into neither.)
+// verb, in JSON and in slog. Only Reveal returns the text. There are two places where
+// no method is called: the verb %p, which go vet refuses for a string, and the keys of a
+// JSON map. Do not use a Secret there.
 //
-// fmt cannot call the methods of unexported fields, so a struct that keeps a
-// Secret in one keeps a pointer to it: fmt prints such a pointer as an address.
+// fmt cannot call the methods of unexported fields. A struct with a Secret in such a
+// field therefore has a pointer to it: fmt prints a pointer as an address.
 type Secret string
 
-// Reveal returns the secret text. Call it where the text is put to use, and keep no
+// Reveal returns the secret text. Call it only where the text is used, and keep no
 // copy.
 func (s Secret) Reveal() string { return string(s) }
 
-// Format prints *** whatever the verb.
+// Format prints *** for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, hidden) }
 
 // String returns ***.
@@ -38,7 +38,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 // LogValue returns ***.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// redact returns text without the secret: what a portal, a proxy or the network says
+// redact returns text without the secret. Texts of a portal, a proxy or the network
 // about a request may quote its address.
 func (s Secret) redact(text string) string {
 	if s == "" {

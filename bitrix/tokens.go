@@ -14,22 +14,22 @@ import (
 	"time"
 )
 
-// tokens are a client's access token and the way to the next one. All requests of the
-// client share them: whoever is refused first asks for the next, the others wait for
-// it.
+// tokens are a client's access token and how to get the next one. All requests of the
+// client share them. The first one that is refused gets the next token, and the others
+// wait for it.
 //
-// A pair is exchanged for the next one in this order, each attempt again:
+// A pair is exchanged for the next one in these steps. Each attempt repeats them:
 //
-//  1. Take the store's lock; read the pair. If another process has exchanged it
-//     already, that is all.
-//  2. Begin: note durably that it is about to be exchanged.
-//  3. Ask the authorization server. From its answer on, the old pair is void.
-//  4. Save the new pair durably, which ends the note.
+//  1. Take the store's lock and read the pair. If another process has exchanged it
+//     already, use that one.
+//  2. Begin: record durably that the pair is about to be exchanged.
+//  3. Call the authorization server. Its answer makes the old pair invalid.
+//  4. Save the new pair durably, which clears the record.
 //  5. Use it.
 //
-// Died between 3 and 4, the new pair is lost, and nothing can get it back: the next
-// run's refresh is refused, and the note of 2 shows why. Died elsewhere, the next run
-// finds the one pair or the other, and continues.
+// If the program dies between 3 and 4, the new pair is lost and cannot be recovered: the
+// next run's refresh is refused, and the record of step 2 shows why. If it dies
+// elsewhere, the next run finds one pair or the other, and continues.
 type tokens struct {
 	app       *Application
 	transport http.RoundTripper
@@ -37,25 +37,25 @@ type tokens struct {
 	agent     string
 	log       *slog.Logger
 
-	// turn is held by whoever reads or exchanges the pair.
+	// turn is held by the goroutine that reads or exchanges the pair.
 	turn    chan struct{}
 	current atomic.Pointer[pair]
-	// failures counts exchanges that have failed, so that those who waited for
-	// one take its error for their own; failed is the last, and belongs to turn.
+	// failures counts failed exchanges. Requests that waited for one return its error.
+	// failed is the last error, and belongs to turn.
 	failures atomic.Int64
 	failed   error
-	// barren counts new tokens since the portal has accepted one.
+	// barren counts new tokens since the portal last accepted one.
 	barren atomic.Int64
 
 	mu     sync.Mutex
-	hidden []*Secret // what redact takes out; pointers: see Secret
+	hidden []*Secret // what redact removes; pointers: see Secret
 }
 
-// manyBarren new tokens in a row that the portal refuses are no matter of time.
+// manyBarren is how many consecutive new tokens the portal may refuse.
 const manyBarren = 4
 
-// keptHidden bounds hidden: a text that quotes a token older than that quotes
-// what is void.
+// keptHidden bounds hidden. A text that quotes an older token quotes one that is no
+// longer valid.
 const keptHidden = 64
 
 func newTokens(app *Application, o *Options, transport http.RoundTripper) *tokens {
@@ -75,20 +75,20 @@ func newTokens(app *Application, o *Options, transport http.RoundTripper) *token
 	return t
 }
 
-// renewFor is renew for a call, whose patience it leaves alone: it has one of
-// its own.
+// renewFor is renew for a call. It does not use the call's patience, because it has its
+// own.
 func (t *tokens) renewFor(ctx context.Context, x *exchange, refused Secret, refresh bool) error {
 	start := time.Now()
 	defer func() { x.waited += time.Since(start) }()
 	return t.renew(ctx, refused, refresh)
 }
 
-// errNoNewer says that the store has no other token than the refused one.
+// errNoNewer is returned if the store has no other token than the refused one.
 var errNoNewer = errors.New("no newer token is stored")
 
-// renew makes current another pair than that of the refused token, unless it is
-// another one already. If there is none in the store and refresh is true, the
-// authorization server is asked.
+// renew replaces the current pair, unless that is another one than the pair of the
+// refused token. If the store has none and refresh is true, it calls the authorization
+// server.
 func (t *tokens) renew(ctx context.Context, refused Secret, refresh bool) error {
 	failures := t.failures.Load()
 	select {
@@ -114,7 +114,7 @@ func (t *tokens) renew(ctx context.Context, refused Secret, refresh bool) error 
 	return err
 }
 
-// replace repeats attempts for as long as patience lasts.
+// replace retries attempt until patience is exhausted.
 func (t *tokens) replace(ctx context.Context, refused Secret, refresh bool) error {
 	p := newPatience(t.patience)
 	for {
@@ -139,14 +139,14 @@ func (t *tokens) replace(ctx context.Context, refused Secret, refresh bool) erro
 	}
 }
 
-// attempt goes through the steps once.
+// attempt executes the steps once.
 func (t *tokens) attempt(ctx context.Context, refused Secret, refresh bool) (err error) {
 	begun, err := t.lock(ctx)
 	if err != nil {
 		return err
 	}
-	open := !begun.IsZero() // whether an exchange's end is unknown
-	// Whatever the caller does, a pair that was given must be stored.
+	open := !begun.IsZero() // whether the end of an exchange is unknown
+	// A received pair must be stored, even if the caller has stopped.
 	firm := context.WithoutCancel(ctx)
 	defer func() {
 		if uerr := t.unlock(firm, open); uerr != nil && err == nil {
@@ -176,7 +176,7 @@ func (t *tokens) attempt(ctx context.Context, refused Secret, refresh bool) (err
 			open = !begun.IsZero() // nothing was exchanged
 			return err
 		}
-		// Whoever had a lock on it that ran out may have stored the next pair.
+		// Another process whose lock had expired may have stored the next pair.
 		if now, lerr := t.load(ctx); lerr == nil && now.access != "" && now.access != old.access {
 			open = false
 			return t.adopt(now)
@@ -199,9 +199,9 @@ func (t *tokens) attempt(ctx context.Context, refused Secret, refresh bool) (err
 	return t.adopt(now)
 }
 
-// keep stores what the authorization server has given. It is the only copy, so
-// that a store that fails is tried again for as long as patience lasts, whatever
-// the caller does; the second signal ends that too.
+// keep stores the authorization server's answer. It is the only copy, so keep retries a
+// failing store until patience is exhausted, even if the caller has stopped. The second
+// signal ends that too.
 func (t *tokens) keep(ctx context.Context, old, answer *pair) (*pair, error) {
 	var doc []byte
 	if old != nil {
@@ -237,7 +237,7 @@ func (t *tokens) exchange(ctx context.Context, code Secret) error {
 			t.log.Warn("the lock of the tokens was not given back", "error", uerr)
 		}
 	}()
-	old, _ := t.load(ctx) // only for what else is in it
+	old, _ := t.load(ctx) // only for its other members
 	p := newPatience(t.patience)
 	for {
 		start := time.Now()
@@ -265,7 +265,7 @@ func (t *tokens) exchange(ctx context.Context, code Secret) error {
 	}
 }
 
-// lock takes the store's lock, and waits for it for as long as patience lasts.
+// lock takes the store's lock. It waits for it until patience is exhausted.
 func (t *tokens) lock(ctx context.Context) (begun time.Time, err error) {
 	waiting, cancel := context.WithTimeout(ctx, t.patience)
 	defer cancel()
@@ -306,8 +306,8 @@ func (t *tokens) load(ctx context.Context) (*pair, error) {
 	return p, nil
 }
 
-// broken is the error of a store. What a person has to fix there is a Stop; all else is
-// the storage's own.
+// broken returns the error of a store. Problems that a person must fix are a Stop. All
+// other errors come from the storage itself.
 func (t *tokens) broken(doing string, err error) error {
 	if m, ok := errors.AsType[*StoreProblem](err); ok {
 		return t.failure(CodeBadTokens, m.Error())
@@ -315,13 +315,13 @@ func (t *tokens) broken(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// StoreProblem is the error of a TokenStore for what a person has to fix: rights,
-// links, a folder that is not there. Its text names the place.
+// StoreProblem is the error of a TokenStore that a person must fix: rights, links, a
+// missing folder. Its text names the place.
 type StoreProblem struct{ Text string }
 
 func (e *StoreProblem) Error() string { return e.Text }
 
-// adopt makes a stored pair the one to use, if it is this portal's.
+// adopt uses a stored pair, if it is for this portal.
 func (t *tokens) adopt(p *pair) error {
 	if err := t.fits(p); err != nil {
 		return err
@@ -330,31 +330,31 @@ func (t *tokens) adopt(p *pair) error {
 	return nil
 }
 
-// fits reports whether a pair is one of the application's portal. A portal that was
-// renamed returns its new address; then the old one still leads there, as for a
-// webhook, so that the job's address is the one that is called.
+// fits reports whether a pair is for the application's portal. A renamed portal returns
+// its new address. The old address is redirected there, as for a webhook, so the client
+// calls the job's address.
 func (t *tokens) fits(p *pair) error {
 	if p.endpoint == "" {
 		return nil
 	}
 	u, err := url.Parse(p.endpoint)
 	own, _ := url.Parse(t.app.scheme + "://" + t.app.host)
-	// An endpoint without a host says nothing.
+	// An endpoint without a host proves nothing.
 	if err == nil && u.Hostname() != "" && !sameSite(own.Hostname(), u.Hostname()) {
 		return t.failure(CodeBadTokens, fmt.Sprintf("%s has tokens of the portal %s, the job says %s", t.app.store, oneLine(u.Host, t), t.app.host))
 	}
 	return nil
 }
 
-// TokenMethod is what stands for a method in errors of the authorization server
-// and of the store of tokens.
+// TokenMethod replaces a method in errors of the authorization server and of the store
+// of tokens.
 const TokenMethod = "oauth/token"
 
 func (t *tokens) failure(code, description string) *Error {
 	return &Error{Code: code, Description: description, Method: TokenMethod, where: atServer, app: true}
 }
 
-// hide adds to what redact takes out.
+// hide adds secrets that redact removes.
 func (t *tokens) hide(secrets ...Secret) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

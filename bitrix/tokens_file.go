@@ -17,18 +17,18 @@ import (
 	"b24export/sinks/durable"
 )
 
-// TokenFile is a TokenStore in a file that only its owner may read. Beside NAME
-// it has NAME.lock, and for moments NAME.new.
+// TokenFile is a TokenStore in a file that only its owner may read. Next to NAME there
+// is NAME.lock, and for moments NAME.new.
 //
-// The lock is the system's (flock, or Windows' own): it ends with its process,
-// however that ends, so that there is none to be taken over. It is held on a
-// file of its own, since NAME itself is replaced. NAME.lock has the time of Begin
-// for as long as it matters. The locks of package sinks are objects with an end in
-// time, since a bucket does not know when a process ends.
+// The lock is the system's (flock, or that of Windows). It ends with its process,
+// however that ends, so no lock is ever left over. It locks a separate file, because NAME
+// itself is replaced. NAME.lock contains the time of Begin as long as it matters. The
+// locks of package sinks are objects that expire, because a bucket does not know when a
+// process ends.
 //
-// A pair is written whole to NAME.new, made durable, and renamed. It is nowhere
-// else until then, so that a NAME.new which a process left behind is read by the
-// next one: it is newer than NAME.
+// A pair is written completely to NAME.new, made durable, and renamed. Until then it is
+// nowhere else. If a process leaves NAME.new, the next one reads it: it is newer than
+// NAME.
 type TokenFile struct {
 	name string
 	lock *flock.Flock
@@ -36,7 +36,7 @@ type TokenFile struct {
 
 var _ TokenStore = (*TokenFile)(nil)
 
-// NewTokenFile makes the store of a path. Nothing is read or written.
+// NewTokenFile returns the store of a path. It neither reads nor writes anything.
 func NewTokenFile(path string) *TokenFile {
 	return &TokenFile{name: path, lock: flock.New(path+".lock", flock.SetPermissions(0o600))}
 }
@@ -44,7 +44,7 @@ func NewTokenFile(path string) *TokenFile {
 // String returns the path.
 func (f *TokenFile) String() string { return f.name }
 
-// lockPoll is how often a lock that another process has is tried again.
+// lockPoll is how often to try a lock that another process holds.
 const lockPoll = 100 * time.Millisecond
 
 func problem(format string, args ...any) error {
@@ -54,7 +54,7 @@ func problem(format string, args ...any) error {
 // Load implements TokenStore.
 func (f *TokenFile) Load(context.Context) ([]byte, error) { return read(f.name) }
 
-// read reads a file that must be the owner's own.
+// read reads a file that must belong to the user.
 func read(name string) ([]byte, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
@@ -68,7 +68,7 @@ func read(name string) ([]byte, error) {
 		return nil, storeError(name, "read", err)
 	}
 	defer file.Close()
-	// What was opened must be what was looked at.
+	// The opened file must be the one that was checked.
 	if opened, err := file.Stat(); err != nil || !os.SameFile(info, opened) {
 		return nil, fmt.Errorf("read %s: it was replaced meanwhile", name)
 	}
@@ -80,7 +80,7 @@ func read(name string) ([]byte, error) {
 	return doc, nil
 }
 
-// proper reports what is wrong with a file of secrets.
+// proper returns an error if a file of secrets is not safe.
 func proper(name string, info fs.FileInfo) error {
 	mode := info.Mode()
 	switch {
@@ -117,10 +117,10 @@ func (f *TokenFile) Lock(ctx context.Context) (begun time.Time, err error) {
 	case !ok:
 		return begun, fmt.Errorf("lock %s: it cannot be had", f.name)
 	}
-	// Died from here on: the lock ends with the process.
+	// If the program dies from here on, the lock ends with the process.
 	note, err := os.ReadFile(f.name + ".lock")
 	if err == nil {
-		// A note that cannot be read is one all the same: of when, nobody knows.
+		// A record that cannot be read still counts; only its time is unknown.
 		if text := strings.TrimSpace(string(note)); text != "" {
 			if begun, err = time.Parse(time.RFC3339, text); err != nil || begun.IsZero() {
 				begun, err = time.Unix(0, 0), nil
@@ -139,7 +139,7 @@ func (f *TokenFile) Lock(ctx context.Context) (begun time.Time, err error) {
 	return begun, nil
 }
 
-// recover resumes a pair that was written, and not renamed.
+// recover completes the rename of a pair that was written.
 func (f *TokenFile) recover() (bool, error) {
 	doc, err := read(f.name + ".new")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -148,7 +148,7 @@ func (f *TokenFile) recover() (bool, error) {
 	if err == nil {
 		_, err = decodePair(doc)
 	}
-	if err != nil { // it was interrupted
+	if err != nil { // the write was interrupted
 		return false, os.Remove(f.name + ".new")
 	}
 	if err := os.Rename(f.name+".new", f.name); err != nil {
@@ -162,7 +162,7 @@ func (f *TokenFile) Begin(context.Context) error {
 	return storeError(f.name+".lock", "write", f.note(time.Now().UTC().Format(time.RFC3339)))
 }
 
-// note writes the time of Begin, durably, or takes it away.
+// note durably writes the time of Begin, or clears it.
 func (f *TokenFile) note(text string) error {
 	file, err := os.OpenFile(f.name+".lock", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -175,7 +175,7 @@ func (f *TokenFile) note(text string) error {
 // Save implements TokenStore.
 func (f *TokenFile) Save(_ context.Context, doc []byte) error {
 	next := f.name + ".new"
-	// What stands in the way may be anybody's, a link even.
+	// Whatever has that name may belong to anybody, and may be a link.
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return storeError(next, "replace", err)
 	}
@@ -187,7 +187,7 @@ func (f *TokenFile) Save(_ context.Context, doc []byte) error {
 	if err = durable.Finish(file, err); err != nil {
 		return storeError(next, "write", err)
 	}
-	// Died from here on: the next Lock resumes it.
+	// If the program dies from here on, the next Lock completes the rename.
 	if info, err := os.Lstat(f.name); err == nil && !info.Mode().IsRegular() {
 		return proper(f.name, info)
 	}
@@ -200,8 +200,8 @@ func (f *TokenFile) Save(_ context.Context, doc []byte) error {
 	return storeError(f.name, "write", err)
 }
 
-// Unlock implements TokenStore. NAME.lock stays: without it, two processes could
-// hold locks on two files of that name.
+// Unlock implements TokenStore. It does not delete NAME.lock: without that file, two
+// processes could hold locks on two files of that name.
 func (f *TokenFile) Unlock(_ context.Context, open bool) error {
 	var err error
 	if !open {
@@ -210,8 +210,8 @@ func (f *TokenFile) Unlock(_ context.Context, open bool) error {
 	return storeError(f.name+".lock", "unlock", errors.Join(err, f.lock.Unlock()))
 }
 
-// storeError returns an error of the system with the place, and with a hint if the user can
-// fix it.
+// storeError returns an error of the system with the place, and with a hint if the user
+// can fix it.
 func storeError(name, doing string, err error) error {
 	switch {
 	case err == nil:

@@ -10,26 +10,26 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// pair is what a token store has: tokens, and where they are good.
+// pair is the content of a token store: tokens, and where they are valid.
 type pair struct {
-	access   Secret // "" where there is only a refresh token to begin with
+	access   Secret // "" if there is only a refresh token at first
 	refresh  Secret
 	endpoint string    // the portal's REST address, "" if unknown
 	server   string    // the authorization server's REST address, "" if unknown
 	expires  time.Time // of the access token, zero if unknown
-	doc      []byte    // as it is stored
+	doc      []byte    // as stored
 }
 
-// Bounds of a stored pair. Real ones have tokens of some 70 characters, and half
-// a KiB in all.
+// Limits of a stored pair. Real ones have tokens of some 70 characters, and half a KiB
+// in all.
 const (
 	maxPair  = 64 << 10
 	maxToken = 4096
 )
 
-// decodePair reads the JSON that a token store has, or that the authorization
-// server answers. A refresh token must be there. Members that nobody knows are
-// left alone. No error shows any part of doc.
+// decodePair decodes the JSON of a token store or of the authorization server. It
+// requires a refresh token, and ignores unknown members. No error shows any part of
+// doc.
 func decodePair(doc []byte) (*pair, error) {
 	doc = bytes.TrimSpace(bytes.TrimPrefix(doc, []byte("\ufeff")))
 	switch {
@@ -57,11 +57,11 @@ func decodePair(doc []byte) (*pair, error) {
 		case "client_endpoint":
 			var text []byte
 			if text, err = unquote(v); err != nil {
-				err = nil // null, or none at all
+				err = nil // null, or absent
 			}
 			p.endpoint = string(text)
 		case "server_endpoint":
-			if text, err := unquote(v); err == nil { // else null, or none at all
+			if text, err := unquote(v); err == nil { // otherwise null, or absent
 				p.server = string(text)
 			}
 		case "expires":
@@ -85,12 +85,12 @@ func decodePair(doc []byte) (*pair, error) {
 	return p, nil
 }
 
-// pairError says what is wrong with a member of a pair.
+// pairError describes what is wrong with a member of a pair.
 type pairError struct{ text string }
 
 func (e *pairError) Error() string { return e.text }
 
-// tokenOf reads a token: what may stand in a form and a header as it is.
+// tokenOf decodes a token: a text that needs no escaping in a form or a header.
 func tokenOf(name, v []byte) (Secret, error) {
 	if isAbsent(v) {
 		return "", nil
@@ -110,9 +110,9 @@ func tokenOf(name, v []byte) (Secret, error) {
 	return Secret(text), nil
 }
 
-// mergePair returns the authorization server's answer together with those members of
-// old that it does not have: whoever put them there wants to find them again. Both must
-// have been read by decodePair; old may be nil.
+// mergePair returns the authorization server's answer together with the members of old
+// that it lacks, because somebody else may need them. decodePair must have accepted
+// both; old may be nil.
 func mergePair(old, answer []byte) []byte {
 	seen := map[string]bool{}
 	b := []byte{'{'}

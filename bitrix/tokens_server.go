@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// serverTimeout bounds a request to the authorization server. A client that is to stop
-// may wait this long for the new pair.
+// serverTimeout bounds a request to the authorization server. A client that stops may
+// wait this long for the new pair.
 const serverTimeout = 30 * time.Second
 
-// vendorServers are the vendor's authorization servers, by host: those that public
-// documentation and the code of public clients name in 2026. A region's server that is
-// not among them is not followed; the default is asked.
+// vendorServers lists the hosts of the vendor's authorization servers: those that
+// public documentation and the code of public clients name in 2026. If a region's
+// server is not in the list, the default server is used instead.
 var vendorServers = []string{"oauth.bitrix.info", "oauth.bitrix24.tech"}
 
 // serverOf returns the authorization server that refreshes a pair. Answers name the
-// region's own, which is believed only if it is the vendor's, and only in place of the
-// default: another server is the job's choice. What a store or an answer says can thus
-// send the client secret to nobody else.
+// region's own server. serverOf accepts it only if it is the vendor's, and only instead
+// of the default server: another server is the job's choice. A store or an answer can
+// therefore not direct the client secret to anybody else.
 func (t *tokens) serverOf(p *pair) string {
 	u, err := url.Parse(p.server)
 	if err != nil || t.app.server != DefaultServer || u.Scheme != "https" || u.User != nil {
@@ -36,8 +36,8 @@ func (t *tokens) serverOf(p *pair) string {
 	return "https://" + host
 }
 
-// ask sends one request to an authorization server, the job's or the result of serverOf.
-// Only these get the client secret.
+// ask sends one request to an authorization server: the job's, or the result of
+// serverOf. Only these receive the client secret.
 func (t *tokens) ask(ctx context.Context, server string, form url.Values) (*pair, error) {
 	form.Set("client_id", t.app.id)
 	form.Set("client_secret", t.app.secret.Reveal())
@@ -70,7 +70,7 @@ func (t *tokens) ask(ctx context.Context, server string, form url.Values) (*pair
 	return p, nil
 }
 
-// refusal reads the authorization server's error, nil if it is none.
+// refusal returns the authorization server's error, nil if the answer is none.
 func (t *tokens) refusal(a *answer) *Error {
 	body := bytes.TrimSpace(a.body)
 	var code, text string

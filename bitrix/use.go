@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Use is what a client has cost its portal so far.
+// Use is what a client has used of its portal so far.
 type Use struct {
-	// Requests were sent over HTTP, refused ones included, redirects not.
+	// Requests counts HTTP requests, including refused ones, without redirects.
 	Requests int64
-	// Commands were answered, with a result or with an error that stays; a
-	// single call counts as one.
+	// Commands counts answered commands, with a result or a permanent error. A single
+	// call counts as one.
 	Commands int64
-	// Retries are requests and commands that were sent again.
+	// Retries counts requests and commands that were sent again.
 	Retries int64
-	// Refused requests ran into the rate limit (503 QUERY_LIMIT_EXCEEDED).
+	// Refused counts requests that hit the rate limit (503 QUERY_LIMIT_EXCEEDED).
 	Refused int64
-	// OverBudget commands ran into an operating budget (429
+	// OverBudget counts commands that hit an operating budget (429
 	// OPERATION_TIME_LIMIT).
 	OverBudget int64
-	// BytesSent and BytesReceived are bodies, after decompression.
+	// BytesSent and BytesReceived count bodies, after decompression.
 	BytesSent, BytesReceived int64
-	// RateWait and OperatingWait are how long at least one request waited for
-	// the limit: the share of the client's life that the limit has cost.
+	// RateWait and OperatingWait are how long at least one request waited for the
+	// limit: the share of the client's lifetime that the limit has cost.
 	RateWait, OperatingWait time.Duration
 }
 

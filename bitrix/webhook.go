@@ -12,8 +12,8 @@ import (
 // webhookForm is the hint for an address of another form.
 const webhookForm = "must look like https://HOST/rest/USER/SECRET/ (Bitrix24: Developer resources, Other, Inbound webhook)"
 
-// Webhook is the address and the right to call a portal. The zero Webhook
-// calls nothing; ParseWebhook makes a usable one. It prints without its secret.
+// Webhook is the address of a portal and the right to call it. The zero Webhook is not
+// usable; ParseWebhook returns a usable one. It prints without its secret.
 type Webhook struct {
 	scheme string
 	host   string // with the port, if there is one
@@ -21,13 +21,12 @@ type Webhook struct {
 	secret *Secret // behind a pointer: see Secret
 }
 
-// ParseWebhook reads an inbound webhook's address, as Bitrix24 shows it. It
-// must be https; plain http is allowed for this machine's loopback addresses
-// only. No error shows any part of s, since a secret may stand anywhere in an
-// address that was put together wrongly.
+// ParseWebhook parses an inbound webhook's address, as Bitrix24 shows it. The scheme
+// must be https; http is allowed only for this machine's loopback addresses. No error
+// shows any part of s, because in a malformed address the secret can be anywhere.
 func ParseWebhook(s string) (Webhook, error) {
 	u, err := url.Parse(strings.TrimSpace(s))
-	if err != nil { // its text quotes s
+	if err != nil { // the error's text quotes s
 		return Webhook{}, fmt.Errorf("webhook: not an address: %s", webhookForm)
 	}
 	if u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
@@ -58,10 +57,10 @@ func ParseWebhook(s string) (Webhook, error) {
 	return Webhook{scheme: u.Scheme, host: strings.ToLower(u.Host), user: parts[1], secret: &secret}, nil
 }
 
-// Host is the portal's host, with its port if the address had one.
+// Host returns the portal's host, with its port if the address has one.
 func (w Webhook) Host() string { return w.host }
 
-// User is the number of the user in whose name the webhook calls.
+// User returns the number of the user on whose behalf the webhook calls.
 func (w Webhook) User() string { return w.user }
 
 // String returns the address with *** for the secret.
@@ -72,13 +71,13 @@ func (w Webhook) String() string {
 	return w.scheme + "://" + w.host + "/rest/" + w.user + "/" + hidden + "/"
 }
 
-// Format prints String whatever the verb.
+// Format prints String for every verb.
 func (w Webhook) Format(f fmt.State, _ rune) { io.WriteString(f, w.String()) }
 
 // MarshalText returns String.
 func (w Webhook) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
-// path is the address's path for a method, secret included.
+// path returns the address's path for a method, secret included.
 func (w Webhook) path(method string) string {
 	return "/rest/" + w.user + "/" + w.secret.Reveal() + "/" + method
 }
@@ -90,7 +89,7 @@ const (
 	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// consistsOf reports whether s is not empty and has only bytes of set.
+// consistsOf reports whether s is not empty and contains only bytes of set.
 func consistsOf(s, set string) bool {
 	for i := range len(s) {
 		if strings.IndexByte(set, s[i]) < 0 {

@@ -36,15 +36,15 @@ type wireCommand struct {
 
 type wireError struct{ code, description string }
 
-// wireTime is what an answer says about its own making. Absent figures are NaN;
-// all are seconds, or seconds since 1970.
+// wireTime is what an answer reports about its own processing. Absent figures are NaN.
+// All are seconds, or seconds since 1970.
 type wireTime struct {
 	start, finish, duration, processing, operating, resetAt float64
 }
 
 var noTime = wireTime{math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()}
 
-// cost is the portal's operating time, as far as it reports it: NaN if it does not.
+// cost returns the portal's operating time, NaN if it does not report it.
 func (t wireTime) cost() float64 {
 	for _, c := range [...]float64{t.processing, t.duration, t.finish - t.start} {
 		if c >= 0 { // false for NaN
@@ -54,18 +54,18 @@ func (t wireTime) cost() float64 {
 	return math.NaN()
 }
 
-// errShape is an answer that is JSON, but not as the portal writes it.
+// errShape is returned for an answer that is JSON, but not in the portal's form.
 var errShape = errors.New("not of the expected shape")
 
-// reader walks an answer's JSON once. Its tokenizer bounds the depth, and
-// a name that comes twice in a map is an error there.
+// reader reads an answer's JSON once. Its tokenizer bounds the depth, and a duplicate
+// name in a map is an error.
 type reader struct {
 	d    tokenReader
 	body []byte
 }
 
-// tokenReader returns a text's tokens: jsontext's of any text, jsonscan's of the usual
-// ones.
+// tokenReader returns a text's tokens: jsontext's for any text, jsonscan's for the
+// usual ones.
 type tokenReader interface {
 	PeekKind() jsontext.Kind
 	ReadToken() (jsontext.Token, error)
@@ -81,8 +81,8 @@ var (
 
 var scanners = sync.Pool{New: func() any { return &jsonscan.Scanner{AllowInvalidUTF8: true} }}
 
-// decode has f read a body: the fast way, and once more by the complete decoder if that
-// fails for any reason. f begins again each time.
+// decode calls f to read a body with the fast decoder, and again with the complete one
+// if that fails for any reason. f starts from the beginning each time.
 func decode[T any](body []byte, f func(reader) (T, error)) (T, error) {
 	s := scanners.Get().(*jsonscan.Scanner)
 	s.Reset(body)
@@ -96,7 +96,7 @@ func decode[T any](body []byte, f func(reader) (T, error)) (T, error) {
 }
 
 func newReader(body []byte) reader {
-	// What is not UTF-8 in a value is that value's trouble, not the answer's.
+	// A value that is not UTF-8 is a problem of that value, not of the whole answer.
 	return reader{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true)), body}
 }
 
@@ -110,11 +110,10 @@ func (r reader) value() ([]byte, error) {
 	return r.body[end-len(v) : end : end], nil
 }
 
-// members calls f for each name of the map that comes next, with the reader
-// before the value, which f has to read. PHP writes an empty map as a list, and
-// has several ways to say that there is none. Anything else, such as a list of
-// which nobody can say what belongs to which name, is errShape, and is read
-// over.
+// members calls f for each name of the next map, with the reader before the value,
+// which f must read. PHP writes an empty map as a list, and has several ways to write
+// that there is none. For anything else, such as a list whose values have no names,
+// members skips the value and returns errShape.
 func (r reader) members(f func(name []byte) error) error {
 	switch r.d.PeekKind() {
 	case '{':
@@ -135,7 +134,7 @@ func (r reader) members(f func(name []byte) error) error {
 	default:
 		v, err := r.value()
 		if err != nil {
-			return err // broken rather than odd
+			return err // invalid JSON, not only another form
 		}
 		if !isAbsent(v) {
 			return errShape
@@ -144,7 +143,7 @@ func (r reader) members(f func(name []byte) error) error {
 	}
 }
 
-// fields is members for whole values.
+// fields is like members, for whole values.
 func (r reader) fields(f func(name, value []byte)) error {
 	s, ok := r.d.(*jsonscan.Scanner)
 	if !ok || s.PeekKind() != '{' {
@@ -168,7 +167,7 @@ func (r reader) fields(f func(name, value []byte)) error {
 	}
 }
 
-// name reads a map's next name. It may be part of the body.
+// name reads a map's next name. The result may be part of the body.
 func (r reader) name() ([]byte, error) {
 	v, err := r.d.ReadValue()
 	if err != nil {
@@ -177,7 +176,7 @@ func (r reader) name() ([]byte, error) {
 	return unquote(v)
 }
 
-// unquote returns a JSON string's text, as part of it where nothing is escaped.
+// unquote returns a JSON string's text. It is part of v if nothing is escaped.
 func unquote(v []byte) ([]byte, error) {
 	if len(v) < 2 || v[0] != '"' {
 		return nil, errShape
@@ -192,7 +191,7 @@ func unquote(v []byte) ([]byte, error) {
 	return text, nil
 }
 
-// decodeAnswer reads an answer in one pass. keys are the places of a batch's
+// decodeAnswer reads an answer in one pass. keys are the positions of a batch's
 // commands, nil for any other call.
 func decodeAnswer(body []byte, keys map[string]int) (wireAnswer, error) {
 	return decode(body, func(r reader) (wireAnswer, error) { return r.answer(keys) })
@@ -253,7 +252,7 @@ func (r reader) answer(keys map[string]int) (wireAnswer, error) {
 
 // batch reads the result of a batch into a.commands.
 func (r reader) batch(a *wireAnswer, keys map[string]int) error {
-	// each calls f for the entry of each name that is one of ours.
+	// each calls f for the entry of each name that is a key of a command.
 	each := func(f func(c *wireCommand) error) error {
 		return r.members(func(name []byte) error {
 			if i, ok := keys[string(name)]; ok {
@@ -299,8 +298,8 @@ func (r reader) batch(a *wireAnswer, keys map[string]int) error {
 	})
 }
 
-// time reads the figures of a `time` map that somebody asks for: of a command in
-// a batch when it ran only if its cost does not follow from the others.
+// time reads the needed figures of a `time` map. It reads when a command of a batch ran
+// only if when is true or its cost does not follow from the others.
 func (r reader) time(when bool) (wireTime, error) {
 	t := noTime
 	var start, finish, duration []byte
@@ -320,13 +319,13 @@ func (r reader) time(when bool) (wireTime, error) {
 			t.resetAt = readFloat(v)
 		}
 	})
-	if when || !(t.processing >= 0) { // NaN too
+	if when || !(t.processing >= 0) { // true for NaN too
 		t.start, t.finish, t.duration = readFloat(start), readFloat(finish), readFloat(duration)
 	}
 	return t, figures(err)
 }
 
-// figures accepts an odd shape of values that only inform.
+// figures accepts an unexpected form of values that are only informative.
 func figures(err error) error {
 	if errors.Is(err, errShape) {
 		return nil
@@ -334,7 +333,7 @@ func figures(err error) error {
 	return err
 }
 
-// count reads a number of rows: -1 for anything else.
+// count reads a number of rows. It returns -1 for anything else.
 func (r reader) count() (int64, error) {
 	v, err := r.value()
 	if err != nil {
@@ -347,7 +346,7 @@ func (r reader) count() (int64, error) {
 	return n, nil
 }
 
-// readInt reads a whole number, or a string that has one.
+// readInt parses a whole number, or a string with one.
 func readInt(v []byte) (int64, bool) {
 	if len(v) > 1 && v[0] == '"' {
 		v = v[1 : len(v)-1]
@@ -356,7 +355,7 @@ func readInt(v []byte) (int64, bool) {
 	return n, err == nil
 }
 
-// readFloat reads a number, or a string that has one: NaN for anything else.
+// readFloat parses a number, or a string with one. It returns NaN for anything else.
 func readFloat(v []byte) float64 {
 	if len(v) > 1 && v[0] == '"' {
 		v = v[1 : len(v)-1]

@@ -6,11 +6,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The portal writes an error as {"error": code, "error_description": text}, or
-// as {"error": {"code": code, "message": text}}, or as a bare text. A code is a
-// string, a number or "".
+// The portal writes an error as {"error": code, "error_description": text}, as
+// {"error": {"code": code, "message": text}}, or as a text alone. A code is a string, a
+// number or "".
 
-// readError reads the error of one command. null, false, "" and [] are none.
+// readError reads the error of one command. null, false, "" and [] mean no error.
 func readError(v []byte) (*wireError, error) {
 	if isAbsent(v) {
 		return nil, nil
@@ -28,7 +28,7 @@ func readError(v []byte) (*wireError, error) {
 	return &wireError{description: string(v)}, nil
 }
 
-// errorMembers returns the raw code and text of an error's map, nil where absent.
+// errorMembers returns the raw code and text of an error's map, nil if absent.
 func errorMembers(v []byte) (code, description []byte, err error) {
 	r := newReader(v)
 	err = r.members(func(name []byte) (err error) {
@@ -45,7 +45,7 @@ func errorMembers(v []byte) (code, description []byte, err error) {
 	return code, description, err
 }
 
-// newWireError makes an error of a raw code and text, nil if neither was there.
+// newWireError returns an error for a raw code and text, nil if both are absent.
 func newWireError(code, description []byte) *wireError {
 	if code == nil || code[0] == 'n' || code[0] == 'f' {
 		if description == nil {
@@ -61,7 +61,7 @@ func newWireError(code, description []byte) *wireError {
 	return &wireError{scalar(code), scalar(description)}
 }
 
-// scalar returns a string's text, and any other value as it stands.
+// scalar returns a string's text, and any other value unchanged.
 func scalar(v []byte) string {
 	if len(v) == 0 {
 		return ""
@@ -73,7 +73,7 @@ func scalar(v []byte) string {
 	return string(v)
 }
 
-// isAbsent reports whether v is one of PHP's ways to say that nothing is there.
+// isAbsent reports whether v is one of PHP's ways to write that nothing is there.
 func isAbsent(v []byte) bool {
 	switch v[0] {
 	case 'n', 'f':

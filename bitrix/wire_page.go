@@ -6,14 +6,15 @@ import (
 	"b24export/bitrix/jsonscan"
 )
 
-// wirePage is a list's page as the portal writes it.
+// wirePage is a page of a list as the portal writes it.
 type wirePage struct {
 	items [][]byte // parts of the answer, not copies
 	ids   []int64
 }
 
-// decodePage reads a list as Items does, and the ids of its elements on the way. An
-// element without a readable id is an error: nobody could say where the list continues.
+// decodePage reads a list as Items does, together with the ids of its elements. An
+// element without a readable id is an error: the position in the list would not be
+// known.
 func decodePage(result []byte, items, idField string) (wirePage, error) {
 	return decode(result, func(r reader) (wirePage, error) {
 		p := wirePage{make([][]byte, 0, PageSize), make([]int64, 0, PageSize)}
@@ -29,11 +30,10 @@ func decodePage(result []byte, items, idField string) (wirePage, error) {
 	})
 }
 
-// Items returns the elements of the list that stands under name in a method's result,
-// or that is the result itself if name is "". They are parts of result, not copies. PHP
-// may write the list as a map. What stands for "nothing" elsewhere (null, false, "",
-// {}, or [] instead of a result with a name) is an error: only an empty list is an
-// empty list.
+// Items returns the elements of the list under name in a method's result, or of the
+// result itself if name is "". They are parts of result, not copies. PHP may write the
+// list as a map. Values that mean "nothing" elsewhere (null, false, "", {}, or []
+// instead of a result with a name) are errors: only an empty list is an empty list.
 func Items(result []byte, name string) ([][]byte, error) {
 	items, err := decode(result, func(r reader) ([][]byte, error) {
 		var items [][]byte
@@ -50,8 +50,8 @@ func Items(result []byte, name string) ([][]byte, error) {
 	return items, nil
 }
 
-// list calls f for each element of the list under name, with the reader before
-// the element, which f has to read.
+// list calls f for each element of the list under name, with the reader before the
+// element, which f must read.
 func (r reader) list(name string, f func() error) error {
 	if name == "" {
 		return r.elements(f)
@@ -70,8 +70,8 @@ func (r reader) list(name string, f func() error) error {
 	return err
 }
 
-// elements calls f for each element of the list that comes next, or for each value
-// of a map that has some.
+// elements calls f for each element of the next list, or for each value of a map that
+// has some.
 func (r reader) elements(f func() error) error {
 	if r.d.PeekKind() != '[' {
 		found := false
@@ -96,7 +96,7 @@ func (r reader) elements(f func() error) error {
 	return err
 }
 
-// element reads a map, and finds its id on the way.
+// element reads a map, together with its id.
 func (r reader) element(idField string) (item []byte, id int64, err error) {
 	if r.d.PeekKind() != '{' {
 		if _, err := r.value(); err != nil {
@@ -155,8 +155,8 @@ func (r reader) element(idField string) (item []byte, id int64, err error) {
 	return r.body[start:end:end], id, nil
 }
 
-// ItemsByID is like Items, and returns the whole number that stands in the field
-// idField of each element besides. An element without one is an error.
+// ItemsByID is like Items, and also returns the whole number in the field idField of
+// each element. An element without one is an error.
 func ItemsByID(result []byte, name, idField string) (items [][]byte, ids []int64, err error) {
 	p, err := decodePage(result, name, idField)
 	if err != nil {

@@ -42,9 +42,9 @@ func randomReference(dice *rand.Rand) string {
 	return b.String()
 }
 
-// References to earlier results come to what servers make of them: a reference is a
-// name and what follows up to white space; the path goes on while isset finds something;
-// what it reached replaces a whole text as it is, and part of a text only as a string.
+// References to earlier results resolve as on servers. A reference is a name and what
+// follows up to white space. Its path continues while isset finds something. The value
+// that it reaches replaces a whole text unchanged, and part of a text as a string.
 func TestReferencesAgreeWithPHP(t *testing.T) {
 	dice := rand.New(rand.NewPCG(7, 8))
 	const script = `[$all, $command] = json_decode($s, true);

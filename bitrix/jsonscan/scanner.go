@@ -1,24 +1,24 @@
-// Package jsonscan reads JSON of the usual kind in half the time of a complete
-// decoder, and leaves the rest to one.
+// Package jsonscan reads common JSON in half the time of a complete decoder, and leaves
+// other JSON to that decoder.
 //
-// It earns its lines by its figures: a batch of 50 takes 0.50 of the time of
-// jsontext, a page of ids 0.50, a row 0.63 (go test -bench Decode ./bitrix, -bench
-// Read ./schemas; docs/speed.md). Should jsontext come near, this package goes.
+// Its speed justifies its size: a batch of 50 takes 0.50 of the time of jsontext, a
+// page of ids 0.50, a row 0.63 (go test -bench Decode ./bitrix, -bench Read ./schemas;
+// docs/speed.md). If jsontext becomes almost as fast, delete this package.
 //
 // # Overview
 //
-// A [Scanner] walks a text as a jsontext.Decoder does, by the methods of the same
-// names. It reads what portals write day by day. Whatever is out of the common, be it
-// an error or only rare, ends in [ErrUnusual]: names with escapes or letters beyond
-// ASCII, names that may be there twice, objects of very many names, values that nest
-// deeply, escapes that make no character, and all that is no JSON. The caller then
-// begins again with a jsontext.Decoder, which has the last word, and the error's text.
+// A [Scanner] reads a text as a jsontext.Decoder does, with methods of the same names.
+// It reads what portals usually write. Everything else, an error or only rare, ends in
+// [ErrUnusual]: names with escapes or letters beyond ASCII, names that may be
+// duplicates, objects of very many names, values that nest deeply, escapes that form no
+// character, and invalid JSON. The caller then starts again with a jsontext.Decoder,
+// which decides and provides the error's text.
 //
 // # Guarantees
 //
-// What a Scanner reads without an error, a jsontext.Decoder with default options
-// reads too, and both give the same bytes. That includes that no object has a
-// name twice.
+// What a Scanner reads without an error, a jsontext.Decoder with default options reads
+// too, and both return the same bytes. That includes that no object has a duplicate
+// name.
 //
 // # Testing
 //
@@ -31,52 +31,52 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ErrUnusual says that a text has to be read by a complete decoder.
+// ErrUnusual means that a complete decoder must read the text.
 var ErrUnusual = errors.New("unusual JSON")
 
 const (
 	// maxDepth is how deep values may nest.
 	maxDepth = 64
-	// maxNames bounds the time to look for names that are there twice.
+	// maxNames bounds the time to find duplicate names.
 	maxNames = 256
 )
 
-// Scanner walks the tokens of one JSON text. The zero Scanner has an empty one.
-// It is not for concurrent use; Reset makes its memory of use again.
+// Scanner reads the tokens of one JSON text. The zero Scanner has an empty text. It is
+// not safe for concurrent use. Reset starts another text and reuses the memory.
 type Scanner struct {
-	// AllowInvalidUTF8 takes strings, though not names, that are no UTF-8.
+	// AllowInvalidUTF8 accepts strings, though not names, that are not UTF-8.
 	AllowInvalidUTF8 bool
 
 	text  []byte
 	at    int
-	ready bool // at is where a token begins: what parts it from the last is read
+	ready bool // at is the start of a token: the separator before it is read
 	ended bool // the outermost value is read
 	// escaped is set by any string with an escape.
 	escaped bool
 	frames  []frame
-	hashes  []uint64 // of the names of all objects that are open
+	hashes  []uint64 // of the names of all open objects
 }
 
-// frame is an object or a list that is open.
+// frame is an open object or list.
 type frame struct {
 	kind  byte // '{' or '['
-	count int  // of values; in an object names count, too
+	count int  // of values; in an object, names count too
 	names names
 }
 
 // names are the hashes of one object's names.
 type names struct {
-	from int    // where in Scanner.hashes they begin
-	seen uint64 // a bit for each of them, maybe the same one
+	from int    // index of the first one in Scanner.hashes
+	seen uint64 // a bit for each of them; several may share a bit
 }
 
-// Reset begins a text, which must not change as long as it is read.
+// Reset starts a text, which must not change while it is read.
 func (s *Scanner) Reset(text []byte) {
 	s.text, s.at, s.ready, s.ended = text, 0, false, false
 	s.frames, s.hashes = s.frames[:0], s.hashes[:0]
 }
 
-// InputOffset is where the last token or value ended.
+// InputOffset returns where the last token or value ended.
 func (s *Scanner) InputOffset() int64 {
 	return int64(s.at)
 }
@@ -95,7 +95,7 @@ func (s *Scanner) PeekKind() jsontext.Kind {
 	}
 }
 
-// ReadToken reads a bracket; any other token is ErrUnusual.
+// ReadToken reads a bracket. Any other token is ErrUnusual.
 func (s *Scanner) ReadToken() (jsontext.Token, error) {
 	if !s.prepare() {
 		return jsontext.Token{}, ErrUnusual
@@ -130,7 +130,8 @@ func (s *Scanner) ReadToken() (jsontext.Token, error) {
 	return jsontext.Token{}, ErrUnusual
 }
 
-// ReadValue reads a whole value, or an object's name, as a part of the text.
+// ReadValue reads a whole value, or an object's name, and returns it as a part of the
+// text.
 func (s *Scanner) ReadValue() (jsontext.Value, error) {
 	if !s.prepare() {
 		return nil, ErrUnusual
@@ -147,14 +148,14 @@ func (s *Scanner) ReadValue() (jsontext.Value, error) {
 	return s.text[start:s.at:s.at], nil
 }
 
-// SkipValue reads over a whole value.
+// SkipValue skips a whole value.
 func (s *Scanner) SkipValue() error {
 	_, err := s.ReadValue()
 	return err
 }
 
 // Member reads a name and its value at once, in an object that ReadToken has opened. At
-// the object's end, which it reads too, name is nil. The name is without its quotes.
+// the object's end, which it also reads, name is nil. The name is without its quotes.
 // escaped reports whether the value is a string with escapes.
 func (s *Scanner) Member() (name []byte, value jsontext.Value, escaped bool, err error) {
 	top := s.top()
@@ -201,7 +202,7 @@ func (s *Scanner) top() *frame {
 	return &s.frames[len(s.frames)-1]
 }
 
-// done counts a value that is read.
+// done counts a value that was read.
 func (s *Scanner) done() {
 	s.ready = false
 	if top := s.top(); top != nil {
@@ -211,7 +212,7 @@ func (s *Scanner) done() {
 	}
 }
 
-// prepare goes to where the next token begins, and reports whether there is one.
+// prepare advances to the next token, and reports whether there is one.
 func (s *Scanner) prepare() bool {
 	if s.ready {
 		return true
@@ -241,14 +242,14 @@ func (s *Scanner) prepare() bool {
 	return s.ready
 }
 
-// space reads over white space.
+// space skips white space.
 func (s *Scanner) space() {
 	for s.at < len(s.text) && s.text[s.at] <= ' ' && (1<<s.text[s.at])&(1<<' '|1<<'\t'|1<<'\r'|1<<'\n') != 0 {
 		s.at++
 	}
 }
 
-// take reads one byte, if it is there.
+// take skips the byte c, and reports whether it is next.
 func (s *Scanner) take(c byte) bool {
 	if s.at == len(s.text) || s.text[s.at] != c {
 		return false

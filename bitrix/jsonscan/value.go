@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// skip reads over the value that begins at s.at.
+// skip skips the value that begins at s.at.
 func (s *Scanner) skip(depth int) bool {
 	if s.at == len(s.text) || depth == maxDepth {
 		return false
@@ -106,7 +106,7 @@ func (s *Scanner) number() bool {
 	return true
 }
 
-// digits reads over digits, and reports whether there were any.
+// digits skips digits, and reports whether there were any.
 func (s *Scanner) digits() bool {
 	start := s.at
 	for s.at < len(s.text) && '0' <= s.text[s.at] && s.text[s.at] <= '9' {
@@ -120,16 +120,16 @@ const (
 	highs = 0x8080808080808080
 )
 
-// special marks the bytes of w that are more than a letter of a string: quote,
-// backslash, control characters, and those beyond ASCII. The lowest mark is
-// right; those above it may be wrong.
+// special marks the bytes of w that are not plain letters of a string: quote,
+// backslash, control characters, and those beyond ASCII. The lowest mark is correct;
+// those above it may be wrong.
 func special(w uint64) uint64 {
 	quote, slash := w^'"'*ones, w^'\\'*ones
 	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-' '*ones)&^w | w) & highs
 }
 
-// letters reads over the letters of a string up to a special byte, and reports
-// whether there is one.
+// letters skips the letters of a string up to a special byte, and reports whether
+// there is one.
 func (s *Scanner) letters() bool {
 	at, text := s.at, s.text
 	for at+8 <= len(text) {
@@ -148,7 +148,7 @@ func (s *Scanner) letters() bool {
 	return false
 }
 
-// str reads over a string.
+// str skips a string.
 func (s *Scanner) str() bool {
 	start, beyond := s.at, false
 	s.at++
@@ -172,7 +172,7 @@ func (s *Scanner) str() bool {
 	return false
 }
 
-// escape reads over a backslash and what belongs to it.
+// escape skips a backslash and what belongs to it.
 func (s *Scanner) escape() bool {
 	if s.at+2 > len(s.text) {
 		return false
@@ -190,7 +190,7 @@ func (s *Scanner) escape() bool {
 		if r < 0xD800 || r > 0xDFFF {
 			return true
 		}
-		// Half a character; the other half has to follow.
+		// Half a character: the other half must follow.
 		low, ok := s.unit(s.at)
 		s.at += 6
 		return ok && r < 0xDC00 && low >= 0xDC00 && low <= 0xDFFF
@@ -220,14 +220,14 @@ func (s *Scanner) unit(at int) (uint32, bool) {
 	return r, true
 }
 
-// name reads over an object's name, and reports false also where an earlier one
-// may be the same: then their hashes are.
+// name skips an object's name. It also returns false if an earlier name has the same
+// hash and may therefore be the same.
 func (s *Scanner) name(n *names) bool {
 	if !s.take('"') {
 		return false
 	}
 	const k = 0x9E3779B97F4A7C15
-	var hash, last uint64 // last has the up to seven bytes behind the whole words
+	var hash, last uint64 // last has the up to seven bytes after the whole words
 	at, text := s.at, s.text
 	length := 0 // of last
 	for {
@@ -269,7 +269,8 @@ func (s *Scanner) name(n *names) bool {
 	return len(s.hashes)-n.from <= maxNames
 }
 
-// quoteIn finds the quote that ends a name, -1 if something special is before it.
+// quoteIn returns the position of the quote that ends a name, -1 if something special
+// comes before it.
 func quoteIn(text []byte) int {
 	for i, c := range text {
 		if special(' '*ones&^0xff|uint64(c)) != 0 {
