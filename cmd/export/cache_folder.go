@@ -5,9 +5,9 @@ import (
 	"runtime"
 )
 
-// cacheFolder returns the folder in which this program may keep what it can do
-// without, "" if the environment names none: b24export in the user's folder for
-// caches, as os.UserCacheDir has it.
+// cacheFolder returns the folder for files that this program can work without: the
+// folder b24export in the user's cache folder, as os.UserCacheDir defines it. It
+// returns "" if the environment names none.
 func (p *program) cacheFolder() string {
 	folder := func(variable string, below ...string) string {
 		dir, ok := p.lookup(variable)

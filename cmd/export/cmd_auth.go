@@ -40,7 +40,7 @@ on, runs refresh the tokens automatically.`,
 	return cmd
 }
 
-// authorize walks through the portals, one after the other.
+// authorize authorizes the portals, one after the other.
 func (p *program) authorize(ctx context.Context, spec *jobfile.Spec, only []string, stdin io.Reader) error {
 	ways, err := jobs.Authorizations(ctx, spec, &jobs.RunOptions{Program: programName(), Only: only, Log: p.log})
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *program) authorize(ctx context.Context, spec *jobfile.Spec, only []stri
 	return nil
 }
 
-// codeLife is how many seconds the authorization server knows a code.
+// codeLife is the time in seconds for which the authorization server accepts a code.
 const codeLife = 30
 
 func (p *program) showWay(way *jobs.Authorization) error {
@@ -99,7 +99,7 @@ code in it):
 	return p.stdout.Flush()
 }
 
-// lines reads standard input line by line, and lets a signal end the wait.
+// lines reads standard input line by line. A signal ends the wait for a line.
 type lines struct {
 	got chan line
 }
@@ -109,12 +109,12 @@ type line struct {
 	err  error
 }
 
-// longestLine bounds what is pasted: an address with a code has some 300
-// characters.
+// longestLine is the maximum length of a pasted line in bytes. An address with a code
+// has some 300 characters.
 const longestLine = 16 << 10
 
-// newLines starts a goroutine that reads r. A read cannot be interrupted, so that it
-// ends with its input, or with the program.
+// newLines starts a goroutine that reads r. A read cannot be interrupted, so the
+// goroutine ends with its input or with the program.
 func newLines(r io.Reader) *lines {
 	l := &lines{got: make(chan line)}
 	go func() {

@@ -16,7 +16,7 @@ import (
 	"b24export/sinks/address"
 )
 
-// catFlags say which rows cat prints, and how.
+// catFlags select the rows that cat prints, and their format.
 type catFlags struct {
 	form             string
 	limit            int64
@@ -27,8 +27,7 @@ type catFlags struct {
 	changes, rejects bool
 }
 
-// tableLimit is how many rows a table has unless the user says how many: more
-// than that nobody reads.
+// tableLimit is the default number of rows of a table. Nobody reads more.
 const tableLimit = 20
 
 func (p *program) catCommand() *cobra.Command {
@@ -116,20 +115,20 @@ func isParquet(source string) bool {
 	return strings.HasSuffix(bare, ".parquet")
 }
 
-// catSource is where rows come from: one of the three sequences, by the table.
+// catSource is the source of rows: one of three sequences, by the table.
 type catSource struct {
 	table    tableName
 	payments iter.Seq2[*schemas.Payment, error]
 	changes  iter.Seq2[*sinks.Change, error]
 	rejects  iter.Seq2[*pipeline.Reject, error]
-	// rows is how many there are, -1 if that is not known; none reports that
-	// there are none.
+	// rows is the number of rows, -1 if it is not known. none is the message if there
+	// are none.
 	rows  int64
 	none  string
 	close func() error
 }
 
-// openCat finds the rows that were asked for. The caller closes the source.
+// openCat finds the requested rows. The caller closes the source.
 func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*catSource, error) {
 	if f.reading.from == "" && isParquet(args[0]) {
 		return openFile(ctx, args[0], f.ids())
@@ -177,8 +176,8 @@ func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*cat
 	return src, nil
 }
 
-// unfinishedRejects returns the rejects of an unfinished snapshot, if name is its
-// id, or if name is empty and there are any; else nil.
+// unfinishedRejects returns the rejects of an unfinished snapshot if name is its id, or
+// if name is empty and there are any. Otherwise it returns nil.
 func (p *program) unfinishedRejects(ctx context.Context, name string, data *dataset) (*catSource, error) {
 	if name != "" && !isSnapshotID(name) {
 		return nil, nil
@@ -201,7 +200,7 @@ func (p *program) unfinishedRejects(ctx context.Context, name string, data *data
 	}, nil
 }
 
-// openFile makes a source of a path, or of an object's URL.
+// openFile returns the source for a path or an object's URL.
 func openFile(ctx context.Context, source string, ids idRange) (*catSource, error) {
 	at, err := address.Parse(source)
 	if err != nil {
@@ -230,7 +229,7 @@ func openFile(ctx context.Context, source string, ids idRange) (*catSource, erro
 	return src, nil
 }
 
-// cat prints the rows of a source, or to people that there are none.
+// cat prints the rows of a source, or a message for people if there are none.
 func (p *program) cat(f *catFlags, src *catSource) error {
 	if src.rows == 0 && f.form == "table" {
 		_, err := fmt.Fprintln(p.stderr, src.none)
@@ -240,7 +239,7 @@ func (p *program) cat(f *catFlags, src *catSource) error {
 	switch {
 	case err != nil:
 	case f.form == "arrow":
-		// Readers take a stream that is cut between two batches for a whole one.
+		// Readers accept a stream that is truncated between two batches as complete.
 		if err = p.stdout.Flush(); err == nil {
 			_, err = fmt.Fprintf(p.stderr, "%s printed\n", plural(n, "row"))
 		}
@@ -252,8 +251,8 @@ func (p *program) cat(f *catFlags, src *catSource) error {
 	return err
 }
 
-// copyCat prints the rows of a source, and returns how many it printed. width bounds
-// the lines of a table; 0 is any width.
+// copyCat prints the rows of a source, and returns the number of printed rows. width
+// limits the lines of a table; 0 means any width.
 func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err error) {
 	schema := src.table.schema()
 	columns, err := pickColumns(schema, f.columns)
@@ -270,7 +269,7 @@ func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err 
 	}
 	all := int64(0)
 	if f.form == "table" && f.limit > 0 && (src.rows < 0 || len(sel.where) > 0) {
-		sel.all = &all // the table ends with how many there are
+		sel.all = &all // the table ends with the number of rows
 		defer func() { src.rows = all }()
 	}
 	w := newRowWriter(untilGone{p.stdout}, f.form, project(schema, columns), width)
@@ -291,8 +290,8 @@ func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err 
 	return n, w.Close()
 }
 
-// tellMore prints that a table has been cut after n rows. all is how many
-// there are, -1 if that is not known.
+// tellMore prints that the table ends after n rows although there are more. all is the
+// number of all rows, -1 if it is not known.
 func (p *program) tellMore(f *catFlags, n, all int64) error {
 	if f.form != "table" || n < f.limit || n == all || n == 0 {
 		return nil

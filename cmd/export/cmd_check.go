@@ -52,15 +52,15 @@ type checkLine struct {
 	jobs.CheckLine
 }
 
-// checker shows what checks find, and counts it.
+// checker prints and counts the results of checks.
 type checker struct {
 	p                    *program
 	files                int
 	ok, warnings, failed int64
-	outcomes             []jobs.Outcome // of the failed lines: their exit codes
+	outcomes             []jobs.Outcome // of the failed lines, for their exit codes
 }
 
-// job checks one job. What is wrong with its file is as good as any other line.
+// job checks one job. A problem of its file is a line like any other.
 func (c *checker) job(ctx context.Context, file string, only []string) error {
 	if c.files > 1 && !c.p.json {
 		if _, err := fmt.Fprintf(untilGone{c.p.stdout}, "%s\n", printable(file)); err != nil {
@@ -91,7 +91,7 @@ func (c *checker) job(ctx context.Context, file string, only []string) error {
 	return context.Cause(ctx)
 }
 
-// show prints a line at once: the next one may take its time.
+// show prints a line at once, because the next check may take a while.
 func (c *checker) show(file string, width int, line jobs.CheckLine) error {
 	switch line.State {
 	case jobs.CheckFailed:
@@ -112,7 +112,7 @@ func (c *checker) show(file string, width int, line jobs.CheckLine) error {
 	return c.p.stdout.Flush()
 }
 
-// checkWidth is that of the longest name of a check.
+// checkWidth is the width of the longest name of a check.
 const checkWidth = len("sink.conditional_write")
 
 // writeCheck writes a line for people, and below it what to do.
@@ -126,7 +126,7 @@ func writeCheck(w io.Writer, width int, line *jobs.CheckLine) error {
 	return err
 }
 
-// finish sums up, and returns the exit code of the gravest line.
+// finish prints the sums, and returns the exit code of the most serious line.
 func (c *checker) finish() error {
 	if !c.p.json {
 		if _, err := fmt.Fprintf(untilGone{c.p.stdout}, "%d ok, %s, %d failed\n", c.ok, plural(c.warnings, "warning"), c.failed); err != nil {

@@ -18,10 +18,10 @@ import (
 	"b24export/sinks/address"
 )
 
-// demoFolder is where the demo exports to, in the working directory.
+// demoFolder is the folder that the demo exports to, in the working directory.
 const demoFolder = "b24export-demo"
 
-// demoMarker is a file in it, by which the demo knows a folder that it made.
+// demoMarker is a file in demoFolder. It shows the demo that a demo created the folder.
 const demoMarker = ".made-by-b24export-demo"
 
 func (p *program) demoCommand() *cobra.Command {
@@ -87,7 +87,7 @@ func (p *program) demo(ctx context.Context) (err error) {
 	if err := os.WriteFile(filepath.Join(demoFolder, "job.yaml"), []byte(demoJobFile()), 0o644); err != nil {
 		return err
 	}
-	if o.Exit == jobs.ExitRejects { // they are part of the show
+	if o.Exit == jobs.ExitRejects { // rejects are a part of the demo
 		return nil
 	}
 	if o.Exit != jobs.ExitComplete {
@@ -102,7 +102,7 @@ func parseDemoJob(webhook string) (*jobfile.Spec, error) {
 	return jobfile.Parse("demo.yaml", []byte(demoJob(webhook, demoFolder)), noVariables, noFiles)
 }
 
-// prepareDemoFolder makes the demo's folder, or makes sure that a demo made it.
+// prepareDemoFolder creates the demo's folder, or checks that a demo created it.
 func prepareDemoFolder(folder string) error {
 	refuse := func(what string) error {
 		return &startError{fmt.Errorf("%s %s, and was not made by a demo: move it away, or run the demo in another folder", folder, what)}
@@ -142,7 +142,7 @@ func tellDemoBegins(w io.Writer, round int) error {
 	return err
 }
 
-// ordinal is a number as a place in an order.
+// ordinal returns n as an ordinal number, such as 2nd.
 func ordinal(n int) string {
 	suffix := "th"
 	switch {
@@ -157,10 +157,10 @@ func ordinal(n int) string {
 	return fmt.Sprintf("%d%s", n, suffix)
 }
 
-// demoWidth is how wide tables are if nobody says how wide the terminal is.
+// demoWidth is the width of tables if the width of the terminal is not known.
 const demoWidth = 110
 
-// showDemo shows what the demo has made.
+// showDemo prints the result of the demo.
 func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) error {
 	m := o.Summary.Manifest
 	if err := writeSummary(p.stdout, "./"+demoFolder, o); err != nil {
@@ -170,7 +170,7 @@ func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) 
 		title   string
 		source  *catSource
 		columns []string
-		rows    int64 // shown at most
+		rows    int64 // maximum number of printed rows
 		of      int64
 	}
 	var parts []part
@@ -208,7 +208,7 @@ func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) 
 	return tellDemoGoesOn(p.stdout, m)
 }
 
-// tellDemoGoesOn prints what to do next, in the form in which the program was
+// tellDemoGoesOn prints what to do next, with the command by which the program was
 // started.
 func tellDemoGoesOn(w io.Writer, m *pipeline.Manifest) error {
 	sink, err := address.Parse(demoFolder)
@@ -230,11 +230,11 @@ or without the views:
 	return err
 }
 
-// queryManagers is the first question of most people.
+// queryManagers is the query that most people need first.
 const queryManagers = "SELECT manager, date_trunc('month', paid_day)::DATE AS month, currency, sum(sum) AS revenue FROM payments_named WHERE paid GROUP BY ALL ORDER BY month DESC, revenue DESC LIMIT 10"
 
-// invokedAs returns the words by which the program was started: go run makes a
-// program that is gone when it ends.
+// invokedAs returns the command by which the program was started. go run creates a
+// program that is deleted when it ends.
 func invokedAs() string {
 	if exe, err := os.Executable(); err == nil && strings.Contains(filepath.ToSlash(exe), "/go-build") {
 		return "go run ./cmd/export"

@@ -90,8 +90,8 @@ func (p *program) diff(ctx context.Context, f *catFlags, args []string, between 
 	return err
 }
 
-// differences walks two snapshots side by side, by id. A change is valid until
-// the next step of the sequence.
+// differences compares two snapshots in the order of ids. A change is valid until the
+// next step of the sequence.
 func differences(before, after iter.Seq2[*schemas.Payment, error]) iter.Seq2[*sinks.Change, error] {
 	return func(yield func(*sinks.Change, error) bool) {
 		nextOld, stopOld := iter.Pull2(before)

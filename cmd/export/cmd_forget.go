@@ -60,8 +60,8 @@ work, and until then no run of either portal begins.`,
 	return cmd
 }
 
-// moveArgs checks the arguments of forget and rename: names, then a job file unless
-// --from is there.
+// moveArgs checks the arguments of forget and rename: names, and a job file unless
+// --from is set.
 func moveArgs(cmd *cobra.Command, r *reading, args []string, names ...string) error {
 	if len(args) < len(names) {
 		return usagef(cmd, "%s is missing", names[len(args)])
@@ -125,7 +125,7 @@ func (p *program) rename(ctx context.Context, from *reading, args []string) erro
 	if err != nil {
 		return err
 	}
-	defer func() { _ = old.close() }() // whatever it did is durable
+	defer func() { _ = old.close() }() // its effects are durable already
 	renamed, err := p.openData(ctx, job.spec, name)
 	if err != nil {
 		return err
@@ -147,8 +147,8 @@ func (p *program) rename(ctx context.Context, from *reading, args []string) erro
 	return nil
 }
 
-// asStartError makes an error of usage of one that says that nothing was there to
-// begin with.
+// asStartError converts an error to a startError if the dataset does not exist, or if
+// the new name is taken.
 func asStartError(err error) error {
 	if errors.Is(err, sinks.ErrNothing) || errors.Is(err, sinks.ErrTaken) {
 		return &startError{err}
@@ -156,11 +156,11 @@ func asStartError(err error) error {
 	return err
 }
 
-// tellLeftOvers prints, on standard error, the portals that a dataset has and its job
-// does not name. With --json it prints a line for each to standard output.
+// tellLeftOvers prints to standard error the portals that a dataset has and its job
+// does not name. With --json it prints a line for each of them to standard output.
 func (p *program) tellLeftOvers(ctx context.Context, job loadedJob) error {
 	if job.file == "" {
-		return nil // the portals are those that are there
+		return nil // the portals come from the dataset
 	}
 	store, err := sinks.OpenStore(ctx, job.spec.Sink.URL, nil)
 	if err != nil {
@@ -188,7 +188,7 @@ func (p *program) tellLeftOvers(ctx context.Context, job loadedJob) error {
 	return nil
 }
 
-// eachLeftOver is tellLeftOvers for each job.
+// eachLeftOver calls tellLeftOvers for each job.
 func (p *program) eachLeftOver(ctx context.Context, loaded []loadedJob) error {
 	for _, job := range loaded {
 		if err := p.tellLeftOvers(ctx, job); err != nil {
@@ -198,7 +198,7 @@ func (p *program) eachLeftOver(ctx context.Context, loaded []loadedJob) error {
 	return nil
 }
 
-// leftOverText returns what a left-over portal does to readers, and what to do.
+// leftOverText returns what a left-over portal means for readers, and what to do.
 func leftOverText(job loadedJob, l *sinks.LeftOver) string {
 	if l.Moving != nil {
 		return (&sinks.UnfinishedMoveError{Portal: l.Portal, Moving: *l.Moving}).Error()

@@ -70,12 +70,12 @@ it unchanged.`,
 	return cmd
 }
 
-// noHour is what --at says where there is no nightly run.
+// noHour is the value of --at for no nightly run.
 const noHour = "none"
 
 var hourOfDay = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 
-// newJob is a job file in the making.
+// newJob is a job file while init creates it.
 type newJob struct {
 	p     *program
 	asker *asker
@@ -85,22 +85,22 @@ type newJob struct {
 	yes, noCheck, force           bool
 
 	webhook   string // the secret itself
-	reference string // what the job file says instead
-	typed     bool   // it is to be kept in secretFile
+	reference string // the text in the job file that stands for the secret
+	typed     bool   // the webhook was typed and belongs in secretFile
 }
 
 // initLine is the last line of init --json.
 type initLine struct {
 	File    string `json:"file"`
 	Webhook string `json:"webhook"`
-	// WebhookFile was written too; "" if it was not.
+	// WebhookFile is the file with the webhook, "" if init did not write one.
 	WebhookFile string   `json:"webhook_file"`
 	Units       []string `json:"units,omitempty"`
 	Portal      string   `json:"portal"`
 	Exit        int      `json:"exit"`
 }
 
-// make asks, tries, and writes.
+// make asks for values, checks them, and writes the job file.
 func (n *newJob) make(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	if err := n.free(n.file); err != nil {
@@ -163,8 +163,8 @@ func (n *newJob) make(cmd *cobra.Command) error {
 	return n.showNext(written, command, units)
 }
 
-// sinkInFile is the sink as the job file names it: a relative path begins at the
-// file's folder there.
+// sinkInFile returns the sink as the job file names it. A relative path in a job file
+// begins at the file's folder.
 func (n *newJob) sinkInFile() (string, error) {
 	to := n.flags["to"]
 	if address.IsURL(to) || filepath.Dir(n.file) == "." {
@@ -173,21 +173,21 @@ func (n *newJob) sinkInFile() (string, error) {
 	return relativeTo(n.file, to)
 }
 
-// costs predicts a first run with get and with list; nil if the portal is not to be
-// asked, or does not let itself be predicted.
+// costs predicts a first run with get and with list. It returns nil if the portal must
+// not be asked, or if the prediction fails.
 func (n *newJob) costs(ctx context.Context, asked *jobfile.Spec) *jobs.PortalPlan {
 	if n.noCheck {
 		return nil
 	}
 	plan, err := jobs.MakePlan(ctx, asked, asked.Portals[0].Name, &jobs.RunOptions{Program: programName(), Log: n.p.log, Cache: n.p.cacheFolder()})
 	if err != nil {
-		n.p.log.Debug("no prediction", "error", err) // the checks say what is wrong
+		n.p.log.Debug("no prediction", "error", err) // the checks report what is wrong
 		return nil
 	}
 	return &plan
 }
 
-// askEnrich asks where values come from, with what that costs.
+// askEnrich asks where values come from, and shows what each choice costs.
 func (n *newJob) askEnrich(ctx context.Context, costs *jobs.PortalPlan) error {
 	if _, given := n.flags["enrich"]; given || n.yes {
 		return nil
@@ -203,7 +203,8 @@ func (n *newJob) askEnrich(ctx context.Context, costs *jobs.PortalPlan) error {
 	})
 }
 
-// command is what runs the job from anywhere: with whole paths, for cron and systemd.
+// command returns a command that runs the job from any folder. It has absolute paths,
+// for cron and systemd.
 func (n *newJob) command() string {
 	program, err := os.Executable()
 	if err != nil {
@@ -212,7 +213,7 @@ func (n *newJob) command() string {
 	return shellWord(program) + " run " + shellWord(absolute(n.file)) + " --rejects-ok --if-older 12h"
 }
 
-// free makes sure that a file can be made before anything is asked.
+// free checks that a file can be created, before init asks for anything.
 func (n *newJob) free(file string) error {
 	info, err := os.Lstat(file)
 	switch {
@@ -224,7 +225,7 @@ func (n *newJob) free(file string) error {
 	return nil
 }
 
-// findWebhook takes the webhook from where it is, or asks for it.
+// findWebhook reads the webhook from its source, or asks for it.
 func (n *newJob) findWebhook(ctx context.Context) error {
 	if n.secretFile == "" {
 		if webhook, ok := n.p.lookup(webhookVariable); ok && webhook != "" {
@@ -261,7 +262,7 @@ func (n *newJob) findWebhook(ctx context.Context) error {
 	})
 }
 
-// probe reports what is wrong with the webhook, or with one more key's value.
+// probe returns what is wrong with the webhook, or with the value of one more key.
 func (n *newJob) probe(flag, value string) error {
 	flags := map[string]string{"to": "data"}
 	if flag != "" {
@@ -273,7 +274,7 @@ func (n *newJob) probe(flag, value string) error {
 	return nil
 }
 
-// askKeys asks for what no flag has said.
+// askKeys asks for the values that no flag has.
 func (n *newJob) askKeys(ctx context.Context) error {
 	spec, err := jobfile.FromFlags(map[string]string{"to": "data"}, n.webhook)
 	if err != nil {
@@ -310,7 +311,8 @@ func (n *newJob) askKeys(ctx context.Context) error {
 	})
 }
 
-// readFile reads what the job refers to: the webhook may not be written yet.
+// readFile reads a file that the job refers to. The file of the webhook may not be
+// written yet.
 func (n *newJob) readFile(path string) ([]byte, error) {
 	if filepath.Clean(path) == filepath.Clean(n.secretFile) || n.typed {
 		return []byte(n.webhook), nil
@@ -318,8 +320,8 @@ func (n *newJob) readFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// try looks at what the job needs. Where something is missing, whoever asked may
-// still have the file.
+// try checks what the job needs. If something is missing, the user can still choose to
+// write the file.
 func (n *newJob) try(ctx context.Context, spec *jobfile.Spec) error {
 	c := checker{p: n.p, files: 1}
 	width := len(spec.Portals[0].Name)
@@ -346,7 +348,7 @@ func (n *newJob) try(ctx context.Context, spec *jobfile.Spec) error {
 	return failed
 }
 
-// showNext prints what was made, and what comes next.
+// showNext prints what init created, and what to do next.
 func (n *newJob) showNext(secretFile, command string, units []string) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "\nwrote %s\n", printable(n.file))
@@ -369,7 +371,7 @@ func (n *newJob) showNext(secretFile, command string, units []string) error {
 	return err
 }
 
-// relativeTo is path as a job file in its folder refers to it.
+// relativeTo returns path as a job file in its folder refers to it.
 func relativeTo(file, path string) (string, error) {
 	if filepath.IsAbs(path) {
 		return path, nil
@@ -385,8 +387,8 @@ func relativeTo(file, path string) (string, error) {
 	return filepath.Rel(folder, whole)
 }
 
-// writeNew writes a file whole or not at all. One that is there already is
-// replaced if force says so, and is an error otherwise.
+// writeNew writes a file completely or not at all. An existing file is replaced if
+// force is true, and is an error otherwise.
 func writeNew(path string, data []byte, mode fs.FileMode, force bool) error {
 	err := durable.WriteFile(path, data, mode, force)
 	switch {

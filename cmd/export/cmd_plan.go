@@ -64,8 +64,8 @@ type planLine struct {
 	jobs.PortalPlan
 }
 
-// writePlan writes a plan as a small table: the job's way beside that of the
-// listing's values.
+// writePlan writes a plan as a small table: a column for the job as it is, and one for
+// the job with enrich: list.
 func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 	if _, err := fmt.Fprintf(w, "%s: %s to list, %s to get (%s)\n", plan.Portal,
 		plural(plan.ToList, "payment"), grouped(plan.ToGet), strings.TrimSuffix(string(plan.Mode)+", "+plan.Range, ", ")); err != nil {
@@ -95,7 +95,7 @@ func writePlan(w io.Writer, plan *jobs.PortalPlan) error {
 	return err
 }
 
-// limitText returns what a run waits for.
+// limitText returns the name of the limit that a run waits for.
 func limitText(limit string) string {
 	switch limit {
 	case bitrix.LimitedByRate:

@@ -109,7 +109,7 @@ func (f *portalFlags) portalOptions() (bitrixtest.Options, error) {
 	o.Charge = bitrixtest.Charge(f.charge)
 	o.State = bitrixtest.State(f.state)
 	if f.oauth {
-		// Made up, and the same each time: there is nothing that they protect.
+		// The secrets are invented, and the same each time: they protect nothing.
 		o.OAuth.ClientID, o.OAuth.ClientSecret = "local.5d2f0a1c3b4e67", "clientsecretofafakeportal"
 	}
 	if f.churn > 0 {
@@ -128,7 +128,7 @@ func (f *portalFlags) portalOptions() (bitrixtest.Options, error) {
 	return o, o.Validate()
 }
 
-// servePortal serves until ctx ends.
+// servePortal serves the portal until ctx ends.
 func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixtest.Options) error {
 	portal := bitrixtest.New(opts)
 	portal.Mutate(f.mutate, opts.Seed)
@@ -162,14 +162,15 @@ func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixte
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	// It serves, and ends with the server's close.
+	// The goroutine serves requests, and ends when the server is closed.
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
 		return err
 	case <-ctx.Done():
 	}
-	// Requests under way get a moment; a client would only repeat them.
+	// Requests in flight get a moment to end; otherwise a client would only repeat
+	// them.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if server.Shutdown(last) != nil {
@@ -181,7 +182,8 @@ func (p *program) servePortal(ctx context.Context, f *portalFlags, opts bitrixte
 	return p.farewell(portal, f.strict)
 }
 
-// announce prints how to reach the portal. Its secrets are there to be used.
+// announce prints how to reach the portal. It prints the secrets, because they are to
+// be used.
 func (p *program) announce(portal *bitrixtest.Portal, base, authority string, o *bitrixtest.Options) error {
 	type application struct {
 		Portal       string `json:"portal"`
@@ -221,7 +223,7 @@ func (p *program) announce(portal *bitrixtest.Portal, base, authority string, o 
 	return p.stdout.Flush()
 }
 
-// writeTemp writes a file of its own for others to read.
+// writeTemp writes a new file with a unique name for other programs to read.
 func writeTemp(pattern string, data []byte) (string, error) {
 	file, err := os.CreateTemp("", pattern)
 	if err != nil {
@@ -235,8 +237,8 @@ func writeTemp(pattern string, data []byte) (string, error) {
 	return file.Name(), nil
 }
 
-// farewell prints what a portal was asked for, and with strict which rules its
-// clients broke.
+// farewell prints the requests that the portal received and, with strict, the rules
+// that its clients broke.
 func (p *program) farewell(portal *bitrixtest.Portal, strict bool) error {
 	s := portal.Stats()
 	var commands int64

@@ -81,7 +81,7 @@ func (p *program) report(ctx context.Context, from *reading, args []string, snap
 	}
 	for i := range spec.Portals {
 		if spec.Portals[i].Name == portal {
-			if job.file != "" { // else nobody knows them
+			if job.file != "" { // otherwise the limits are not known
 				r.limitBy(spec.Portals[i].EffectiveLimits())
 			}
 		}
@@ -91,13 +91,13 @@ func (p *program) report(ctx context.Context, from *reading, args []string, snap
 		return err
 	}
 	if out == "" && p.stdout.isTerminal() {
-		out = portal + "-" + string(m.Snapshot) + ".html" // nobody reads it here
+		out = portal + "-" + string(m.Snapshot) + ".html" // nobody can read a page on a terminal
 	}
 	if out == "" {
 		_, err = p.stdout.Write(page.Bytes())
 		return err
 	}
-	// Somebody may be looking at the one that is there.
+	// The existing page may be open in a browser.
 	if err := durable.WriteFile(out, page.Bytes(), 0o644, true); err != nil {
 		return fmt.Errorf("write %s: %w", printable(out), err)
 	}

@@ -16,12 +16,12 @@ import (
 	"b24export/pipeline"
 )
 
-// webhookVariable is where run without a job file finds the webhook: a flag
-// would show the secret to everybody on the machine.
+// webhookVariable is the environment variable of the webhook for run without a job
+// file. A flag would show the secret to every user of the machine.
 const webhookVariable = "B24_WEBHOOK"
 
-// loadedJob is a job and the file that it came from, "" if it came from flags. Then
-// from has the flags that name its dataset, if there are any.
+// loadedJob is a job and its file, "" if the job comes from flags. Then from has the
+// flags that name its dataset, if there are any.
 type loadedJob struct {
 	file string
 	from string
@@ -85,14 +85,14 @@ the file.`,
 	return cmd
 }
 
-// keyFlag is a key of the job file as a flag. The job's own rules parse its text.
+// keyFlag is a key of the job file as a flag. The rules of the job file parse its text.
 type keyFlag struct{ text, kind string }
 
 func (f *keyFlag) String() string        { return f.text }
 func (f *keyFlag) Set(text string) error { f.text = text; return nil }
 func (f *keyFlag) Type() string          { return f.kind }
 
-// keyAnnotation marks the flags of the job file's keys, for the help.
+// keyAnnotation marks the flags of the job file's keys for the help.
 const keyAnnotation = "job key"
 
 // addKeyFlags adds a flag for each key of the job file that has one.

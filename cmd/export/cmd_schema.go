@@ -10,7 +10,7 @@ import (
 	"b24export/schemas"
 )
 
-// tableName names one of the dataset's tables on the command line.
+// tableName is the name of a table of the dataset on the command line.
 type tableName string
 
 const (
@@ -30,7 +30,7 @@ func (t tableName) schema() *arrow.Schema {
 	}
 	related, ok := schemas.RelatedNamed(string(t))
 	if !ok {
-		panic("no table " + string(t)) // unreachable: the flag takes tableNames only
+		panic("no table " + string(t)) // unreachable: the flag accepts tableNames only
 	}
 	return related.Schema
 }
@@ -65,14 +65,14 @@ its value. Columns may be appended, never removed or changed.`,
 			return schemas.Format(p.stdout, tableName(name).schema(), format)
 		},
 	}
-	// Markdown is what a person can read without a tool, so it is the default.
+	// Markdown can be read without a tool, so it is the default.
 	formats := slices.Concat([]string{"markdown"}, slices.DeleteFunc(schemas.Formats(), func(f string) bool { return f == "markdown" }))
 	cmd.Flags().Var(oneOf(&format, formats...), "format", "output format: "+strings.Join(formats, ", "))
 	cmd.Flags().Var(oneOf(&name, tableNames()...), "table", "table to print: "+strings.Join(tableNames(), ", "))
 	return cmd
 }
 
-// schemaLines prints one JSON object a column.
+// schemaLines prints one JSON object for each column.
 func (p *program) schemaLines(t tableName) error {
 	for _, f := range t.schema().Fields() {
 		text := func(key string) string { value, _ := f.Metadata.GetValue(key); return value }

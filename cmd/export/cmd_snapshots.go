@@ -10,7 +10,7 @@ import (
 	"b24export/pipeline"
 )
 
-// snapshotLine is one snapshot of snapshots --json.
+// snapshotLine is a snapshot of snapshots --json.
 type snapshotLine struct {
 	Job        string              `json:"job,omitempty"`
 	Portal     string              `json:"portal"`

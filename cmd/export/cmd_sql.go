@@ -13,7 +13,7 @@ import (
 	"b24export/pipeline"
 )
 
-// sqlFlags say which statements sql prints.
+// sqlFlags select the statements that sql prints.
 type sqlFlags struct {
 	engine   string
 	snapshot string
@@ -67,25 +67,25 @@ again. Keys and passwords are never printed.`,
 	return cmd
 }
 
-// sqlEngines make the statements of each engine that --engine names.
+// sqlEngines has the function that makes the statements of each engine of --engine.
 var sqlEngines = map[string]func(sinkURL, dataset, part string, f *sqlFiles) ([]statement, error){
 	"duckdb":   func(sinkURL, _, _ string, f *sqlFiles) ([]statement, error) { return duckDBStatements(sinkURL, f) },
 	"bigquery": bigQueryStatements,
 }
 
-// sqlFiles are the files of a dataset that statements name, relative to the
-// sink, oldest first.
+// sqlFiles are the files of a dataset that statements name, oldest first. Paths are
+// relative to the sink.
 type sqlFiles struct {
-	name    string   // the dataset's
-	portals []string // all that were asked for, with snapshots or without
-	current []string // tables of the newest snapshots, one a portal
-	live    []string // the tables that are replaced, of portals with snapshots
+	name    string   // the name of the dataset
+	portals []string // all requested portals, with or without snapshots
+	current []string // tables of the newest snapshots, one for each portal
+	live    []string // the current tables of portals with snapshots, which runs replace
 	history []string
 	changes []string
 	first   []string // tables of first snapshots, which are their change feeds
 	rejects []string
 	related map[string][]string // by table
-	// kept are all snapshots, each as portal and id; shown those in current.
+	// kept has the portal and id of each retained snapshot; shown has those of current.
 	kept  [][2]string
 	shown []string
 	zones []sqlZone
@@ -115,8 +115,8 @@ func (p *program) sql(ctx context.Context, f *sqlFlags, args []string) error {
 	return p.showStatements(f.engine, statements)
 }
 
-// add finds a portal's files: those of its snapshots up to and with asOf, or of
-// all if that is "".
+// add finds the files of a portal: those of its snapshots up to and including asOf, or
+// of all snapshots if asOf is "".
 func (s *sqlFiles) add(ctx context.Context, data *dataset, asOf pipeline.SnapshotID) error {
 	s.portals = append(s.portals, data.portal)
 	manifests, err := data.Snapshots(ctx)
@@ -154,10 +154,10 @@ func (s *sqlFiles) add(ctx context.Context, data *dataset, asOf pipeline.Snapsho
 	return s.addRelated(ctx, data)
 }
 
-// statement is one of SQL, with what is to be known of it.
+// statement is an SQL statement and its description.
 type statement struct {
 	comment string
-	sql     string // without the semicolon; "" for a comment alone
+	sql     string // without the semicolon; "" if there is only a comment
 }
 
 func (p *program) showStatements(engine string, statements []statement) error {

@@ -16,20 +16,21 @@ import (
 type statusLine struct {
 	Job    string `json:"job"`
 	Portal string `json:"portal"`
-	// Snapshot is the newest one, with its manifest's counts.
+	// Snapshot is the newest snapshot, with the counts of its manifest.
 	Snapshot   pipeline.SnapshotID `json:"snapshot,omitempty"`
 	FinishedAt *time.Time          `json:"finished_at,omitempty"`
 	Rows       int64               `json:"rows"`
 	Ledger     *pipeline.Ledger    `json:"ledger,omitempty"`
-	// Attempt is how the last run ended, also one that published nothing.
+	// Attempt is the result of the last run, also of one that published nothing.
 	Attempt    *sinks.Attempt `json:"attempt,omitempty"`
 	Unfinished *unfinishedRun `json:"unfinished,omitempty"`
-	// Backfill is a backfill's unfinished work, which lies beside that of nights.
+	// Backfill is the unfinished work of a backfill, which is stored apart from that of
+	// nightly runs.
 	Backfill *unfinishedRun `json:"unfinished_backfill,omitempty"`
 	Lease    *leaseLine     `json:"lease,omitempty"`
 }
 
-// unfinishedRun is a snapshot in the making.
+// unfinishedRun is a snapshot that is not published yet.
 type unfinishedRun struct {
 	Snapshot  pipeline.SnapshotID `json:"snapshot"`
 	Mode      pipeline.Mode       `json:"mode"`
@@ -40,7 +41,7 @@ type unfinishedRun struct {
 	WrittenAt time.Time           `json:"written_at"`
 }
 
-// leaseLine is who works on the dataset now.
+// leaseLine is the run that holds the lease.
 type leaseLine struct {
 	Holder string    `json:"holder"`
 	Since  time.Time `json:"since"`
@@ -97,7 +98,8 @@ func statusOf(job, portal string, s *sinks.Status) statusLine {
 	return line
 }
 
-// unfinished returns what a checkpoint has of an unfinished run, nil if it is of none.
+// unfinished returns the counts of an unfinished run from its checkpoint, nil if cp is
+// not of an unfinished run.
 func unfinished(cp *pipeline.Checkpoint) *unfinishedRun {
 	if !cp.Unfinished() {
 		return nil

@@ -85,7 +85,7 @@ counts as refused. Any other difference makes the exit code 1.`,
 					v, err := data.Inspect(cmd.Context(), id)
 					m, found := v.Manifest, v.Differences
 					if all && errors.Is(err, fs.ErrNotExist) {
-						continue // pruned meanwhile
+						continue // it was pruned in the meantime
 					}
 					if err == nil {
 						err = p.showVerified(job, data.portal, id, &v)
@@ -125,8 +125,8 @@ counts as refused. Any other difference makes the exit code 1.`,
 	return cmd
 }
 
-// verifyRelated reads the related tables back, and prints what is not as their
-// descriptions say. It prints nothing of a dataset that has none.
+// verifyRelated reads the related tables back, and prints those that do not match their
+// descriptions. It prints nothing for a dataset without related tables.
 func (p *program) verifyRelated(ctx context.Context, job loadedJob, data *dataset) (wrong bool, err error) {
 	found, err := data.VerifyRelated(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func (p *program) verifyRelated(ctx context.Context, job loadedJob, data *datase
 	}
 	tables, err := data.RelatedTables(ctx)
 	if errors.Is(err, sinks.ErrDamaged) {
-		err = nil // found has it
+		err = nil // found reports the error
 	}
 	if err != nil || len(tables)+len(found) == 0 {
 		return false, err
@@ -161,7 +161,7 @@ func (p *program) verifyRelated(ctx context.Context, job loadedJob, data *datase
 	return true, nil
 }
 
-// showVerified prints what a snapshot was found to be.
+// showVerified prints the result for a snapshot.
 func (p *program) showVerified(job loadedJob, portal string, id pipeline.SnapshotID, v *sinks.Inspection) error {
 	m, found := v.Manifest, v.Differences
 	var rows, files int64
@@ -197,14 +197,15 @@ func (p *program) showVerified(job loadedJob, portal string, id pipeline.Snapsho
 	return nil
 }
 
-// maxSample bounds what --sample holds in memory, and asks of the portal.
+// maxSample limits the rows that --sample keeps in memory and fetches from the portal.
 const maxSample = 100_000
 
-// shownDifferences is how many payments of a sample are printed one by one.
+// shownDifferences is the maximum number of payments of a sample that are printed
+// individually.
 const shownDifferences = 20
 
-// recheck gets a sample of the snapshot's payments again, and prints the result;
-// wrong is whether a row differs without a reason.
+// recheck fetches a sample of the snapshot's payments again, and prints the result.
+// wrong reports whether a row differs without a reason.
 func (p *program) recheck(ctx context.Context, job loadedJob, data *dataset, m *pipeline.Manifest, n int) (wrong bool, err error) {
 	rows, err := drawRows(data.ReadPayments(ctx, m, 0), n)
 	if err != nil {
@@ -240,7 +241,7 @@ func (p *program) recheck(ctx context.Context, job loadedJob, data *dataset, m *
 	return len(different) > 0, err
 }
 
-// drawRows draws n rows at random, or takes all if there are no more.
+// drawRows returns n random rows, or all rows if there are fewer.
 func drawRows(rows iter.Seq2[*schemas.Payment, error], n int) ([]schemas.Payment, error) {
 	var drawn []schemas.Payment
 	seen := 0

@@ -19,13 +19,13 @@ import (
 // commit and date describe the checkout that was built.
 var version, commit, date string
 
-// build is what the binary knows of itself.
+// build is the information that the binary has about its build.
 type build struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit,omitempty"`
-	// Date is that of the commit, as RFC 3339.
+	// Date is the date of the commit, in RFC 3339.
 	Date string `json:"date,omitempty"`
-	// Modified reports changes in the work tree that the commit does not have.
+	// Modified reports whether the work tree had changes that the commit does not have.
 	Modified      bool   `json:"modified,omitempty"`
 	Go            string `json:"go"`
 	Platform      string `json:"platform"`
@@ -63,11 +63,11 @@ func buildInfo() build {
 	return b
 }
 
-// programName is how manifests, checkpoints and the portal's log know us.
+// programName returns the name of the program in manifests, in checkpoints and in the
+// portal's log.
 func programName() string { return "b24export/" + buildInfo().Version }
 
-// shortCommit returns the beginning of the commit, as Git shortens it; "" where
-// the build does not know it.
+// shortCommit returns the commit as Git shortens it, "" if the build does not know it.
 func shortCommit() string { return fmt.Sprintf("%.7s", buildInfo().Commit) }
 
 func (p *program) versionCommand() *cobra.Command {
@@ -80,7 +80,7 @@ func (p *program) versionCommand() *cobra.Command {
 	}
 }
 
-// showVersion prints what the program knows of its own build.
+// showVersion prints the information about the build.
 func (p *program) showVersion() error {
 	b := buildInfo()
 	if p.json {

@@ -22,7 +22,7 @@ func (p *program) addCompletions(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	completes := func(name string, offer cobra.CompletionFunc) {
 		if cmd.Flag(name) != nil {
-			_ = cmd.RegisterFlagCompletionFunc(name, offer) // fails for an unknown flag alone
+			_ = cmd.RegisterFlagCompletionFunc(name, offer) // it fails for an unknown flag only
 		}
 	}
 	choices := func(f *pflag.Flag) {
@@ -47,8 +47,8 @@ func (p *program) addCompletions(cmd *cobra.Command) {
 	}
 }
 
-// completeArgs offers job files, for cat Parquet files too, and after diff's job
-// file snapshots.
+// completeArgs returns job files, for cat also Parquet files, and snapshots after the
+// job file of diff.
 func (p *program) completeArgs(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	extensions := []string{"yaml", "yml"}
 	switch {
@@ -66,8 +66,8 @@ func (p *program) completeArgs(cmd *cobra.Command, args []string, _ string) ([]s
 	return extensions, cobra.ShellCompDirectiveFilterFileExt
 }
 
-// completeList offers names for a flag that takes several between commas, without
-// those that are given already.
+// completeList returns names for a flag that accepts several, separated by commas. It
+// omits names that the flag already has.
 func (p *program) completeList(names func(*cobra.Command, []string) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
 		given, prefix := []string(nil), ""
@@ -125,8 +125,8 @@ func columnsOf(cmd *cobra.Command, _ []string) []string {
 	return names
 }
 
-// snapshotsOf returns the snapshots of the portal on the command line, newest
-// first, after the words for two of them.
+// snapshotsOf returns the snapshots of the portal on the command line, newest first.
+// The words latest and previous precede them.
 func (p *program) snapshotsOf(cmd *cobra.Command, args []string) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), completeLimit)
 	defer cancel()

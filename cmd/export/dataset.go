@@ -23,7 +23,7 @@ type dataset struct {
 	close  func() error
 }
 
-// openData opens what a job has made of a portal. The caller closes it.
+// openData opens the dataset of a job's portal. The caller closes it.
 func (p *program) openData(ctx context.Context, spec *jobfile.Spec, portal string) (*dataset, error) {
 	data, closeData, err := jobs.OpenDataset(ctx, spec, portal, &jobs.RunOptions{Program: programName(), Log: p.log})
 	if err != nil {
@@ -41,8 +41,8 @@ func (d *dataset) snapshot(ctx context.Context, name string) (*pipeline.Manifest
 	return d.Manifest(ctx, id)
 }
 
-// published returns the snapshots that are kept, oldest first, and an error if
-// there is none.
+// published returns the retained snapshots, oldest first, and an error if there is
+// none.
 func (d *dataset) published(ctx context.Context) ([]pipeline.SnapshotID, error) {
 	ids, err := d.SnapshotIDs(ctx)
 	if err == nil && len(ids) == 0 {
@@ -98,9 +98,9 @@ func addOnly(flags *pflag.FlagSet, only *[]string, what string) {
 	})
 }
 
-// eachPortal calls do with the dataset of each of the jobs' portals, or of those
-// named in only. It continues after an error, except when the program has to end
-// or the sink cannot be reached, and returns all errors joined.
+// eachPortal calls do with the dataset of each of the jobs' portals, or of the portals
+// in only. It continues after an error, except if the program has to end or the sink
+// cannot be reached. It returns all errors joined.
 func (p *program) eachPortal(ctx context.Context, loaded []loadedJob, only []string, do func(loadedJob, *dataset) error) error {
 	var errs []error
 	for _, job := range loaded {
@@ -117,7 +117,7 @@ func (p *program) eachPortal(ctx context.Context, loaded []loadedJob, only []str
 				errs = append(errs, fmt.Errorf("%s: %w", portal, err))
 			}
 			if ctx.Err() != nil || errors.Is(err, errReaderGone) || err != nil && codeOf(err) == jobs.ExitTemporary {
-				return errors.Join(errs...) // the sink is out of reach for the other portals too
+				return errors.Join(errs...) // the sink cannot be reached for the other portals either
 			}
 		}
 	}

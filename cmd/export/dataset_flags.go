@@ -15,8 +15,8 @@ import (
 	"b24export/sinks/address"
 )
 
-// reading says which datasets a command reads: those of job files, or with --from
-// the one at a URL; and which of their portals. Such a command needs no secret.
+// reading selects the datasets that a command reads, and their portals: the datasets of
+// job files, or with --from the one at a URL. Such a command needs no secret.
 type reading struct {
 	from, name string
 	only       []string
@@ -34,8 +34,8 @@ func (r *reading) addSource(flags *pflag.FlagSet) {
 	flags.StringVar(&r.name, "name", "payments", "`name` of the dataset, with --from")
 }
 
-// args is a rule for a command's arguments: one to most of them (-1: any number),
-// of which the first is what, a job file. With --from there is one less.
+// args returns the rule for a command's arguments: one to most of them (-1 means any
+// number). The first one is what, a job file. With --from there is one argument less.
 func (r *reading) args(most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		less := 0
@@ -57,7 +57,7 @@ func (r *reading) args(most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// load reads the job files, or makes a job of --from.
+// load reads the job files, or makes a job from --from.
 func (r *reading) load(ctx context.Context, p *program, files []string) ([]loadedJob, error) {
 	if r.from != "" {
 		job, err := r.loadFrom(ctx)
@@ -66,7 +66,7 @@ func (r *reading) load(ctx context.Context, p *program, files []string) ([]loade
 	return loadFiles(files, func(file string) (*jobfile.Spec, error) { return jobfile.LoadReading(file, p.lookup) })
 }
 
-// loadFiles reads job files by load. Its error has the problems of all of them.
+// loadFiles reads job files with load. Its error has the problems of all of them.
 func loadFiles(files []string, load func(file string) (*jobfile.Spec, error)) ([]loadedJob, error) {
 	var loaded []loadedJob
 	var errs []error
@@ -87,7 +87,7 @@ func loadFiles(files []string, load func(file string) (*jobfile.Spec, error)) ([
 	return loaded, nil
 }
 
-// loadOne is load for a command about one job, the first of args.
+// loadOne is load for a command that handles one job, the first of args.
 func (r *reading) loadOne(ctx context.Context, p *program, args []string) (loadedJob, error) {
 	if r.from != "" {
 		return r.loadFrom(ctx)
@@ -99,7 +99,7 @@ func (r *reading) loadOne(ctx context.Context, p *program, args []string) (loade
 	return jobs[0], nil
 }
 
-// loadFrom makes a job of the dataset at --from, with the portals that are there.
+// loadFrom makes a job from the dataset at --from, with the portals of the dataset.
 func (r *reading) loadFrom(ctx context.Context) (_ loadedJob, err error) {
 	if _, err := jobfile.Reading(r.from, r.name, nil); err != nil {
 		return loadedJob{}, &startError{err}
@@ -127,8 +127,9 @@ func (r *reading) loadFrom(ctx context.Context) (_ loadedJob, err error) {
 	return loadedJob{from: from, spec: spec}, nil
 }
 
-// checkFormerSink returns an error where a relative sink.url of version 0.1.0 led to
-// a dataset that the path does not lead to any more. A run would begin another one.
+// checkFormerSink returns an error if a relative sink.url had a dataset at the place
+// where version 0.1.0 looked for it, and has none at the present place. A run would
+// begin another dataset.
 func checkFormerSink(spec *jobfile.Spec) error {
 	if spec.Sink.Former == "" {
 		return nil
@@ -148,7 +149,8 @@ func checkFormerSink(spec *jobfile.Spec) error {
 		spec.Sink.Former, spec.Sink.URL, absolute(spec.Sink.Former))
 }
 
-// absolute is a path from the root, if that can be known.
+// absolute returns path as an absolute path, or unchanged if the working directory is
+// not known.
 func absolute(path string) string {
 	if whole, err := filepath.Abs(path); err == nil {
 		return whole
@@ -156,7 +158,7 @@ func absolute(path string) string {
 	return path
 }
 
-// source is what names a job on a command line: its file, or --from.
+// source returns what names the job on a command line: its file, or --from.
 func (j *loadedJob) source() string {
 	if j.file == "" {
 		return j.from

@@ -6,29 +6,28 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// The demo's portal. It must be the same in each process, and change from one
-// demo to the next; so it is a function of the number of snapshots that there
-// are, its round.
+// The demo's portal must be the same in each process, and change from one demo to the
+// next. So it is a function of its round, which is the number of snapshots.
 const (
 	demoHost     = "https://demo.bitrix24.example"
 	demoPayments = 12_000 // in round 0
-	// demoSpeed is how much faster than a real one its clock runs.
+	// demoSpeed is the factor by which its clock is faster than a real one.
 	demoSpeed = 120
-	// demoRounds have payments that are new, or paid, in them; later rounds have
-	// new prices and deletions only.
+	// demoRounds is the number of rounds with new or newly paid payments. Later rounds
+	// have only new prices and deletions.
 	demoRounds = 50
-	demoNew    = 8 // payments that are new in a round
+	demoNew    = 8 // new payments per round
 	demoPaid   = 12
 	demoPriced = 9
 	demoGone   = 3
 )
 
-// demoPortal makes the portal as it is in a round.
+// demoPortal returns the portal of a round.
 //
-// The fake portal's own dates are older than any clock, while a payment that is
-// paid or added now would have the present moment as its date, and so another
-// one in each process. So a payment that is new in a round is one that is
-// deleted in all rounds before, and one that gets paid is unpaid before.
+// The fake portal's own dates are older than any clock. A payment that is paid or added
+// now would have the present moment as its date, which differs in each process. So a
+// payment that is new in a round is deleted in all earlier rounds, and a payment that
+// becomes paid is unpaid in them.
 func demoPortal(round int) *bitrixtest.Portal {
 	portal := bitrixtest.New(bitrixtest.Options{
 		Seed:     24,
@@ -66,11 +65,11 @@ func demoPortal(round int) *bitrixtest.Portal {
 	return portal
 }
 
-// demoPick picks the n-th payment of a walk through all of them, in steps that
-// have no divisor in common with their number.
+// demoPick returns the n-th payment of a walk through all payments. The steps of the
+// walk and the number of payments have no common divisor.
 func demoPick(ids []int64, step, n int) int64 { return ids[(n+1)*step%len(ids)] }
 
-// demoJob is the demo's job file for a portal with that webhook, which writes to
+// demoJob returns the demo's job file for a portal with this webhook. The job writes to
 // folder.
 func demoJob(webhook, folder string) string {
 	const rate, burst, operating, window = 2, 50, 480, 600 // of the standard plan
@@ -94,8 +93,9 @@ sink:
 `, webhook, rate*demoSpeed, burst, operating*1000/demoSpeed, window*1000/demoSpeed, folder)
 }
 
-// demoJobFile is the job file in the demo's folder. Commands that do not call the
-// portal work with it; run does not, since the portal is gone with the demo.
+// demoJobFile returns the job file in the demo's folder. It works with commands that do
+// not call the portal. It does not work with run, because the portal ends with the
+// demo.
 func demoJobFile() string {
 	return "# The job of b24export demo. status, snapshots, verify, cat, diff, report and sql work with it. run does not:\n" +
 		"# the portal is in the demo's process only.\n" + demoJob(demoHost+"/rest/1/unused/", ".")

@@ -22,7 +22,7 @@ type interruption struct{}
 func (interruption) Error() string { return "interrupted by a signal" }
 func (interruption) Unwrap() error { return context.Canceled }
 
-// usageError is a wrong command line: exit code 2, and nothing was started.
+// usageError is an error of the command line: exit code 2, and nothing was started.
 type usageError struct {
 	command string
 	err     error
@@ -34,18 +34,19 @@ func (e *usageError) Error() string {
 
 func (e *usageError) Unwrap() error { return e.err }
 
-// usagef makes a usageError of cmd.
+// usagef returns a usageError of cmd.
 func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{command: cmd.CommandPath(), err: fmt.Errorf(format, args...)}
 }
 
-// startError is a job that cannot be started as it is written: exit code 2.
+// startError is the error of a job that cannot be started as it is written: exit code
+// 2.
 type startError struct{ err error }
 
 func (e *startError) Error() string { return e.err.Error() }
 func (e *startError) Unwrap() error { return e.err }
 
-// exitCode ends the program with a code when all has been said already.
+// exitCode ends the program with a code if everything has been printed already.
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
@@ -66,7 +67,7 @@ func (p *program) finish(err error) int {
 	return code
 }
 
-// codeOf is the exit code of an error that ended a command.
+// codeOf returns the exit code for an error that ended a command.
 func codeOf(err error) int {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return jobs.ExitUsage
@@ -77,7 +78,7 @@ func codeOf(err error) int {
 	return jobs.ExitCode(err, pipeline.Summary{})
 }
 
-// complain prints an error for people, and with --json for machines too.
+// complain prints an error for people, and with --json also for machines.
 func (p *program) complain(err error, code int) {
 	hint := jobs.Hint(err)
 	if _, ok := errors.AsType[*outputError](err); ok {
@@ -89,12 +90,12 @@ func (p *program) complain(err error, code int) {
 			Error string `json:"error"`
 			Hint  string `json:"hint,omitempty"`
 		}{code, hideSecrets(err.Error()), hideSecrets(hint)}
-		_ = p.stdout.line(line) // what is wrong with standard output shows in Flush
+		_ = p.stdout.line(line) // Flush returns the errors of standard output
 	}
 	p.stderr.say(err, hint)
 }
 
-// say prints an error and, if there is one, what to do about it.
+// say prints an error and, if there is one, the hint about what to do.
 func (s *screen) say(err error, hint string) {
 	var b strings.Builder
 	lines := strings.Split(err.Error(), "\n")
@@ -105,18 +106,17 @@ func (s *screen) say(err error, hint string) {
 	if hint != "" {
 		fmt.Fprintf(&b, "hint: %s\n", hint)
 	}
-	_, _ = s.Write([]byte(hideSecrets(b.String()))) // no output is left for the error
+	_, _ = s.Write([]byte(hideSecrets(b.String()))) // there is no other output for this error
 }
 
-// webhookSecret finds the secret part of a webhook's address, wherever in a
-// text somebody may have put one.
+// webhookSecret matches the secret part of a webhook's address anywhere in a text.
 var webhookSecret = regexp.MustCompile(`(/rest/[0-9]+/)[^/\s"'?]+`)
 
-// hideSecrets is the last guard of what goes to standard error: packages below
-// never put a secret into an error, but a command line may have one in it.
+// hideSecrets is the last protection of standard error. Packages below never put a
+// secret into an error, but a command line may contain one.
 func hideSecrets(text string) string { return webhookSecret.ReplaceAllString(text, "${1}***") }
 
-// shownArg is an argument as an error may quote it.
+// shownArg returns an argument as an error may quote it.
 func shownArg(arg string) string {
 	const most = 60
 	if r := []rune(arg); len(r) > most {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// helpWidth is how wide the descriptions of flags may be.
+// helpWidth is the maximum width of the descriptions of flags.
 const helpWidth = 100
 
 // help writes a command's help: what the command does, examples, details, flags.
@@ -28,7 +28,7 @@ func help(cmd *cobra.Command, _ []string) {
 		}
 		b.WriteString(".\n")
 	}
-	io.WriteString(cmd.OutOrStdout(), b.String()) // its error shows when output is flushed
+	io.WriteString(cmd.OutOrStdout(), b.String()) // the error shows when output is flushed
 }
 
 // sharedFlags returns the flags that the command has because every command has them.
@@ -77,7 +77,7 @@ b24export help all | less`,
 	}
 }
 
-// completionExamples has an example for each command of the library's own.
+// completionExamples has an example for each command of the library.
 var completionExamples = map[string]string{
 	"completion": "b24export completion bash > /etc/bash_completion.d/b24export",
 	"bash":       "source <(b24export completion bash)",
@@ -94,7 +94,7 @@ func addCompletion(root *cobra.Command) {
 		cmd.Example = completionExamples[cmd.Name()]
 		for _, shell := range cmd.Commands() {
 			shell.Short = "Print the completion script for " + shell.Name() + "."
-			_, shell.Long, _ = strings.Cut(shell.Long, "\n") // its first line is the same as Short
+			_, shell.Long, _ = strings.Cut(shell.Long, "\n") // the first line is the same as Short
 			shell.Example = completionExamples[shell.Name()]
 		}
 	}
@@ -118,7 +118,7 @@ func helpAll(root *cobra.Command) {
 		}
 	}
 	write(root)
-	io.WriteString(root.OutOrStdout(), b.String()) // its error shows when output is flushed
+	io.WriteString(root.OutOrStdout(), b.String()) // the error shows when output is flushed
 }
 
 // writeHelp writes a command's help without the flags that all commands share.
@@ -181,7 +181,7 @@ const exitCodesHelp = `    0  complete
    75  gave up on something temporary; running again resumes
   130  interrupted by a signal; running again resumes`
 
-// choice is a flag whose value is one of a few names.
+// choice is a flag whose value is one of several names.
 type choice struct {
 	value *string
 	names []string

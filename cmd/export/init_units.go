@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// serviceText and timerText are the units of one job. They do what those in
-// deploy/systemd do, for the user who made the job.
+// serviceText and timerText are the units of one job. They do the same as those in
+// deploy/systemd, for the user who created the job.
 const serviceText = `# Export of %[1]s, once. Written by b24export init.
 [Unit]
 Description=Export of Bitrix24 payments (%[1]s)
@@ -41,8 +41,8 @@ Persistent=true
 WantedBy=timers.target
 `
 
-// writeUnits writes a service and a timer for the nightly run, if a folder for them
-// is named. It returns their paths.
+// writeUnits writes a service and a timer for the nightly run if a folder for them is
+// set. It returns their paths.
 func (n *newJob) writeUnits(name string) ([]string, error) {
 	if n.systemd == "" {
 		return nil, nil
@@ -70,5 +70,5 @@ func (n *newJob) writeUnits(name string) ([]string, error) {
 	return units, nil
 }
 
-// unitText is a text as a unit means it.
+// unitText escapes a text for a unit.
 func unitText(text string) string { return strings.NewReplacer("%", "%%", "$", "$$").Replace(text) }

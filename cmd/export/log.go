@@ -4,7 +4,7 @@ import (
 	"log/slog"
 )
 
-// setUp makes the logger that the flags ask for. It runs before each command.
+// setUp creates the logger that the flags select. It runs before each command.
 func (p *program) setUp() {
 	level := slog.LevelInfo
 	switch p.logLevel {
@@ -15,7 +15,7 @@ func (p *program) setUp() {
 	case "error":
 		level = slog.LevelError
 	case "auto":
-		// Beside a bar, lines that only report success are noise.
+		// With a bar, lines that only report success are noise.
 		if p.progressKind() == "bar" {
 			level = slog.LevelWarn
 		}
@@ -27,16 +27,16 @@ func (p *program) setUp() {
 		p.log = slog.New(slog.NewTextHandler(p.stderr, opts))
 	}
 	if p.stderr.file != nil {
-		// The process is the program's own, unlike in tests: lines of libraries go the
-		// same way. Those of the standard package log are problems, of net/http and
-		// of Google's client.
+		// In the process of the program, unlike in tests, lines of libraries use the
+		// same logger. Lines of the standard package log report problems of net/http
+		// and of Google's client.
 		slog.SetLogLoggerLevel(slog.LevelWarn)
 		slog.SetDefault(p.log)
 	}
 }
 
-// progressKind is the kind of progress that the flags and standard error ask
-// for: bar, log or none.
+// progressKind returns the kind of progress for the flags and standard error: bar, log
+// or none.
 func (p *program) progressKind() string {
 	switch {
 	case p.progress != "auto":

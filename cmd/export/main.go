@@ -11,13 +11,13 @@ import (
 
 func main() {
 	limitMemory()
-	// Without this, a reader that goes away (cat | head) would kill the process;
-	// now it is an error of the write, which run knows how to take.
+	// Without this, a reader that ends (cat | head) would kill the process. Now the
+	// write returns an error, which run handles.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	// It owns the signals, and ends with the process.
+	// The goroutine receives the signals, and ends with the process.
 	go obeySignals(signals, func() { cancel(errInterrupted) }, func() { os.Exit(jobs.ExitInterrupted) })
 	stderr, end := logLibraries()
 	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, stderr)

@@ -10,10 +10,9 @@ import (
 	"strconv"
 )
 
-// limitMemory makes the garbage collector keep to the container's limit, where
-// there is one: without it, the heap may grow to twice of what is in use, and
-// the kernel ends the process. GOMEMLIMIT, if set, is obeyed by the runtime
-// itself and counts more.
+// limitMemory makes the garbage collector obey the container's limit, if there is one.
+// Without it, the heap may grow to twice the memory in use, and the kernel kills the
+// process. If GOMEMLIMIT is set, the runtime obeys it instead.
 func limitMemory() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -23,18 +22,19 @@ func limitMemory() {
 	}
 }
 
-// programPages is what the program's own code takes of a container, at most.
+// programPages is the most memory of a container that the program's own code uses.
 const programPages = 32 << 20
 
-// heapLimit is how much of a container's memory is for the Go runtime. Ten per
-// cent are for what it does not count, such as the kernel's buffers of sockets.
+// heapLimit returns the part of a container's memory that the Go runtime may use. Ten
+// per cent are for what the runtime does not count, such as the kernel's buffers of
+// sockets.
 func heapLimit(container int64) int64 {
 	return max(container-container/10-programPages, container/2)
 }
 
-// containerMemory returns the least memory limit, in bytes, of the control groups that
-// this process is in; ok is false if there is none. root is the root of the file
-// system. Version 2 of control groups is looked at, and version 1.
+// containerMemory returns the smallest memory limit, in bytes, of the control groups of
+// this process. ok is false if there is none. root is the root of the file system.
+// containerMemory reads control groups of version 2 and version 1.
 func containerMemory(root fs.FS) (limit int64, ok bool) {
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
@@ -54,8 +54,8 @@ func containerMemory(root fs.FS) (limit int64, ok bool) {
 			}
 			base, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 		}
-		// A group has its parents' limits, too. In a container, the path may be
-		// the host's, of which only the root is there to be seen.
+		// A group also has the limits of its parents. In a container the path may be
+		// that of the host, of which only the root is visible.
 		for dir := path.Join("/", string(parts[2])); ; dir = path.Dir(dir) {
 			if n, ok := readLimit(root, path.Join(base, dir, file)); ok {
 				limit = min(limit, n)
@@ -65,7 +65,7 @@ func containerMemory(root fs.FS) (limit int64, ok bool) {
 			}
 		}
 	}
-	// Version 1 writes none as a number near the largest.
+	// Version 1 writes a number near the largest one for no limit.
 	return limit, limit < 1<<60
 }
 

@@ -11,26 +11,26 @@ import (
 	"b24export/pipeline"
 )
 
-// metrics shows runs to Prometheus: those under way as they are at the moment of
-// asking, those that have ended by what became of them. Every series has the
-// labels dataset and portal. Safe for concurrent use.
+// metrics exports runs to Prometheus: the present state of runs under way, and the
+// result of runs that have ended. Every series has the labels dataset and portal. It is
+// safe for concurrent use.
 type metrics struct {
 	mu      sync.Mutex
 	portals []*portalMetrics
 	jobs    map[string]int // exit codes by job file, of jobs that have ended
 }
 
-// portalMetrics is one portal of one job.
+// portalMetrics is a portal of a job.
 type portalMetrics struct {
 	dataset, portal string
 	watch           *jobs.Watch // nil if the run ended before it had one
 	outcome         *jobs.Outcome
-	// newest is the newest snapshot after the run, also after one that failed;
-	// nil if there is none or it is not known.
+	// newest is the newest snapshot after the run, also after a run that failed. It is
+	// nil if there is none or if it is not known.
 	newest *pipeline.Manifest
 }
 
-// metric is a series of each portal, or one for each of some label's values.
+// metric is a series of each portal, or a series for each value of a label.
 type metric struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
@@ -40,8 +40,8 @@ func newMetric(name string, kind prometheus.ValueType, help string, labels ...st
 	return metric{prometheus.NewDesc("b24export_"+name, help, append([]string{"dataset", "portal"}, labels...), nil), kind}
 }
 
-// The series. Dashboards and alerts go by these names: they may get more, and
-// none goes.
+// The series. Dashboards and alerts use these names, so series may be added but never
+// removed.
 var (
 	metricRunning   = newMetric("running", prometheus.GaugeValue, "Whether the portal's run is under way.")
 	metricStarted   = newMetric("run_start_timestamp_seconds", prometheus.GaugeValue, "When the run began.")
@@ -72,7 +72,7 @@ var (
 	metricChanges  = newMetric("snapshot_changes", prometheus.GaugeValue, "Rows that the newest snapshot changed.", "op")
 )
 
-// metricList is all of them.
+// metricList has all series.
 var metricList = []metric{
 	metricRunning, metricStarted, metricTotal, metricPayments, metricSaved, metricRequests, metricCommands, metricRetries,
 	metricRefused, metricReceived, metricWaits, metricTokens, metricBurst, metricOperating, metricBudget,
@@ -169,7 +169,7 @@ func (p *portalMetrics) collect(put func(s metric, value float64, labels ...stri
 	}
 }
 
-// watch adds a portal's run; an earlier one of the same portal makes way.
+// watch adds a portal's run. It replaces an earlier run of the same portal.
 func (m *metrics) watch(dataset string, w *jobs.Watch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -177,7 +177,7 @@ func (m *metrics) watch(dataset string, w *jobs.Watch) {
 	*p = portalMetrics{dataset: dataset, portal: w.Portal, watch: w, newest: p.newest}
 }
 
-// ended notes what became of a portal's run, and its newest snapshot.
+// ended records the result of a portal's run, and its newest snapshot.
 func (m *metrics) ended(dataset string, o *jobs.Outcome, newest *pipeline.Manifest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -198,7 +198,7 @@ func (m *metrics) jobEnded(file string, code int) {
 	m.jobs[file] = code
 }
 
-// of returns the entry of a portal. It wants the lock.
+// of returns the entry of a portal. The caller holds the lock.
 func (m *metrics) of(dataset, portal string) *portalMetrics {
 	for _, p := range m.portals {
 		if p.dataset == dataset && p.portal == portal {

@@ -27,15 +27,15 @@ import (
 	"b24export/pipeline"
 )
 
-// metricsEvery is how often the metrics file is written during a run: as often
-// as Prometheus scrapes by default.
+// metricsEvery is the time between two writes of the metrics during a run. It is the
+// default interval of Prometheus' scrapes.
 const metricsEvery = 15 * time.Second
 
-// metricsFlags say where metrics go; all may be empty. instance names the run on a
-// Pushgateway.
+// metricsFlags are the destinations of metrics; all may be empty. instance is the name
+// of the run on a Pushgateway.
 type metricsFlags struct{ file, address, push, instance string }
 
-// exporter writes metrics to a file, pushes and serves them, until it is closed.
+// exporter writes metrics to a file, pushes them and serves them until it is closed.
 type exporter struct {
 	metrics
 	registry *prometheus.Registry
@@ -47,7 +47,7 @@ type exporter struct {
 	done     sync.WaitGroup
 }
 
-// newExporter returns an exporter that has done nothing yet.
+// newExporter returns an exporter that has not started.
 func newExporter(f metricsFlags, log *slog.Logger) (*exporter, error) {
 	e := &exporter{registry: prometheus.NewRegistry(), file: f.file, log: log}
 	if err := e.registry.Register(&e.metrics); err != nil {
@@ -67,12 +67,12 @@ func newExporter(f metricsFlags, log *slog.Logger) (*exporter, error) {
 	return e, nil
 }
 
-// pushLimit bounds one push.
+// pushLimit is the maximum duration of a push.
 const pushLimit = 10 * time.Second
 
-// startMetrics begins to show metrics. The caller closes the exporter. An address
-// that cannot be listened at, or a file that cannot be written, is an error before
-// a run begins.
+// startMetrics starts to export metrics. The caller closes the exporter. It returns an
+// error if it cannot listen at the address or write the file, so that the run does not
+// begin.
 func startMetrics(ctx context.Context, f metricsFlags, log *slog.Logger) (*exporter, error) {
 	e, err := newExporter(f, log)
 	if err != nil {
@@ -84,7 +84,7 @@ func startMetrics(ctx context.Context, f metricsFlags, log *slog.Logger) (*expor
 	ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if f.address != "" {
 		if strings.HasPrefix(f.address, ":") {
-			f.address = "127.0.0.1" + f.address // nobody else's business, unless a host says so
+			f.address = "127.0.0.1" + f.address // the loopback address, unless a host is set
 		}
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.address)
 		if err != nil {
@@ -94,7 +94,7 @@ func startMetrics(ctx context.Context, f metricsFlags, log *slog.Logger) (*expor
 		mux := http.NewServeMux()
 		mux.Handle("/metrics", promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{}))
 		e.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
-		e.done.Go(func() { _ = e.server.Serve(listener) }) // it ends by Close, which is no error
+		e.done.Go(func() { _ = e.server.Serve(listener) }) // it ends by Close, which is not an error
 		log.Info("metrics are served", "address", "http://"+listener.Addr().String()+"/metrics")
 	}
 	if f.file != "" {
@@ -106,7 +106,7 @@ func startMetrics(ctx context.Context, f metricsFlags, log *slog.Logger) (*expor
 	return e, nil
 }
 
-// every calls do each time that metricsEvery has passed, until ctx ends.
+// every calls do every metricsEvery until ctx ends.
 func (e *exporter) every(ctx context.Context, do func()) {
 	e.done.Go(func() {
 		tick := time.NewTicker(metricsEvery)
@@ -122,7 +122,7 @@ func (e *exporter) every(ctx context.Context, do func()) {
 	})
 }
 
-// write replaces the file, so that a scrape never meets half of one.
+// write replaces the file, so that a scrape never reads half of one.
 func (e *exporter) write() error {
 	if e.file == "" {
 		return nil
@@ -136,11 +136,11 @@ func (e *exporter) warn(err error) {
 	}
 }
 
-// close writes and pushes a last time, and stops serving.
+// close writes and pushes a last time, and stops the server.
 func (e *exporter) close() {
 	e.stop()
 	if e.server != nil {
-		_ = e.server.Close() // nothing is lost with an interrupted scrape
+		_ = e.server.Close() // an interrupted scrape loses nothing
 	}
 	e.done.Wait()
 	e.warn(e.write())
@@ -149,16 +149,16 @@ func (e *exporter) close() {
 	}
 }
 
-// notStarted reports exit code 2 for job files of which nothing was started. The
-// other metrics stay as the last run left them, so that the age of a snapshot is
-// still known.
+// notStarted reports exit code 2 for job files of which nothing was started. The other
+// metrics stay as the last run wrote them, so that the age of a snapshot is still
+// known.
 func (p *program) notStarted(f metricsFlags, files []string) {
 	if f.file == "" && f.push == "" {
 		return
 	}
 	e, err := newExporter(f, p.log)
 	if err != nil {
-		return // the command line is wrong too, which the next try reports
+		return // the command line is wrong too; the next try reports it
 	}
 	for _, file := range files {
 		e.jobEnded(file, jobs.ExitUsage)
@@ -167,12 +167,12 @@ func (p *program) notStarted(f metricsFlags, files []string) {
 		e.warn(prometheus.WriteToTextfile(e.file, prometheus.Gatherers{e.registry, prometheus.GathererFunc(e.lastWritten)}))
 	}
 	if e.pusher != nil {
-		e.warn(e.pusher.Add()) // it replaces metrics of the same name only
+		e.warn(e.pusher.Add()) // it replaces only metrics of the same name
 	}
 }
 
-// lastWritten returns what the metrics file has, except the exit codes of jobs. A file
-// that is missing or damaged has nothing.
+// lastWritten returns the content of the metrics file, except the exit codes of jobs.
+// It returns nothing for a missing or damaged file.
 func (e *exporter) lastWritten() ([]*dto.MetricFamily, error) {
 	file, err := os.Open(e.file)
 	if err != nil {
@@ -188,11 +188,11 @@ func (e *exporter) lastWritten() ([]*dto.MetricFamily, error) {
 	return slices.Collect(maps.Values(families)), nil
 }
 
-// newestLimit bounds the look for the newest snapshot after a run that failed:
-// its storage may be why.
+// newestLimit is the maximum time to find the newest snapshot after a run that failed.
+// Its storage may be the reason of the failure.
 const newestLimit = 10 * time.Second
 
-// noteEnds records in the exporter how a job's runs ended.
+// noteEnds records in the exporter the results of a job's runs.
 func (p *program) noteEnds(ctx context.Context, e *exporter, job loadedJob, outcomes []jobs.Outcome) {
 	for i := range outcomes {
 		o := &outcomes[i]

@@ -10,7 +10,7 @@ import (
 	"b24export/sinks/address"
 )
 
-// writeNextSteps prints how to look at what a job has published.
+// writeNextSteps prints commands that show what a job has published.
 func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
 	var first *pipeline.Manifest
 	var published, rejected int64
@@ -50,17 +50,17 @@ func writeNextSteps(w io.Writer, job loadedJob, outcomes []jobs.Outcome) error {
 	return err
 }
 
-// currentTable is where a dataset has the current table of a portal.
+// currentTable returns the path of a portal's current table in a dataset.
 func currentTable(dataset, portal string) string {
 	return dataset + "/portal=" + portal + "/" + dataset + ".parquet"
 }
 
-// queryTotals is a first question to a table of payments.
+// queryTotals returns a first query for a table of payments.
 func queryTotals(path string) string {
 	return fmt.Sprintf("SELECT currency, count(*) AS payments, sum(sum) AS total FROM %s GROUP BY ALL ORDER BY total DESC", sqlText(path))
 }
 
-// queryAllTotals is the same question to the tables of several portals.
+// queryAllTotals returns the same query for the tables of several portals.
 func queryAllTotals(paths string) string {
 	return fmt.Sprintf("SELECT portal, currency, count(*) AS payments, sum(sum) AS total FROM read_parquet(%s, hive_partitioning = true) GROUP BY ALL ORDER BY ALL", sqlText(paths))
 }

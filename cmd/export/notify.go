@@ -7,7 +7,7 @@ import (
 	"b24export/jobs"
 )
 
-// notice is what a job's notify.url gets: the lines of run --json, in one
+// notice is the body of a POST to a job's notify.url: the lines of run --json in one
 // object.
 type notice struct {
 	Program string        `json:"program"`
@@ -17,8 +17,8 @@ type notice struct {
 	Portals []outcomeLine `json:"portals"`
 }
 
-// notify sends the outcome of a run to the address in the job file. That it could not
-// is a line of the log, and changes nothing else.
+// notify sends the result of a run to the address in the job file. A failure only logs
+// a line.
 func (p *program) notify(ctx context.Context, job loadedJob, outcomes []jobs.Outcome) {
 	if !jobs.WantsNotice(&job.spec.Notify, outcomes) {
 		return

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// grouped is a number as people read it: 12,345.
+// grouped returns a number as people read it: 12,345.
 func grouped[N int | int64](n N) string { return groupDigits(strconv.FormatInt(int64(n), 10)) }
 
-// groupDigits sets commas into the whole part of a decimal number.
+// groupDigits inserts commas into the whole part of a decimal number.
 func groupDigits(s string) string {
 	start := 0
 	if s != "" && s[0] == '-' {
@@ -25,7 +25,7 @@ func groupDigits(s string) string {
 	return s
 }
 
-// plural is a count of things: 1 payment, 2 payments.
+// plural returns a count of things: 1 payment, 2 payments.
 func plural(n int64, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -33,7 +33,7 @@ func plural(n int64, thing string) string {
 	return grouped(n) + " " + thing + "s"
 }
 
-// byteSize is a size as people read it: 1.4 MiB.
+// byteSize returns a size as people read it: 1.4 MiB.
 func byteSize(n int64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
@@ -50,7 +50,7 @@ func byteSize(n int64) string {
 	return fmt.Sprintf("%.0f %ciB", size, units[i])
 }
 
-// shortTime is a duration as people read it: 0.4 s, 12 s, 3m20s, 1h05m.
+// shortTime returns a duration as people read it: 0.4 s, 12 s, 3m20s, 1h05m.
 func shortTime(d time.Duration) string {
 	switch {
 	case d < 0:

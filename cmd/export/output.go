@@ -16,20 +16,19 @@ import (
 	"golang.org/x/term"
 )
 
-// errReaderGone says that whoever read standard output has left, as head does
-// once it has enough. That is no failure, but a reason to stop for a command
-// that does nothing else than print.
+// errReaderGone means that the reader of standard output has ended, as head does when
+// it has enough. This is not a failure, but a command that only prints stops.
 var errReaderGone = errors.New("standard output was closed by its reader")
 
-// output is standard output: buffered, and with an error that stays. It may be
-// used concurrently.
+// output is standard output. It is buffered and keeps its first error. It is safe for
+// concurrent use.
 //
-// That its reader has left is no error of Write and Flush: a run continues all the
-// same. See untilGone.
+// Write and Flush return no error if the reader has ended, because a run continues in
+// that case. See untilGone.
 type output struct {
 	mu   sync.Mutex
 	w    *bufio.Writer
-	file *os.File // nil if it is none
+	file *os.File // nil if it is not a file
 	err  error
 }
 
@@ -38,7 +37,7 @@ func newOutput(w io.Writer) *output {
 	return &output{w: bufio.NewWriterSize(w, 64<<10), file: file}
 }
 
-// Write writes to the buffer. After an error nothing more is written.
+// Write writes to the buffer. After an error it writes nothing more.
 func (o *output) Write(b []byte) (int, error) {
 	if err := o.write(b); err != nil && !errors.Is(err, errReaderGone) {
 		return 0, err
@@ -56,8 +55,7 @@ func (o *output) write(b []byte) error {
 	return o.err
 }
 
-// Flush writes what is in the buffer and returns the first error that output
-// has had.
+// Flush writes the content of the buffer and returns the first error of output.
 func (o *output) Flush() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -80,8 +78,7 @@ func (o *output) note(err error) {
 	}
 }
 
-// untilGone is an output for commands that have nothing else to do than to
-// print: errReaderGone is an error of its Write.
+// untilGone is an output for commands that only print: its Write returns errReaderGone.
 type untilGone struct{ *output }
 
 func (u untilGone) Write(b []byte) (int, error) {
@@ -91,7 +88,7 @@ func (u untilGone) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// line writes v as one line of JSON, at once.
+// line writes v as one line of JSON and flushes it.
 func (o *output) line(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -103,11 +100,11 @@ func (o *output) line(v any) error {
 	return o.Flush()
 }
 
-// isTerminal reports whether a person looks at it.
+// isTerminal reports whether the output is a terminal.
 func (o *output) isTerminal() bool { return isTerminal(o.file) }
 
-// width is how many columns a line may have: the terminal's, else those of the
-// variable COLUMNS; 0 is any number.
+// width returns the number of columns of a line: that of the terminal, else that of the
+// variable COLUMNS. 0 means any number.
 func (p *program) width() int {
 	if p.stdout.isTerminal() {
 		if w, _, err := term.GetSize(int(p.stdout.file.Fd())); err == nil && w > 0 {
@@ -124,14 +121,14 @@ func (p *program) width() int {
 
 func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
 
-// screen is standard error: log lines, errors and progress, which must not run
-// into each other. It may be used concurrently.
+// screen is standard error. It keeps log lines, errors and progress from mixing. It is
+// safe for concurrent use.
 type screen struct {
 	mu   sync.Mutex
 	w    io.Writer
-	file *os.File // nil if it is none
-	// bottom are lines that stay below everything else: progress bars. The cursor
-	// stands behind the last one.
+	file *os.File // nil if it is not a file
+	// bottom are lines that stay below all others: progress bars. The cursor is after
+	// the last one.
 	bottom []string
 }
 
@@ -140,7 +137,7 @@ func newScreen(w io.Writer) *screen {
 	return &screen{w: w, file: file}
 }
 
-// Write writes whole lines, above the lines at the bottom.
+// Write writes whole lines above the lines at the bottom.
 func (s *screen) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,8 +148,8 @@ func (s *screen) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// setBottom writes whole lines and replaces those at the bottom. What is wrong with
-// standard error shows to nobody.
+// setBottom writes whole lines and replaces those at the bottom. It ignores errors of
+// standard error, because no output is left to report them.
 func (s *screen) setBottom(above string, lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,8 +160,7 @@ func (s *screen) setBottom(above string, lines []string) {
 	}
 }
 
-// endBottom leaves the lines at the bottom where they are; what follows comes below
-// them.
+// endBottom leaves the lines at the bottom where they are. Later lines come below them.
 func (s *screen) endBottom() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,8 +170,9 @@ func (s *screen) endBottom() {
 	s.bottom = nil
 }
 
-// erase returns what takes the lines at the bottom off the terminal. It counts the
-// rows that they fill now: a terminal that has become narrower has wrapped them.
+// erase returns the text that removes the lines at the bottom from the terminal. It
+// counts the rows that they fill now: a terminal that has become narrower has wrapped
+// them.
 func (s *screen) erase() string {
 	if len(s.bottom) == 0 {
 		return ""
@@ -196,7 +193,7 @@ func (s *screen) erase() string {
 
 func (s *screen) isTerminal() bool { return isTerminal(s.file) }
 
-// width is the terminal's, 0 if it is none.
+// width returns the width of the terminal, 0 if there is none.
 func (s *screen) width() int {
 	if !s.isTerminal() {
 		return 0
@@ -208,8 +205,8 @@ func (s *screen) width() int {
 	return w
 }
 
-// outputError is why standard output could not be written. It has no hint: those of
-// storage are about the sink.
+// outputError is the reason why standard output could not be written. It has no hint,
+// because the hints of storage are about the sink.
 type outputError struct{ err error }
 
 func (e *outputError) Error() string { return "write standard output: " + e.err.Error() }

@@ -9,8 +9,8 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// parseFault reads a fault as a flag has it: its kind, then conditions and
-// details, as in html,every=20,times=3.
+// parseFault parses a fault as a flag has it: its kind, then conditions and details, as
+// in html,every=20,times=3.
 func parseFault(text string) (bitrixtest.Fault, error) {
 	kind, rest, _ := strings.Cut(text, ",")
 	f := bitrixtest.Fault{Kind: bitrixtest.FaultKind(kind)}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// selfSigned makes a certificate for a server at addr and on this machine, and
-// the authority that signed it, in PEM. Neither key is kept anywhere.
+// selfSigned returns a certificate for a server at addr and on this machine, and the
+// certificate of the authority that signed it, in PEM. It keeps neither key.
 func selfSigned(addr net.Addr) (cert tls.Certificate, authority []byte, err error) {
 	now := time.Now()
 	root := &x509.Certificate{

@@ -16,13 +16,13 @@ import (
 	"b24export/pipeline"
 )
 
-// view is a portal's run at one moment, as people and machines are shown it.
+// view is the state of a portal's run at one moment, as people and machines see it.
 type view struct {
 	Dataset string `json:"dataset"`
 	Portal  string `json:"portal"`
 	Phase   string `json:"phase"`
-	// Done of Total payments are accounted for; Total is 0 while it is not
-	// known. To get are the payments that are fetched one by one.
+	// Done of Total payments are complete; Total is 0 while it is not known. To get are
+	// the payments that are fetched one by one.
 	Done     int64 `json:"done"`
 	Total    int64 `json:"total"`
 	ToGet    int64 `json:"to_get"`
@@ -31,29 +31,29 @@ type view struct {
 	Rejected int64 `json:"rejected"`
 	Saved    int64 `json:"saved"`
 	Requests int64 `json:"requests"`
-	// Tokens of Burst requests can go at once; both 0 without a rate limit.
+	// Tokens is the number of requests that can be sent at once, of Burst. Both are 0
+	// without a rate limit.
 	Tokens float64 `json:"rate_tokens"`
 	Burst  float64 `json:"rate_burst"`
-	// OperatingUsed of OperatingBudget seconds are spent of the method that is
-	// nearest to its budget; both 0 without one.
+	// OperatingUsed of OperatingBudget seconds are used, by the method that is nearest
+	// to its budget. Both are 0 without a budget.
 	OperatingUsed   float64 `json:"operating_used_s"`
 	OperatingBudget float64 `json:"operating_budget_s"`
-	// LimitedBy is the limit that the run waits for: rate, operating, latency or
-	// none.
+	// LimitedBy is the limit that the run waits for: rate, operating, latency or none.
 	LimitedBy string `json:"binding"`
-	// ETA is the seconds that fetching still takes, -1 while it is unknown.
+	// ETA is the remaining time of fetching in seconds, -1 while it is not known.
 	ETA     float64 `json:"eta_s"`
 	Seconds float64 `json:"seconds"`
 
-	// exit is how the run ended, nil while it continues.
+	// exit is the exit code of the run, nil while it continues.
 	exit *int
-	// failing is why the portal does not answer, nil while it does; failingFor is
-	// since when.
+	// failing is the reason why the portal does not answer, nil while it answers.
+	// failingFor is the time since then.
 	failing    error
 	failingFor time.Duration
 }
 
-// over reports whether there is nothing more to come.
+// over reports whether the run has ended or has nothing more to do.
 func (v *view) over() bool { return v.exit != nil || v.Phase == pipeline.PhaseDone.String() }
 
 // failed reports whether the run ended without a snapshot.
@@ -61,13 +61,13 @@ func (v *view) failed() bool {
 	return v.exit != nil && *v.exit != jobs.ExitComplete && *v.exit != jobs.ExitRejects
 }
 
-// watcher makes views of one portal's run. Not for concurrent use.
+// watcher makes views of a portal's run. It is not safe for concurrent use.
 type watcher struct {
 	*jobs.Watch
 	exit *int // nil while the run continues
 }
 
-// look takes a view at the instant now.
+// look returns the view at the instant now.
 func (w *watcher) look(now time.Time) view {
 	p, gauge := w.Progress, w.Gauge()
 	v := view{
@@ -106,8 +106,8 @@ func (w *watcher) look(now time.Time) view {
 	return v
 }
 
-// text is the view in one line, without the portal's name. What matters most
-// comes first, since a terminal may cut it.
+// text returns the view in one line, without the portal's name. The most important part
+// comes first, because a terminal may cut the line.
 func (v *view) text() string {
 	s := v.Phase + ": " + grouped(v.Done)
 	if v.failed() {
@@ -134,9 +134,10 @@ func (v *view) text() string {
 	return s + v.limits()
 }
 
-// shortText is the view for a narrow terminal: what matters most comes first.
+// shortText returns the view for a narrow terminal. The most important part comes
+// first.
 func (v *view) shortText() string {
-	const most = 12 // of a portal's name
+	const most = 12 // length of a portal's name
 	portal := text.Trim(v.Portal, most)
 	switch {
 	case v.failed():
@@ -152,7 +153,7 @@ func (v *view) shortText() string {
 	return portal + " " + grouped(v.Done)
 }
 
-// limits returns in a few words how the portal's limits are used.
+// limits returns a short text about the use of the portal's limits.
 func (v *view) limits() string {
 	mark := func(limit string) string {
 		if v.LimitedBy == limit {
@@ -174,9 +175,9 @@ func (v *view) limits() string {
 }
 
 const (
-	// logEvery is how often a log gets a line about a run that continues.
+	// logEvery is the time between two log lines about a run that continues.
 	logEvery = 30 * time.Second
-	// eventEvery is how often a machine gets an event.
+	// eventEvery is the time between two events for machines.
 	eventEvery = 5 * time.Second
 )
 
@@ -192,16 +193,17 @@ type monitor struct {
 	total    fleet
 }
 
-// fleet is how far the portals of a run are together.
+// fleet is the progress of all portals of a run together.
 type fleet struct {
 	Portals, Ended, Failed int
-	// Done is how many portals' worth of work is done: a half one is half a one.
+	// Done is the number of portals whose work is done. Half of a portal's work counts
+	// as one half.
 	Done float64
-	// ETA is the seconds that are left, -1 while it is unknown.
+	// ETA is the remaining time in seconds, -1 while it is not known.
 	ETA float64
 }
 
-// text is the fleet in one line.
+// text returns the fleet in one line.
 func (f *fleet) text() string {
 	s := fmt.Sprintf("%s of %s done", grouped(f.Ended-f.Failed), plural(int64(f.Portals), "portal"))
 	if f.Failed > 0 {
@@ -213,8 +215,8 @@ func (f *fleet) text() string {
 	return s
 }
 
-// together adds up views. Portals go side by side, so that the slowest one says
-// how long it takes; while some have not begun, nobody knows.
+// together adds up views. Portals run at the same time, so the slowest one decides the
+// remaining time. It is unknown while some portals have not begun.
 func (f fleet) together(views []view) fleet {
 	f.Done, f.ETA = float64(f.Ended), 0
 	going := 0
@@ -237,7 +239,7 @@ func (f fleet) together(views []view) fleet {
 	return f
 }
 
-// startMonitor begins to show what its watch receives. The caller stops it.
+// startMonitor starts to show what its watch receives. The caller stops it.
 func (p *program) startMonitor(ctx context.Context) *monitor {
 	run := ctx
 	unsaid := context.AfterFunc(run, func() {
@@ -245,7 +247,7 @@ func (p *program) startMonitor(ctx context.Context) *monitor {
 			p.log.Warn("stopping, and saving what was read; a second signal ends the program at once")
 		}
 	})
-	// It continues while an interrupted run saves what it has.
+	// It continues while an interrupted run saves its work.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(run))
 	m := &monitor{p: p, stop: func() { unsaid(); cancel() }}
 	kind := p.progressKind()
@@ -263,7 +265,7 @@ func (p *program) startMonitor(ctx context.Context) *monitor {
 	return m
 }
 
-// watch is jobs.RunOptions.Watch.
+// watch is the function for jobs.RunOptions.Watch.
 func (m *monitor) watch(w *jobs.Watch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -271,7 +273,7 @@ func (m *monitor) watch(w *jobs.Watch) {
 	m.total.Portals = w.Of
 }
 
-// ended is jobs.RunOptions.Ended.
+// ended is the function for jobs.RunOptions.Ended.
 func (m *monitor) ended(o *jobs.Outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -286,7 +288,7 @@ func (m *monitor) ended(o *jobs.Outcome) {
 	}
 }
 
-// draw brings the bars up to date.
+// draw updates the bars.
 func (m *monitor) draw(views []view) {
 	m.mu.Lock()
 	total := m.total.together(views)
@@ -302,7 +304,7 @@ func eachView(show func(view)) func([]view) {
 	}
 }
 
-// close stops showing; bars stay as they are at the end.
+// close stops the display. The bars stay on the screen as they are.
 func (m *monitor) close() {
 	m.stop()
 	m.done.Wait()
@@ -312,8 +314,7 @@ func (m *monitor) close() {
 	}
 }
 
-// every calls show with the portals' views, each time that d has passed. Its
-// goroutine ends with ctx.
+// every calls show with the portals' views every d. Its goroutine ends with ctx.
 func (m *monitor) every(ctx context.Context, d time.Duration, show func([]view)) {
 	m.done.Go(func() {
 		tick := time.NewTicker(d)
@@ -358,8 +359,8 @@ func (m *monitor) log(v view) {
 	m.p.log.LogAttrs(context.Background(), slog.LevelInfo, "progress", attrs...)
 }
 
-// warn writes a line about a portal that does not answer, whatever the kind of
-// progress is: such a run can wait for as long as the job's patience.
+// warn writes a line about a portal that does not answer, for every kind of progress.
+// Such a run can wait for as long as the job's patience.
 func (m *monitor) warn(v view) {
 	if !v.over() && v.failing != nil {
 		m.p.log.Warn("the portal does not answer; trying again until the job's patience ends", "dataset", v.Dataset, "portal", v.Portal,
@@ -370,14 +371,15 @@ func (m *monitor) warn(v view) {
 // event writes a line for machines.
 func (m *monitor) event(v view) {
 	if !v.over() {
-		// That nobody reads any more shows at the end; the run continues.
+		// The program reports the error of standard output at the end; the run
+		// continues.
 		_ = m.p.stdout.line(struct {
 			Progress view `json:"progress"`
 		}{v})
 	}
 }
 
-// noColor reports whether the environment asks for plain text: see no-color.org.
+// noColor reports whether the environment asks for plain text; see no-color.org.
 func (p *program) noColor() bool {
 	value, _ := p.lookup("NO_COLOR")
 	terminal, _ := p.lookup("TERM")

@@ -8,12 +8,13 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// barEvery is how often bars are drawn: often enough to look alive.
+// barEvery is the time between two updates of the bars. It is short enough for a smooth
+// display.
 const barEvery = 200 * time.Millisecond
 
-// bars makes the lines of progress bars: one for all portals together, if there are
-// several, and one for each portal under way. The line of a portal whose run has
-// ended stays on the screen once, above the bars. Not for concurrent use.
+// bars draws progress bars: one for all portals together, if there are several, and one
+// for each portal under way. The line of a portal whose run has ended stays on the
+// screen once, above the bars. It is not safe for concurrent use.
 type bars struct {
 	screen *screen
 	plain  bool            // no colours
@@ -49,16 +50,16 @@ func (b *bars) draw(f fleet, views []view) {
 // close leaves the bars as they are, and the cursor below them.
 func (b *bars) close() { b.screen.endBottom() }
 
-// A terminal of narrowBar columns has room for the text alone, one of wideBar for a
+// A terminal of narrowBar columns has space for the text only, one of wideBar for a
 // long bar.
 const (
 	narrowBar = 60
 	wideBar   = 100
 )
 
-// line makes one bar: percent, bar and text, cut to a terminal's width, which is 0
-// for any width. share is from 0 to 1, negative if it is not known. A narrow
-// terminal gets no bar, and the short text.
+// line returns one bar: percentage, bar and text, cut to the width of a terminal. A
+// width of 0 means any width. share is from 0 to 1, negative if it is not known. On a
+// narrow terminal the line has no bar, and the short text.
 func (b *bars) line(width int, share float64, long, short string) string {
 	percent := "    "
 	if share >= 0 {
@@ -80,8 +81,8 @@ func (b *bars) line(width int, share float64, long, short string) string {
 	return strings.Replace(rest, bar, text.FgCyan.Sprint(bar), 1)
 }
 
-// cutTo cuts a line to less than a terminal's width: in the last column, some
-// terminals begin a new line and others do not.
+// cutTo cuts a line to less than the width of a terminal, because some terminals begin
+// a new line after the last column and others do not.
 func cutTo(line string, width int) string {
 	if width <= 0 {
 		return line
@@ -89,7 +90,8 @@ func cutTo(line string, width int) string {
 	return text.Trim(line, max(1, width-1))
 }
 
-// share is how much of the work is done, 0 to 1; negative if it is not known.
+// share returns the part of the work that is done, from 0 to 1. It is negative if it is
+// not known.
 func (v *view) share() float64 {
 	switch {
 	case v.over() && !v.failed():
@@ -100,5 +102,5 @@ func (v *view) share() float64 {
 	return float64(v.Done) / float64(v.Total)
 }
 
-// share is how much of the work is done, 0 to 1.
+// share returns the part of the work that is done, from 0 to 1.
 func (f *fleet) share() float64 { return f.Done / float64(max(1, f.Portals)) }

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/term"
 )
 
-// asker asks a person, or whatever writes standard input. Questions go to
-// standard error, so that standard output is for results.
+// asker asks a person, or a program that writes standard input. Questions go to
+// standard error, because standard output is for results.
 type asker struct {
 	in     *bufio.Reader
-	file   *os.File // the terminal, nil if it is none
+	file   *os.File // the terminal, nil if there is none
 	screen *screen
 }
 
@@ -28,13 +28,12 @@ func newAsker(in io.Reader, s *screen) *asker {
 	return a
 }
 
-// say prints a text for whoever is asked. Its error would be the terminal's, and
-// the answer's then too.
+// say prints a text for the person who is asked. It ignores an error of the terminal,
+// because the answer then fails too.
 func (a *asker) say(text string) { _, _ = a.screen.Write([]byte(text)) }
 
-// until asks until take accepts the answer; "" stands for
-// byDefault. A hidden answer is not echoed by a terminal. Where no person is
-// asked, the first error ends it.
+// until asks until take accepts the answer; "" means byDefault. A terminal does not
+// echo a hidden answer. If no person is asked, the first error of take ends until.
 func (a *asker) until(ctx context.Context, question, byDefault string, hidden bool, take func(answer string) error) error {
 	for {
 		prompt := question + ": "
@@ -59,12 +58,12 @@ func (a *asker) until(ctx context.Context, question, byDefault string, hidden bo
 	}
 }
 
-// maxAnswer is how long an answer may be.
+// maxAnswer is the maximum length of an answer in bytes.
 const maxAnswer = 64 << 10
 
 var errNoAnswer = errors.New("standard input has ended before all was answered; --yes takes defaults, and flags say the rest")
 
-// answer reads a line. A read cannot be stopped: one that ctx has overtaken continues
+// answer reads a line. A read cannot be stopped: if ctx ends first, the read continues
 // until the program ends.
 func (a *asker) answer(ctx context.Context, hidden bool) (string, error) {
 	type line struct {
@@ -79,7 +78,7 @@ func (a *asker) answer(ctx context.Context, hidden bool) (string, error) {
 			return "", fmt.Errorf("read from the terminal: %w", err)
 		}
 	}
-	// It owns the input until it has sent its line.
+	// The goroutine owns the input until it has sent its line.
 	go func() {
 		if before != nil {
 			text, err := term.ReadPassword(int(a.file.Fd()))
@@ -100,13 +99,13 @@ func (a *asker) answer(ctx context.Context, hidden bool) (string, error) {
 		return l.text, nil
 	case <-ctx.Done():
 		if before != nil {
-			_ = term.Restore(int(a.file.Fd()), before) // it is about to end anyhow
+			_ = term.Restore(int(a.file.Fd()), before) // the program is about to end
 		}
 		return "", context.Cause(ctx)
 	}
 }
 
-// line reads a line of bounded length.
+// line reads a line of limited length.
 func (a *asker) line() (string, error) {
 	var b strings.Builder
 	for b.Len() < maxAnswer {
