@@ -51,7 +51,10 @@ func (y *yielding) yield(ctx context.Context) error {
 		y.mu.Unlock()
 		err := y.await(ctx)
 		y.mu.Lock()
-		y.free, y.looked = nil, time.Now()
+		y.free = nil
+		if err == nil {
+			y.looked = time.Now()
+		}
 		y.mu.Unlock()
 		close(free)
 		if err != nil {

@@ -43,6 +43,29 @@ func TestHintsOfThePortalsErrors(t *testing.T) {
 	}
 }
 
+// No hint names --restart without the loss that it means.
+func TestHintsOfRestartNameTheLoss(t *testing.T) {
+	found := false
+	for _, h := range hints {
+		for _, words := range h.words {
+			if !strings.Contains(words, "--restart") {
+				continue
+			}
+			found = true
+			if _, after, _ := strings.Cut(words, "--restart"); !strings.Contains(after, "delete the payments that it has read") {
+				t.Errorf("hint %q does not say what --restart deletes", words)
+			}
+		}
+	}
+	if !found {
+		t.Error("no hint names --restart")
+	}
+	hint := Hint(fmt.Errorf("run: %w", &pipeline.JobChangedError{Rows: 5}))
+	if !strings.Contains(hint, "run with the job as it was") {
+		t.Errorf("the hint for work of another job is %q: it does not name the way without loss", hint)
+	}
+}
+
 // Where the same error is met decides what can be done about it.
 func TestHintsOfAMoment(t *testing.T) {
 	const none = "no hint"

@@ -31,6 +31,7 @@ func RunDataset(t *testing.T, open func(t *testing.T) sinks.Store) {
 		{"a runner that slept is fenced", testFence},
 		{"a runner that slept cannot publish", testLatePublish},
 		{"prune", testPrune},
+		{"a backfill beside nights", testBackfillBesideNights},
 		{"death while a related table is replaced", testRelatedDeaths},
 		{"death while a portal is forgotten", func(t *testing.T, open func(*testing.T) sinks.Store) { testForget(t, open, someDeaths) }},
 		{"death while a portal is renamed", func(t *testing.T, open func(*testing.T) sinks.Store) { testRename(t, open, someDeaths) }},

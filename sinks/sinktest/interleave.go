@@ -36,6 +36,7 @@ type living struct {
 	rows     map[int64]schemas.Payment
 	deleted  map[int64]bool
 	readings int64
+	read     map[int64]schemas.Instant // when each id was read last; nil: not noted
 }
 
 // now is the portal's clock: it ticks with each look at it.
@@ -128,6 +129,9 @@ func (r *reader) Get(_ context.Context, chunk []pipeline.Listed[schemas.Payment]
 			continue
 		}
 		row.ExtractedAt = schemas.Some(r.now())
+		if r.read != nil {
+			r.read[row.ID] = row.ExtractedAt.V
+		}
 		got.Rows = append(got.Rows, row)
 	}
 	return got, nil
@@ -230,6 +234,7 @@ func interleave(t *testing.T, open func(*testing.T) sinks.Store, seed uint64) {
 	})
 	// Drawn before the jobs start, which draw their turns from the same source.
 	kills := [2]int{rnd.IntN(45), rnd.IntN(45)}
+	last := [2]Answer{Answer(1 + rnd.IntN(2)), Answer(1 + rnd.IntN(2))} // Refuse or DoAndFail
 	var done [2]*pipeline.Manifest
 	var wg sync.WaitGroup
 	for job, kill := range kills {
@@ -238,10 +243,13 @@ func interleave(t *testing.T, open func(*testing.T) sinks.Store, seed uint64) {
 			n := 0
 			m, err := w.do(Faulty(w.store, func(Effect) Answer {
 				sched.take(job)
-				if n++; n > kill {
-					return Refuse // it is dead
+				switch n++; {
+				case n <= kill:
+					return Do
+				case n == kill+1:
+					return last[job] // the kill comes before the effect, or just after it
 				}
-				return Do
+				return Refuse // it is dead
 			}), p, job, fmt.Sprintf("job %d of seed %d", job, seed))
 			if err != nil && !expected(err) {
 				t.Errorf("job %d: %v", job, err)
