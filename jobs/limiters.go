@@ -14,6 +14,7 @@ import (
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
 	"b24export/sinks"
+	"b24export/sinks/durable"
 )
 
 // limiters holds what is used of the portals' limits, by host: a portal counts the
@@ -109,36 +110,19 @@ func (l *limiters) load(host string) *bitrix.LimitState {
 }
 
 // store saves a state on this machine. An error costs at most one refused request, so
-// it is only logged, and nothing is synced.
+// it is only logged.
 func (l *limiters) store(host string, state limitFile) {
 	if l.folder == "" {
 		return
 	}
-	err := func() error {
-		data, err := json.Marshal(state)
-		if err != nil {
-			return err
-		}
-		name := l.path(host)
-		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			return err
-		}
-		tmp, err := os.CreateTemp(filepath.Dir(name), "tmp-")
-		if err != nil {
-			return err
-		}
-		_, err = tmp.Write(data)
-		if cerr := tmp.Close(); err == nil {
-			err = cerr
-		}
-		if err == nil {
-			err = os.Rename(tmp.Name(), name)
-		}
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-		return err
-	}()
+	name := l.path(host)
+	data, err := json.Marshal(state)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(name), 0o700)
+	}
+	if err == nil {
+		err = durable.WriteFile(name, data, 0o600, true)
+	}
 	if err != nil {
 		l.log.Debug("what is used of the portal's limits is not remembered on this machine", "error", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
-	"net/url"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,11 +45,8 @@ func placeOf(b *blob.Bucket, at address.Address) place {
 
 // bare returns the URL of a server without what may hold secrets.
 func bare(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	at, _ := address.Parse(raw) // "" if it is broken
+	return at.Bare()
 }
 
 // Place implements Store.

@@ -110,9 +110,11 @@ func (f *catFlags) check(cmd *cobra.Command, machine bool, args []string) error 
 	return nil
 }
 
+// isParquet reports whether source is the address of a file of rows, and not a job. A
+// broken URL is no job file either; openFile returns what is wrong with it.
 func isParquet(source string) bool {
-	bare, _, _ := strings.Cut(source, "?")
-	return strings.HasSuffix(bare, ".parquet")
+	at, err := address.Parse(source)
+	return err != nil || strings.HasSuffix(at.Path(), ".parquet")
 }
 
 // catSource is the source of rows: one of three sequences, by the table.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"b24export/sinks/address"
 )
 
 // Problem is one thing that is wrong with a job file or with a flag.
@@ -98,15 +100,7 @@ func shown(value string) string {
 	if strings.Contains(value, "/rest/") {
 		return hidden
 	}
-	if scheme, rest, ok := strings.Cut(value, "://"); ok {
-		if _, host, ok := strings.Cut(rest, "@"); ok {
-			rest = hidden + "@" + host
-		}
-		if path, _, ok := strings.Cut(rest, "?"); ok {
-			rest = path + "?" + hidden
-		}
-		value = scheme + "://" + rest
-	}
+	value = address.Redact(value)
 	if r := []rune(value); len(r) > maxShown {
 		value = string(r[:maxShown]) + "…"
 	}

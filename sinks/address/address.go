@@ -167,6 +167,23 @@ func (a Address) Bare() string {
 	return (&url.URL{Scheme: a.url.Scheme, Host: a.url.Host, Path: a.url.Path}).String()
 }
 
+// Redact returns a text with *** instead of the user and the parameters of an address.
+// The text may be anything, such as a broken address. A password may contain @.
+func Redact(text string) string {
+	const hidden = "***"
+	scheme, rest, isURL := strings.Cut(text, "://")
+	if !isURL {
+		return text
+	}
+	if i := strings.LastIndex(rest, "@"); i >= 0 {
+		rest = hidden + rest[i:]
+	}
+	if path, _, ok := strings.Cut(rest, "?"); ok {
+		rest = path + "?" + hidden
+	}
+	return scheme + "://" + rest
+}
+
 // String returns the whole address, parameters included.
 func (a Address) String() string {
 	if a.url == nil {

@@ -125,3 +125,18 @@ func TestNoAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestRedact(t *testing.T) {
+	for text, want := range map[string]string{
+		"data/b24?x@y":              "data/b24?x@y",
+		"s3://b/p":                  "s3://b/p",
+		"s3://b/p?key=secret":       "s3://b/p?***",
+		"s3://user:secret@b/p":      "s3://***@b/p",
+		"s3://user:se@cret@b/p":     "s3://***@b/p",
+		"https://%zz:secret@h/?a=b": "https://***@h/?***",
+	} {
+		if got := Redact(text); got != want {
+			t.Errorf("Redact(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
