@@ -204,9 +204,7 @@ func (w *writer) field(r *row, f int) {
 		w.word(name, currencies[r.currency], `"`+currencies[r.currency]+`"`)
 	case saleSystemName:
 		system := &paySystems[r.system]
-		if slices.Contains(w.c.Server.BadTexts, r.id) {
-			w.x.garbled = true
-		}
+		w.x.garbled = w.x.garbled || slices.Contains(w.c.Server.BadTexts, r.id)
 		if w.lists && w.c.Values.ListNames {
 			now := listedName(system.name)
 			w.word(name, now, string(appendString(nil, now)))

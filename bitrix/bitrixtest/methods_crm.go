@@ -129,6 +129,7 @@ func (w *writer) item(kind int, id int64, chosen []string) {
 	}
 	it := w.l.itemOf(w.c, kind, id)
 	if wants(chosen, "title") {
+		w.badRow(id)
 		w.word("title", it.Title, string(appendString(nil, it.Title)))
 	}
 	if wants(chosen, "assignedById") {

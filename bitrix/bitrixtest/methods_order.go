@@ -185,7 +185,10 @@ func (w *writer) order(r *orderRow, chosen []string) {
 		name  string
 		write func(name string)
 	}{
-		{"accountNumber", func(name string) { w.fixed(name, `"`+strconv.FormatInt(r.id, 10)+`"`) }},
+		{"accountNumber", func(name string) {
+			w.badRow(r.id)
+			w.fixed(name, `"`+strconv.FormatInt(r.id, 10)+`"`)
+		}},
 		{"canceled", func(name string) { w.flag(name, false) }},
 		{"comments", func(name string) { w.fixed(name, `""`) }},
 		{"companyId", func(name string) { w.optional(name, 0) }},
@@ -213,6 +216,11 @@ func (w *writer) order(r *orderRow, chosen []string) {
 		}
 	}
 	w.b = append(w.b, '}')
+}
+
+// badRow makes the answer one that cannot be encoded, if the row has such a text.
+func (w *writer) badRow(id int64) {
+	w.x.garbled = w.x.garbled || slices.Contains(w.c.Server.BadRows, id)
 }
 
 // bindingCell returns a field of an order's binding.

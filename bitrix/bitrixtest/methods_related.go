@@ -76,10 +76,12 @@ func (w *writer) person(kind, id int64, chosen []string) {
 	name, last := PersonName(kind, id)
 	if kind == companyType {
 		if wants(chosen, "title") {
+			w.badRow(id)
 			w.word("title", name, string(appendString(nil, name)))
 		}
 	} else {
 		if wants(chosen, "name") {
+			w.badRow(id)
 			w.word("name", name, string(appendString(nil, name)))
 		}
 		if wants(chosen, "lastName") {
@@ -170,6 +172,7 @@ func (c *call) userGet() *apiError {
 				w.fixed("ACTIVE", strconv.FormatBool(u.Active))
 			}
 			if has("NAME") {
+				w.badRow(u.ID)
 				w.word("NAME", u.Name, string(appendString(nil, u.Name)))
 			}
 			if has("LAST_NAME") && (u.LastName != "" || u.ID%2 == 0) { // what is empty may be missing
@@ -241,6 +244,7 @@ func (c *call) paySystemList() *apiError {
 		w.b = append(w.b, '{')
 		w.id("ID", s.ID)
 		if wants(chosen, "NAME") {
+			w.badRow(s.ID)
 			w.word("NAME", s.Name, string(appendString(nil, s.Name)))
 		}
 		if wants(chosen, "ACTIVE") {

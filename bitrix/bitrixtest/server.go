@@ -28,6 +28,9 @@ type Server struct {
 	// BadTexts are payments whose name of a payment system is not UTF-8: PHP cannot encode
 	// an answer with one, and the whole request ends in WRONG_ENCODING.
 	BadTexts []int64
+	// BadRows are the ids of orders, owners, companies, contacts, users and payment systems
+	// with such a text, which an answer that lists more of them than ids has.
+	BadRows []int64
 	// Ban refuses a method that is over its operating budget for so long, and counts from
 	// zero afterwards, as the newest module does (300 s). Each call in between begins the
 	// ban again. 0: the method is refused until a basket falls out.

@@ -262,6 +262,18 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 	var refusals []int
 	for i, item := range items {
 		res := &results[first+i]
+		if res.Err != nil && res.Err.BadEncoding() {
+			readable, honoured, err := l.readable(ctx, item)
+			if err != nil {
+				return nil, false, err
+			}
+			for _, e := range readable {
+				found = append(found, itemPayment{id: e.number, of: item, order: only[item], at: e.at, raw: e.raw, bad: e.err != nil})
+			}
+			if honoured {
+				continue
+			}
+		}
 		if res.Err != nil {
 			refusals = append(refusals, i)
 			continue
@@ -323,12 +335,16 @@ type itemPayment struct {
 	order int64 // 0: not known
 	at    time.Time
 	raw   []byte
+	bad   bool // the portal cannot encode it; raw is then empty
 }
 
 func (p *itemPayment) appendTo(b []byte) []byte {
 	b = binary.AppendVarint(b, p.at.UnixMicro())
 	b = binary.AppendUvarint(b, uint64(p.order))
-	return append(b, p.raw...)
+	if p.bad {
+		return append(b, 1)
+	}
+	return append(append(b, 0), p.raw...)
 }
 
 // decodeItemPayment decodes what appendTo wrote. The result shares the raw bytes of rec.
@@ -337,7 +353,7 @@ func decodeItemPayment(rec spill.Record) itemPayment {
 	order, m := binary.Uvarint(rec.Value[n:])
 	return itemPayment{
 		id: rec.Key[0], of: owner{rec.Key[1], rec.Key[2]}, order: int64(order),
-		at: time.UnixMicro(at), raw: rec.Value[n+m:],
+		at: time.UnixMicro(at), raw: rec.Value[n+m+1:], bad: rec.Value[n+m] == 1,
 	}
 }
 
@@ -352,7 +368,11 @@ func (p *itemPayment) alsoUnder(other itemPayment) {
 }
 
 func (l *listItems) row(p *itemPayment) listed {
-	item := l.listed(p.raw, pipeline.PaymentID(p.id), p.at)
+	var bad *bitrix.Error
+	if p.bad {
+		bad = &bitrix.Error{Code: bitrix.CodeWrongEncoding, Description: "a text of the payment is not UTF-8", Method: bitrix.MethodItemPaymentList}
+	}
+	item := l.listedOr(bad, p.raw, pipeline.PaymentID(p.id), p.at)
 	item.Row.EntityTypeID, item.Row.EntityID = schemas.Some(p.of.typeID), schemas.Some(p.of.id)
 	if p.order != 0 {
 		item.Row.OrderID = schemas.Some(p.order)

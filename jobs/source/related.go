@@ -69,17 +69,22 @@ type Rows[R any] struct {
 	First      error
 }
 
-// add stores a row as the portal sent it.
-func (s *Rows[R]) add(key spill.Key, raw []byte, at time.Time) error {
+// add stores a row as the portal sent it. A row that cannot be read, or that the portal
+// cannot encode, is counted.
+func (s *Rows[R]) add(key spill.Key, e element) error {
 	var row R
-	if err := s.table.Read(raw, &row); err != nil {
+	err := s.table.Read(e.raw, &row)
+	if e.err != nil {
+		err = e.err
+	}
+	if err != nil {
 		if s.Unreadable++; s.First == nil {
 			s.First = fmt.Errorf("row %d: %w", key[1], err)
 		}
 		return nil
 	}
-	value := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(raw)), uint64(schemas.InstantOf(at)))
-	return s.raw.Add(key, append(value, raw...))
+	value := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(e.raw)), uint64(schemas.InstantOf(e.at)))
+	return s.raw.Add(key, append(value, e.raw...))
 }
 
 // Each calls add with each row, in the order of the table's keys. It may be called more
@@ -126,9 +131,9 @@ func (r *Related) Owners(ctx context.Context) (*Rows[schemas.Owner], error) {
 	}}
 	err := r.named(ctx, &r.owners, func(typeID int64) bitrix.Listing {
 		return itemListing(typeID, schemas.OwnerTable.Fields())
-	}, func(key spill.Key, raw []byte, at time.Time) error {
+	}, func(key spill.Key, e element) error {
 		var row schemas.Owner
-		if schemas.OwnerTable.Read(raw, &row) == nil {
+		if e.err == nil && schemas.OwnerTable.Read(e.raw, &row) == nil {
 			for _, ref := range []struct {
 				to *spill.Sorter
 				id int64
@@ -140,7 +145,7 @@ func (r *Related) Owners(ctx context.Context) (*Rows[schemas.Owner], error) {
 				}
 			}
 		}
-		return rows.add(key, raw, at)
+		return rows.add(key, e)
 	})
 	return rows, err
 }
@@ -182,7 +187,7 @@ type namedCommand struct {
 // named lists elements by their ids. wanted contains the ids by type, list returns how
 // to list a type, and take receives each element.
 func (r *Related) named(ctx context.Context, wanted *spill.Sorter, list func(typeID int64) bitrix.Listing,
-	take func(key spill.Key, raw []byte, at time.Time) error) error {
+	take func(key spill.Key, e element) error) error {
 	walked := make(map[int64]bool) // types whose lists of ids the portal does not read
 	var open []namedCommand
 	flush := func() error {
@@ -253,7 +258,7 @@ func distinct(s *spill.Sorter) iter.Seq2[spill.Key, error] {
 // commands whose answers are wrong because the portal reads a list in a filter as the
 // number 1.
 func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(typeID int64) bitrix.Listing,
-	take func(key spill.Key, raw []byte, at time.Time) error) (refused []namedCommand, err error) {
+	take func(key spill.Key, e element) error) (refused []namedCommand, err error) {
 	commands := make([]bitrix.Command, len(cmds))
 	for i, cmd := range cmds {
 		l := list(cmd.typeID)
@@ -278,7 +283,21 @@ func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(t
 			if isNoType(res.Err) {
 				continue // the smart process is deleted, together with its items
 			}
-			return nil, res.Err
+			if !res.Err.BadEncoding() {
+				return nil, res.Err
+			}
+			filter := listFilter{method: l.Method, items: l.Items, field: l.IDField, fields: l.Select, params: l.Params}
+			rows, err := filter.askAlone(ctx, r.client, cmd.ids)
+			if err != nil {
+				return nil, err
+			}
+			for _, row := range rows {
+				row.at = r.how.stamp(row.at)
+				if err := take(spill.Key{cmd.typeID, row.number}, row); err != nil {
+					return nil, err
+				}
+			}
+			continue
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, l.Items, l.IDField)
 		if err != nil {
@@ -295,7 +314,7 @@ func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(t
 		}
 		at := r.how.stamp(res.At)
 		for j, raw := range raws {
-			if err := take(spill.Key{cmd.typeID, ids[j]}, raw, at); err != nil {
+			if err := take(spill.Key{cmd.typeID, ids[j]}, element{ids[j], raw, at, nil}); err != nil {
 				return nil, err
 			}
 		}
@@ -311,8 +330,8 @@ func isNoType(err error) bool {
 // walkNamed lists all elements of a type from an id on, and passes the wanted ones to
 // take.
 func (r *Related) walkNamed(ctx context.Context, l bitrix.Listing, typeID, from int64, wanted *spill.Sorter,
-	take func(key spill.Key, raw []byte, at time.Time) error) error {
-	l.FullChains = true
+	take func(key spill.Key, e element) error) error {
+	l.FullChains, l.Garbled = true, true
 	next, stop := iter.Pull2(distinct(wanted))
 	defer stop()
 	key, err, more := next()
@@ -333,7 +352,7 @@ func (r *Related) walkNamed(ctx context.Context, l bitrix.Listing, typeID, from 
 				return nil // no higher id is wanted
 			}
 			if key == here {
-				if err := take(here, page.Items[i], at); err != nil {
+				if err := take(here, element{id, page.Items[i], at, page.Garbled[id]}); err != nil {
 					return err
 				}
 			}

@@ -131,6 +131,11 @@ func userPage(n int) bitrix.Params {
 	return bitrix.Params{"sort": "ID", "order": "ASC", "select": schemas.UserTable.Fields(), "start": n * bitrix.PageSize}
 }
 
+// oneUser asks for one user.
+func oneUser(id int64) bitrix.Params {
+	return bitrix.Params{"sort": "ID", "order": "ASC", "select": schemas.UserTable.Fields(), "filter": bitrix.Params{"=ID": id}, "start": -1}
+}
+
 func statusPage(n int) bitrix.Params { return bitrix.Params{"start": n * bitrix.PageSize} }
 
 // systemPage returns the parameters for the payment systems after an id. This method's
@@ -139,22 +144,77 @@ func systemPage(after int64) bitrix.Params {
 	return bitrix.Params{"SELECT": schemas.PaySystemTable.Fields(), "FILTER": bitrix.Params{">ID": after}, "ORDER": bitrix.Params{"ID": "ASC"}}
 }
 
+// oneSystem asks for one payment system.
+func oneSystem(id int64) bitrix.Params {
+	p := systemPage(0)
+	p["FILTER"] = bitrix.Params{"=ID": id}
+	return p
+}
+
+// readable returns the rows of a page, which is the result, and how many rows the portal
+// counts. Where the portal cannot encode the page, it asks for the ids of its rows by
+// bare, and for each row by one: a row that cannot be encoded has an error.
+func (r *Related) readable(ctx context.Context, res bitrix.Result, method string, bare bitrix.Params, one func(id int64) bitrix.Params) (rows []element, counted int64, err error) {
+	garbled := res.Err != nil && res.Err.BadEncoding()
+	if garbled {
+		if res, err = r.client.Call(ctx, method, bare); err != nil {
+			return nil, 0, err
+		}
+	}
+	if res.Err != nil {
+		return nil, 0, res.Err
+	}
+	raws, ids, err := bitrix.ItemsByID(res.Value, "", "ID")
+	if err != nil {
+		return nil, 0, err
+	}
+	commands := make([]bitrix.Command, len(raws))
+	for i, raw := range raws {
+		rows = append(rows, element{ids[i], raw, r.how.stamp(res.At), nil})
+		commands[i] = bitrix.Command{Key: fmt.Sprintf("r%d", i), Method: method, Params: one(ids[i])}
+	}
+	if !garbled {
+		return rows, res.Total, nil
+	}
+	results, err := r.client.Batch(ctx, commands)
+	if err != nil {
+		return nil, 0, err
+	}
+	there := rows[:0]
+	for i := range results {
+		row, alone := rows[i], &results[i]
+		if alone.Err != nil && !alone.Err.BadEncoding() {
+			return nil, 0, alone.Err
+		}
+		if row.err = alone.Err; row.err == nil {
+			found, err := bitrix.Items(alone.Value, "")
+			if err != nil {
+				return nil, 0, err
+			}
+			if len(found) != 1 {
+				continue // deleted in between
+			}
+			row.raw, row.at = found[0], r.how.stamp(alone.At)
+		}
+		there = append(there, row)
+	}
+	return there, res.Total, nil
+}
+
 // users reads the pages of users, and requests the remaining ones.
 func (r *Related) users(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.User]) error {
 	for n := 0; ; {
 		total := int64(0)
 		for _, res := range got {
-			if res.Err != nil {
-				return res.Err
-			}
-			total = max(total, res.Total)
-			raws, ids, err := bitrix.ItemsByID(res.Value, "", "ID")
+			bare := userPage(n)
+			bare["select"] = []string{"ID"}
+			page, counted, err := r.readable(ctx, res, bitrix.MethodUserGet, bare, oneUser)
 			if err != nil {
 				return err
 			}
-			at := r.how.stamp(res.At)
-			for i, raw := range raws {
-				if err := rows.add(spill.Key{0, ids[i]}, raw, at); err != nil {
+			total = max(total, counted)
+			for _, row := range page {
+				if err := rows.add(spill.Key{0, row.number}, row); err != nil {
 					return err
 				}
 			}
@@ -179,24 +239,27 @@ func (r *Related) users(ctx context.Context, got []bitrix.Result, rows *Rows[sch
 func (r *Related) systems(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.PaySystem]) error {
 	res, last := got[0], int64(0)
 	for {
-		if res.Err != nil {
-			return res.Err
-		}
-		raws, ids, err := bitrix.ItemsByID(res.Value, "", "ID")
+		bare := systemPage(last)
+		bare["SELECT"] = []string{"ID"}
+		page, _, err := r.readable(ctx, res, bitrix.MethodPaySystemList, bare, oneSystem)
 		if err != nil {
 			return err
 		}
-		before, at := last, r.how.stamp(res.At)
-		for i, raw := range raws {
-			if err := rows.add(spill.Key{0, ids[i]}, raw, at); err != nil {
+		before := last
+		for _, row := range page {
+			if err := rows.add(spill.Key{0, row.number}, row); err != nil {
 				return err
 			}
-			last = max(last, ids[i])
+			last = max(last, row.number)
 		}
 		if last == before {
 			return nil
 		}
-		if res, err = r.client.Call(ctx, bitrix.MethodPaySystemList, systemPage(last)); err != nil {
+		res, err = r.client.Call(ctx, bitrix.MethodPaySystemList, systemPage(last))
+		if e, ok := errors.AsType[*bitrix.Error](err); ok && e.BadEncoding() {
+			res, err = bitrix.Result{Err: e}, nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -272,7 +335,7 @@ func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[sc
 	for i, s := range all {
 		// The third part of the key keeps the stages of a funnel in the order of their
 		// ids.
-		if err := rows.add(spill.Key{s.place[0], s.place[1], int64(i)}, s.raw, s.at); err != nil {
+		if err := rows.add(spill.Key{s.place[0], s.place[1], int64(i)}, element{raw: s.raw, at: s.at}); err != nil {
 			return err
 		}
 	}
