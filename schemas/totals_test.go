@@ -67,3 +67,41 @@ func TestWideSum(t *testing.T) {
 		})
 	}
 }
+
+// Totals continue from what a manifest has of them, in either direction.
+func TestTotalsContinue(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	rows := make([]Payment, 400)
+	for i := range rows {
+		rows[i] = Payment{
+			ID: int64(i) + 1, Paid: Some(rnd.IntN(2) == 0), Currency: Some([]string{"USD", "RUB", ""}[rnd.IntN(3)]),
+			Sum: Some(Decimal(rnd.Int64N(2*maxDecimal+1) - maxDecimal)),
+		}
+	}
+	add := func(sums *Totals, rows []Payment) *Totals {
+		for i := range rows {
+			sums.Add(&rows[i])
+		}
+		return sums
+	}
+	for _, n := range []int{0, 1, 2, 100, 400} {
+		sums, err := TotalsOf(add(new(Totals), rows[:n]).ByCurrency())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(add(new(Totals), rows).ByCurrency(), add(sums, rows[n:]).ByCurrency()); diff != "" {
+			t.Errorf("continued from %d (-want +got):\n%s", n, diff)
+		}
+		for i := range rows[:n] {
+			sums.Remove(&rows[i])
+		}
+		if diff := cmp.Diff(add(new(Totals), rows[n:]).ByCurrency(), sums.ByCurrency()); diff != "" {
+			t.Errorf("without the first %d (-want +got):\n%s", n, diff)
+		}
+	}
+	for _, text := range []string{"", "1", "1.5", "1.23456", "x.0000", "1.2.3456", "99999999999999999999999999999999999999.0000"} {
+		if _, err := TotalsOf(map[string]totals.Total{"USD": {Sum: text, PaidSum: "0.0000"}}); err == nil {
+			t.Errorf("total %q was accepted", text)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -129,18 +130,20 @@ func BenchmarkWriteSegment(b *testing.B) {
 	}
 }
 
-// BenchmarkMerge merges a million rows with segments: changed=1% as a night does,
-// and changed=100%, where each row of the table is one of the change feed, too.
+// BenchmarkMerge merges a million rows with segments: changed=1% and changed=100% have
+// changes everywhere, and each row of the latter is in the change feed, too. Those of
+// changed=end are in the last two of nine row groups, as they are after most nights.
 func BenchmarkMerge(b *testing.B) {
 	for _, percent := range []int{1, 100} {
-		b.Run(fmt.Sprintf("changed=%d%%", percent), func(b *testing.B) { benchMerge(b, 100/percent) })
+		b.Run(fmt.Sprintf("changed=%d%%", percent), func(b *testing.B) { benchMerge(b, 0, benchRows, 100/percent) })
 	}
+	b.Run("changed=end", func(b *testing.B) { benchMerge(b, 7*122_880, benchRows+953, 100) })
 }
 
-// benchMerge merges a million rows of which every n-th has changed.
-func benchMerge(b *testing.B, n int) {
+// benchMerge merges n rows of which every step-th behind the first few has changed.
+func benchMerge(b *testing.B, few, n, step int) {
 	ctx, d := b.Context(), benchDataset(b)
-	rows := generate(1, 1, benchRows)
+	rows := generate(1, 1, n)
 	cp := pipeline.Checkpoint{Version: 1, Number: 50, Snapshot: "20261122T020000Z"}
 	write := func(rows []schemas.Payment) {
 		seg, err := d.WriteSegment(ctx, int64(len(cp.Segments)+1), pipeline.Part[schemas.Payment]{Rows: rows})
@@ -154,25 +157,24 @@ func benchMerge(b *testing.B, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	last := &pipeline.Manifest{Version: 1, Snapshot: cp.Snapshot, Files: res.Files}
+	last := &pipeline.Manifest{Version: 1, Snapshot: cp.Snapshot, Files: res.Files, Totals: res.Totals}
 	cp.Snapshot, cp.Segments = "20261123T020000Z", nil
 	var changed []schemas.Payment
-	for i := 0; i < benchRows; i += n {
+	for i := few; i < n; i += step {
 		row := rows[i]
 		row.Sum.V++
 		changed = append(changed, row)
-		if len(changed) == benchRows/n/20 {
-			write(changed)
-			changed = nil
-		}
 	}
-	defer reportCPU(b, benchRows)()
+	for part := range slices.Chunk(changed, (len(changed)+19)/20) {
+		write(part)
+	}
+	defer reportCPU(b, n)()
 	for b.Loop() {
 		if res, err = d.Merge(ctx, cp, last); err != nil {
 			b.Fatal(err)
 		}
 	}
-	if res.Rows != benchRows || res.Changes.Update != benchRows/int64(n) {
+	if res.Rows != int64(n) || res.Changes.Update != int64(len(changed)) {
 		b.Fatalf("merged %+v", res)
 	}
 }

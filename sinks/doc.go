@@ -35,8 +35,9 @@
 //
 // All files are sorted by id, each id once, all columns nullable, in row groups of
 // 122,880 rows (fewer where texts are large), with zstd, statistics and page index, and
-// their key-value metadata name program, schema version, table and snapshot. The same
-// rows produce the same bytes. A table without rows is stored only as the current and
+// their key-value metadata name program, schema version, table and snapshot. A merge
+// copies row groups in which nothing changed. So the same rows with the same history of
+// snapshots produce the same bytes. A table without rows is stored only as the current and
 // the history table of a portal that has no payments.
 //
 // # Guarantees

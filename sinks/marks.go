@@ -182,22 +182,38 @@ func (d *Dataset) keepMarks(ctx context.Context, cp pipeline.Checkpoint, last *p
 	return &kept, nil
 }
 
-// markAt returns a function that returns the mark of an id among ascending marks, 0 if
-// it has none. Ids must be asked for in ascending order.
-func markAt(marks iter.Seq2[pipeline.Mark, error]) (of func(id int64) (uint64, error), stop func()) {
-	pull, stop := iter.Pull2(marks)
-	var next pipeline.Mark
-	more := true
-	return func(id int64) (uint64, error) {
-		for more && int64(next.ID) < id {
-			var err error
-			if next, err, more = pull(); err != nil {
-				return 0, err
+// markReader reads ascending marks beside ascending ids.
+type markReader struct {
+	pull func() (pipeline.Mark, error, bool)
+	next pipeline.Mark
+	more bool
+}
+
+func newMarkReader(marks iter.Seq2[pipeline.Mark, error]) (r *markReader, stop func()) {
+	r = &markReader{more: true}
+	r.pull, stop = iter.Pull2(marks)
+	return r, stop
+}
+
+// of returns the mark of id, 0 if it has none.
+func (r *markReader) of(id int64) (uint64, error) {
+	if err := r.upTo(id-1, nil); err != nil || !r.more || int64(r.next.ID) != id {
+		return 0, err
+	}
+	return r.next.Mark, nil
+}
+
+// upTo calls do, unless it is nil, for each mark that is left of ids up to last.
+func (r *markReader) upTo(last int64, do func(pipeline.Mark) error) (err error) {
+	for r.more && int64(r.next.ID) <= last {
+		if do != nil && r.next.ID > 0 {
+			if err := do(r.next); err != nil {
+				return err
 			}
 		}
-		if !more || int64(next.ID) > id {
-			return 0, nil
+		if r.next, err, r.more = r.pull(); err != nil {
+			return err
 		}
-		return next.Mark, nil
-	}, stop
+	}
+	return nil
 }

@@ -35,7 +35,14 @@ func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 		return pipeline.MergeResult{}, err
 	}
 	d.seen.merges++
+	d.seen.copies = false
 	res, err := d.merge(ctx, cp, last)
+	if d.seen.copies && isCorrupt(err) {
+		// What is damaged may be in bytes that decoding does not need.
+		d.opts.Log.Warn("the last snapshot's table cannot be copied; all its rows are decoded", "error", err)
+		d.seen.decode = true
+		res, err = d.merge(ctx, cp, last)
+	}
 	if err != nil {
 		if passed := d.notBeyond(ctx, cp.Number); errors.Is(passed, pipeline.ErrFenced) {
 			return pipeline.MergeResult{}, passed
@@ -156,6 +163,8 @@ type merge struct {
 	join       *joining                                  // nil except a backfill
 	change     schemas.Change
 	totals     schemas.Totals
+	counted    bool // the totals began with the last snapshot's
+	copied     bool // row groups were copied
 	result     pipeline.MergeResult
 	file, feed pipeline.File // what became of table and changes
 }
@@ -230,13 +239,18 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 		}
 		if why := whyRewrite(old.rows.file, d.fileOptions(cp.Snapshot)); why != "" {
 			d.opts.Log.Info("every row of the table is written again", "reason", why)
+		} else if m.join == nil && !d.seen.decode { // a backfill looks at every row
+			if err := m.mayCopy(old, last); err != nil {
+				return err
+			}
+			d.seen.copies = old.sum != nil
 		}
 	}
 	defer old.close()
-	oldMark, stop := markAt(d.oldMarks(ctx, m, last))
+	marks, stop := newMarkReader(d.oldMarks(ctx, m, last))
 	defer stop()
 	stay := func(was *schemas.Payment) error {
-		mark, err := oldMark(was.ID)
+		mark, err := marks.of(was.ID)
 		if err == nil {
 			err = m.mark(was.ID, mark)
 		}
@@ -249,7 +263,13 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 	if err != nil {
 		return err
 	}
-	was, err := old.next(ctx, 0)
+	nextOld := func() (*schemas.Payment, error) {
+		if err := old.copyGroups(ctx, m, row, marks); err != nil {
+			return nil, err
+		}
+		return old.next(ctx, 0)
+	}
+	was, err := nextOld()
 	if err != nil {
 		return err
 	}
@@ -277,13 +297,13 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 			row, err = segments.next(ctx)
 		}
 		if err == nil && takeOld {
-			was, err = old.next(ctx, 0)
+			was, err = nextOld()
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return old.check(m)
 }
 
 // pick returns p if it is to be used, else nil.
@@ -302,15 +322,20 @@ func (d *Dataset) segmentsOf(cp pipeline.Checkpoint) *Dataset {
 	return d
 }
 
-// stay takes a row of the last snapshot over.
+// stay keeps a row of the last snapshot.
 func (m *merge) stay(p *schemas.Payment) error {
 	m.result.Carried++
-	m.totals.Add(p)
+	if !m.counted {
+		m.totals.Add(p)
+	}
 	return m.table.add(p)
 }
 
 // put takes a segment's row; was is the last snapshot's, if it has one.
 func (m *merge) put(p, was *schemas.Payment, gone bool) error {
+	if m.counted && was != nil {
+		m.totals.Remove(was)
+	}
 	switch {
 	case gone && was == nil:
 		return nil

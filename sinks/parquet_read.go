@@ -25,9 +25,11 @@ type rowReader[T, C any] struct {
 	// where the file is older than the column.
 	columns []*parquet.Column
 	chunks  []chunkReader
-	bytes   []byte // of the row group at hand
+	loaded  loadedBytes // the row group at hand
 	rows    []T
 	values  []parquet.Value
+	// sum, if set, is of the file's bytes up to the row group at hand.
+	sum *fileSum
 
 	group int   // the row group to come
 	left  int64 // rows of the one at hand that are in no batch yet
@@ -47,10 +49,18 @@ func guard(err *error) {
 // columns. obj stays the caller's to close.
 func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err error) {
 	defer guard(&err)
-	file, err := openParquet(obj)
+	r := &rowReader[T, C]{
+		table:   t,
+		obj:     obj,
+		columns: make([]*parquet.Column, len(t.columns)),
+		chunks:  make([]chunkReader, len(t.columns)),
+		loaded:  loadedBytes{Object: obj},
+	}
+	file, err := openParquet(&r.loaded)
 	if err != nil {
 		return nil, err
 	}
+	r.file = file
 	if name, _ := file.Lookup(metaTable); name != t.name {
 		return nil, fmt.Errorf("it is a table of %q, not of %s", name, t.name)
 	}
@@ -59,13 +69,6 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 		return nil, fmt.Errorf("%w: schema version %q", parquetcheck.ErrCorrupt, version)
 	} else if v > t.version {
 		return nil, fmt.Errorf("it has columns of version %d, this program knows those of version %d: use a newer one", v, t.version)
-	}
-	r := &rowReader[T, C]{
-		table:   t,
-		obj:     obj,
-		file:    file,
-		columns: make([]*parquet.Column, len(t.columns)),
-		chunks:  make([]chunkReader, len(t.columns)),
 	}
 	// Columns are only ever added at the end, so an older file has the first
 	// ones.
@@ -162,15 +165,22 @@ func (r *rowReader[T, C]) all(ctx context.Context, after int64) iter.Seq2[*T, er
 
 // maxID is the largest id of a row group, if its statistics have it.
 func (r *rowReader[T, C]) maxID(group *format.RowGroup) (int64, bool) {
+	_, high, ok := r.ids(group)
+	return high, ok
+}
+
+// ids returns the smallest and the largest id of a row group, if its statistics have them.
+func (r *rowReader[T, C]) ids(group *format.RowGroup) (low, high int64, ok bool) {
 	for i, c := range r.columns {
 		if c == nil || c.Name() != "id" || i >= len(group.Columns) {
 			continue
 		}
-		if v := group.Columns[i].MetaData.Statistics.MaxValue; len(v) == 8 {
-			return int64(binary.LittleEndian.Uint64(v)), true
+		s := &group.Columns[i].MetaData.Statistics
+		if len(s.MinValue) == 8 && len(s.MaxValue) == 8 {
+			return int64(binary.LittleEndian.Uint64(s.MinValue)), int64(binary.LittleEndian.Uint64(s.MaxValue)), true
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // load reads a row group's bytes, checks its pages and sets up its columns.
@@ -188,11 +198,15 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 	if len(group.Columns) < len(r.file.Root().Columns()) || group.NumRows <= 0 || start >= end {
 		return fmt.Errorf("%w: %d rows in %d bytes", parquetcheck.ErrCorrupt, group.NumRows, end-start)
 	}
-	r.bytes = resize(r.bytes, int(end-start))
-	if err := parquetcheck.ReadFull(r.obj, r.bytes, start); err != nil {
+	r.loaded.data, r.loaded.off = resize(r.loaded.data, int(end-start)), start
+	if err := parquetcheck.ReadFull(r.obj, r.loaded.data, start); err != nil {
 		return err
 	}
-	loaded := &loadedBytes{data: r.bytes, off: start}
+	if r.sum != nil {
+		if err := r.sum.add(r.loaded.data, start); err != nil {
+			return err
+		}
+	}
 	for i, column := range r.columns {
 		if column == nil {
 			continue
@@ -209,14 +223,14 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 		if m.PathInSchema[0] != column.Name() {
 			return fmt.Errorf("%w: column %s is called %q", parquetcheck.ErrCorrupt, column.Name(), m.PathInSchema)
 		}
-		if _, err := checkPages(r.bytes[s-start:e-start], m, group.NumRows); err != nil {
+		if _, err := checkPages(r.loaded.data[s-start:e-start], m, group.NumRows); err != nil {
 			return fmt.Errorf("column %s: %w", column.Name(), err)
 		}
 		chunk, ok := r.file.RowGroups()[index].ColumnChunks()[i].(*parquet.FileColumnChunk)
 		if !ok {
 			return fmt.Errorf("%w: column %s", parquetcheck.ErrCorrupt, column.Name())
 		}
-		r.chunks[i] = chunkReader{pages: chunk.PagesFrom(loaded)}
+		r.chunks[i] = chunkReader{pages: chunk.PagesFrom(&r.loaded)}
 	}
 	return nil
 }
@@ -293,20 +307,16 @@ func (c *chunkReader) read(values []parquet.Value) (int, error) {
 	}
 }
 
-// loadedBytes is a stretch of a file in memory, at the file's offsets.
+// loadedBytes is a file of which a stretch is in memory.
 type loadedBytes struct {
+	Object
 	data []byte
 	off  int64
 }
 
 func (l *loadedBytes) ReadAt(p []byte, off int64) (int, error) {
-	off -= l.off
-	if off < 0 || off >= int64(len(l.data)) {
-		return 0, io.EOF
+	if at := off - l.off; at >= 0 && at+int64(len(p)) <= int64(len(l.data)) {
+		return copy(p, l.data[at:]), nil
 	}
-	n := copy(p, l.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+	return l.Object.ReadAt(p, off)
 }

@@ -82,10 +82,14 @@ type rowWriter[T, C any] struct {
 	text    int // unbounded bytes in rows
 	inGroup int // unbounded bytes in the row group before rows
 	limit   int // of them in a row group
-	written int64
-	first   int64
-	last    int64
-	before  T // the row before, where the key is no id
+	// groupRows is how many rows a row group has at most; open how many are in the one
+	// that is not written yet, without rows.
+	groupRows, open int64
+	schema          *parquet.Schema
+	written         int64
+	first           int64
+	last            int64
+	before          T // the row before, where the key is no id
 }
 
 func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowWriter[T, C] {
@@ -126,7 +130,10 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		table: t,
 		limit: limit,
 		out:   out,
-		pw:    parquet.NewGenericWriter[C](out, options...),
+
+		groupRows: opts.rowGroupRows,
+		schema:    schema,
+		pw:        parquet.NewGenericWriter[C](out, options...),
 	}
 }
 
@@ -182,11 +189,12 @@ func (w *rowWriter[T, C]) encode() error {
 		return err
 	}
 	w.written += int64(len(w.rows))
+	w.open = (w.open + int64(len(w.rows))) % w.groupRows
 	w.rows = w.rows[:0]
 	w.inGroup += w.text
 	w.text = 0
 	if w.inGroup >= w.limit {
-		w.inGroup = 0
+		w.open, w.inGroup = 0, 0
 		return w.pw.Flush()
 	}
 	return nil

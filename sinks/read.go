@@ -269,6 +269,10 @@ type lastRows struct {
 	rows *rowReader[schemas.Payment, paymentColumns]
 	last int64
 	left int64
+	// sum is set if row groups may be copied.
+	sum   *fileSum
+	want  string // the checksum in the manifest
+	index *parquetcheck.Index
 }
 
 func (d *Dataset) openLast(ctx context.Context, m *pipeline.Manifest) (*lastRows, error) {
@@ -280,7 +284,7 @@ func (d *Dataset) openLast(ctx context.Context, m *pipeline.Manifest) (*lastRows
 	if err != nil {
 		return nil, err
 	}
-	l := &lastRows{key: f.Path, obj: obj, left: f.Rows}
+	l := &lastRows{key: f.Path, obj: obj, left: f.Rows, want: f.SHA256}
 	if obj.Size() != f.Bytes {
 		err = fmt.Errorf("read %s: it has %d bytes, its manifest says %d", f.Path, obj.Size(), f.Bytes)
 	} else if l.rows, err = openRows(obj, paymentTable); err != nil {

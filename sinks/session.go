@@ -37,7 +37,10 @@ type session struct {
 	mergedAt time.Time
 	kept     bool
 	merges   int
-	segments []string // objects that this run has written
+	// copies: the merge at hand may copy row groups. decode: an earlier one did, and its
+	// table was not right, so every row is decoded.
+	copies, decode bool
+	segments       []string // objects that this run has written
 
 	open func(key string) (Object, error)
 

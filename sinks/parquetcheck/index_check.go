@@ -108,6 +108,22 @@ func (c *Index) CheckFooter(columns int) {
 	}
 }
 
+// Readable returns an error unless the page indexes of a row group can be decoded
+// without harm. It does not compare them with anything.
+func (c *Index) Readable(number int) error {
+	g := &c.footer.groups[number]
+	for i := range g.chunks {
+		chunk := &g.chunks[i]
+		if _, err := readOffsetIndex(c.file, chunk); err != nil {
+			return fmt.Errorf("column %s: offset index: %w", chunk.name, err)
+		}
+		if _, err := readColumnIndex(c.file, chunk); err != nil {
+			return fmt.Errorf("column %s: column index: %w", chunk.name, err)
+		}
+	}
+	return nil
+}
+
 // CheckGroup checks a row group. rec has the columns with the given numbers. pages are
 // the chunks' pages by their headers, by number of column; nil where the pages have
 // not been gone through: then the offset index says where they are.

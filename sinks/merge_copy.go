@@ -1,0 +1,211 @@
+package sinks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
+
+	"b24export/pipeline"
+	"b24export/schemas"
+	"b24export/sinks/parquetcheck"
+)
+
+// A merge copies the row groups of the last snapshot that no segment changes: their
+// bytes, statistics and page indexes, which takes a fraction of the processor time that
+// decoding and encoding them takes. Which row groups are copied depends on the last table and the segments
+// alone, so equal portals with an equal history have equal bytes.
+//
+// Bytes that are not decoded are checked otherwise: each page has a checksum, the page
+// indexes are gone through before parquet-go reads them, and the whole file must have
+// the checksum in its manifest.
+
+// smallGroup is which part of row_group_rows is too few for a row group to be copied,
+// or for one to end because the next one is copied. Its rows join the neighbour's.
+const smallGroup = 4
+
+// ahead returns the row group that next reads its next row from, nil within a row group
+// and at the end.
+func (r *rowReader[T, C]) ahead() *format.RowGroup {
+	groups := r.file.Metadata().RowGroups
+	if r.at < r.n || r.left > 0 || r.group == len(groups) {
+		return nil
+	}
+	return &groups[r.group]
+}
+
+// mayCopy prepares the merge for copies. The totals of rows that are not decoded are
+// known from the last snapshot's; readBack adds all rows up and compares.
+func (m *merge) mayCopy(old *lastRows, last *pipeline.Manifest) error {
+	if last.Totals == nil {
+		return nil
+	}
+	t, err := schemas.TotalsOf(last.Totals)
+	if err != nil {
+		return fmt.Errorf("the manifest of snapshot %s: %w", last.Snapshot, err)
+	}
+	m.totals, m.counted = *t, true
+	old.sum = newFileSum(old.obj)
+	old.rows.sum = old.sum
+	return nil
+}
+
+// pass loads the row group ahead, which checks its pages, and continues behind it.
+func (r *rowReader[T, C]) pass(ctx context.Context) error {
+	r.release()
+	_, err := r.nextGroup(ctx, 0)
+	r.left, r.at, r.n = 0, 0, 0
+	return err
+}
+
+// copyGroups copies row groups to m, as long as the next one can be copied. row is the
+// segments' next row, nil if there is none.
+func (l *lastRows) copyGroups(ctx context.Context, m *merge, row *segmentRow, marks *markReader) error {
+	for l.sum != nil {
+		g := l.rows.ahead()
+		if g == nil {
+			return nil
+		}
+		low, high, ok := l.rows.ids(g)
+		// New payments come after all others, so the last row group is written
+		// again to take them. Else each night would leave a small one.
+		end := l.rows.group+1 == len(l.rows.file.Metadata().RowGroups)
+		if !ok || row != nil && (end || row.ID <= high) || !m.table.takes(g) {
+			return nil
+		}
+		if err := l.copyGroup(ctx, m, g); err != nil {
+			return fmt.Errorf("read %s: %w", l.key, err)
+		}
+		// Marks of rows that the segments replace are left over below low.
+		err := marks.upTo(low-1, nil)
+		if err == nil {
+			err = marks.upTo(high, func(mark pipeline.Mark) error { return m.mark(int64(mark.ID), mark.Mark) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lastRows) copyGroup(ctx context.Context, m *merge, g *format.RowGroup) (err error) {
+	defer guard(&err)
+	number := l.rows.group
+	if l.index == nil {
+		if l.index, err = parquetcheck.NewIndex(l.obj, -1); err != nil {
+			return err
+		}
+	}
+	if err := l.index.Readable(number); err != nil {
+		return fmt.Errorf("row group %d: %w", number, err)
+	}
+	low, high, _ := l.rows.ids(g)
+	if low <= l.last || high < low || g.NumRows > l.left {
+		return fmt.Errorf("%w: row group %d: %d rows, payments %d to %d come after payment %d", parquetcheck.ErrCorrupt, number, g.NumRows, low, high, l.last)
+	}
+	if err := l.rows.pass(ctx); err != nil {
+		return err
+	}
+	l.last = high
+	l.left -= g.NumRows
+	m.copied = true
+	m.result.Carried += g.NumRows
+	return m.table.addGroup(l.rows.file.RowGroups()[number], low, high)
+}
+
+// check compares the file's checksum with its manifest's, if row groups were copied.
+func (l *lastRows) check(m *merge) error {
+	if !m.copied {
+		return nil
+	}
+	if err := l.sum.end(); err != nil {
+		return fmt.Errorf("read %s: %w", l.key, err)
+	}
+	if sum := hex.EncodeToString(l.sum.hash.Sum(nil)); sum != l.want {
+		return damaged{fmt.Errorf("read %s: its SHA-256 is %s, the manifest says %s", l.key, sum, l.want)}
+	}
+	return nil
+}
+
+// isCorrupt reports whether err says that a file's bytes are wrong, other than a
+// segment's.
+func isCorrupt(err error) bool {
+	_, segment := errors.AsType[*pipeline.SegmentsError](err)
+	return !segment && (errors.Is(err, parquetcheck.ErrCorrupt) || errors.Is(err, ErrDamaged))
+}
+
+// fileSum is the checksum of a file that is read from its begin to its end.
+type fileSum struct {
+	file Object
+	hash hash.Hash
+	at   int64
+}
+
+func newFileSum(file Object) *fileSum { return &fileSum{file: file, hash: sha256.New()} }
+
+// add adds the bytes up to off, which it reads, and data, which stands there.
+func (s *fileSum) add(data []byte, off int64) error {
+	if off < s.at {
+		return fmt.Errorf("%w: row groups are not in the order of their places", parquetcheck.ErrCorrupt)
+	}
+	if err := s.upTo(off); err != nil {
+		return err
+	}
+	s.hash.Write(data)
+	s.at += int64(len(data))
+	return nil
+}
+
+// end adds the rest of the file.
+func (s *fileSum) end() error { return s.upTo(s.file.Size()) }
+
+func (s *fileSum) upTo(off int64) error {
+	_, err := io.Copy(s.hash, io.NewSectionReader(s.file, s.at, off-s.at))
+	s.at = off
+	return err
+}
+
+// takes reports whether a row group of another file may follow as it is. It must look
+// as this writer's own do, and neither it nor the one before it may be small.
+func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
+	small := w.groupRows / smallGroup
+	open := (w.open + int64(len(w.rows))) % w.groupRows
+	if g.NumRows < small || g.NumRows > w.groupRows || open > 0 && open < small {
+		return false
+	}
+	for i := range g.Columns {
+		for _, s := range g.Columns[i].MetaData.EncodingStats {
+			if s.PageType == format.DataPage && s.Encoding != w.schema.Fields()[i].Encoding().Encoding() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// addGroup adds a row group of another file, with the ids first to last, as it is.
+func (w *rowWriter[T, C]) addGroup(g parquet.RowGroup, first, last int64) error {
+	if err := w.encode(); err != nil {
+		return err
+	}
+	if first <= w.last {
+		return fmt.Errorf("write row %d: payment %d after payment %d; ids must ascend from 1", w.written, first, w.last)
+	}
+	n, err := w.pw.WriteRowGroup(g)
+	if err != nil {
+		return err
+	}
+	if w.last == 0 {
+		w.first = first
+	}
+	w.last = last
+	w.written += n
+	w.open, w.inGroup = 0, 0
+	return nil
+}
