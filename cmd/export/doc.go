@@ -1,80 +1,79 @@
 // B24export exports the payments of Bitrix24 portals to Parquet files in a
 // folder or a bucket.
 //
-//	b24export demo                 no account needed: a fake portal, exported to ./b24export-demo
-//	b24export init                 ask for what a job needs, try it, write a job file
+//	b24export demo                 export a fake portal to ./b24export-demo; needs no account
+//	b24export init                 ask for what a job needs, test it, write a job file
 //	b24export run JOB…             export, or resume an interrupted export
 //	b24export run --to URL         the same without a job file; the webhook is in B24_WEBHOOK
 //	b24export check JOB…           check the job file, portal and storage before a run
-//	b24export plan JOB…            predict what a run will take
+//	b24export plan JOB…            predict the requests and minutes of a run
 //	b24export status JOB…          show each portal's newest snapshot, last run and unfinished work
-//	b24export snapshots JOB…       list the snapshots that are kept
-//	b24export cat JOB|FILE         rows, as a table, CSV, JSON or Arrow
-//	b24export diff JOB [A [B]]     what differs between two snapshots
-//	b24export sql JOB              statements that query or load the dataset, for DuckDB or BigQuery
+//	b24export snapshots JOB…       list the retained snapshots
+//	b24export cat JOB|FILE         print rows as a table, CSV, JSON or Arrow
+//	b24export diff JOB [A [B]]     print the differences between two snapshots
+//	b24export sql JOB              print statements that query or load the dataset, for DuckDB or BigQuery
 //	b24export verify JOB…          read snapshots back and check them against their manifests
-//	b24export report JOB           one HTML page about a run
-//	b24export auth JOB             get an OAuth portal's first tokens, with a person's help
+//	b24export report JOB           write one HTML page about a run
+//	b24export auth JOB             fetch an OAuth portal's first tokens, with a person's help
 //	b24export prune JOB…           delete what is past retention
 //	b24export forget PORTAL JOB    delete a portal's dataset
 //	b24export rename PORTAL NEW JOB  give a portal's dataset another name
-//	b24export schema               the columns of the dataset's tables
+//	b24export schema               print the columns of the dataset's tables
 //	b24export portal               serve a fake portal
-//	b24export version              version, commit, date, Go, schema version
-//	b24export completion SHELL     completion for bash, zsh, fish, powershell
-//	b24export help COMMAND         examples and flags of a command; of every one: help all
+//	b24export version              print version, commit, date, Go, schema version
+//	b24export completion SHELL     print completion for bash, zsh, fish, powershell
+//	b24export help COMMAND         show the examples and flags of a command; help all shows all
 //
 // Standard output is for results, standard error for logs, progress and errors.
-// An error is one line that begins with b24export:, and a line that begins with
-// hint: where something can be done about it. The problems of a job file have a
-// line each.
+// An error is one line that begins with b24export:. If the user can do something about
+// it, a line that begins with hint: follows. Each problem of a job file has a line.
 //
 // # Exit codes
 //
 //	  0  complete
-//	  1  failed (bug, storage, data that does not add up); nothing half-done is
-//	     visible, and running again resumes
+//	  1  failed (bug, storage, counts that do not add up); readers see nothing
+//	     incomplete, and running again resumes
 //	  2  usage or job file wrong; nothing was started
 //	  3  published, with rejects below the job's threshold
 //	  4  the portal refuses: token, rights, scope, plan, block; running again
 //	     resumes once that is fixed
 //	  5  another run holds this job's lease
-//	 75  gave up on something temporary (portal or storage unreachable past the
-//	     job's patience); running again resumes
+//	 75  a temporary fault (portal or storage unreachable) lasted longer than the
+//	     job's patience; running again resumes
 //	130  interrupted by a signal, checkpoint saved; running again resumes
 //
 // With several portals, codes that another run can clear come first: the exit code is
 // the first of 130, 75, 1, 5, 2, 4, 3, 0 that any portal has. A failed portal does not
 // stop the others. run --rejects-ok exits with 0 instead of 3.
 //
-// The first SIGINT or SIGTERM lets requests under way end, for ten seconds at
-// most, and saves a checkpoint. The second one ends the program at once, with
-// 130; what was read since the last checkpoint will be read again.
+// After the first SIGINT or SIGTERM, the program waits at most ten seconds for requests
+// in flight, and saves a checkpoint. The second one ends the program at once, with 130;
+// the next run reads again what was read since the last checkpoint.
 //
 // # Environment
 //
 //	B24_WEBHOOK                    the webhook of run without a job file, and of init
-//	whatever a job names as ${…}   secrets and places in job files
+//	the names in ${…} of a job     secrets and places in job files
 //	JOB_COMPLETION_INDEX,          shard of a Kubernetes indexed Job
 //	  B24EXPORT_SHARDS
 //	CLOUD_RUN_TASK_INDEX,          shard of a Cloud Run job
 //	  CLOUD_RUN_TASK_COUNT
 //	AWS_BATCH_JOB_ARRAY_INDEX,     shard of an AWS Batch array
 //	  AWS_BATCH_JOB_ARRAY_SIZE
-//	GOMEMLIMIT                     memory to keep to, such as 200MiB; by default what
-//	                               the container's limit leaves, if there is one
+//	GOMEMLIMIT                     memory limit, such as 200MiB; by default it follows
+//	                               from the container's limit, if there is one
 //	NO_COLOR, TERM=dumb            progress bars without colours
 //	COLUMNS                        width of tables that do not go to a terminal
-//	HTTPS_PROXY, NO_PROXY,         as Go programs know them
+//	HTTPS_PROXY, NO_PROXY,         the same as for other Go programs
 //	  SSL_CERT_FILE
 //	AWS_…, GOOGLE_…, AZURE_…       credentials, as the clouds' libraries read them
 //
-// A flag for a secret does not exist: command lines are for everybody to see.
+// No flag accepts a secret, because every user of the machine can see command lines.
 //
 // # Lines for machines
 //
-// With --json, standard output has one JSON object a line. New fields may come;
-// those that are there keep their meaning, or the protocol's number rises.
+// With --json, standard output has one JSON object per line. Fields may be added. If the
+// meaning of a field changes, the number of the protocol rises.
 //
 // Run and demo begin with
 //
@@ -84,10 +83,11 @@
 //
 //	{"progress":{"dataset":"payments","portal":"acme","phase":"fetching","done":5000,"total":12000,…}}
 //
-// and end with a line for each portal, also when it failed: the manifest's fields
-// if a snapshot was published, and portal, snapshot, job, resumed, skipped (if
-// --if-older left it out), new_rejects, exit, error (null if there was none), hint,
-// seconds; unfinished has the counts of a run that published nothing. To pick them out:
+// and end with a line for each portal, also if it failed. The line has the manifest's
+// fields if a snapshot was published, and portal, snapshot, job, resumed, skipped (if
+// --if-older skipped it), new_rejects, exit, error (null if there was none), hint,
+// seconds. unfinished has the counts of a run that published nothing. This selects
+// these lines:
 //
 //	jq -c 'select(.exit != null)'
 //
@@ -100,7 +100,7 @@
 // # Limitations
 //
 // Commands that read the dataset (status, snapshots, cat, diff, verify, sql, report,
-// prune, forget, rename) need no secret, and take --from URL --name DATASET instead of a job file.
-// A portal that takes its name from its address needs the address, though.
+// prune, forget, rename) need no secret, and accept --from URL --name DATASET instead of a
+// job file. A portal whose name comes from its address needs the address, however.
 // Tables show times to the second, in UTC.
 package main

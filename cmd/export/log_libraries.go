@@ -15,13 +15,13 @@ import (
 // program's log. It returns standard error itself, for the program's own output, and
 // end, which waits until the last line is in the log.
 //
-// The clients of the clouds write there: those of AWS what happens while they look for
-// credentials, those of Google and Azure what GOOGLE_SDK_GO_LOGGING_LEVEL and
-// AZURE_SDK_GO_LOGGING ask for. They let nobody set a logger there, or only for the
-// whole process. What the Go runtime prints when it dies does not go through os.Stderr.
+// The clients of the clouds write to os.Stderr. The client of AWS reports its search
+// for credentials. Those of Google and Azure write what GOOGLE_SDK_GO_LOGGING_LEVEL and
+// AZURE_SDK_GO_LOGGING ask for. A program cannot set a logger for them, or only for the
+// whole process. The output of the Go runtime when it dies does not use os.Stderr.
 //
-// At a terminal os.Stderr stays as it is: a credential_process of AWS may ask a person
-// for a code there.
+// At a terminal os.Stderr stays as it is, because a credential_process of AWS may ask a
+// person for a code there.
 func logLibraries() (stderr *os.File, end func()) {
 	stderr = os.Stderr
 	if term.IsTerminal(int(stderr.Fd())) {
@@ -33,8 +33,8 @@ func logLibraries() (stderr *os.File, end func()) {
 	}
 	os.Stderr = w
 	logged := make(chan struct{})
-	// Owns r. Ends when the last writer closes its side, or at the deadline that end
-	// sets.
+	// The goroutine owns r. It ends when the last writer closes its side, or at the
+	// deadline that end sets.
 	go func() {
 		defer close(logged)
 		defer r.Close()
@@ -42,14 +42,14 @@ func logLibraries() (stderr *os.File, end func()) {
 	}()
 	return stderr, func() {
 		w.Close()
-		// A credential_process that runs on keeps its copy of w open.
+		// A credential_process that still runs keeps its copy of w open.
 		_ = r.SetReadDeadline(time.Now().Add(time.Second))
 		<-logged
 	}
 }
 
-// logLines logs the lines of r until it ends or fails. Lines that are longer than its
-// buffer become several.
+// logLines logs the lines of r until r ends or fails. A line that is longer than the
+// buffer becomes several lines.
 func logLines(r *os.File) {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	for {

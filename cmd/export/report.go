@@ -16,20 +16,20 @@ import (
 	"b24export/sinks"
 )
 
-// How much a page shows one by one. All is counted.
+// The maximum number of items that a page lists. It counts all of them.
 const (
 	reportRejects   = 50
 	reportSnapshots = 30
 )
 
-// report is what the page is made of.
+// report is the data of the page.
 type report struct {
 	Manifest *pipeline.Manifest
-	// Title is what a person calls the snapshot; When its time in Zone, which is the
-	// portal's.
+	// Title is the snapshot's name for people. When is its time in Zone, the portal's
+	// time zone.
 	Title, When, Zone string
-	// Snapshots are the newest of those that are kept, newest first; Older counts the
-	// others. Trends are their rows, changes and minutes over time.
+	// Snapshots are the newest retained snapshots, newest first; Older is the number of
+	// the others. Trends are plots of their rows, changes and minutes.
 	Snapshots                              []*pipeline.Manifest
 	Older                                  int
 	Trends                                 []reportPlot
@@ -38,10 +38,11 @@ type report struct {
 	RequestsASecond, AllowedASecond, Limit string
 	Received                               string
 	Waits                                  []reportWait
-	// Plots show the time of fetching, which took PaceEnd; none if it was short.
+	// Plots show the time of fetching, which took PaceEnd. There are none if it was
+	// short.
 	Plots   []reportPlot
 	PaceEnd string
-	// Days are the chart's columns, newest first, each a Unit long.
+	// Days are the columns of the chart, newest first. Each stands for a Unit.
 	Unit                 string
 	Days                 []reportDay
 	Bars                 []reportBar
@@ -57,7 +58,7 @@ type report struct {
 	zone *time.Location
 }
 
-// reportWait is a limit, and the share of the run that waited for it.
+// reportWait is a limit, and the share of the run's time that waited for it.
 type reportWait struct {
 	Name, Text string
 	Percent    float64
@@ -73,8 +74,8 @@ type reportCount struct {
 	Count int64
 }
 
-// newReport reads what a snapshot has: its table, its changes and its rejects, each
-// once, in a stream.
+// newReport reads the data of a snapshot: its table, its changes and its rejects, each
+// once, as a stream.
 func newReport(ctx context.Context, data *dataset, m *pipeline.Manifest) (*report, error) {
 	r := &report{Manifest: m, Ledger: ledgerText(m.Ledger), Received: byteSize(m.PortalUse.BytesReceived)}
 	r.zone, r.Zone = reportZone(m.TimeZone)
@@ -112,8 +113,8 @@ func newReport(ctx context.Context, data *dataset, m *pipeline.Manifest) (*repor
 	return r, r.readRejects(ctx, data)
 }
 
-// limitBy notes what the portal allows: in the time that the run took, in the unit of
-// what it used.
+// limitBy records what the portal allows: in the time of the run, and in the unit of
+// what the run used.
 func (r *report) limitBy(l bitrix.Limits) {
 	took := r.Manifest.FinishedAt.Sub(r.Manifest.StartedAt).Seconds()
 	if l.Rate <= 0 || took <= 0 {
@@ -162,7 +163,7 @@ func (r *report) readChanges(ctx context.Context, data *dataset) error {
 	slices.Reverse(r.Days)
 	r.Columns = counts(columns)
 	if r.Manifest.Previous == "" {
-		return nil // all is new: the totals of the table say it
+		return nil // all rows are new: the totals of the table have them
 	}
 	for _, o := range ops {
 		if t := byOp[o.op]; t != nil {
@@ -190,7 +191,7 @@ func (r *report) readRejects(ctx context.Context, data *dataset) error {
 	return nil
 }
 
-// counts sorts by how often, most first.
+// counts sorts by count, the highest first.
 func counts(of map[string]int64) []reportCount {
 	var list []reportCount
 	for name, n := range of {

@@ -8,20 +8,21 @@ import (
 	"b24export/schemas"
 )
 
-// A chart of days has at most so many columns: beyond, they are of weeks, months or
-// years.
+// reportColumns is the maximum number of columns of the chart of days. If there are
+// more days, columns stand for weeks, months or years.
 const reportColumns = 100
 
-// The size of the chart of days in the picture's own units; the page stretches it.
+// The size of the chart of days in the picture's own units. The page scales it.
 const (
 	daysWidth  = 600.0
 	daysHeight = 130.0
 )
 
-// reportUnits are what a column of the chart may stand for, the shortest first.
+// reportUnits are the units that a column of the chart may stand for, the shortest
+// first.
 var reportUnits = []struct {
 	name  string
-	start func(time.Time) time.Time // of the unit that a day is in
+	start func(time.Time) time.Time // of the unit that contains a day
 	next  func(time.Time) time.Time
 	label func(time.Time) string
 }{
@@ -39,7 +40,7 @@ type reportDays struct {
 	counts map[time.Time]*reportDay // by the day's midnight, as if in UTC; the zero time: no bill
 }
 
-// reportDay is what changed in a day, or in a longer unit of time.
+// reportDay has the changes of a day, or of a longer unit of time.
 type reportDay struct {
 	Day                    string
 	Insert, Update, Delete int64
@@ -67,9 +68,9 @@ func (r *reportDays) at(bill schemas.Null[schemas.Instant]) *reportDay {
 	return c
 }
 
-// columns sums the days up by the shortest unit of which few enough fit between the
-// first day and the last one. It returns those that have changes, oldest first; days
-// without a bill come last, with a zero start.
+// columns sums up the days by the shortest unit that results in few enough columns
+// between the first day and the last one. It returns the columns with changes, oldest
+// first. Days without a bill come last, with a zero start.
 func (r *reportDays) columns() (unit string, columns []reportDay) {
 	var days []time.Time
 	for day := range r.counts {
@@ -118,8 +119,8 @@ type reportBar struct {
 	X, Y, W, H   float64
 }
 
-// drawColumns places columns on an axis of time: as far from the left as their time is
-// from the first one's. It returns nil if there is nothing to draw.
+// drawColumns places columns on an axis of time. The distance from the left is the time
+// since the first column. It returns nil if there is nothing to draw.
 func drawColumns(columns []reportDay) (bars []reportBar) {
 	columns = slices.DeleteFunc(slices.Clone(columns), func(d reportDay) bool { return d.start.IsZero() })
 	if len(columns) == 0 {
@@ -149,7 +150,7 @@ func drawColumns(columns []reportDay) (bars []reportBar) {
 	return bars
 }
 
-// reportZone returns the zone that a manifest names, and what a page calls it.
+// reportZone returns the zone that a manifest names, and its name on the page.
 func reportZone(name string) (*time.Location, string) {
 	if zone, err := time.LoadLocation(name); err == nil && name != "" {
 		return zone, name

@@ -10,25 +10,25 @@ import (
 	"b24export/pipeline"
 )
 
-// The size of a plot in the picture's own units; the page stretches it.
+// The size of a plot in the picture's own units. The page scales it.
 const (
 	plotWidth  = 600.0
 	plotHeight = 100.0
 )
 
-// reportPlot is one curve over the time of fetching, and the portal's limit.
+// reportPlot is a curve over the time of fetching, and the portal's limit.
 type reportPlot struct {
 	Title string
-	// Line and Limit are points as a polyline has them; Limit is empty without
-	// one.
+	// Line and Limit are points in the form of a polyline. Limit is empty without a
+	// limit.
 	Line, Limit string
-	// Top is what the picture's upper edge stands for. Above, if it is not
-	// empty, shows how far the curve goes beyond.
+	// Top is the value at the upper edge of the picture. Above, if it is not empty,
+	// shows how far the curve goes beyond it.
 	Top, Above string
 }
 
-// drawPace plots how fetching continued against both limits of the portal. Two samples
-// are the least that make a curve.
+// drawPace plots the use of both limits of the portal while payments were fetched. A
+// curve needs at least two samples.
 func (r *report) drawPace() {
 	p := r.Manifest.Pace
 	n := p.Len()
@@ -42,8 +42,8 @@ func (r *report) drawPace() {
 	if steady := slices.Max(p.Rate[:n]); steady > 0 {
 		limit = "; the steady limit is " + plotNumber(steady) + ", after a burst"
 	}
-	// A burst is many times what follows it. Drawn to its full height, it would
-	// leave nothing of the rest to see.
+	// A burst is many times as high as the rest of the curve. Drawn to its full height,
+	// it would make the rest invisible.
 	r.Plots = append(r.Plots, plotOf("requests a second"+limit, at, perSecond(at, p.Requests), p.Rate[:n], 2.5))
 	if budget := slices.Max(p.Budget[:n]); budget > 0 {
 		title := "operating seconds used, of " + plotNumber(budget)
@@ -51,7 +51,8 @@ func (r *report) drawPace() {
 	}
 }
 
-// perSecond is how much a count grew between each sample and the one before.
+// perSecond returns how much a count grew per second between each sample and the
+// previous one.
 func perSecond(at []float64, count []int64) []float64 {
 	rates := make([]float64, len(at))
 	then, before := 0.0, int64(0)
@@ -64,9 +65,8 @@ func perSecond(at []float64, count []int64) []float64 {
 	return rates
 }
 
-// plotOf draws values, each of which goes for the time up to its sample. With a
-// limit the picture's height is so many times that limit, and a curve that goes
-// higher is cut.
+// plotOf draws values. Each value is for the time up to its sample. With a limit, the
+// height of the picture is times that limit, and a higher curve is cut.
 func plotOf(title string, at, values, limits []float64, times float64) reportPlot {
 	plot := reportPlot{Title: title}
 	peak := slices.Max(values)
@@ -88,8 +88,8 @@ func plotOf(title string, at, values, limits []float64, times float64) reportPlo
 	return plot
 }
 
-// plotNumber is a number as people write it, with about three digits: 14,650, 42.5,
-// 0.07.
+// plotNumber returns a number with about three digits, as people write it: 14,650,
+// 42.5, 0.07.
 func plotNumber(v float64) string {
 	digits := 0
 	switch a := math.Abs(v); {
@@ -107,8 +107,8 @@ func plotNumber(v float64) string {
 	return groupDigits(text)
 }
 
-// drawTrends plots the newest snapshots over their time: rows, changes, minutes. One
-// snapshot is no line.
+// drawTrends plots the newest snapshots over time: rows, changes, minutes. A single
+// snapshot makes no line.
 func (r *report) drawTrends() {
 	r.Older = max(0, len(r.Snapshots)-reportSnapshots)
 	r.Snapshots = r.Snapshots[:len(r.Snapshots)-r.Older]

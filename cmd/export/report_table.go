@@ -10,16 +10,18 @@ import (
 	"b24export/schemas"
 )
 
-// reportSystems is how many payment systems the page shows one by one.
+// reportSystems is the maximum number of payment systems that the page lists.
 const reportSystems = 12
 
-// reportAges are the ages of what is unpaid, by days since the bill, up to and with.
+// reportAges are the age groups of unpaid payments, by days since the bill. Limits are
+// inclusive.
 var reportAges = []struct {
 	days int
 	name string
 }{{30, "up to 30 days"}, {90, "31 to 90 days"}, {365, "91 to 365 days"}, {1 << 30, "over a year"}, {-1, "without a bill"}}
 
-// readTable sums up the snapshot's table: by payment system, and what is unpaid by age.
+// readTable sums up the snapshot's table: by payment system, and unpaid payments by
+// age.
 func (r *report) readTable(ctx context.Context, data *dataset) error {
 	systems := map[string]*schemas.Totals{}
 	unpaid := make([]schemas.Totals, len(reportAges))
@@ -69,8 +71,8 @@ func (r *report) readTable(ctx context.Context, data *dataset) error {
 	return nil
 }
 
-// ageOf returns the place in reportAges of a bill, as of an instant. A bill of the
-// future is a new one.
+// ageOf returns the index in reportAges of a bill, as of an instant. A bill in the
+// future counts as new.
 func ageOf(bill schemas.Null[schemas.Instant], at time.Time) int {
 	if !bill.Valid {
 		return len(reportAges) - 1

@@ -117,7 +117,7 @@ func (p *program) commands() []*cobra.Command {
 	}
 }
 
-// unknownCommand rejects an argument that is not a command, and suggests a near one.
+// unknownCommand rejects an argument that is not a command, and suggests a similar one.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -11,16 +11,17 @@ import (
 	"b24export/schemas"
 )
 
-// rowWriter writes rows in one form. Write takes the next records, which all
-// have one schema and belong to the caller again when it returns; Close writes
-// what is left, but does not close what is below. Not for concurrent use.
+// rowWriter writes rows in one format. Write writes the next records. All of them have
+// the same schema, and belong to the caller again when Write returns. Close writes what
+// is left, but does not close the writer below. A rowWriter is not safe for concurrent
+// use.
 type rowWriter interface {
 	Write(rec arrow.Record) error
 	Close() error
 }
 
-// rowForms are all forms of rows, the default first. width bounds the lines of a
-// table; 0 is any width.
+// rowForms are all formats of rows, the default first. width limits the lines of a
+// table; 0 means any width.
 var rowForms = []struct {
 	name string
 	open func(w io.Writer, schema *arrow.Schema, width int) rowWriter
@@ -31,7 +32,7 @@ var rowForms = []struct {
 	{"arrow", func(w io.Writer, schema *arrow.Schema, _ int) rowWriter { return newArrowRows(w, schema) }},
 }
 
-// rowFormFlag is the value of a flag that chooses one of rowForms.
+// rowFormFlag returns the value of a flag that selects one of rowForms.
 func rowFormFlag(form *string) *choice {
 	names := make([]string, len(rowForms))
 	for i, f := range rowForms {
@@ -40,18 +41,18 @@ func rowFormFlag(form *string) *choice {
 	return oneOf(form, names...)
 }
 
-// newRowWriter returns the writer of a form, which must be one of rowForms.
+// newRowWriter returns the writer of a format, which must be one of rowForms.
 func newRowWriter(w io.Writer, form string, schema *arrow.Schema, width int) rowWriter {
 	for _, f := range rowForms {
 		if f.name == form {
 			return f.open(w, schema, width)
 		}
 	}
-	panic("no form of rows is called " + strconv.Quote(form)) // unreachable: the flag takes no other
+	panic("no form of rows is called " + strconv.Quote(form)) // unreachable: the flag accepts no other
 }
 
-// appendCell appends the exact text of one value: times in RFC 3339 with
-// microseconds, decimals with all their digits. Null is nothing.
+// appendCell appends the exact text of one value. Times are in RFC 3339 with
+// microseconds, and decimals have all their digits. Null is an empty text.
 func appendCell(b []byte, column arrow.Array, row int) []byte {
 	if column.IsNull(row) {
 		return b
@@ -72,13 +73,13 @@ func appendCell(b []byte, column arrow.Array, row int) []byte {
 	return append(b, column.ValueStr(row)...)
 }
 
-// isNumber reports whether a column's values are set to the right.
+// isNumber reports whether the values of a column are aligned to the right.
 func isNumber(t arrow.DataType) bool {
 	return t.ID() == arrow.INT64 || t.ID() == arrow.DECIMAL128
 }
 
-// pickColumns returns the places of the named columns in schema, in the order asked
-// for; all of them if none are named.
+// pickColumns returns the indexes of the named columns in schema, in the given order.
+// It returns all columns if names is empty.
 func pickColumns(schema *arrow.Schema, names []string) ([]int, error) {
 	if len(names) == 0 {
 		all := make([]int, schema.NumFields())
@@ -109,7 +110,7 @@ func fieldNames(schema *arrow.Schema) string {
 	return string(b)
 }
 
-// project makes the schema of some of a schema's columns.
+// project returns a schema with the picked columns.
 func project(schema *arrow.Schema, picked []int) *arrow.Schema {
 	fields := make([]arrow.Field, len(picked))
 	for i, at := range picked {

@@ -10,10 +10,11 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// expandedRows writes each row as lines of its own, one a column, whole.
+// expandedRows writes each row as several lines, one for each column. It does not cut
+// values.
 type expandedRows struct {
 	w     io.Writer
-	names []string // all as wide as the widest
+	names []string // padded to the width of the longest name
 	rows  int64
 }
 

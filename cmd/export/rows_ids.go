@@ -8,12 +8,12 @@ import (
 	"b24export/schemas"
 )
 
-// idRange is a range of payments: those with ids above after, up to through. A table is
-// sorted by id, so its row groups outside of a range are not read.
+// idRange is a range of payments: those with ids above after, up to and including
+// through. A table is sorted by id, so row groups outside of a range are not read.
 type idRange struct{ after, through pipeline.PaymentID }
 
-// ids returns the range that the conditions on id leave. A condition that cannot be read
-// leaves everything: whoever prints the rows reports it.
+// ids returns the range that the conditions on id allow. If a condition is invalid it
+// returns the whole range; the function that prints the rows reports the error.
 func (f *catFlags) ids() idRange {
 	r := idRange{through: math.MaxInt64}
 	schema := schemas.Payments()
@@ -46,7 +46,7 @@ func (f *catFlags) ids() idRange {
 	return r
 }
 
-// of ends rows behind the range.
+// of ends rows after the range.
 func (r idRange) of(rows iter.Seq2[*schemas.Payment, error]) iter.Seq2[*schemas.Payment, error] {
 	return func(yield func(*schemas.Payment, error) bool) {
 		for row, err := range rows {

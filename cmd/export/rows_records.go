@@ -12,21 +12,21 @@ import (
 	"b24export/sinks"
 )
 
-// recordRows is how many rows a record has: enough to be quick, few enough to
-// show the first ones at once.
+// recordRows is the number of rows of a record. It is large enough for speed, and small
+// enough to show the first rows at once.
 const recordRows = 1024
 
-// selection says which rows are wanted, and what of them.
+// selection selects rows and columns.
 type selection struct {
 	columns []int
-	where   []condition // all of them have to be met
-	limit   int64       // 0: no limit
-	// all makes copyRows read on behind the limit, and counts there what meets the
-	// conditions; nil: it stops at the limit.
+	where   []condition // a row must meet all of them
+	limit   int64       // 0 means no limit
+	// all, if it is not nil, makes copyRows read to the end and store there the number
+	// of rows that meet the conditions. If it is nil, copyRows stops at the limit.
 	all *int64
 }
 
-// copyRows writes the rows selected, in records. It returns how many there were.
+// copyRows writes the selected rows in records. It returns their number.
 func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], sel *selection) (n int64, err error) {
 	defer b.release()
 	flush := func() error {
@@ -56,7 +56,7 @@ func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], 
 			return n, err
 		}
 		b.add(row)
-		// The last record is cut short at the limit, so as to read no more.
+		// The last record ends at the limit, so that no more rows are read.
 		if pending++; pending < recordRows && (sel.limit == 0 || len(sel.where) > 0 || sel.all != nil || n+pending < sel.limit) {
 			continue
 		}
@@ -74,7 +74,7 @@ func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], 
 	return n, err
 }
 
-// count returns how many rows of rec are selected, without the limit.
+// count returns the number of rows of rec that are selected, without the limit.
 func (s *selection) count(rec arrow.Record) (n int64) {
 	if len(s.where) == 0 {
 		return rec.NumRows()
@@ -85,8 +85,8 @@ func (s *selection) count(rec arrow.Record) (n int64) {
 	return n
 }
 
-// of makes a record of the rows and columns of rec that are selected, most rows
-// at most. The caller releases it.
+// of returns a record with the selected rows and columns of rec, and at most most rows.
+// The caller releases it.
 func (s *selection) of(rec arrow.Record, most int64) (arrow.Record, error) {
 	stretches := [][2]int{{0, int(rec.NumRows())}}
 	if len(s.where) > 0 {
@@ -131,7 +131,7 @@ func (s *selection) of(rec arrow.Record, most int64) (arrow.Record, error) {
 	return array.NewRecord(project(rec.Schema(), s.columns), picked, rows), nil
 }
 
-// recordBuilder makes records of rows of one kind.
+// recordBuilder builds records from rows of one type.
 type recordBuilder[T any] interface {
 	add(row T)
 	// record returns the rows added since the last call. The caller releases it.
@@ -139,7 +139,7 @@ type recordBuilder[T any] interface {
 	release()
 }
 
-// paymentRecords makes records of the table of payments.
+// paymentRecords builds records of the table of payments.
 type paymentRecords struct{ b *array.RecordBuilder }
 
 func newPaymentRecords() paymentRecords {
@@ -150,7 +150,7 @@ func (r paymentRecords) add(p *schemas.Payment) { schemas.PaymentTable.Append(r.
 func (r paymentRecords) record() arrow.Record   { return r.b.NewRecord() }
 func (r paymentRecords) release()               { r.b.Release() }
 
-// changeRecords makes records of the change feed.
+// changeRecords builds records of the change feed.
 type changeRecords struct{ b *array.RecordBuilder }
 
 func newChangeRecords() changeRecords {
@@ -165,7 +165,7 @@ func (r changeRecords) add(c *sinks.Change) {
 func (r changeRecords) record() arrow.Record { return r.b.NewRecord() }
 func (r changeRecords) release()             { r.b.Release() }
 
-// rejectRecords makes records of the rejects.
+// rejectRecords builds records of the rejects.
 type rejectRecords struct{ b *array.RecordBuilder }
 
 func newRejectRecords() rejectRecords {

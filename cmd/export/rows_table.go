@@ -15,20 +15,21 @@ import (
 	"b24export/schemas"
 )
 
-// tableRows writes rows for people, in blocks of lines, so that memory does not
-// grow with their number: the first block decides how wide each column is, and
-// which columns find room.
+// tableRows writes rows for people in blocks of lines, so that memory does not grow
+// with their number. The first block decides the width of each column, and which
+// columns fit.
 type tableRows struct {
 	w      io.Writer
 	schema *arrow.Schema
-	width  int // of a line; 0: any
+	width  int // of a line; 0 means any
 	block  [][]string
-	widths []int // of the columns that are shown; nil before the first block
+	widths []int // of the shown columns; nil before the first block
 }
 
 const (
 	tableBlock = 1000
-	// widestCell cuts texts: the column extra can be long.
+	// widestCell is the width at which texts are cut, because the column extra can be
+	// long.
 	widestCell = 40
 	columnGap  = len(" | ")
 )
@@ -54,8 +55,8 @@ func (t *tableRows) Write(rec arrow.Record) error {
 	return nil
 }
 
-// shownCell is a value as a table shows it: times to the second, and no
-// characters that a terminal would obey.
+// shownCell returns a value as a table shows it: times to the second, and without
+// control characters.
 func shownCell(column arrow.Array, row int) string {
 	if column.IsNull(row) {
 		return ""
@@ -75,7 +76,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// Close implements rowWriter. It also names the columns that found no room.
+// Close implements rowWriter. It also names the columns that did not fit.
 func (t *tableRows) Close() error {
 	if len(t.block) > 0 || t.widths == nil {
 		if err := t.render(); err != nil {
@@ -126,7 +127,7 @@ func (t *tableRows) render() error {
 	return writeTable(t.w, grid)
 }
 
-// measure sets the widths of as many columns, from the left, as find room.
+// measure sets the widths of as many columns as fit, from the left.
 func (t *tableRows) measure() {
 	total := 0
 	t.widths = []int{}
@@ -146,7 +147,7 @@ func (t *tableRows) measure() {
 
 func snip(s string, width int) string { return text.Snip(s, width, "…") }
 
-// plainTable is an empty table in the program's style: few lines, no capitals.
+// plainTable returns an empty table in the program's style: few lines, no capitals.
 func plainTable() table.Writer {
 	grid := table.NewWriter()
 	style := table.StyleLight
@@ -157,17 +158,17 @@ func plainTable() table.Writer {
 	return grid
 }
 
-// rankedColumn is a column of a table that must fit a terminal.
+// rankedColumn is a column of a table that must fit the width of a terminal.
 type rankedColumn struct {
 	name string
-	// rank says which columns go first where there is no room: those of the
-	// highest rank. Columns of rank 0 stay.
+	// rank is the order in which columns are left out if there is not enough space: the
+	// highest rank first. Columns of rank 0 always stay.
 	rank int
 }
 
-// fitTable returns a table with as many columns as fit into width, which is 0
-// for any width. Columns are aligned to the right, except those named in left.
-// Each row has a cell for each column.
+// fitTable returns a table with as many columns as fit into width; 0 means any width.
+// Columns are aligned to the right, except those in left. Each row has a cell for each
+// column.
 func fitTable(columns []rankedColumn, left []string, rows []table.Row, width int) table.Writer {
 	highest := 0
 	for _, c := range columns {

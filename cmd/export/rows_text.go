@@ -10,10 +10,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// csvRows writes RFC 4180: a header, CRLF, quotes where they are needed. Null
-// is an empty field, as is an empty text; the dataset has no empty texts. It does
-// not use encoding/csv, which would turn the line feeds inside of a text into
-// CRLF too.
+// csvRows writes CSV by RFC 4180: a header, CRLF, and quotes if they are needed. Null
+// is an empty field, as is an empty text; the dataset has no empty texts. csvRows does
+// not use encoding/csv, which would also convert line feeds inside of a text to CRLF.
 type csvRows struct {
 	w      io.Writer
 	schema *arrow.Schema
@@ -47,7 +46,7 @@ func (c *csvRows) append(i int, cell []byte) {
 	if i > 0 {
 		c.buf = append(c.buf, ',')
 	}
-	// A line of one empty field would be an empty line, which readers pass over.
+	// A line with one empty field would be an empty line, which readers ignore.
 	lonely := len(cell) == 0 && c.schema.NumFields() == 1
 	if !lonely && !bytes.ContainsAny(cell, "\",\r\n") {
 		c.buf = append(c.buf, cell...)
@@ -77,12 +76,12 @@ func (c *csvRows) writeHeader() error {
 	return c.end()
 }
 
-// Close implements rowWriter. Without rows there is a header all the same.
+// Close implements rowWriter. It writes a header also if there are no rows.
 func (c *csvRows) Close() error { return c.writeHeader() }
 
-// jsonRows writes one JSON object a line: names in the order of the columns,
-// null for null, decimals as numbers with all their digits (12.3400), times as
-// texts, and the JSON of the column extra as it is, not as a text of JSON.
+// jsonRows writes one JSON object per line. Names are in the order of the columns. Null
+// is null, decimals are numbers with all their digits (12.3400), times are texts. The
+// column extra is written as JSON, not as a text that contains JSON.
 type jsonRows struct {
 	w      io.Writer
 	names  [][]byte // quoted, with the colon
@@ -97,7 +96,7 @@ func newJSONRows(w io.Writer, schema *arrow.Schema) *jsonRows {
 		if i == 0 {
 			name[0] = '{'
 		}
-		name, _ = jsontext.AppendQuote(name, f.Name) // errs for invalid UTF-8 only
+		name, _ = jsontext.AppendQuote(name, f.Name) // it fails for invalid UTF-8 only
 		j.names = append(j.names, append(name, ':'))
 	}
 	return j
@@ -139,8 +138,8 @@ func (j *jsonRows) appendValue(b []byte, column arrow.Array, row int, name strin
 // Close implements rowWriter.
 func (j *jsonRows) Close() error { return nil }
 
-// arrowRows writes an Arrow IPC stream: what pyarrow, DuckDB and Polars read
-// from a pipe.
+// arrowRows writes an Arrow IPC stream, which pyarrow, DuckDB and Polars can read from
+// a pipe.
 type arrowRows struct {
 	w *ipc.Writer
 }
@@ -152,6 +151,5 @@ func newArrowRows(w io.Writer, schema *arrow.Schema) arrowRows {
 // Write implements rowWriter.
 func (a arrowRows) Write(rec arrow.Record) error { return a.w.Write(rec) }
 
-// Close implements rowWriter. Without rows the stream has its schema all the
-// same.
+// Close implements rowWriter. Without rows the stream still has its schema.
 func (a arrowRows) Close() error { return a.w.Close() }

@@ -17,19 +17,19 @@ import (
 type condition struct {
 	column int
 	op     string
-	null   bool // the value is null: the column has to be it, or not to be it
-	// The value, by the column's type; number is an integer, the units of a
-	// decimal or the microseconds of a time.
+	null   bool // the condition compares with null
+	// The value, by the type of the column. number is an integer, the units of a
+	// decimal, or the microseconds of a time.
 	number int64
 	text   string
 	flag   bool
 }
 
-// operators, longer ones first.
+// operators has the longer ones first.
 var operators = []string{"!=", "<=", ">=", "<", ">", "="}
 
-// parseWhere reads conditions such as sum>=100 and currency=EUR. All have to be
-// met; no other words join them.
+// parseWhere parses conditions such as sum>=100 and currency=EUR. A row must meet all
+// of them; no other word than and joins them.
 func parseWhere(schema *arrow.Schema, text string) ([]condition, error) {
 	var all []condition
 	for rest := strings.TrimSpace(text); ; {
@@ -49,7 +49,7 @@ func parseWhere(schema *arrow.Schema, text string) ([]condition, error) {
 	}
 }
 
-// parseCondition reads the first condition of text, and returns what follows it.
+// parseCondition parses the first condition of text, and returns the text after it.
 func parseCondition(schema *arrow.Schema, text string) (c condition, rest string, err error) {
 	end := strings.IndexFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' })
 	if end < 0 {
@@ -84,8 +84,8 @@ func parseCondition(schema *arrow.Schema, text string) (c condition, rest string
 	return c, strings.TrimLeft(rest, " "), nil
 }
 
-// cutValue takes a value off the beginning of text: up to the next space, or
-// between quotes, where two of them stand for one.
+// cutValue returns the value at the beginning of text, and the text after it. A value
+// ends at the next space, or is in quotes, in which two quotes stand for one.
 func cutValue(text string) (value, rest string, quoted bool, err error) {
 	if !strings.HasPrefix(text, "'") {
 		value, rest, _ = strings.Cut(text, " ")
@@ -109,7 +109,7 @@ func cutValue(text string) (value, rest string, quoted bool, err error) {
 	}
 }
 
-// take reads the value as the column's type.
+// take parses the value as the type of the column.
 func (c *condition) take(t arrow.DataType, value string, quoted bool) (err error) {
 	if !quoted && strings.EqualFold(value, "null") {
 		c.null = true
@@ -129,8 +129,8 @@ func (c *condition) take(t arrow.DataType, value string, quoted bool) (err error
 			return err
 		}
 		c.number = int64(d)
-		// What a portal sends is rounded; what a person asks for is not, or it
-		// would be another question.
+		// Values of a portal are rounded. A value of a person is not, because that
+		// would change the condition.
 		_, behind, _ := strings.Cut(value, ".")
 		if len(strings.TrimRight(behind, "0")) > schemas.Scale || strings.ContainsAny(value, "eE") {
 			return fmt.Errorf("must be a number of at most %d digits behind the point, without an exponent", schemas.Scale)
@@ -159,7 +159,7 @@ func (c *condition) take(t arrow.DataType, value string, quoted bool) (err error
 	return nil
 }
 
-// meets reports whether a row meets the condition. As in SQL, null meets no
+// meets reports whether a row meets the condition. As in SQL, null does not match a
 // comparison with a value.
 func (c *condition) meets(rec arrow.Record, row int) bool {
 	column := rec.Column(c.column)
@@ -196,8 +196,8 @@ func (c *condition) meets(rec arrow.Record, row int) bool {
 	return order >= 0
 }
 
-// matching returns the stretches of a record's rows that meet all conditions, as pairs
-// of the first row and the one behind the last.
+// matching returns the ranges of a record's rows that meet all conditions, as pairs of
+// the first row and the one after the last.
 func matching(rec arrow.Record, where []condition) (stretches [][2]int) {
 	for row := range int(rec.NumRows()) {
 		ok := true

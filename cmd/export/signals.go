@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// oneSignal is how soon after the first signal another one is taken for the same:
-// `timeout` and some supervisors send theirs to the process and to its group.
+// oneSignal is the time after the first signal in which another one counts as the same.
+// `timeout` and some supervisors send a signal to the process and to its group.
 const oneSignal = time.Second
 
-// obeySignals calls stop at the first signal, and kill at one that comes later
-// than oneSignal after it: somebody does not want to wait for what stop began. It
-// returns when kill does.
+// obeySignals calls stop at the first signal, and kill at one that comes more than
+// oneSignal later, because somebody does not want to wait for stop. It returns when
+// kill returns.
 func obeySignals(signals <-chan os.Signal, stop, kill func()) {
 	<-signals
 	first := time.Now()

@@ -47,10 +47,10 @@ func isSnapshotID(name string) bool {
 	return err == nil
 }
 
-// find returns the id of the published snapshot that name means: the newest for
-// an empty name or latest, the one before it for previous, the newest of a day
-// (UTC), or the only one whose id begins with name. A complete id is returned as
-// it is, also if there is no such snapshot.
+// find returns the id of the published snapshot that name means. An empty name or
+// latest is the newest one, previous is the one before it, a day (UTC) is the newest
+// one of that day. The beginning of an id is the only snapshot with it. find returns a
+// complete id unchanged, also if there is no such snapshot.
 func (d *dataset) find(ctx context.Context, name string) (pipeline.SnapshotID, error) {
 	if id, err := pipeline.ParseSnapshotID(name); err == nil {
 		return id, nil
@@ -66,8 +66,8 @@ func (d *dataset) find(ctx context.Context, name string) (pipeline.SnapshotID, e
 	return id, nil
 }
 
-// findSnapshot does the work of find on the ids of all snapshots, oldest first,
-// of which there is at least one. Its error follows the words "portal … has".
+// findSnapshot is find for the ids of all snapshots, oldest first. There must be at
+// least one. Its error follows the words "portal … has".
 func findSnapshot(ids []pipeline.SnapshotID, name string) (pipeline.SnapshotID, error) {
 	newest := ids[len(ids)-1]
 	switch name {
@@ -101,8 +101,7 @@ func findSnapshot(ids []pipeline.SnapshotID, name string) (pipeline.SnapshotID, 
 	return found[len(found)-1], nil
 }
 
-// nearest names the snapshots before and after a place in time where there is
-// none.
+// nearest names the snapshots before and after a time that has none.
 func nearest(ids []pipeline.SnapshotID, at pipeline.SnapshotID) string {
 	after, _ := slices.BinarySearch(ids, at)
 	switch {
@@ -114,8 +113,8 @@ func nearest(ids []pipeline.SnapshotID, at pipeline.SnapshotID) string {
 	return fmt.Sprintf("; the nearest are %s and %s", ids[after-1], ids[after])
 }
 
-// asOf returns the last moment that a name covers, as an id: that of a snapshot,
-// or the end of a day. It is empty for the newest snapshot.
+// asOf returns the last moment of a name as an id: that of a snapshot, or the end of a
+// day. It is empty for the newest snapshot.
 func (d *dataset) asOf(ctx context.Context, name string) (pipeline.SnapshotID, error) {
 	switch name {
 	case "", snapshotLatest, snapshotNewest:

@@ -9,18 +9,18 @@ import (
 	"b24export/sinks/address"
 )
 
-// sqlName is a dataset of BigQuery, with its project or without.
+// sqlName matches a dataset of BigQuery, with or without its project.
 var sqlName = regexp.MustCompile(`^([A-Za-z0-9-]+\.)?[A-Za-z0-9_-]+$`)
 
-// bigQueryParts are the values of --part, in the order in which sql prints them.
-// A scheduler executes table once, and then load, or merge, after each run.
+// bigQueryParts are the values of --part, in the order in which sql prints the parts. A
+// scheduler executes table once, and load or merge after each run.
 var bigQueryParts = []string{"table", "external", "load", "merge"}
 
 // allParts is the value of --part for all of them.
 const allParts = "all"
 
-// bigQueryStatements returns the statements that load a dataset and keep it up to
-// date: those of one part, or of all.
+// bigQueryStatements returns the statements that load a dataset and keep it up to date:
+// those of one part, or of all parts.
 func bigQueryStatements(sinkURL, dataset, part string, f *sqlFiles) ([]statement, error) {
 	sink, err := address.Parse(sinkURL)
 	if err != nil || sink.Scheme() != "gs" {
@@ -60,7 +60,7 @@ func bigQueryStatements(sinkURL, dataset, part string, f *sqlFiles) ([]statement
 	return all, nil
 }
 
-// load replaces the table by one load job.
+// load returns the statements that replace the table with one load job.
 func (b *bigQuery) load(f *sqlFiles, shape string) []statement {
 	if len(f.current) == 0 {
 		return []statement{{comment: "No portal has a snapshot yet: print again after a run for the load job."}}
@@ -76,7 +76,7 @@ func (b *bigQuery) load(f *sqlFiles, shape string) []statement {
 	}}
 }
 
-// feed brings the table up to date by the change feed.
+// feed returns the statements that update the table from the change feed.
 func (b *bigQuery) feed(f *sqlFiles) []statement {
 	var all []statement
 	var feeds []string
@@ -105,7 +105,7 @@ func (b *bigQuery) feed(f *sqlFiles) []statement {
 	})
 }
 
-// bigQuery spells statements about one dataset.
+// bigQuery builds the statements for one dataset.
 type bigQuery struct {
 	root, dataset, name string
 	columns, declared   []string
@@ -115,8 +115,8 @@ func (b *bigQuery) table(suffix string) string {
 	return "`" + b.dataset + "." + b.name + suffix + "`"
 }
 
-// text is a literal. Of what may be in a bucket's name or path, only these two
-// have a meaning in one.
+// text returns a literal. Of the characters in a bucket's name or path, only these two
+// have a special meaning in a literal.
 func (b *bigQuery) text(s string) string {
 	return `'` + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `'`, `\'`) + `'`
 }
@@ -129,13 +129,15 @@ func (b *bigQuery) paths(files []string) []string {
 	return paths
 }
 
-// external makes a table of files below a folder that stay in the bucket.
+// external returns a statement that creates a table of files below a folder. The files
+// stay in the bucket.
 func (b *bigQuery) external(suffix, folder string, files []string, partitions ...string) string {
 	return fmt.Sprintf("CREATE OR REPLACE EXTERNAL TABLE %s\nWITH PARTITION COLUMNS (%s STRING)\nOPTIONS (\n  format = 'PARQUET',\n  hive_partition_uri_prefix = %s,\n  uris = [\n    %s\n  ]\n)",
 		b.table(suffix), strings.Join(partitions, " STRING, "), b.text(b.root+folder), strings.Join(b.paths(files), ",\n    "))
 }
 
-// merge keeps of each payment its last change among those of feeds, and applies that.
+// merge returns a statement that applies the last change of each payment among those of
+// feeds.
 func (b *bigQuery) merge(feeds []string) string {
 	var set, insert []string
 	for _, c := range b.columns {

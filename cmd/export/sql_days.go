@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// daysText is what the views of days are for.
+// daysText describes the views of days.
 const daysText = "The payments with the days of paid and of bill, counted in the portal's time zone, which its newest manifest has. Where that\n" +
 	"is not known, time_zone is UTC."
 
@@ -20,8 +20,8 @@ const unknownZone = "UTC"
 
 var offsetZone = regexp.MustCompile(`^([+-])(\d\d):(\d\d)$`)
 
-// duckDB returns the zone as DuckDB has it: a name, and what is added to its wall
-// clock, since DuckDB knows no zone by its offset.
+// duckDB returns the zone as DuckDB can use it: a name, and a shift that is added to
+// its wall clock, because DuckDB knows no zone by its offset.
 func (z sqlZone) duckDB() (name string, shift time.Duration) {
 	m := offsetZone.FindStringSubmatch(z.zone)
 	if m == nil {
@@ -36,7 +36,7 @@ func (z sqlZone) duckDB() (name string, shift time.Duration) {
 	return unknownZone, shift
 }
 
-// duckDBDays makes DuckDB's view of payments with their days.
+// duckDBDays returns DuckDB's view of payments with their days.
 func duckDBDays(f *sqlFiles) statement {
 	zones := "SELECT NULL::VARCHAR, NULL::VARCHAR, NULL::VARCHAR, NULL::INTERVAL WHERE false"
 	var values []string
@@ -58,7 +58,7 @@ func duckDBDays(f *sqlFiles) statement {
 		sqlIdentifier(f.name+"_days"), unknownZone, day("date_paid"), day("date_bill"), sqlIdentifier(f.name), zones)}
 }
 
-// days makes BigQuery's view of payments with their days.
+// days returns BigQuery's view of payments with their days.
 func (b *bigQuery) days(f *sqlFiles) statement {
 	zones := []string{"SELECT CAST(NULL AS STRING) AS portal, CAST(NULL AS STRING) AS time_zone"}
 	for _, z := range f.zones {

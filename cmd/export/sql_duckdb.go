@@ -13,7 +13,7 @@ import (
 	"b24export/sinks/address"
 )
 
-// duckDBStatements returns those that make the views of a dataset.
+// duckDBStatements returns the statements that create the views of a dataset.
 func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 	root, secrets, err := duckDBRoot(sinkURL)
 	if err != nil {
@@ -30,7 +30,7 @@ func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 		schema        *arrow.Schema
 		files         []string
 		partitions    []string
-		inserts       []string // tables of which each row is one of the view, as an insert
+		inserts       []string // tables whose rows are all in the view, as inserts
 	}{
 		{f.name, "Each portal's table as of its newest snapshot. These files never change, so no run disturbs a query.", schemas.Payments(), f.current, []string{"portal", "snapshot"}, nil},
 		{f.name + "_live", "The paths that each run replaces: always the newest table without printing the statements again. A query that is under way while a\nrun replaces a table can fail (DuckDB opens a file more than once); it can then be executed again.", schemas.Payments(), f.live, []string{"portal"}, nil},
@@ -56,8 +56,8 @@ func duckDBStatements(sinkURL string, f *sqlFiles) ([]statement, error) {
 	}), nil
 }
 
-// duckDBAsOf makes the macro of snapshots. It knows their names, since one
-// without payments has no row that would show its own.
+// duckDBAsOf returns the macro of snapshots. The macro has their names, because a
+// snapshot without payments has no row that shows its name.
 func duckDBAsOf(f *sqlFiles) string {
 	kept := "SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false"
 	for i, s := range f.kept {
@@ -76,8 +76,9 @@ func duckDBAsOf(f *sqlFiles) string {
   ) USING (portal, snapshot)`, sqlIdentifier(f.name+"_as_of"), sqlIdentifier(f.name+"_history"), kept)
 }
 
-// duckDBView returns a view of files, and of inserts, which are tables of payments of
-// which each row is an insert. Without any of them it is empty and has the same columns.
+// duckDBView returns a view of files, and of inserts, which are tables of payments
+// whose rows are all inserts. Without files and inserts the view is empty and has the
+// same columns.
 func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partitions []string) (string, error) {
 	types, err := schemas.SQLTypes(schema, "duckdb")
 	if err != nil {
@@ -103,8 +104,9 @@ func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partiti
 		none := "NULL::VARCHAR AS " + p
 		columns, empty, inserted, row = append(columns, p), append(empty, none), append(inserted, p), append(row, none)
 	}
-	// By name: files of older versions lack the columns that were added since.
-	// Types of partitions are given, since a portal may be called 123.
+	// Columns are read by name, because files of older versions lack the columns that
+	// were added since. Types of partitions are declared, because a portal may be
+	// called 123.
 	read := func(files []string) string {
 		return fmt.Sprintf("read_parquet([\n    %s\n  ], union_by_name = true, hive_partitioning = true, hive_types = {%s})",
 			strings.Join(sqlPaths(root, files), ",\n    "), strings.Join(hive, ", "))
@@ -114,7 +116,7 @@ func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partiti
 		parts = append(parts, fmt.Sprintf("SELECT %s\n  FROM %s", strings.Join(columns, ", "), read(files)))
 	}
 	if len(inserts) > 0 {
-		// All of them may be older than a column. What has no rows has its name and type.
+		// All files may be older than a column. An empty part adds its name and type.
 		parts = append(parts, fmt.Sprintf("SELECT %s\n  FROM (SELECT %s WHERE false\n  UNION ALL BY NAME FROM %s)",
 			strings.Join(inserted, ", "), strings.Join(row, ", "), read(inserts)))
 	}
@@ -124,15 +126,15 @@ func duckDBView(name, root string, schema *arrow.Schema, files, inserts, partiti
 	return fmt.Sprintf("CREATE OR REPLACE VIEW %s AS\n  %s", sqlIdentifier(name), strings.Join(parts, "\n  UNION ALL\n  ")), nil
 }
 
-// duckDBRoot is what DuckDB calls a sink, with the slash at its end, and the
-// statements that give it access.
+// duckDBRoot returns the address of a sink for DuckDB, with the slash at its end, and
+// the statements that grant access to it.
 func duckDBRoot(sinkURL string) (root string, secrets []statement, err error) {
 	sink, err := address.Parse(sinkURL)
 	if err != nil {
 		return "", nil, err
 	}
 	if sink.IsFolder() {
-		// Statements are executed elsewhere than this program is.
+		// Statements are executed in another folder than the program's.
 		folder, err := filepath.Abs(sink.Folder())
 		return strings.TrimSuffix(filepath.ToSlash(folder), "/") + "/", nil, err
 	}
@@ -167,8 +169,8 @@ func duckDBRoot(sinkURL string) (root string, secrets []statement, err error) {
 	return "", nil, fmt.Errorf("DuckDB has no way to read %s://", sink.Scheme())
 }
 
-// duckBucket returns what DuckDB calls a bucket and the prefix in it, with the slash at
-// its end.
+// duckBucket returns DuckDB's address of a bucket and the prefix in it, with the slash
+// at its end.
 func duckBucket(sink address.Address) string {
 	scheme := sink.Scheme()
 	if scheme == "azblob" {

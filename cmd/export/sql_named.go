@@ -26,12 +26,12 @@ func (s *sqlFiles) addRelated(ctx context.Context, data *dataset) error {
 	return nil
 }
 
-// namedText is what the views of names are for.
+// namedText describes the views with names.
 const namedText = "The payments with names beside the numbers: whose deal, which company, which manager; and with\n" +
 	"the days of the portal's time zone. What was deleted, or may not be read, has null there; so have portals without the\n" +
 	"related table."
 
-// namedColumns are what payments_named adds to the columns of the payments: an
+// namedColumns are the columns that payments_named adds to those of the payments: an
 // expression over the joined tables, and its name.
 var namedColumns = []struct{ expr, name string }{
 	{"o.account_number", "order_number"}, {"o.price", "order_price"}, {"o.paid", "order_paid"}, {"o.canceled", "order_canceled"},
@@ -41,12 +41,13 @@ var namedColumns = []struct{ expr, name string }{
 	{"y.name", "pay_system"}, {"y.settlement", "settlement"},
 }
 
-// fullName is a first and a last name as one text; null without either.
+// fullName returns an expression for a first and a last name as one text. It is null
+// without either.
 func fullName(table string) string {
 	return fmt.Sprintf("nullif(trim(concat(coalesce(%[1]s.name, ''), ' ', coalesce(%[1]s.last_name, ''))), '')", table)
 }
 
-// namedJoins are the tables joined: which, by what name, and on what besides the
+// namedJoins are the joined tables: the table, its alias, and the condition besides the
 // portal.
 var namedJoins = []struct{ table, as, on string }{
 	{"orders", "o", "o.id = p.order_id"},
@@ -60,8 +61,8 @@ var namedJoins = []struct{ table, as, on string }{
 	{"pay_systems", "y", "y.id = p.pay_system_id"},
 }
 
-// namedSelect is the query of payments_named, over payments_days. table makes a table's
-// name of a suffix.
+// namedSelect returns the query of payments_named, over payments_days. table returns
+// the name of a table for a suffix.
 func namedSelect(table func(suffix string) string) string {
 	var b strings.Builder
 	b.WriteString("SELECT p.*")
@@ -75,7 +76,7 @@ func namedSelect(table func(suffix string) string) string {
 	return b.String()
 }
 
-// relatedViews are DuckDB's views of the related tables, and payments_named.
+// relatedViews returns DuckDB's views of the related tables, and payments_named.
 func relatedViews(root string, f *sqlFiles) ([]statement, error) {
 	if len(f.related) == 0 {
 		return nil, nil
@@ -98,7 +99,7 @@ func relatedViews(root string, f *sqlFiles) ([]statement, error) {
 	}), nil
 }
 
-// related are BigQuery's external tables of the related tables, and the view
+// related returns BigQuery's external tables of the related tables, and the view
 // payments_named.
 func (b *bigQuery) related(f *sqlFiles) []statement {
 	if len(f.related) == 0 {
@@ -112,7 +113,7 @@ func (b *bigQuery) related(f *sqlFiles) []statement {
 		}
 		types, err := schemas.SQLTypes(t.Schema, "bigquery")
 		if err != nil {
-			continue // unreachable: all tables have types that it knows
+			continue // unreachable: it knows the types of all tables
 		}
 		columns := make([]string, t.Schema.NumFields())
 		for i, field := range t.Schema.Fields() {

@@ -15,18 +15,19 @@ import (
 	"b24export/schemas/totals"
 )
 
-// outcomeLine is the last line of run --json for a portal: the manifest's
-// fields, if a snapshot was published, and what became of the run.
+// outcomeLine is the last line of run --json for a portal: the manifest's fields, if a
+// snapshot was published, and the result of the run.
 type outcomeLine struct {
 	*pipeline.Manifest
-	// Portal and Snapshot stand for the manifest's, which may not be there.
+	// Portal and Snapshot replace those of the manifest, which may be missing.
 	Portal   string              `json:"portal"`
 	Snapshot pipeline.SnapshotID `json:"snapshot,omitempty"`
 	Job      string              `json:"job,omitempty"`
 	Resumed  bool                `json:"resumed"`
-	// Skipped says that the snapshot is an earlier run's, young enough for --if-older.
+	// Skipped reports whether the snapshot is of an earlier run and younger than
+	// --if-older.
 	Skipped bool `json:"skipped,omitempty"`
-	// NewRejects counts the rejects that the snapshot before did not have.
+	// NewRejects is the number of rejects that the previous snapshot did not have.
 	NewRejects int64 `json:"new_rejects"`
 	// Unfinished has the counts of a run that published nothing.
 	Unfinished *pipeline.Ledger `json:"unfinished,omitempty"`
@@ -61,7 +62,7 @@ func lineOf(job loadedJob, o *jobs.Outcome) outcomeLine {
 	return line
 }
 
-// hintFor returns what there is to do about an outcome; "" if nothing is.
+// hintFor returns the hint about an outcome, "" if there is none.
 func hintFor(job loadedJob, o *jobs.Outcome) string {
 	switch {
 	case o.Err != nil:
@@ -78,8 +79,8 @@ func hintFor(job loadedJob, o *jobs.Outcome) string {
 	return fmt.Sprintf("b24export cat %s%s --rejects says which and why; the next run tries them again", job.source(), portal)
 }
 
-// rejectsText describes the payments that a published snapshot lacks; "" if there are
-// none.
+// rejectsText describes the payments that a published snapshot lacks. It returns "" if
+// there are none.
 func rejectsText(o *jobs.Outcome) string {
 	m := o.Summary.Manifest
 	if o.Err != nil || m == nil || m.Ledger.Rejected == 0 {
@@ -92,8 +93,8 @@ func rejectsText(o *jobs.Outcome) string {
 	return fmt.Sprintf("%s of %s rejected%s; the rest is published", grouped(m.Ledger.Rejected), plural(m.Ledger.Listed, "payment"), news)
 }
 
-// unpublishedText names the portals of several that have published nothing; ""
-// if there are none.
+// unpublishedText names the portals that published nothing, if the job has several. It
+// returns "" if there are none.
 func unpublishedText(outcomes []jobs.Outcome) string {
 	var names []string
 	for i := range outcomes {
@@ -111,7 +112,7 @@ func unpublishedText(outcomes []jobs.Outcome) string {
 	return text + strings.Join(names, ", ")
 }
 
-// namedPortals is how many portals a line names at most.
+// namedPortals is the maximum number of portals that a line names.
 const namedPortals = 10
 
 // outcomeColumns are the columns of the table of outcomes; see fitTable.
@@ -119,8 +120,8 @@ var outcomeColumns = []rankedColumn{
 	{"portal", 0}, {"snapshot", 2}, {"rows", 0}, {"+", 3}, {"~", 3}, {"-", 3}, {"rejected", 1}, {"requests", 4}, {"time", 1}, {"exit", 0},
 }
 
-// writeOutcomes writes a line for each portal, none wider than width if that is
-// possible; 0 is any width.
+// writeOutcomes writes a line for each portal. No line is wider than width if that is
+// possible; 0 means any width.
 func writeOutcomes(w io.Writer, outcomes []jobs.Outcome, width int) error {
 	rows := make([]table.Row, len(outcomes))
 	for i := range outcomes {
@@ -140,7 +141,7 @@ func writeOutcomes(w io.Writer, outcomes []jobs.Outcome, width int) error {
 	return writeTable(w, fitTable(outcomeColumns, []string{"portal", "snapshot"}, rows, width))
 }
 
-// writeSummary prints the result of a portal's run, for people.
+// writeSummary prints the result of a portal's run for people.
 func writeSummary(w io.Writer, sink string, o *jobs.Outcome) error {
 	m := o.Summary.Manifest
 	var b strings.Builder
@@ -167,7 +168,7 @@ func changesText(m *pipeline.Manifest) string {
 		grouped(m.Changes.Insert), grouped(m.Changes.Update), grouped(m.Changes.Delete), against)
 }
 
-// ledgerText is the ledger as the equation that it is.
+// ledgerText returns the ledger as an equation.
 func ledgerText(l pipeline.Ledger) string {
 	var terms []string
 	for _, t := range []struct {
@@ -223,8 +224,8 @@ func totalsTable(by map[string]totals.Total) string {
 	return grid.Render()
 }
 
-// filesTable lists the snapshot's files, and first the current table, which is a
-// copy of the snapshot's and therefore not in the manifest.
+// filesTable lists the files of the snapshot. The current table comes first: it is a
+// copy of the snapshot's table, and therefore not in the manifest.
 func filesTable(m *pipeline.Manifest) string {
 	grid := plainTable()
 	grid.AppendHeader(table.Row{"file", "rows", "size"})
@@ -233,7 +234,7 @@ func filesTable(m *pipeline.Manifest) string {
 		{Number: 3, Align: text.AlignRight, AlignHeader: text.AlignRight},
 	})
 	for i, f := range m.Files {
-		if i == 0 { // the table is always the first one, and always there
+		if i == 0 { // the first file is always the table
 			grid.AppendRow(table.Row{currentTable(m.Dataset, m.Portal), grouped(f.Rows), byteSize(f.Bytes)})
 		}
 		grid.AppendRow(table.Row{f.Path, grouped(f.Rows), byteSize(f.Bytes)})
@@ -241,8 +242,7 @@ func filesTable(m *pipeline.Manifest) string {
 	return grid.Render()
 }
 
-// indentRight moves a table to the right and takes the blanks off its lines'
-// ends.
+// indentRight indents a table and removes the blanks at the ends of its lines.
 func indentRight(rendered string) string {
 	var b strings.Builder
 	for line := range strings.Lines(rendered) {
@@ -251,7 +251,7 @@ func indentRight(rendered string) string {
 	return b.String()
 }
 
-// shownSink is a sink's URL without its parameters, which may hold credentials.
+// shownSink returns a sink's URL without its parameters, which may contain credentials.
 func shownSink(url string) string {
 	bare, _, _ := strings.Cut(url, "?")
 	return bare
