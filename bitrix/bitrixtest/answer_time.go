@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// stamp writes the time objects of one exchange. Calls follow one another by
-// what they cost, whether or not that time really passes.
+// stamp writes the time objects of one exchange. Calls take the time of their cost one
+// after another, whether or not that time really passes.
 type stamp struct {
 	start    int64 // Unix nanoseconds
 	at       int64 // when the next call begins
 	offset   int64 // seconds east of Greenwich, now
 	counters bool
-	zero     bool  // the counter is 0 always, without operating_reset_at
-	second   int64 // that date was written for
+	zero     bool  // the counter is always 0, without operating_reset_at
+	second   int64 // the second for which date was written
 	date     []byte
 }
 
@@ -23,15 +23,15 @@ func newStamp(now time.Time, c *config) stamp {
 	return stamp{start: ns, at: ns, offset: c.offsetAt(now.Unix()), counters: !c.NoCounters, zero: c.ZeroCounters}
 }
 
-// appendCall appends the time object of a call that begins now and costs that,
-// and lets the next one begin after it.
+// appendCall appends the time object of a call that begins now with that cost. The next
+// call begins after it.
 func (s *stamp) appendCall(b []byte, cost time.Duration, sp *spending) []byte {
 	from := s.at
 	s.at += int64(cost)
 	return s.append(b, from, s.at, int64(cost), sp)
 }
 
-// finish ends an answer that is complete except its time object.
+// finish ends an answer that is complete except for its time object.
 func (s *stamp) finish(b []byte, cost time.Duration, sp *spending) []byte {
 	b = append(b, `,"time":`...)
 	b = s.append(b, s.start, max(s.at, s.start+int64(cost)), int64(cost), sp)

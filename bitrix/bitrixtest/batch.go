@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// batchLength is how many commands a batch may have.
+// batchLength is the highest number of commands in a batch.
 const batchLength = 50
 
 func appendNumber(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 
-// batchRun is a batch under way.
+// batchRun is a batch in progress.
 type batchRun struct {
 	x       *exchange
 	results phpMap
@@ -22,14 +22,14 @@ type batchRun struct {
 	buffer  []byte
 }
 
-// resultSpan is where an earlier command's result stands in results.json.
+// resultSpan is the position of an earlier command's result in results.json.
 type resultSpan struct {
 	key      string
 	from, to int
 }
 
-// batch answers a batch: 200 whatever its commands come to, unless the batch
-// itself is not accepted.
+// batch answers a batch with status 200, whatever the results of its commands are,
+// unless the batch itself is not accepted.
 func (x *exchange) batch() *answer {
 	x.p.stats.batches.Add(1)
 	if x.overBudget(methodBatch) {
@@ -140,8 +140,9 @@ func (r *batchRun) command(key string, command *value, place int) *apiError {
 	return nil
 }
 
-// splitCommand cuts a command into its method and its parameters, as PHP's parse_url
-// and parse_str do: what follows a # is dropped, and control characters are underscores.
+// splitCommand splits a command into its method and its parameters, as PHP's parse_url
+// and parse_str do: text after a # is dropped, and control characters become
+// underscores.
 func splitCommand(command string) (method string, args value) {
 	command, _, _ = strings.Cut(command, "#")
 	method, query, _ := strings.Cut(command, "?")
@@ -162,7 +163,7 @@ func plainControls(s string) string {
 	return string(b)
 }
 
-// lookup follows a reference into what earlier commands came to.
+// lookup resolves a reference to the results of earlier commands.
 func (r *batchRun) lookup(root string, path []string) (value, bool) {
 	var from *phpMap
 	switch root {

@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// config is what a portal goes by: the options with all defaults filled in, and
+// config is the effective configuration of a portal: the options with all defaults, and
 // what follows from them. It is never changed, only replaced.
 type config struct {
 	Options
 
-	offset   int64 // seconds east of Greenwich, unless Values.Zone says otherwise
+	offset   int64 // seconds east of Greenwich; Values.Zone replaces it
 	zone     *time.Location
-	drain    time.Duration // in which the rate counter falls by one; 0: no limit
-	capacity time.Duration // in which it falls from its highest; a multiple of drain
+	drain    time.Duration // time in which the rate counter falls by one; 0: no limit
+	capacity time.Duration // time in which it falls from its maximum to 0; a multiple of drain
 	budget   time.Duration // operating time of a method in a window; 0: no limit
 	basket   time.Duration // a tenth of the window
 	floor    time.Duration
 	costs    [methodCount]time.Duration
-	counting time.Duration // what counting a row costs
+	counting time.Duration // cost of counting a row
 	latency  time.Duration
 	jitter   time.Duration
-	longest  time.Duration // that a request may take
+	longest  time.Duration // how long a request may take
 	life     time.Duration // of an access token
 	host     string        // of MovedTo
 	webhook  string        // "USER/SECRET"
@@ -176,7 +176,7 @@ func (c *config) faster(d time.Duration) time.Duration {
 	return time.Duration(float64(d) / c.Speed)
 }
 
-// cost returns what the n-th call costs, a call of that method.
+// cost returns the cost of the n-th call, a call of that method.
 func (c *config) cost(method int, n uint64) time.Duration {
 	cost := c.costs[method]
 	if c.CostJitter == 0 {
@@ -186,7 +186,7 @@ func (c *config) cost(method int, n uint64) time.Duration {
 	return time.Duration(float64(cost) * (1 + c.CostJitter*(2*unit-1)))
 }
 
-// delay returns how long the answer to the n-th request is under way.
+// delay returns how long the answer to the n-th request takes to arrive.
 func (c *config) delay(n uint64) time.Duration {
 	if c.jitter == 0 {
 		return c.latency
@@ -205,14 +205,14 @@ func fill[T comparable](v *T, def T) {
 	}
 }
 
-// over sets *v to what replaces it, unless that is zero.
+// over sets *v to its replacement, unless that is zero.
 func over[T comparable](v *T, by T) {
 	if by != *new(T) {
 		*v = by
 	}
 }
 
-// secretText makes a text of letters and digits, as portals make secrets.
+// secretText returns a text of letters and digits, like a portal's secret.
 func secretText(d dice, n uint64, length int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	b := make([]byte, length)

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// span is how far back the oldest payment was billed.
+// span is how long before the last date the oldest payment was billed.
 const span = 6 * 365 * 24 * 60 * 60 // seconds
 
-// longestDelay is the most that a payment was paid after it was billed.
+// longestDelay is the longest time between billing and paying a payment.
 const longestDelay = 30 * 24 * 60 * 60 // seconds
 
-// base is the portal's data as it was before any change: nothing is stored,
-// everything is computed from the seed. Its methods are safe for concurrent use.
+// base is the portal's data before any change. Nothing is stored: everything is
+// computed from the seed. Its methods are safe for concurrent use.
 type base struct {
 	payments int64 // how many
 	orders   int64
@@ -21,24 +21,24 @@ type base struct {
 	ids      idMap // of payments
 	orderIDs idMap
 	items    [len(itemTypes)]idMap
-	rows     dice // what a payment holds
+	rows     dice // values of payments
 	groups   dice // which payments share an order
-	accounts dice // how an order is numbered
-	owners   dice // which item owns an order
+	accounts dice // numbers of orders
+	owners   dice // owners of orders
 	returned dice // which payments were returned
 	returns  float64
-	related  dice // what CRM items hold
+	related  dice // values of owners
 	shop     bool // the data looks like a shop's
 }
 
-// row is a payment with typed values. It holds no text, so that millions can
-// be computed and thrown away.
+// row is a payment with typed values. It contains no text, so millions of rows can be
+// computed and discarded.
 type row struct {
 	id       int64
 	order    int64 // id
-	nth      int64 // of the payments of its order, from 1
-	system   int   // number in paySystems
-	currency int   // number in currencies
+	nth      int64 // position among the payments of its order, from 1
+	system   int   // index in paySystems
+	currency int   // index in currencies
 	emp      int64 // 0: none
 	sum      int64 // in 1/10000
 	bill     int64 // Unix seconds
@@ -47,12 +47,12 @@ type row struct {
 	back     returned
 }
 
-// paySystem is a way to pay, named as people name them: with quotes, slashes
-// and all alphabets.
+// paySystem is a payment system. Names are like those that people use: with quotes,
+// slashes and all alphabets.
 type paySystem struct {
 	id   int64
 	name string
-	json string // name as PHP writes it, with its quotes
+	json string // the name as PHP writes it, with its quotes
 	cash bool
 }
 
@@ -79,8 +79,8 @@ var paySystems = func() []paySystem {
 
 var currencies = []string{"USD", "EUR", "RUB", "KZT", "BRL"}
 
-// splits says how eight consecutive payments fall into four orders. All have
-// four orders, so that an order's number can be computed.
+// splits lists how eight consecutive payments can be divided into four orders. Each
+// split has four orders, so that an order's number can be computed.
 var splits = [8][4]int{
 	{2, 2, 2, 2}, {1, 3, 2, 2}, {1, 2, 1, 4}, {3, 1, 2, 2},
 	{2, 1, 4, 1}, {1, 1, 3, 3}, {2, 3, 1, 2}, {1, 1, 1, 5},
@@ -91,7 +91,7 @@ const (
 	groupOrders   = 4
 )
 
-// place is where a payment stands in its group's split.
+// place is the position of a payment in its group's split.
 type place struct{ order, nth int64 }
 
 var places = func() (t [len(splits)][groupPayments]place) {
@@ -135,9 +135,9 @@ func (b *base) place(k int64) place {
 	return places[b.groups.roll(uint64(group))%uint64(len(splits))][k%groupPayments]
 }
 
-// billed returns when payment k was billed. It never falls as k rises.
+// billed returns when payment k was billed. It never decreases as k increases.
 func (b *base) billed(k int64) int64 {
-	// The jitter is below one span, so that the next k cannot come out lower.
+	// The jitter is below one step, so that the next k is never earlier.
 	jitter := int64(b.rows.roll(uint64(k)<<1|1) % span)
 	at := (k*span + jitter) / b.payments
 	if b.shop {
@@ -169,7 +169,7 @@ func (b *base) row(k int64) row {
 	return r
 }
 
-// values fills in what a payment is about from 64 random bits.
+// values sets a payment's values from 64 random bits.
 func (b *base) values(r *row, h uint64) {
 	if b.shop {
 		b.trade(r, h, b.accounts.roll(uint64(r.order)))
@@ -188,9 +188,9 @@ func (b *base) values(r *row, h uint64) {
 	}
 }
 
-// amount makes a sum in 1/10000: mostly whole or with two digits, sometimes
-// nothing, negative, very large or with all four digits. None has more than
-// fifteen digits, since a portal sends a binary float.
+// amount returns a sum in 1/10000: mostly whole or with two digits, sometimes zero,
+// negative, very large or with all four digits. None has more than fifteen digits,
+// because a portal sends a binary float.
 func amount(kind int, h uint64) int64 {
 	digits, h := h%64, h>>6
 	step := int64(10_000) // whole
@@ -213,7 +213,7 @@ func amount(kind int, h uint64) int64 {
 	switch {
 	case kind < 20: // 2 %
 		return 0
-	case kind < 60: // 4 %: money given back
+	case kind < 60: // 4 %: a refund
 		sign = -1
 	case kind < 80: // 2 %
 		limit = 99_999_999_999_0000
@@ -222,9 +222,9 @@ func amount(kind int, h uint64) int64 {
 	return sign * max(units-units%step, step)
 }
 
-// appendAccount appends the payment's account number: its order's, a slash and
-// which of the order's payments it is. Some orders are numbered by a template
-// with letters, and some payments by a number alone.
+// appendAccount appends the payment's account number: the order's number, a slash and
+// the position of the payment in the order. Some orders are numbered by a template with
+// letters, and some payments by a number alone.
 func (b *base) appendAccount(out []byte, r *row) []byte {
 	h := b.accounts.roll(uint64(r.order)) & 63
 	switch {
@@ -240,8 +240,8 @@ func (b *base) appendAccount(out []byte, r *row) []byte {
 	return strconv.AppendInt(out, r.nth, 10)
 }
 
-// anchors are the days before which all data lies, the later one if the clock
-// has passed it. A synctest bubble's clock starts in 2000.
+// anchors are the days before which all data is. The later one is used if the clock has
+// passed it. A synctest bubble's clock starts in 2000.
 var anchors = [2]time.Time{
 	time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
 	time.Date(1999, 12, 1, 0, 0, 0, 0, time.UTC),

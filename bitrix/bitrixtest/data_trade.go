@@ -5,13 +5,13 @@ import (
 	"sort"
 )
 
-// Data that looks like a shop's: it grows, has seasons, a few ways to pay that most
-// people choose, and prices. See Options.Trade.
+// Data that looks like that of a shop: growth, seasons, a few payment systems that most
+// customers choose, and realistic prices. See Options.Trade.
 
 // tradeMonths is how many months of trade there are.
 const tradeMonths = 72
 
-// tradeGrown has, for each month, which part of all payments was billed before it.
+// tradeGrown contains, for each month, the share of all payments billed before it.
 var tradeGrown = func() (grown [tradeMonths + 1]float64) {
 	for m := range tradeMonths {
 		season := 1 + 0.28*math.Cos(2*math.Pi*float64(m%12-1)/12) // the data ends with October: a peak in December
@@ -23,7 +23,7 @@ var tradeGrown = func() (grown [tradeMonths + 1]float64) {
 	return grown
 }()
 
-// tradeTime turns an even share of all time into the one at which that share of the
+// tradeTime converts an even share of the time to the time at which that share of the
 // payments was billed.
 func tradeTime(share float64) float64 {
 	m := sort.SearchFloat64s(tradeGrown[:], share)
@@ -32,13 +32,13 @@ func tradeTime(share float64) float64 {
 	return (float64(m-1) + within) / tradeMonths
 }
 
-// tradeSystems is how many of a thousand payments go by each payment system.
+// tradeSystems is how many of a thousand payments use each payment system.
 var tradeSystems = [...]uint64{20, 60, 70, 340, 50, 210, 80, 90, 10, 50, 10, 10}
 
-// tradeRates are what a unit of account is in each currency.
+// tradeRates are the exchange rates of the currencies.
 var tradeRates = [...]float64{1, 1, 90, 460, 5}
 
-// trade fills in a payment's values from 64 random bits. of is the order's bits.
+// trade sets a payment's values from 64 random bits. of are the order's bits.
 func (b *base) trade(r *row, h, of uint64) {
 	pick := h >> 26 % 1000
 	for i, share := range tradeSystems {
@@ -60,9 +60,9 @@ func (b *base) trade(r *row, h, of uint64) {
 		r.sum = int64(price*100) * 100
 	}
 	if handful := h & 4095; handful < 6 {
-		r.sum = amount(int(h>>50&127), more) % 100_000_0000 // nothing, money back, four digits
+		r.sum = amount(int(h>>50&127), more) % 100_000_0000 // zero, refunds, four digits
 	}
-	// What is recent is open more often.
+	// Recent payments are unpaid more often.
 	age := float64(b.until-r.bill) / span
 	if float64(h>>12&1023)/1024 < 0.96-0.55*math.Exp(-60*age) {
 		r.paid = true

@@ -1,12 +1,12 @@
 package bitrixtest
 
-// Everything seeded is a pure function of a seed and a number, by way of a
-// 64-bit finalizer: no state, no order of evaluation, nothing to store.
+// All seeded values are pure functions of a seed and a number, computed by a 64-bit
+// finalizer. There is no state, no order of evaluation, and nothing to store.
 
 // golden spreads consecutive numbers over the whole range.
 const golden = 0x9E3779B97F4A7C15
 
-// mix scrambles x so that each bit of the answer depends on each bit of x.
+// mix scrambles x so that each bit of the result depends on each bit of x.
 func mix(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xBF58476D1CE4E5B9
@@ -18,8 +18,8 @@ func mix(x uint64) uint64 {
 // dice is one independent stream of seeded numbers.
 type dice uint64
 
-// The streams. Each question has its own, so that a change to one leaves all
-// other answers alone.
+// The streams. Each kind of value has its own, so that a change to one does not affect
+// the others.
 const (
 	saltPaymentID = iota + 1
 	saltPayment

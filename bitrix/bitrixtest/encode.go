@@ -8,8 +8,8 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as PHP's encoder writes it: everything outside ASCII
-// and what could hurt in HTML as \uXXXX, and a slash as \/.
+// appendString appends s as PHP's encoder writes it: non-ASCII characters and those
+// special in HTML as \uXXXX, and a slash as \/.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); {
@@ -58,7 +58,7 @@ func appendUnicode(b []byte, r rune) []byte {
 	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
-// appendRaw appends s as other encoders do: only what JSON asks for is escaped.
+// appendRaw appends s as other encoders do: only what JSON requires is escaped.
 func appendRaw(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) {
@@ -93,12 +93,12 @@ func appendDecimal(b []byte, units int64, digits int) []byte {
 	return b
 }
 
-// floatLimit is from where on a float has no room for the fourth digit of a sum, in
-// 1/10000: 2^39.
+// floatLimit is the value from which on a float cannot represent the fourth digit of a
+// sum, in 1/10000: 2^39.
 const floatLimit = 1 << 39 * 10_000
 
 // appendFloat appends a number of 1/10000 as PHP does with serialize_precision -1: the
-// shortest text that reads back as the same float. Below floatLimit that is the number
+// shortest text that parses to the same float. Below floatLimit that is the number
 // itself, above it often another one.
 func appendFloat(b []byte, units int64) []byte {
 	if -floatLimit < units && units < floatLimit {
@@ -107,16 +107,16 @@ func appendFloat(b []byte, units int64) []byte {
 	return strconv.AppendFloat(b, nearestFloat(units), 'f', -1, 64)
 }
 
-// appendNoisy appends a number of 1/10000 as PHP does with serialize_precision
-// 17: with the noise of its binary float.
+// appendNoisy appends a number of 1/10000 as PHP does with serialize_precision 17: with
+// all digits of its binary float.
 func appendNoisy(b []byte, units int64) []byte {
 	return strconv.AppendFloat(b, nearestFloat(units), 'g', 17, 64)
 }
 
-// nearestFloat returns the float that PHP reads from the text of a number of 1/10000.
+// nearestFloat returns the float that PHP parses from the text of a number of 1/10000.
 func nearestFloat(units int64) float64 {
 	if -1<<53 <= units && units <= 1<<53 {
-		return float64(units) / 10_000 // of two exact numbers, so rounded once
+		return float64(units) / 10_000 // both are exact, so this rounds once
 	}
 	f, _ := strconv.ParseFloat(string(appendDecimal(nil, units, 0)), 64) // a number, and in range
 	return f
@@ -151,8 +151,8 @@ func appendTwo(b []byte, n int64) []byte {
 	return append(b, byte('0'+n/10), byte('0'+n%10))
 }
 
-// civil turns days since 1970 into a date, counting in eras of 400 years that
-// begin on 1 March. The year must be positive.
+// civil converts days since 1970 to a date. It counts in eras of 400 years that begin
+// on 1 March. The year must be positive.
 func civil(days int64) (year, month, day int64) {
 	days += 719_468
 	era := days / 146_097
@@ -200,11 +200,11 @@ type phpMap struct {
 	json   []byte // "key":value,"key":value
 	n      int
 	list   bool  // all keys so far are 0…n-1
-	starts []int // where the values begin, while list
+	starts []int // the positions of the values, while list is true
 	ends   []int
 }
 
-// key begins an element; its value must follow, and then done.
+// key starts an element. Its value must follow, and then done.
 func (m *phpMap) key(key string) {
 	if m.n == 0 {
 		m.list = true

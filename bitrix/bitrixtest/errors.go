@@ -12,7 +12,7 @@ type apiError struct {
 	text   string
 }
 
-// fixed errors.
+// The portal's errors with fixed texts.
 var (
 	errTooMany      = &apiError{503, "QUERY_LIMIT_EXCEEDED", false, "Too many requests"}
 	errOperating    = &apiError{429, "OPERATION_TIME_LIMIT", false, "Method is blocked due to operation time limit."}
@@ -55,7 +55,7 @@ func errArgument(what string) *apiError {
 	return &apiError{400, "INVALID_ARG_VALUE", false, what}
 }
 
-// statuses has the HTTP status of each error that a fault may send by its code.
+// statuses maps each error code that a fault may send to its HTTP status.
 var statuses = map[string]int{
 	"INTERNAL_SERVER_ERROR":           500,
 	"ERROR_UNEXPECTED_ANSWER":         500,
@@ -94,7 +94,7 @@ func (e *apiError) appendTo(b []byte) []byte {
 	return append(b, '}')
 }
 
-// isNumber reports whether a code of a fault is to be sent as a number.
+// isNumber reports whether a fault's code must be sent as a number.
 func isNumber(code string) bool {
 	_, err := strconv.ParseInt(code, 10, 32)
 	return err == nil

@@ -7,51 +7,49 @@ import (
 	"time"
 )
 
-// FaultKind is what goes wrong.
+// FaultKind is what fails.
 type FaultKind string
 
 const (
-	// FaultLostRequest cuts the connection before the request is handled.
+	// FaultLostRequest closes the connection before the request is handled.
 	FaultLostRequest FaultKind = "lost-request"
-	// FaultLostAnswer handles the request, then cuts the connection.
+	// FaultLostAnswer handles the request, then closes the connection.
 	FaultLostAnswer FaultKind = "lost-answer"
-	// FaultTruncated handles the request and cuts the connection halfway
-	// through the answer.
+	// FaultTruncated handles the request and closes the connection halfway through the
+	// answer.
 	FaultTruncated FaultKind = "truncated"
-	// FaultReset is FaultTruncated with a connection reset instead of an end.
+	// FaultReset is like FaultTruncated, with a connection reset instead of an end.
 	FaultReset FaultKind = "reset"
-	// FaultHalfJSON handles the request and answers with the first half of the
-	// JSON, as if that were all.
+	// FaultHalfJSON handles the request and answers with the first half of the JSON as
+	// a complete body.
 	FaultHalfJSON FaultKind = "half-json"
 	// FaultHTML answers with a page of HTML and Status, default 502.
 	FaultHTML FaultKind = "html"
-	// FaultSlow handles the request and answers Delay late.
+	// FaultSlow handles the request and sends the answer Delay later.
 	FaultSlow FaultKind = "slow"
-	// FaultEndless sends a body that does not end.
+	// FaultEndless sends an endless body.
 	FaultEndless FaultKind = "endless"
 	// FaultBomb sends a small gzip body that unpacks to 64 GiB.
 	FaultBomb FaultKind = "bomb"
-	// FaultError answers the whole request with an error: Code, Status,
-	// Description.
+	// FaultError answers the whole request with an error: Code, Status, Description.
 	FaultError FaultKind = "error"
 	// FaultCommand fails single calls, in a batch or not, with Code, Status and
 	// Description.
 	FaultCommand FaultKind = "command"
-	// FaultWrongType handles the request and answers with a result of another
-	// type.
+	// FaultWrongType handles the request and answers with a result of another type.
 	FaultWrongType FaultKind = "wrong-type"
-	// FaultResult handles single calls, in a batch or not, and returns Result in place
-	// of their results. Totals stay as they are.
+	// FaultResult handles single calls, in a batch or not, and returns Result instead
+	// of their results. Totals do not change.
 	FaultResult FaultKind = "result"
-	// FaultBOM puts a byte order mark and blanks around the answer's JSON.
+	// FaultBOM adds a byte order mark and blanks around the answer's JSON.
 	FaultBOM FaultKind = "bom"
-	// FaultComment puts an HTML comment behind it, as some servers sign their pages.
+	// FaultComment adds an HTML comment after it, as some servers do.
 	FaultComment FaultKind = "comment"
-	// FaultWarning puts a PHP warning before it.
+	// FaultWarning adds a PHP warning before it.
 	FaultWarning FaultKind = "warning"
 )
 
-// around are what such faults put before and behind an answer's JSON.
+// around contains what these faults add before and after an answer's JSON.
 var around = map[FaultKind][2]string{
 	FaultBOM:     {"\ufeff \n", "\r\n "},
 	FaultComment: {"<!-- cached -->", "\n<!-- 0.123 s -->\n"},
@@ -64,26 +62,26 @@ var faultKinds = []FaultKind{
 	FaultBOM, FaultComment, FaultWarning,
 }
 
-// ofCall reports whether the fault concerns single calls, in a batch or not,
-// and not whole requests.
+// ofCall reports whether the fault is about single calls, in a batch or not, instead of
+// whole requests.
 func (f *Fault) ofCall() bool { return f.Kind == FaultCommand || f.Kind == FaultResult }
 
-// Fault says what goes wrong, and when. All conditions that are given must hold;
-// one without any holds for every request. Requests are numbered from 1, as they
-// arrive, whatever becomes of them.
+// Fault defines what fails, and when. All given conditions must be true; a fault
+// without conditions affects every request. Requests are numbered from 1 in the order
+// of arrival, whatever their outcome.
 type Fault struct {
 	Kind FaultKind
 
 	At       []int   // at these requests
-	From, To int     // from this request on, up to that one; 0: no bound
+	From, To int     // from this request to that one; 0: no bound
 	Every    int     // at every n-th request
 	Share    float64 // at this share of requests, or of calls for FaultCommand and FaultResult; seeded
 	Method   string  // only at requests with this method (TokenMethod: for tokens); for those two, calls of it
-	Times    int     // this often, then never again; 0: no bound
+	Times    int     // at most so often; 0: no bound
 
 	// For FaultCommand and FaultResult, also:
-	Places []int   // at these places of a batch, from 0
-	IDs    []int64 // at calls whose parameter id is one of these
+	Places []int   // at these positions in a batch, from 0
+	IDs    []int64 // at calls with one of these as the parameter id
 
 	Status      int           // of FaultHTML and the errors; default by Code, else 500
 	Code        string        // of the errors; default INTERNAL_SERVER_ERROR
@@ -118,16 +116,16 @@ func (f *Fault) error() *apiError {
 	return e
 }
 
-// faultLog counts how often each fault has come up. It is safe for concurrent
-// use.
+// faultLog counts how often each fault has occurred. It is safe for concurrent use.
 type faultLog struct {
 	mu    sync.Mutex
 	times []int
 	total int64
-	calls uint64 // calls asked about
+	calls uint64 // calls checked for faults
 }
 
-// spend notes that fault i comes up, unless it has done so Times already.
+// spend counts an occurrence of fault i. It returns false if that has occurred Times
+// times.
 func (l *faultLog) spend(i int, f *Fault) bool {
 	for len(l.times) <= i {
 		l.times = append(l.times, 0)
@@ -140,7 +138,7 @@ func (l *faultLog) spend(i int, f *Fault) bool {
 	return true
 }
 
-// atRequest returns the fault that comes up at a request, or nil.
+// atRequest returns the fault that occurs at a request, or nil.
 func (l *faultLog) atRequest(c *config, number int64, method string) *Fault {
 	if len(c.Faults) == 0 {
 		return nil
@@ -169,8 +167,8 @@ func (f *Fault) during(number int64) bool {
 		(f.Every == 0 || n%f.Every == 0)
 }
 
-// atCall returns the fault that comes up at a call, or nil. place is the call's in
-// its batch; id is its parameter of that name.
+// atCall returns the fault that occurs at a call, or nil. place is the call's position
+// in its batch; id is its parameter of that name.
 func (l *faultLog) atCall(c *config, number int64, method string, place int, id int64) *Fault {
 	if len(c.Faults) == 0 {
 		return nil
@@ -185,7 +183,7 @@ func (l *faultLog) atCall(c *config, number int64, method string, place int, id 
 			f.IDs != nil && !slices.Contains(f.IDs, id) {
 			continue
 		}
-		// By the call's number, so that a second attempt can fare better.
+		// By the call's number, so that a second attempt may succeed.
 		if f.Share > 0 && !c.commandFaults.hit(l.calls<<8|uint64(i&255), f.Share) {
 			continue
 		}
@@ -196,7 +194,7 @@ func (l *faultLog) atCall(c *config, number int64, method string, place int, id 
 	return nil
 }
 
-// wrongResults are of other types than any method's.
+// wrongResults have types that no method returns.
 var wrongResults = []string{
 	`null`, `"ok"`, `17`, `[[]]`, `true`, `{"result":"ok","payments":7}`,
 }

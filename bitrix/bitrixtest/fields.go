@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The fields of sale.payment.list, in its order. Those of
-// crm.item.payment.get come in another.
+// The fields of sale.payment.list, in its order. crm.item.payment.get has another
+// order.
 const (
 	saleAccountNumber = iota
 	saleComments
@@ -75,7 +75,7 @@ type selection uint64
 
 const everything selection = 1<<saleFieldCount - 1
 
-// selected reads a select: which fields to give. None, or *, is all.
+// selected parses a select: the fields to return. None, or *, means all.
 func selected(v *value, unknown func(name string)) selection {
 	var s selection
 	for i := range v.items {
@@ -104,7 +104,7 @@ type writer struct {
 	buffer []byte
 }
 
-// The methods that spell values independently.
+// The methods, each with its own spelling of values.
 const (
 	spelledByGet = iota
 	spelledByList
@@ -148,7 +148,7 @@ func (w *writer) begin(r *row, method uint64) {
 	w.b = append(w.b, '{')
 }
 
-// unknown adds what no documentation names.
+// unknown adds undocumented fields.
 func (w *writer) unknown(r *row) {
 	w.fixed("b24Extra", appendNumberText("v", r.id))
 	w.fixed("tags", `["fake",{"deep":[1,2.5,null]}]`)
@@ -158,7 +158,7 @@ func appendNumberText(prefix string, n int64) string {
 	return string(append(appendNumber(append([]byte{'"'}, prefix...), n), '"'))
 }
 
-// poisons are values that no reader can type, by the field that has them.
+// poisons are values that cannot be read as the type of their field.
 var poisons = [...]struct {
 	field int
 	json  string

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// op is what a filter's prefix asks for.
+// op is the operator of a filter's prefix.
 type op uint8
 
 const (
@@ -23,7 +23,7 @@ const (
 	opNotLike // !%, !=% and !%=
 )
 
-// prefixes, longer ones first.
+// The prefixes, longer ones first.
 var prefixes = []struct {
 	text string
 	op   op
@@ -34,7 +34,7 @@ var prefixes = []struct {
 	{">", opMore}, {"<", opLess}, {"=", opEqual}, {"@", opEqual}, {"%", opLike}, {"!", opNotEqual},
 }
 
-// fieldKind is how a field's values compare.
+// fieldKind is how a field's values are compared.
 type fieldKind uint8
 
 const (
@@ -45,7 +45,7 @@ const (
 	timeField  // in Unix seconds
 )
 
-// field is one that can be filtered by.
+// field is a field that can be filtered by.
 type field struct {
 	name string
 	kind fieldKind
@@ -58,9 +58,9 @@ type cell struct {
 	text string
 }
 
-// condition is one that a row must meet.
+// condition is a condition on rows.
 type condition struct {
-	field   int // its number in the table's fields
+	field   int // its index in the table's fields
 	kind    fieldKind
 	op      op
 	numbers []int64
@@ -69,9 +69,8 @@ type condition struct {
 	never   bool     // no row meets it
 }
 
-// conditions reads a filter. Fields that the table does not have are left out,
-// as the portal does with them, and so are ranges without a value and empty
-// lists; ignored is called for each.
+// conditions parses a filter. It leaves out fields that the table does not have, as the
+// portal does, and ranges without a value and empty lists. It calls ignored for each.
 func (c *config) conditions(filter *value, fields []field, ignored func(what string)) []condition {
 	var list []condition
 	for i := range filter.items {
@@ -96,7 +95,7 @@ func (c *config) conditions(filter *value, fields []field, ignored func(what str
 			continue
 		}
 		if c.Values.CastLists && cond.kind == intField && len(texts) > 0 && v.kind == kindArray {
-			texts = []string{"1"} // what PHP's (int) makes of any list
+			texts = []string{"1"} // PHP's (int) converts any list to 1
 		}
 		switch {
 		case v.kind == kindArray && len(texts) == 0:
@@ -129,7 +128,7 @@ func (c *config) conditions(filter *value, fields []field, ignored func(what str
 	return list
 }
 
-// add adds a value. It reports false for one that cannot be compared with.
+// add adds a value. It returns false if the value cannot be compared.
 func (c *condition) add(text string, conf *config) bool {
 	if c.op == opLike || c.op == opNotLike || c.kind == textField {
 		c.texts = append(c.texts, strings.ToLower(strings.Trim(text, "%")))
@@ -152,14 +151,14 @@ func (c *condition) add(text string, conf *config) bool {
 			return false
 		}
 		n = t
-	case textField: // returned above
+	case textField: // handled above
 	}
 	c.numbers = append(c.numbers, n)
 	return true
 }
 
-// parseTime reads a date as clients write it. One without a zone is in the given
-// one.
+// parseTime parses a date as clients write it. A date without a zone is in the given
+// zone.
 func parseTime(text string, zone *time.Location) (int64, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "2006-01-02", "02.01.2006 15:04:05", "02.01.2006"} {
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
@@ -169,8 +168,8 @@ func parseTime(text string, zone *time.Location) (int64, bool) {
 	return 0, false
 }
 
-// meets reports whether a value meets the condition. Null meets only what asks
-// for it, or for anything but some values.
+// meets reports whether a value meets the condition. Null meets only a condition with
+// null, or one that excludes values other than null.
 func (c *condition) meets(v cell) bool {
 	if c.never {
 		return false
@@ -207,7 +206,7 @@ func (c *condition) meets(v cell) bool {
 		return order > 0
 	case opAtLeast:
 		return order >= 0
-	case opEqual, opNotEqual, opLike, opNotLike: // returned above
+	case opEqual, opNotEqual, opLike, opNotLike: // handled above
 	}
 	return false
 }
@@ -219,8 +218,8 @@ func (c *condition) has(v cell) bool {
 	return slices.Contains(c.numbers, v.n)
 }
 
-// bounds takes the ranges of one field out of a list of conditions: what is
-// left, and the closed interval that they come to.
+// bounds removes the ranges of one field from a list of conditions. It returns the
+// rest, and the closed interval of the ranges.
 func bounds(list []condition, field int) (rest []condition, from, to int64) {
 	from, to = math.MinInt64, math.MaxInt64
 	for _, c := range list {
@@ -250,8 +249,8 @@ func bounds(list []condition, field int) (rest []condition, from, to int64) {
 	return rest, from, to
 }
 
-// oneOf takes the first condition out that a field be one of some values, and returns
-// those, ascending and each once.
+// oneOf removes the first condition that a field is one of several values, and returns
+// those, in ascending order and each once.
 func oneOf(list []condition, field int) (rest []condition, values []int64, found bool) {
 	for i, c := range list {
 		if c.field == field && c.op == opEqual && !c.null && c.kind != textField {
@@ -266,15 +265,15 @@ func oneOf(list []condition, field int) (rest []condition, values []int64, found
 // pageSize is how many rows a page of a list has.
 const pageSize = 50
 
-// page is which rows of those found a call asks for.
+// page selects rows of those found.
 type page struct {
-	start int64 // of the rows found; the first to give
+	start int64 // the first row to return
 	count bool  // whether to count all
 	limit int64
 	down  bool // descending by id
 }
 
-// page reads start and order. A start of -1 is the first page, uncounted.
+// page parses start and order. A start of -1 is the first page, without a count.
 func (c *call) page(fields []field) page {
 	pg := page{count: true, limit: pageSize}
 	if start := c.args.param("start"); start.kind == kindText {
@@ -295,7 +294,7 @@ func (c *call) page(fields []field) page {
 	return pg
 }
 
-// turned notes where the next page starts, and the total if it was asked for.
+// turned sets where the next page starts, and the total if it was requested.
 func (c *call) turned(pg page, total int64) {
 	if !pg.count {
 		return

@@ -8,8 +8,7 @@ import (
 	"sync"
 )
 
-// Fields that payments are filtered by. The first is the one they are in order
-// of.
+// Fields that payments can be filtered by. Payments are in the order of the first one.
 const (
 	payID = iota
 	payOrder
@@ -87,10 +86,10 @@ func (l *live) paymentMeets(r *row, list []condition) bool {
 	return true
 }
 
-// findPayments calls visit with the payments of one page and returns how many meet the
-// conditions, which it counts only if the page asks for it. Ranges of ids cost nothing;
-// ids, orders and dates of billing are found without a search; for all else every
-// payment in between is looked at.
+// findPayments calls visit with the payments of one page. It returns how many payments
+// meet the conditions, if the page requests the count. Ranges of ids cost nothing; ids,
+// orders and dates of billing are found without a search. For other conditions it
+// checks every payment in between.
 func (l *live) findPayments(list []condition, pg page, counts *countCache, visit func(*row)) (total int64) {
 	if rest, ids, ok := oneOf(list, payID); ok {
 		var rows []row
@@ -142,7 +141,7 @@ func (l *live) findPayments(list []condition, pg page, counts *countCache, visit
 	return seen
 }
 
-// pagePayments returns the page of all payments in a range of ids.
+// pagePayments visits the page of all payments in a range of ids.
 func (l *live) pagePayments(from, to int64, pg page, visit func(*row)) int64 {
 	first := l.below(from)
 	total := l.below(to+1) - first
@@ -163,7 +162,7 @@ func (l *live) pagePayments(from, to int64, pg page, visit func(*row)) int64 {
 	return total
 }
 
-// pickPayments returns the page of some rows that are in order of id.
+// pickPayments visits the page of some rows that are in order of id.
 func (l *live) pickPayments(rows []row, list []condition, pg page, visit func(*row)) (total int64) {
 	if pg.down {
 		slices.Reverse(rows)
@@ -185,8 +184,8 @@ func sortRows(rows []row) {
 }
 
 // billedBetween returns bounds on the ids of payments whose date of billing is in the
-// range that the conditions ask for, since that never falls as ids rise. It may give
-// more than those: the conditions still have to be met.
+// range of the conditions, because that date never decreases as ids increase. The
+// bounds may contain other payments too: the conditions must still be checked.
 func (l *live) billedBetween(list []condition) (from, to int64) {
 	_, early, late := bounds(list, payDateBill)
 	if _, days, ok := oneOf(list, payDateBill); ok && len(days) > 0 {
@@ -211,8 +210,8 @@ func (l *live) billedBetween(list []condition) (from, to int64) {
 	return from, to
 }
 
-// countCache keeps a few totals, so that paging through a filter that needs a search
-// does not count everything again for each page.
+// countCache caches a few totals. Otherwise, paging through a filter that needs a
+// search would count everything again for each page.
 type countCache struct {
 	mu     sync.Mutex
 	counts map[string]int64

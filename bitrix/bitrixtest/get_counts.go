@@ -2,9 +2,8 @@ package bitrixtest
 
 import "sync"
 
-// gets counts how often each payment was asked for with a get, and which answers
-// arrived. Its memory grows with the payments that were. It is safe for
-// concurrent use.
+// gets counts how often each payment was fetched with a get, and which answers arrived.
+// Its memory grows with the number of fetched payments. It is safe for concurrent use.
 type gets struct {
 	mu    sync.Mutex
 	pages map[int64]*[getsPage]uint8 // by id
@@ -13,8 +12,8 @@ type gets struct {
 
 const (
 	getsPage = 4096
-	// settledBit is set for a payment whose get was answered for good and
-	// delivered whole. The other bits count, as far as they can.
+	// settledBit is set for a payment whose get had a final answer that was delivered
+	// completely. The other bits count, up to their maximum.
 	settledBit = 1 << 7
 )
 
@@ -30,8 +29,8 @@ func (g *gets) cell(id int64) *uint8 {
 	return &page[id%getsPage]
 }
 
-// ask notes a get of a payment that exists, and reports whether there was a
-// reason for it.
+// ask counts a get of an existing payment, and reports whether there was a reason for
+// it.
 func (g *gets) ask(id int64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -43,7 +42,7 @@ func (g *gets) ask(id int64) bool {
 	return *cell&settledBit == 0
 }
 
-// settle notes that answers about payments arrived.
+// settle records that answers with these payments arrived.
 func (g *gets) settle(ids []int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -52,7 +51,7 @@ func (g *gets) settle(ids []int64) {
 	}
 }
 
-// forgive makes another get of a payment rightful, since it has changed.
+// forgive allows another get of a payment, because it has changed.
 func (g *gets) forgive(id int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -61,8 +60,8 @@ func (g *gets) forgive(id int64) {
 	}
 }
 
-// ForgetGets makes another get of any payment rightful, and begins the counting of
-// fetches again: call it between two runs that may each get everything.
+// ForgetGets allows another get of every payment, and resets the counts. Call it
+// between two runs that may each fetch everything.
 func (p *Portal) ForgetGets() {
 	p.gets.mu.Lock()
 	defer p.gets.mu.Unlock()

@@ -12,9 +12,8 @@ import (
 	"sync"
 )
 
-// ServeHTTP answers a request that came over a network. It is safe for
-// concurrent use. Where a fault wants a connection cut, it panics with
-// http.ErrAbortHandler, as handlers do.
+// ServeHTTP answers a request from a network. It is safe for concurrent use. If a fault
+// closes a connection, it panics with http.ErrAbortHandler, as handlers do.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
 	if err != nil {
@@ -55,7 +54,7 @@ func (x *exchange) send(w http.ResponseWriter, r *http.Request, a *answer) bool 
 	if a.location != "" {
 		h.Set("Location", a.location)
 	}
-	flush := func() { http.NewResponseController(w).Flush() } // not all writers can
+	flush := func() { http.NewResponseController(w).Flush() } // not all writers support it
 	switch a.cut {
 	case cutShort, cutReset:
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
@@ -68,7 +67,7 @@ func (x *exchange) send(w http.ResponseWriter, r *http.Request, a *answer) bool 
 		panic(http.ErrAbortHandler)
 	case cutEndless:
 		w.WriteHeader(a.status)
-		// Ends when the client goes, or the server stops serving it.
+		// Ends when the client closes the connection, or the server stops serving it.
 		io.Copy(w, &spaces{left: -1, done: r.Context().Done(), err: r.Context().Err})
 		return false
 	case cutBomb:
@@ -104,7 +103,7 @@ func compress(body []byte) []byte {
 	return packed.Bytes()
 }
 
-// reset ends the connection with a reset, if it can be taken over.
+// reset ends the connection with a reset, if the connection can be hijacked.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -115,7 +114,7 @@ func reset(w http.ResponseWriter) {
 		conn = secure.NetConn()
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0) // close sends a reset then
+		tcp.SetLinger(0) // Close then sends a reset
 		tcp.Close()
 	}
 }

@@ -1,11 +1,10 @@
 package bitrixtest
 
-// idMap numbers things 0, 1, 2, … with ids that ascend and have gaps, and
-// answers both "which id has number k" and "how many ids are below x" by
-// arithmetic alone.
+// idMap assigns ids to the numbers 0, 1, 2, …. The ids ascend and have gaps. It computes
+// both the id of number k and how many ids are below x by arithmetic alone.
 //
-// Numbers come in cells of four and blocks of 256 cells. A cell has one hole
-// of gap ids at a seeded place; a block starts at a seeded shift in its stride.
+// Numbers are in cells of four, and cells in blocks of 256. A cell has one hole of gap
+// ids at a seeded position. A block starts at a seeded shift in its stride.
 type idMap struct {
 	dice  dice
 	first int64 // no id is lower
@@ -19,7 +18,7 @@ const (
 	maxShift   = 64
 )
 
-// slack is the room in which a block can shift.
+// slack is how far a block can shift.
 func (m *idMap) slack() int64 {
 	if m.gap == 0 {
 		return 0
@@ -33,7 +32,7 @@ func (m *idMap) shift(block int64) int64 {
 	return int64(m.dice.roll(uint64(block)<<1|1) % uint64(m.slack()+1))
 }
 
-// hole returns how many of a cell's four ids stand before its hole.
+// hole returns how many of a cell's four ids precede its hole.
 func (m *idMap) hole(cell int64) int64 {
 	if m.gap == 0 {
 		return cellSize
@@ -50,8 +49,8 @@ func (m *idMap) id(k int64) int64 {
 	return m.first + block*m.stride() + m.shift(block) + (cell%blockCells)*(cellSize+m.gap) + pos
 }
 
-// rank returns how many ids are below id, and whether id itself is one: it then has
-// just that number.
+// rank returns how many ids are below id. exact reports whether id itself is one; its
+// number is then k.
 func (m *idMap) rank(id int64) (k int64, exact bool) {
 	if id < m.first {
 		return 0, false

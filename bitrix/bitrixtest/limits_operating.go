@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// operating keeps, by credential and method, what was spent in the last ten
-// baskets of time. The baskets begin at whole multiples of their width.
+// operating records, by credential and method, what was spent in the last ten baskets
+// of time. The baskets begin at whole multiples of their width.
 type operating struct {
 	mu    sync.Mutex
 	books map[account]*book
 	bans  map[account]time.Time // when each one ends
-	again int64                 // calls that began a ban again
+	again int64                 // calls that restarted a ban
 	peak  [methodCount]time.Duration
 	spent [methodCount]time.Duration
 }
@@ -21,7 +21,7 @@ type account struct {
 	method     int
 }
 
-// baskets is how many make a window.
+// baskets is how many baskets a window has.
 const baskets = 10
 
 type book [baskets]struct {
@@ -30,7 +30,8 @@ type book [baskets]struct {
 }
 
 // used returns what the account has spent in the window, and when the oldest basket
-// with anything in it falls out; of an empty window, when the current one will.
+// that is not empty expires. For an empty window it returns when the current basket
+// expires.
 func (o *operating) used(a account, now time.Time, width time.Duration) (time.Duration, time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -53,8 +54,8 @@ func (b *book) used(current int64, width time.Duration) (sum time.Duration, rese
 	return sum, time.Unix(0, (oldest+baskets)*int64(width))
 }
 
-// banned reports whether the account is banned at now. One that is over its budget is
-// banned from now on, with empty books, and one that is banned begins again.
+// banned reports whether the account is banned at now. If over is true, a ban begins,
+// and the recorded time is cleared. During a ban, each call restarts it.
 func (o *operating) banned(a account, now time.Time, ban time.Duration, over bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -76,7 +77,7 @@ func (o *operating) banned(a account, now time.Time, ban time.Duration, over boo
 	return true
 }
 
-// add books what a request has spent, at its end.
+// add records what a request has spent, at its end.
 func (o *operating) add(a account, now time.Time, width, spent time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

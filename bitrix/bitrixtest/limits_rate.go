@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// rateLimit is the portal's counter of requests: it rises by one a request and
-// falls steadily. A request that would lift it over its highest is refused and
-// does not count. Each source address has its own.
+// rateLimit is the portal's counter of requests. It rises by one per request and falls
+// steadily. A request that would raise it above its maximum is refused and does not
+// count. Each source address has its own counter.
 //
-// The counter is kept as the time that it takes to fall to nothing, in whole
-// nanoseconds, so that tests can expect exact instants.
+// The counter is stored as the time in which it falls to 0, in whole nanoseconds, so
+// that tests can expect exact times.
 type rateLimit struct {
 	mu      sync.Mutex
 	sources map[string]*rateCounter
-	peak    float64 // highest that any counter ever was
+	peak    float64 // highest value of any counter
 }
 
 type rateCounter struct {
@@ -22,10 +22,10 @@ type rateCounter struct {
 	at   time.Time
 }
 
-// manySources bounds the counters that are kept: empty ones are dropped then.
+// manySources bounds the number of counters: beyond it, empty ones are dropped.
 const manySources = 1024
 
-// take counts a request, or reports that it must be refused.
+// take counts a request. It returns false if the request must be refused.
 func (l *rateLimit) take(source string, now time.Time, drain, capacity time.Duration) bool {
 	if drain <= 0 {
 		return true
@@ -51,7 +51,7 @@ func (l *rateLimit) take(source string, now time.Time, drain, capacity time.Dura
 		c.fill = max(0, c.fill-elapsed)
 		c.at = now
 	}
-	// A microsecond is allowed for the rounding of clients that count in floats.
+	// Allow a microsecond for the rounding of clients that count in floats.
 	if c.fill+drain > capacity+time.Microsecond {
 		return false
 	}

@@ -5,26 +5,25 @@ import (
 	"sort"
 )
 
-// live is the portal's data as it is now: the base, and over it what has been
-// changed since. Its memory grows with the changes only. It has no lock of its
-// own: the portal's guards it.
+// live is the portal's current data: the base, and all changes since. Its memory grows
+// only with the changes. It has no lock of its own: the portal's guards it.
 //
-// New payments and orders get ids above all others, as a database assigns them, so that
-// the live ids are: those of the base without the deleted ones, then the added ones.
+// New payments and orders get ids above all others, as in a database. The live ids are
+// therefore those of the base without the deleted ones, then the added ones.
 type live struct {
 	*base
 	changed map[int64]row     // payments that differ from the base, and added ones
-	deleted []int64           // ids of the base that are gone, ascending
+	deleted []int64           // deleted ids of the base, ascending
 	added   []int64           // payments after the base, ascending
 	byOrder map[int64][]int64 // added payments by order
 	opened  []int64           // orders after the base, ascending
-	owners  map[int64]owner   // of opened orders, and of those bound again
-	rebound bool              // owners has orders of the base
+	owners  map[int64]owner   // of opened orders, and of those with a new owner
+	rebound bool              // owners contains orders of the base
 	gone    map[int64]bool    // orders that were deleted
-	touched map[int64]int64   // when an order was last saved, Unix seconds; for orders saved since
+	touched map[int64]int64   // when an order was last saved, in Unix seconds; only for orders saved since
 	saved   []int64           // keys of touched, ascending
-	lastID  int64             // highest payment id ever given
-	version uint64            // rises with each change
+	lastID  int64             // highest payment id so far
+	version uint64            // incremented by each change
 }
 
 func newLive(b *base) *live {
@@ -43,7 +42,7 @@ func newLive(b *base) *live {
 	return l
 }
 
-// get returns the payment with that id, if there is one now.
+// get returns the payment with that id, if it exists now.
 func (l *live) get(id int64) (row, bool) {
 	if len(l.changed) > 0 {
 		if r, ok := l.changed[id]; ok {
@@ -94,7 +93,7 @@ func (l *live) at(n int64) int64 {
 	return l.ids.id(k)
 }
 
-// walk calls visit with the payments whose ids lie in [from, to], ascending or
+// walk calls visit with the payments whose ids are in [from, to], ascending or
 // descending, until visit returns false.
 func (l *live) walk(from, to int64, down bool, visit func(*row) bool) {
 	if from > to {
@@ -111,7 +110,7 @@ func (l *live) walk(from, to int64, down bool, visit func(*row) bool) {
 	}
 }
 
-// walkBase reports whether to continue.
+// walkBase walks payments of the base. It reports whether to continue.
 func (l *live) walkBase(from, to int64, down bool, visit func(*row) bool) bool {
 	low, _ := l.ids.rank(from)
 	high, exact := l.ids.rank(to)
@@ -184,7 +183,7 @@ type orderRow struct {
 	created int64
 }
 
-// orderCount returns how many orders there are, deleted ones too.
+// orderCount returns how many orders there are, including deleted ones.
 func (l *live) orderCount() int64 { return l.orders + int64(len(l.opened)) }
 
 // orderID returns the id of order number n, 0 ≤ n < orderCount.
@@ -216,7 +215,7 @@ func (l *live) ownerOf(order int64) (owner, bool) {
 	return owner{}, false
 }
 
-// ordersOf appends the orders that an item owns, in no certain order.
+// ordersOf appends the orders that an item owns, in no defined order.
 func (l *live) ordersOf(orders []int64, kind int, id int64) []int64 {
 	for _, order := range l.itemOrders(nil, kind, id) {
 		if _, moved := l.owners[order]; !moved && !l.gone[order] {
@@ -257,7 +256,7 @@ func (l *live) order(id int64) (orderRow, bool) {
 	return r, true
 }
 
-// boundBetween returns how many of the orders number low to high-1 belong to an item.
+// boundBetween returns how many of the orders number low to high-1 have an owner.
 func (l *live) boundBetween(low, high int64) (n int64) {
 	bound := func(own owner) int64 {
 		if own == (owner{}) {

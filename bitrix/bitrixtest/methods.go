@@ -32,10 +32,10 @@ const (
 	methodCount
 )
 
-// method is what the portal knows of a method besides how to run it.
+// method describes a method, except its implementation.
 type method struct {
 	name  string
-	scope string        // that it needs; "" none
+	scope string        // the scope that it needs; "" for none
 	cost  time.Duration // operating time of a call
 	app   bool          // for applications only
 }
@@ -82,15 +82,16 @@ type call struct {
 	x      *exchange
 	method int
 	args   *value
-	place  int // in its batch, from 0
+	place  int // position in its batch, from 0
 
 	out   []byte // the result's JSON is appended here
 	total int64  // -1: not counted
 	next  int64  // where the next page starts; -1: none
 }
 
-// run runs the call. It appends a result to c.out, or returns an error and leaves c.out
-// alone. What it costs is on the exchange's bill either way, unless it was refused for the rate.
+// run executes the call. It appends a result to c.out, or returns an error and leaves
+// c.out unchanged. The exchange is charged in both cases, unless the rate limit refused
+// it.
 func (c *call) run() *apiError {
 	x, m := c.x, &methods[c.method]
 	x.p.stats.command(c.method)
@@ -122,7 +123,7 @@ func (c *call) run() *apiError {
 	return err
 }
 
-// replaced runs the call, and puts the fault's result in place of its own.
+// replaced executes the call, and replaces its result by the fault's.
 func (c *call) replaced(f *Fault) *apiError {
 	from, settled := len(c.out), len(c.x.settled)
 	if err := c.dispatch(); err != nil {
@@ -131,7 +132,7 @@ func (c *call) replaced(f *Fault) *apiError {
 	result := f.Result
 	fill(&result, "null")
 	c.out = append(c.out[:from], result...)
-	c.x.settled = c.x.settled[:settled] // no payment was given
+	c.x.settled = c.x.settled[:settled] // no payment was returned
 	return nil
 }
 

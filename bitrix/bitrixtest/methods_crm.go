@@ -4,7 +4,7 @@ var itemFields = []field{
 	{"id", intField},
 }
 
-// itemList is crm.item.list: the items of one type.
+// itemList implements crm.item.list: the items of one type.
 func (c *call) itemList() *apiError {
 	x := c.x
 	param := c.args.param("entityTypeId")
@@ -44,7 +44,7 @@ func (c *call) itemList() *apiError {
 		high, _ = l.items[kind].rank(ids[len(ids)-1] + 1)
 		low, high = min(low, l.itemCount(kind)), min(high, l.itemCount(kind))
 	}
-	if len(rest) == 0 { // no need to look at what lies before the page
+	if len(rest) == 0 { // no need to visit the items before the page
 		total = max(high-low, 0)
 		if pg.down {
 			high = max(high-pg.start, low)
@@ -96,7 +96,7 @@ func (c *call) itemList() *apiError {
 	return nil
 }
 
-// itemGet is crm.item.get: one item.
+// itemGet implements crm.item.get: one item.
 func (c *call) itemGet() *apiError {
 	for _, name := range []string{"id", "entityTypeId"} {
 		if c.args.param(name).kind == kindNone {
@@ -149,7 +149,7 @@ func (w *writer) item(kind int, id int64, chosen []string) {
 	w.b = append(w.b, '}')
 }
 
-// typeList is crm.type.list: the smart processes.
+// typeList implements crm.type.list: the smart processes.
 func (c *call) typeList() *apiError {
 	if c.x.c.Server.TypesForAdmins && c.x.c.Rights.NotAdmin {
 		return errDeniedCode

@@ -14,13 +14,13 @@ const (
 	eventDeleted = "ONPAYMENTDELETED"
 )
 
-// events are the handlers that are bound and the queue of offline events. The
-// portal's lock guards them.
+// events are the bound handlers and the queue of offline events. The portal's lock
+// guards them.
 type events struct {
 	handlers []handler
 	queue    []event
 	lastID   int64
-	packets  int64 // process ids given
+	packets  int64 // process ids assigned
 }
 
 type handler struct {
@@ -62,14 +62,14 @@ func (e *event) cell(field int) cell {
 	}
 }
 
-// message is equal for events about the same thing.
+// message returns the same text for events about the same thing.
 func (e *event) message() string {
 	h := mix(uint64(e.payment)*golden + uint64(len(e.name)))
 	return fmt.Sprintf("%016x%016x", h, mix(h))
 }
 
-// changed queues the event of a mutation, if a handler asks for it. An event that waits
-// for the same payment already is only dated again.
+// changed queues the event of a mutation, if a handler is bound. If the queue already
+// has an event for the same payment, only its date changes.
 func (ev *events) changed(op Op, payment, order, now int64) {
 	name := eventSaved
 	switch op {
@@ -92,7 +92,7 @@ func (ev *events) changed(op Op, payment, order, now int64) {
 	ev.queue = append(ev.queue, event{id: ev.lastID, name: name, payment: payment, order: order, at: now})
 }
 
-// handler reads which handler is to be bound or unbound.
+// handler returns the handler that a call binds or unbinds.
 func (c *call) handler() (handler, *apiError) {
 	h := handler{
 		event:   strings.ToUpper(c.args.param("event").text),
@@ -110,7 +110,7 @@ func (c *call) handler() (handler, *apiError) {
 	return h, nil
 }
 
-// eventBind is event.bind.
+// eventBind implements event.bind.
 func (c *call) eventBind() *apiError {
 	h, err := c.handler()
 	if err != nil {
@@ -126,7 +126,7 @@ func (c *call) eventBind() *apiError {
 	return nil
 }
 
-// eventUnbind is event.unbind.
+// eventUnbind implements event.unbind.
 func (c *call) eventUnbind() *apiError {
 	h, err := c.handler()
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *call) eventUnbind() *apiError {
 	return nil
 }
 
-// eventGet is event.get.
+// eventGet implements event.get.
 func (c *call) eventGet() *apiError {
 	c.x.p.mu.RLock()
 	defer c.x.p.mu.RUnlock()
@@ -165,7 +165,7 @@ func (c *call) eventGet() *apiError {
 	return nil
 }
 
-// matching returns the places in the queue of the events that a filter asks for.
+// matching returns the positions in the queue of the events that match a filter.
 func (c *call) matching(keep func(*event) bool) []int {
 	conditions := c.x.c.conditions(c.args.param("filter"), eventFields, c.ignored)
 	var places []int
@@ -182,9 +182,9 @@ func (c *call) matching(keep func(*event) bool) []int {
 	return places
 }
 
-// eventOfflineGet is event.offline.get. With clear=0 the events stay, reserved under a
-// process id, until they are cleared. Asked with such an id, it returns what is
-// reserved under it, again.
+// eventOfflineGet implements event.offline.get. With clear=0 the events stay, reserved
+// under a process id, until they are cleared. Called with such an id, it returns the
+// events that are reserved under it again.
 func (c *call) eventOfflineGet() *apiError {
 	if c.x.c.Rights.NotAdmin {
 		return errAdminOnly
@@ -235,7 +235,7 @@ func (c *call) eventOfflineGet() *apiError {
 	return nil
 }
 
-// events writes events of the queue, with what a look at it shows besides.
+// events writes events of the queue. look adds what event.offline.list shows.
 func (c *call) events(places []int, look bool) {
 	c.out = append(c.out, '[')
 	for n, i := range places {
@@ -269,7 +269,7 @@ func (c *call) events(places []int, look bool) {
 	c.out = append(c.out, ']')
 }
 
-// eventOfflineClear is event.offline.clear: it drops what a process reserved.
+// eventOfflineClear implements event.offline.clear: it deletes what a process reserved.
 func (c *call) eventOfflineClear() *apiError {
 	process := c.args.param("process_id").text
 	switch {
@@ -298,7 +298,7 @@ func (c *call) eventOfflineClear() *apiError {
 	return nil
 }
 
-// eventOfflineList is event.offline.list: a look at the queue, by pages, that
+// eventOfflineList implements event.offline.list: it lists the queue by pages, and
 // reserves nothing.
 func (c *call) eventOfflineList() *apiError {
 	if c.x.c.Rights.NotAdmin {
@@ -315,14 +315,15 @@ func (c *call) eventOfflineList() *apiError {
 	return nil
 }
 
-// Queued returns how many offline events wait on the portal, reserved ones too.
+// Queued returns how many offline events the portal has queued, including reserved
+// ones.
 func (p *Portal) Queued() int {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return len(p.events.queue)
 }
 
-// Unbind drops an event's handlers, as an administrator can.
+// Unbind removes an event's handlers, as an administrator can.
 func (p *Portal) Unbind(event string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Fields that orders and their bindings are filtered by.
+// Fields that orders and their owners can be filtered by.
 const (
 	orderID = iota
 	orderUpdated
@@ -72,7 +72,7 @@ func (l *live) orderMeets(r *orderRow, list []condition) bool {
 }
 
 // findOrders calls visit with the orders of one page, and returns how many meet the
-// conditions. Orders saved lately, and ranges of ids, are found without a search
+// conditions. Recently saved orders, and ranges of ids, are found without a search
 // through all.
 func (l *live) findOrders(list []condition, pg page, visit func(*orderRow)) (total int64) {
 	rest, from, to := bounds(list, orderID)
@@ -107,7 +107,7 @@ func (l *live) findOrders(list []condition, pg page, visit func(*orderRow)) (tot
 		}
 		return pg.count || total < pg.start+pg.limit
 	}
-	// Below lowest, only orders saved since the beginning can meet them.
+	// Below lowest, only orders saved since the start can meet them.
 	lowest := low
 	if since > math.MinInt64 {
 		lowest = max(low, min(l.orderUpdatedFrom(since), high))
@@ -133,8 +133,8 @@ func (l *live) findOrders(list []condition, pg page, visit func(*orderRow)) (tot
 	return total
 }
 
-// walkOrders calls visit with orders number low to high-1 until it returns
-// false, and reports whether it never did.
+// walkOrders calls visit with orders number low to high-1 until it returns false. It
+// reports whether visit never returned false.
 func (l *live) walkOrders(low, high int64, down bool, visit func(*orderRow) bool) bool {
 	for i := range max(high-low, 0) {
 		n := low + i
@@ -148,7 +148,7 @@ func (l *live) walkOrders(low, high int64, down bool, visit func(*orderRow) bool
 	return true
 }
 
-// saleOrderList is sale.order.list.
+// saleOrderList implements sale.order.list.
 func (c *call) saleOrderList() *apiError {
 	x := c.x
 	if x.c.Rights.NotAdmin {
@@ -174,8 +174,8 @@ func wants(chosen []string, name string) bool {
 	return len(chosen) == 0 || slices.Contains(chosen, name) || slices.Contains(chosen, "*")
 }
 
-// order writes an order as sale.order.list does, with the fields that matter
-// here and some that do not.
+// order writes an order as sale.order.list does, with the fields that the program uses
+// and some others.
 func (w *writer) order(r *orderRow, chosen []string) {
 	w.about = uint64(r.id)<<1 | spelledByList
 	w.lists = true
@@ -218,12 +218,12 @@ func (w *writer) order(r *orderRow, chosen []string) {
 	w.b = append(w.b, '}')
 }
 
-// badRow makes the answer one that cannot be encoded, if the row has such a text.
+// badRow marks the answer as one that cannot be encoded, if the row has such a text.
 func (w *writer) badRow(id int64) {
 	w.x.garbled = w.x.garbled || slices.Contains(w.c.Server.BadRows, id)
 }
 
-// bindingCell returns a field of an order's binding.
+// bindingCell returns a field of the row for an order's owner.
 func bindingCell(r *orderRow, field int) cell {
 	switch field {
 	case bindOwner:
@@ -246,11 +246,11 @@ func bindingMeets(r *orderRow, list []condition) bool {
 	return true
 }
 
-// sortedAtMost is how many bindings the fake portal sorts by owner.
+// sortedAtMost is how many rows the fake portal sorts by owner.
 const sortedAtMost = 10_000
 
-// orderEntityList is crm.orderentity.list. Without an order, its rows are sorted
-// by owner, so that paging by order id goes wrong, as it does in reality.
+// orderEntityList implements crm.orderentity.list. Without an order, its rows are
+// sorted by owner, so that paging by order id fails, as in reality.
 func (c *call) orderEntityList() *apiError {
 	x := c.x
 	if x.c.Rights.NoBindings {
@@ -294,7 +294,8 @@ func (c *call) orderEntityList() *apiError {
 	return nil
 }
 
-// findBindings calls visit with one page of the bindings, in order of orders.
+// findBindings calls visit with one page of the orders that have an owner, in order of
+// ids.
 func (l *live) findBindings(list []condition, pg page, visit func(*orderRow)) (total int64) {
 	look := func(r *orderRow) bool {
 		if bindingMeets(r, list) {
@@ -337,7 +338,7 @@ func (l *live) findBindings(list []condition, pg page, visit func(*orderRow)) (t
 	if to < math.MaxInt64 {
 		high = l.ordersBelow(to + 1)
 	}
-	known := int64(-1) // how many there are, where that need not be counted
+	known := int64(-1) // how many there are, if that need not be counted
 	if len(rest) == 0 && pg.count && !l.rebound && len(l.gone) == 0 {
 		known, pg.count = l.boundBetween(low, high), false
 	}
@@ -353,8 +354,8 @@ func (l *live) findBindings(list []condition, pg page, visit func(*orderRow)) (t
 	return max(total, known)
 }
 
-// ordersOfOwners returns the orders, ascending, of the items of one type that the
-// conditions name, without a search through all; false if they name none.
+// ordersOfOwners returns the orders, in ascending order, of the items of one type that
+// the conditions name, without a search through all. ok is false if they name none.
 func (l *live) ordersOfOwners(list []condition) (orders []int64, ok bool) {
 	_, owners, ok := oneOf(list, bindOwner)
 	_, types, one := oneOf(list, bindOwnerType)

@@ -6,7 +6,7 @@ func (c *config) refusal(id, order int64) *apiError {
 		if c.Server.OneRefusal {
 			return errNotFound
 		}
-		// Both spellings of one refusal are known.
+		// Both spellings of the refusal occur on servers.
 		if c.refuse.roll(uint64(id)^1<<63)&1 == 0 {
 			return errDenied
 		}
@@ -15,12 +15,12 @@ func (c *config) refusal(id, order int64) *apiError {
 	return nil
 }
 
-// denied reports whether the user must not read an order.
+// denied reports whether the user may not read an order.
 func (c *config) denied(order int64) bool {
 	return c.Rights.Deny > 0 && c.deny.hit(uint64(order), c.Rights.Deny)
 }
 
-// paymentGet is crm.item.payment.get.
+// paymentGet implements crm.item.payment.get.
 func (c *call) paymentGet() *apiError {
 	param := c.args.param("id")
 	if param.kind == kindNone {
@@ -46,7 +46,7 @@ func (c *call) paymentGet() *apiError {
 	return nil
 }
 
-// paymentList is crm.item.payment.list: the payments of one item, all of them.
+// paymentList implements crm.item.payment.list: all the payments of one item.
 func (c *call) paymentList() *apiError {
 	for _, name := range []string{"entityId", "entityTypeId"} {
 		if c.args.param(name).kind == kindNone {
@@ -92,14 +92,14 @@ func (c *call) paymentList() *apiError {
 	return nil
 }
 
-// separate puts a comma before an element that is not the first of a list.
+// separate writes a comma before each element of a list except the first.
 func (p *pen) separate() {
 	if p.b[len(p.b)-1] != '[' {
 		p.b = append(p.b, ',')
 	}
 }
 
-// salePaymentList is sale.payment.list: all payments of the portal, by pages.
+// salePaymentList implements sale.payment.list: all payments of the portal, by pages.
 func (c *call) salePaymentList() *apiError {
 	x := c.x
 	if x.c.Rights.NotAdmin {
@@ -126,7 +126,7 @@ func (c *call) salePaymentList() *apiError {
 	return nil
 }
 
-// ignored reports what the portal silently leaves out of a call.
+// ignored reports what the portal silently ignores in a call.
 func (c *call) ignored(what string) {
 	c.x.p.rules.broken(c.x, "%s: the portal ignores %s", methods[c.method].name, what)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// people is crm.item.list for companies and contacts.
+// people implements crm.item.list for companies and contacts.
 func (c *call) people(kind int64) *apiError {
 	x := c.x
 	var wrong *apiError
@@ -98,10 +98,10 @@ func (w *writer) person(kind, id int64, chosen []string) {
 	w.b = append(w.b, '}')
 }
 
-// ownItem writes the fields of an item that show its owner and its state.
+// ownItem writes the fields with the responsible user and the state of an item.
 func (w *writer) ownItem(it *Item, chosen []string) {
 	if wants(chosen, "categoryId") {
-		// 0 is a category, never a way to say that there is none.
+		// 0 is a category; it never means that there is none.
 		w.fixed("categoryId", [...]string{strconv.FormatInt(it.CategoryID, 10), `"` + strconv.FormatInt(it.CategoryID, 10) + `"`}[w.choose("categoryId", 2)])
 	}
 	if wants(chosen, "stageId") {
@@ -132,8 +132,8 @@ func (w *writer) ownItem(it *Item, chosen []string) {
 	}
 }
 
-// userGet is user.get. Its parameters are not those of other lists: sort is a
-// field's name and order a direction, two texts.
+// userGet implements user.get. Its parameters differ from those of other lists: sort is
+// a field's name and order a direction, two strings.
 func (c *call) userGet() *apiError {
 	x := c.x
 	for _, name := range []string{"sort", "order"} {
@@ -175,7 +175,7 @@ func (c *call) userGet() *apiError {
 				w.badRow(u.ID)
 				w.word("NAME", u.Name, string(appendString(nil, u.Name)))
 			}
-			if has("LAST_NAME") && (u.LastName != "" || u.ID%2 == 0) { // what is empty may be missing
+			if has("LAST_NAME") && (u.LastName != "" || u.ID%2 == 0) { // an empty field may be missing
 				w.word("LAST_NAME", u.LastName, string(appendString(nil, u.LastName)))
 			}
 			if has("USER_TYPE") && u.UserType != "" {
@@ -199,8 +199,8 @@ func (c *call) userGet() *apiError {
 	return nil
 }
 
-// paySystemList is sale.paysystem.list. Its parameters are in capitals, and it has
-// no start.
+// paySystemList implements sale.paysystem.list. Its parameters are in capitals, and it
+// has no start.
 func (c *call) paySystemList() *apiError {
 	x := c.x
 	if x.c.Rights.NotAdmin {
@@ -263,7 +263,7 @@ func (c *call) paySystemList() *apiError {
 	return nil
 }
 
-// statusList is crm.status.list: all directories of the CRM, stages among them.
+// statusList implements crm.status.list: all directories of the CRM, including stages.
 func (c *call) statusList() *apiError {
 	x := c.x
 	switch x.c.Related.StatusDenied {
@@ -333,7 +333,7 @@ func (c *call) statusList() *apiError {
 	return nil
 }
 
-// categoryList is crm.category.list: the funnels of one type.
+// categoryList implements crm.category.list: the funnels of one type.
 func (c *call) categoryList() *apiError {
 	x := c.x
 	param := c.args.param("entityTypeId")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// scope is scope: what the credential may use, or, with full, all there is.
+// scope implements scope: the scopes of the credential or, with full, all scopes.
 func (c *call) scope() *apiError {
 	list := c.x.c.Rights.Scopes
 	if full := c.args.param("full"); full.text == "1" || full.text == "true" {
@@ -23,7 +23,7 @@ func (c *call) scope() *apiError {
 	return nil
 }
 
-// profile is profile: who asks.
+// profile implements profile: the calling user.
 func (c *call) profile() *apiError {
 	c.out = append(c.out, `{"ID":"`...)
 	c.out = strconv.AppendInt(c.out, int64(c.x.c.User), 10)
@@ -35,7 +35,7 @@ func (c *call) profile() *apiError {
 	return nil
 }
 
-// methodGet is method.get: whether a method exists and may be called.
+// methodGet implements method.get: whether a method exists and may be called.
 func (c *call) methodGet() *apiError {
 	number, ok := methodNumbers[c.args.param("name").text]
 	c.out = append(c.out, `{"isExisting":`...)
@@ -46,21 +46,21 @@ func (c *call) methodGet() *apiError {
 	return nil
 }
 
-// serverTime is server.time.
+// serverTime implements server.time.
 func (c *call) serverTime() *apiError {
 	now := time.Now().Unix()
 	c.out = appendTime(c.out, now, c.x.c.offsetAt(now))
 	return nil
 }
 
-// licences name the plan in app.info, as the portal does.
+// licences are the names of the plans in app.info.
 var licences = map[Plan]string{
 	PlanStandard:   "std",
 	PlanEnterprise: "ent250",
 	PlanUnlimited:  "ent10000",
 }
 
-// appInfo is app.info, for applications only.
+// appInfo implements app.info, for applications only.
 func (c *call) appInfo() *apiError {
 	if !c.x.app {
 		return errAppOnly

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Op is what a mutation did.
+// Op is the kind of a mutation.
 type Op string
 
 const (
 	OpPay     Op = "pay"     // an unpaid payment was paid
-	OpUnpay   Op = "unpay"   // a paid one was unpaid
+	OpUnpay   Op = "unpay"   // a paid payment became unpaid
 	OpReprice Op = "reprice" // its sum changed
 	OpDelete  Op = "delete"  // it was deleted
 	OpAdd     Op = "add"     // it is new
-	OpTouch   Op = "touch"   // its order was saved, nothing of it changed
-	OpReturn  Op = "return"  // its money was given back
+	OpTouch   Op = "touch"   // its order was saved without a change of the payment
+	OpReturn  Op = "return"  // it was refunded
 )
 
 // Mutation is one change of the portal's data. For OpTouch, Payment is 0.
@@ -26,16 +26,15 @@ type Mutation struct {
 	Order   int64
 }
 
-// Each mutation saves the payment's order, whose dateUpdate becomes now, queues
-// an event where offline events are bound, and makes another get of the
-// payment rightful. All are safe for concurrent use, also while the portal
-// answers requests.
+// Each mutation saves the payment's order, whose dateUpdate becomes now, queues an
+// event if offline events are bound, and allows another get of the payment. All
+// mutations are safe for concurrent use, also while the portal answers requests.
 
-// Pay marks a payment as paid now. It reports false, and changes nothing, if
-// there is no such payment or it is paid already.
+// Pay marks a payment as paid now. It returns false, and changes nothing, if there is
+// no such payment or it is paid already.
 func (p *Portal) Pay(id int64) bool { return p.change(OpPay, id, p.pay) }
 
-// PayAt marks a payment as billed and paid at a time, whatever it was before.
+// PayAt marks a payment as billed and paid at a time, whatever its state was.
 func (p *Portal) PayAt(id int64, at time.Time) bool {
 	return p.change(OpPay, id, func(r *row, _ int64) bool {
 		r.paid, r.bill, r.datePaid, r.emp, r.back = true, at.Unix(), at.Unix(), int64(p.config().User), returnedNot
@@ -43,11 +42,11 @@ func (p *Portal) PayAt(id int64, at time.Time) bool {
 	})
 }
 
-// Unpay takes a payment's being paid back.
+// Unpay marks a payment as not paid.
 func (p *Portal) Unpay(id int64) bool { return p.change(OpUnpay, id, unpay) }
 
-// Reprice sets a payment's sum, given in 1/10000. It must have no more than
-// fifteen digits, as a portal's float can carry no more.
+// Reprice sets a payment's sum, in 1/10000. It must not have more than fifteen digits,
+// because a portal's float cannot represent more.
 func (p *Portal) Reprice(id, sum int64) bool {
 	return p.change(OpReprice, id, func(r *row, _ int64) bool {
 		if r.sum == sum {
@@ -102,7 +101,7 @@ func (p *Portal) deleteLocked(id int64) bool {
 	return true
 }
 
-// Add adds a payment, billed now, to an order, or to a new one if order is 0. It
+// Add adds a payment, billed now, to an order, or to a new order if order is 0. It
 // returns the payment's id, or 0 if there is no such order.
 func (p *Portal) Add(order int64) int64 {
 	p.mu.Lock()
@@ -135,8 +134,8 @@ func (p *Portal) addLocked(order int64) int64 {
 	return r.id
 }
 
-// openOrder makes a new order, bound to what a seeded order of the base is bound to,
-// and returns its id.
+// openOrder creates an order with the owner of a seeded order of the base, and returns
+// its id.
 func (p *Portal) openOrder() int64 {
 	l := p.data
 	id := l.orderIDs.id(l.orders)
@@ -152,9 +151,9 @@ func (p *Portal) openOrder() int64 {
 	return id
 }
 
-// Rebind sets the owner of an order to an item of the portal, or to none for 0 and 0. That
-// saves no order and queues no event. It reports whether there are such an order
-// and item.
+// Rebind sets the owner of an order to an item of the portal, or to none for 0 and 0.
+// This saves no order and queues no event. It reports whether the order and the item
+// exist.
 func (p *Portal) Rebind(order, typeID, id int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,8 +175,7 @@ func (p *Portal) Rebind(order, typeID, id int64) bool {
 	return true
 }
 
-// DeleteOrder deletes an order with its payments and its binding. It reports
-// whether there was one.
+// DeleteOrder deletes an order with its payments. It reports whether the order existed.
 func (p *Portal) DeleteOrder(order int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,8 +191,8 @@ func (p *Portal) DeleteOrder(order int64) bool {
 	return true
 }
 
-// Touch saves an order without changing any payment of it. It reports whether
-// there is such an order.
+// Touch saves an order without changing any payment of it. It reports whether the order
+// exists.
 func (p *Portal) Touch(order int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -207,7 +205,7 @@ func (p *Portal) Touch(order int64) bool {
 	return true
 }
 
-// saved notes that an order was saved.
+// saved records that an order was saved.
 func (p *Portal) saved(order, now int64) {
 	l := p.data
 	if _, known := l.touched[order]; !known {
@@ -218,7 +216,7 @@ func (p *Portal) saved(order, now int64) {
 	l.version++
 }
 
-// note reports a mutation to the event queue and the rules.
+// note passes a mutation to the event queue and the rules.
 func (p *Portal) note(op Op, payment, order, now int64) {
 	p.events.changed(op, payment, order, now)
 	if payment != 0 {
@@ -226,13 +224,13 @@ func (p *Portal) note(op Op, payment, order, now int64) {
 	}
 }
 
-// clock returns the time of a mutation in Unix seconds. No mutation is dated before the
-// data's last day, so that later always means higher.
+// clock returns the time of a mutation in Unix seconds. No mutation has a date before
+// the data's last day, so that later mutations always have later dates.
 func (p *Portal) clock() int64 { return max(time.Now().Unix(), p.data.until) }
 
 // Mutate makes n changes, chosen by seed: of ten, three pay, one unpays, two reprice,
 // one deletes, two add (one of them to a new order) and one only touches an order. It
-// returns what it did, in order; a portal without payments can only be added to.
+// returns the changes in order. On a portal without payments it can only add.
 func (p *Portal) Mutate(n int, seed uint64) []Mutation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -270,14 +268,14 @@ func (p *Portal) mutateLocked(kind int, pick, value uint64) Mutation {
 		p.changeLocked(OpReprice, id, func(r *row, _ int64) bool {
 			sum := amount(int(value&1023), value>>10)
 			if sum == r.sum {
-				sum += 100 // a change must change something
+				sum += 100 // it must differ from the old sum
 			}
 			r.sum = sum
 			return true
 		})
 		return Mutation{OpReprice, id, r.order}
 	}
-	// Four of five payments are paid: for one to pay, look at its neighbours.
+	// Four of five payments are paid, so search for an unpaid one nearby.
 	near := 0
 	l.walk(id, l.lastID, false, func(other *row) bool {
 		near++
@@ -311,8 +309,8 @@ func unpay(r *row, _ int64) bool {
 	return true
 }
 
-// ParseSum reads a sum such as "-12.34" into 1/10000, for Reprice. It reports
-// false for anything else, and for more than four digits after the point.
+// ParseSum parses a sum such as "-12.34" into 1/10000, for Reprice. It returns false
+// for anything else, and for more than four digits after the point.
 func ParseSum(text string) (int64, bool) {
 	digits, fraction, _ := strings.Cut(strings.TrimPrefix(text, "-"), ".")
 	if digits == "" || len(digits) > 11 || len(fraction) > 4 {

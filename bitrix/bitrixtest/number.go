@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// phpInt returns the result of PHP's cast of a text to an integer.
+// phpInt returns the result of PHP's cast of a string to an integer.
 func phpInt(s string) int64 {
 	s = strings.TrimLeft(s, " \t\n\r\v\f")
 	end := numberLength(s)
@@ -25,8 +25,8 @@ func phpInt(s string) int64 {
 	return int64(f)
 }
 
-// numberLength returns how much of s is a number to PHP: digits with a point and an
-// exponent, if they have digits.
+// numberLength returns the length of the number at the start of s, as PHP parses it:
+// digits with a point and an exponent, if these have digits.
 func numberLength(s string) int {
 	digits := func(at int) int {
 		for at < len(s) && s[at] >= '0' && s[at] <= '9' {
@@ -62,7 +62,7 @@ func numberLength(s string) int {
 	return end
 }
 
-// floatText returns the text that PHP makes of a float, with a precision of 14.
+// floatText returns the text of a float in PHP, with a precision of 14.
 func floatText(f float64) string {
 	switch {
 	case math.IsInf(f, 1):
@@ -72,7 +72,7 @@ func floatText(f float64) string {
 	}
 	digits := strconv.FormatFloat(f, 'e', 13, 64)
 	mantissa, exponent, _ := strings.Cut(digits, "e")
-	n, _ := strconv.Atoi(exponent) // FormatFloat's own
+	n, _ := strconv.Atoi(exponent) // written by FormatFloat
 	if n >= -5 && n < 15 {
 		s := strconv.FormatFloat(f, 'f', max(13-n, 0), 64)
 		if strings.Contains(s, ".") {

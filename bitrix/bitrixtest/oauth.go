@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// tokens are the access and refresh tokens of the one application. They are safe
-// for concurrent use.
+// tokens are the access and refresh tokens of the only application. They are safe for
+// concurrent use.
 type tokens struct {
 	mu      sync.Mutex
-	given   uint64 // pairs and codes given, for new ones
-	refresh string // the one that is valid
+	given   uint64 // pairs and codes issued; seeds new ones
+	refresh string // the valid one
 	access  map[string]*accessToken
-	current string // access token given last
+	current string // access token issued last
 	codes   map[string]bool
 }
 
 type accessToken struct {
 	expires time.Time
 	uses    int
-	refused bool // its bearer was answered that it has expired
+	refused bool // its bearer has received expired_token
 }
 
-// start sets up the first refresh token.
+// start sets the first refresh token.
 func (t *tokens) start(c *config) {
 	t.refresh = c.OAuth.Refresh
 	fill(&t.refresh, secretText(newDice(c.Seed, saltToken), 0, 40))
@@ -33,16 +33,16 @@ func (t *tokens) start(c *config) {
 	t.codes = map[string]bool{}
 }
 
-// RefreshToken returns the application's refresh token that is valid now. Each use of
-// one voids it and makes another.
+// RefreshToken returns the application's current refresh token. Each use of it
+// invalidates it and creates another.
 func (p *Portal) RefreshToken() string {
 	p.tokens.mu.Lock()
 	defer p.tokens.mu.Unlock()
 	return p.tokens.refresh
 }
 
-// AuthCode returns a code that can be exchanged once for the first pair of tokens, as
-// an administrator gets one when approving the application.
+// AuthCode returns a code that can be exchanged once for the first pair of tokens, like
+// the code that an administrator gets when approving the application.
 func (p *Portal) AuthCode() string {
 	t := &p.tokens
 	t.mu.Lock()
@@ -62,7 +62,7 @@ func (p *Portal) ExpireTokens() {
 	}
 }
 
-// check reports what is wrong with an access token at now, and counts its use.
+// check returns an error if an access token is not valid at now, and counts its use.
 func (t *tokens) check(c *config, text string, now time.Time) *apiError {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,10 +80,10 @@ func (t *tokens) check(c *config, text string, now time.Time) *apiError {
 	return nil
 }
 
-// manyTokens bounds the expired tokens that are remembered as such.
+// manyTokens bounds the number of remembered expired tokens.
 const manyTokens = 1000
 
-// issue makes a new pair, which voids the refresh token before it.
+// issue creates a new pair, which invalidates the previous refresh token.
 func (t *tokens) issue(c *config, now time.Time) (access, refresh string, expires time.Time) {
 	if len(t.access) >= manyTokens {
 		clear(t.access)
@@ -97,13 +97,12 @@ func (t *tokens) issue(c *config, now time.Time) (access, refresh string, expire
 	return access, refresh, expires
 }
 
-// TokenMethod stands for a method in a Fault of the authorization server.
+// TokenMethod replaces a method in a Fault of the authorization server.
 const TokenMethod = "oauth/token"
 
 func isTokenPath(path string) bool { return strings.TrimSuffix(path, "/") == "/oauth/token" }
 
-// tellExpired notes that the bearer of the request's token was answered that it has
-// expired.
+// tellExpired records that the bearer of the request's token received expired_token.
 func (x *exchange) tellExpired() {
 	t := &x.p.tokens
 	t.mu.Lock()
@@ -113,8 +112,8 @@ func (x *exchange) tellExpired() {
 	}
 }
 
-// oauthAuthorize answers the page where an administrator approves the application,
-// as if one had done so at once: it sends on to the application with a code.
+// oauthAuthorize answers the page where an administrator approves the application, as
+// if one had approved it at once: it redirects to the application with a code.
 func (x *exchange) oauthAuthorize() *answer {
 	query := parseQuery(x.in.query)
 	id, state := query.param("client_id").text, query.param("state").text
@@ -131,7 +130,7 @@ var (
 	errInvalidGrant   = &apiError{400, "invalid_grant", false, "Invalid refresh token or code"}
 )
 
-// oauthToken answers the authorization server's /oauth/token/.
+// oauthToken implements the authorization server's /oauth/token/.
 func (x *exchange) oauthToken() *answer {
 	x.args = x.params()
 	arg := func(name string) string { return x.args.param(name).text }

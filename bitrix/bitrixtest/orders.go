@@ -1,15 +1,16 @@
 package bitrixtest
 
-// owner is the CRM item that an order belongs to. The zero owner is none.
+// owner is the CRM item that an order belongs to. The zero owner means that it has
+// none.
 type owner struct{ kind, id int64 }
 
 // itemType is a kind of CRM item.
 type itemType struct {
 	id       int64
 	title    string
-	payments bool  // whether its items can have payments
-	custom   bool  // whether it is a smart process, listed by crm.type.list
-	each     int64 // items in each group of ownerGroup orders, those without orders too
+	payments bool  // items can have payments
+	custom   bool  // it is a smart process, listed by crm.type.list
+	each     int64 // items in each group of ownerGroup orders, including those without orders
 }
 
 // itemTypes are the portal's kinds of items. The last has no payments.
@@ -21,7 +22,7 @@ var itemTypes = [...]itemType{
 	{id: 1050, title: "Заявки", custom: true, each: 2},
 }
 
-// typeNumber returns the place of a type in itemTypes.
+// typeNumber returns the index of a type in itemTypes.
 func typeNumber(id int64) (int, bool) {
 	for i := range itemTypes {
 		if itemTypes[i].id == id {
@@ -31,14 +32,15 @@ func typeNumber(id int64) (int, bool) {
 	return 0, false
 }
 
-// ownerGroup orders are shared out among items by one pattern, turned by a
-// seeded number, so that owner and owned can both be computed.
+// ownerGroup is the number of orders that are assigned to owners by one pattern,
+// rotated by a seeded number, so that the owner and the owned orders can both be
+// computed.
 const ownerGroup = 16
 
-// slot is an order's owner within its group: the type's place in itemTypes and
-// the item's number in the group. Two orders are unbound; one deal has two.
+// slot is an order's owner in its group: the type's index in itemTypes and the item's
+// number in the group. Two orders have no owner; one deal has two orders.
 type slot struct {
-	kind int // -1: unbound
+	kind int // -1: no owner
 	item int64
 }
 
@@ -70,7 +72,7 @@ func (b *base) itemCount(kind int) int64 {
 	return (b.orders + ownerGroup - 1) / ownerGroup * itemTypes[kind].each
 }
 
-// itemOrders appends the ids of the orders that an item owns, ascending.
+// itemOrders appends the ids of the orders that an item owns, in ascending order.
 func (b *base) itemOrders(ids []int64, kind int, id int64) []int64 {
 	n, exact := b.items[kind].rank(id)
 	if !exact || n >= b.itemCount(kind) {
@@ -93,7 +95,7 @@ func (b *base) orderNumber(id int64) (int64, bool) {
 	return o, exact && o < b.orders
 }
 
-// orderPayments returns the range of payments [from, to) that order number o has.
+// orderPayments returns the range [from, to) of the payments of order number o.
 func (b *base) orderPayments(o int64) (from, to int64) {
 	group := o / groupOrders
 	split := splits[b.groups.roll(uint64(group))%uint64(len(splits))]
@@ -105,8 +107,8 @@ func (b *base) orderPayments(o int64) (from, to int64) {
 	return from, min(to, b.payments)
 }
 
-// orderUpdated returns when order number o was last saved: when a payment of its was
-// billed or paid, whichever came last.
+// orderUpdated returns when order number o was last saved: the latest time at which one
+// of its payments was billed or paid.
 func (b *base) orderUpdated(o int64) int64 {
 	var last int64
 	from, to := b.orderPayments(o)

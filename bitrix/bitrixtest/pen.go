@@ -2,9 +2,9 @@ package bitrixtest
 
 import "strconv"
 
-// pen writes values into JSON: plainly, or oddly in all the ways that portals
-// do. How it spells a value is seeded by the payment, the field and the method,
-// so that the same question gets the same answer.
+// pen writes values as JSON: plainly, or oddly in all the ways that portals do. The
+// spelling of a value is seeded by the payment, the field and the method, so that the
+// same request gets the same answer.
 type pen struct {
 	b     []byte
 	odd   bool
@@ -12,10 +12,10 @@ type pen struct {
 	about uint64 // payment and method
 	c     *config
 	now   int64 // Unix seconds
-	lists bool  // dates are written as a sale list shows them
+	lists bool  // write dates as a sale list shows them
 }
 
-// The forms of what is absent, and of an id that is: the plain one first.
+// The spellings of an absent value, and of an absent id. The plain one is first.
 var (
 	absentForms = []string{`null`, `""`, `false`, `[]`, `{}`}
 	absentIDs   = []string{`null`, `""`, `false`, `[]`, `{}`, `0`, `"0"`}
@@ -33,7 +33,7 @@ func (p *pen) choose(field string, n uint64) uint64 {
 	return p.dice.roll(h) % n
 }
 
-// key begins a field.
+// key starts a field.
 func (p *pen) key(name string) {
 	if c := p.b[len(p.b)-1]; c != '{' {
 		p.b = append(p.b, ',')
@@ -43,7 +43,7 @@ func (p *pen) key(name string) {
 	p.b = append(p.b, '"', ':')
 }
 
-// id writes a number that is never absent.
+// id writes a number that is always present.
 func (p *pen) id(name string, n int64) {
 	p.key(name)
 	p.number(n, p.choose(name, 2) == 1)
@@ -59,7 +59,7 @@ func (p *pen) number(n int64, quoted bool) {
 	p.b = append(p.b, '"')
 }
 
-// optional writes an id, 0 for an absent one.
+// optional writes an id, or an absent value for 0.
 func (p *pen) optional(name string, n int64) {
 	p.key(name)
 	if n != 0 {
@@ -79,7 +79,7 @@ func (p *pen) flag(name string, v bool) {
 	p.b = append(p.b, forms[p.choose(name, uint64(len(forms)))]...)
 }
 
-// date writes a time, 0 for an absent one.
+// date writes a time, or an absent value for 0.
 func (p *pen) date(name string, unix int64) {
 	p.key(name)
 	if p.lists && unix != 0 {
@@ -94,10 +94,11 @@ func (p *pen) date(name string, unix int64) {
 		return
 	}
 	own := p.c.offsetAt(unix)
-	// None is an hour beside the portal's own: that is what summer time looks like.
+	// No offset is an hour from the portal's own, because that would look like summer
+	// time.
 	offset := [...]int64{own, 0, own + 5*3600, -(3*3600 + 1800), 14 * 3600}
 	choice := p.choose(name, uint64(len(offset)+1))
-	if choice == uint64(len(offset)) { // Z in place of +00:00
+	if choice == uint64(len(offset)) { // Z instead of +00:00
 		p.b = appendTime(p.b, unix, 0)
 		p.b = append(p.b[:len(p.b)-len(`+00:00"`)], 'Z', '"')
 		return
@@ -105,7 +106,7 @@ func (p *pen) date(name string, unix int64) {
 	p.b = appendTime(p.b, unix, offset[choice])
 }
 
-// money writes a sum of 1/10000.
+// money writes a sum, given in 1/10000.
 func (p *pen) money(name string, units int64) {
 	p.key(name)
 	switch p.choose(name, 4) {
@@ -120,7 +121,7 @@ func (p *pen) money(name string, units int64) {
 	}
 }
 
-// word writes a text; encoded is the same as PHP writes it.
+// word writes a text. encoded is the text in PHP's encoding.
 func (p *pen) word(name, text, encoded string) {
 	p.key(name)
 	if p.choose(name, 2) == 1 {
@@ -130,8 +131,8 @@ func (p *pen) word(name, text, encoded string) {
 	p.b = append(p.b, encoded...)
 }
 
-// account writes an account number, which some portals send as a number where
-// it looks like one.
+// account writes an account number. Some portals send it as a number if it looks like
+// one.
 func (p *pen) account(name string, number []byte) {
 	p.key(name)
 	choice := p.choose(name, 3)
@@ -148,7 +149,7 @@ func (p *pen) account(name string, number []byte) {
 	p.b = appendString(p.b, string(number))
 }
 
-// fixed writes a field that is the same for all payments.
+// fixed writes a field with the given JSON.
 func (p *pen) fixed(name, json string) {
 	p.key(name)
 	p.b = append(p.b, json...)

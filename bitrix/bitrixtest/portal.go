@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// Portal is a fake Bitrix24 portal. It is an http.Handler, and RoundTripper
-// reaches it without a network. All its methods are safe for concurrent use.
+// Portal is a fake Bitrix24 portal. It is an http.Handler, and RoundTripper calls it
+// without a network. All its methods are safe for concurrent use.
 type Portal struct {
 	conf atomic.Pointer[config]
 
@@ -27,9 +27,9 @@ type Portal struct {
 	stats     statistics
 }
 
-// New makes a portal. Its clock is package time's, so inside a synctest bubble
-// it must be made there. New panics if the options are not valid: call Validate
-// on those that come from outside.
+// New returns a portal. Its clock is that of package time, so a portal for a synctest
+// bubble must be created in it. New panics if the options are not valid: call Validate
+// for options from outside.
 func New(o Options) *Portal {
 	if err := o.Validate(); err != nil {
 		panic(fmt.Sprintf("bitrixtest: options: %v", err))
@@ -45,10 +45,10 @@ func New(o Options) *Portal {
 
 func (p *Portal) config() *config { return p.conf.Load() }
 
-// Adjust changes the options of a running portal: takes rights away, fixes it, brings
-// other faults. Requests that have begun keep the old ones. Seed, Payments, First, Gap
-// and Until, which make the data, stay as they are. A change of Faults begins their
-// counting of Times again. It panics if the options are not valid then.
+// Adjust changes the options of a running portal: it can remove rights, fix the portal,
+// or add faults. Requests that have begun keep the old options. Seed, Payments, First,
+// Gap and Until, which determine the data, do not change. A change of Faults resets the
+// count for Times. Adjust panics if the options are not valid then.
 func (p *Portal) Adjust(change func(*Options)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

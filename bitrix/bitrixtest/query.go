@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// The bounds that PHP sets itself for a query.
+// PHP's limits for a query.
 const (
 	queryVars  = 1000 // max_input_vars
 	queryDepth = 64   // max_input_nesting_level
 )
 
-// parseQuery reads a query as PHP's parse_str does: a[b][]=c makes arrays, + is
-// a space, an escape that is none stays as it is, and a name's dots and spaces
-// become underscores. What goes beyond PHP's bounds is dropped, as there.
+// parseQuery parses a query as PHP's parse_str does: a[b][]=c creates arrays, + is a
+// space, an invalid escape is unchanged, and dots and spaces in a name become
+// underscores. What exceeds PHP's limits is dropped, as in PHP.
 func parseQuery(query string) value {
 	root := value{kind: kindArray}
 	for vars := 0; query != "" && vars < queryVars; {
@@ -29,13 +29,13 @@ func parseQuery(query string) value {
 	return root
 }
 
-// assign puts v at the place that a query's name stands for.
+// assign sets the element that a query's name refers to.
 func (root *value) assign(name string, v value) {
 	name = strings.TrimLeft(name, " ")
 	if i := strings.IndexByte(name, 0); i >= 0 {
 		name = name[:i]
 	}
-	if name == "" || name[0] == '[' { // a name that begins with a bracket is none
+	if name == "" || name[0] == '[' { // a name that begins with a bracket is invalid
 		return
 	}
 	open := strings.IndexByte(name[1:], '[') + 1
@@ -66,7 +66,7 @@ func (root *value) assign(name string, v value) {
 	*at = v
 }
 
-// bracketsOf counts the pairs of brackets that follow a name.
+// bracketsOf counts the pairs of brackets after a name.
 func bracketsOf(rest string) (n int) {
 	for strings.HasPrefix(rest, "[") {
 		end := strings.IndexByte(rest, ']')
@@ -79,12 +79,12 @@ func bracketsOf(rest string) (n int) {
 	return n
 }
 
-// plainName replaces the characters that a PHP variable's name cannot have.
+// plainName replaces the characters that the name of a PHP variable cannot have.
 func plainName(name string) string {
 	return strings.NewReplacer(" ", "_", ".", "_", "[", "_").Replace(name)
 }
 
-// unescape decodes %XX and +. What is no valid escape stays as it is.
+// unescape decodes %XX and +. It leaves invalid escapes unchanged.
 func unescape(s string) string {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s

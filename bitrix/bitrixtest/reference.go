@@ -5,29 +5,29 @@ import (
 	"strings"
 )
 
-// Unresolved is what becomes of a batch reference that leads nowhere.
+// Unresolved is how a batch reference without a target is resolved.
 type Unresolved string
 
 const (
-	// UnresolvedText leaves the text as it is; as a number it is 0.
+	// UnresolvedText leaves the text unchanged; as a number it is 0.
 	UnresolvedText Unresolved = "text"
-	// UnresolvedEmpty makes it an empty text; a range without a value is ignored.
+	// UnresolvedEmpty returns an empty text; a range without a value is ignored.
 	UnresolvedEmpty Unresolved = "empty"
-	// UnresolvedPart makes it what the path leads to as far as it goes, mostly an
-	// array; a range with an array for its value is ignored.
+	// UnresolvedPart returns the value at the end of the longest path that exists,
+	// mostly an array; a range with an array as its value is ignored.
 	UnresolvedPart Unresolved = "part"
 )
 
-// A reference to what an earlier command came to is $result[key][path]…, up to the next
-// white space. It can begin with any map that a batch gathers. Case does not matter for
-// what a reference is, but a map with another case is none, so that nothing stands there.
+// A reference to the result of an earlier command is $result[key][path]…, up to the
+// next white space. It can start with any map that a batch collects. References are
+// recognized in any case, but a map's name in another case has no target.
 var referenceRoots = []string{"result", "next", "total", "time", "error"}
 
-// lookup follows a reference's path in the map of that name, as far as it goes. It
-// returns what stands there and whether that is the end.
+// lookup resolves a reference's path in the map named root, as far as the path exists.
+// It returns the value there, and whether that is the end of the path.
 type lookup func(root string, path []string) (v value, resolved bool)
 
-// resolve replaces references in all texts of v. One that is the whole text may
+// resolve replaces references in all texts of v. A reference that is the whole text may
 // become an array.
 func (v *value) resolve(how Unresolved, look lookup) {
 	if v.kind == kindText && strings.Contains(v.text, "$") {
@@ -60,14 +60,14 @@ func resolveText(text string, how Unresolved, look lookup) value {
 			found.referred = true
 			return found
 		}
-		if found.kind == kindText && !found.number { // a number is not put into a text
+		if found.kind == kindText && !found.number { // a number is not inserted into a text
 			text = strings.ReplaceAll(text, whole, found.text)
 		}
 	}
 }
 
-// nextReference returns the first reference in s: its map's name, its path, and all of it.
-// root is "" if there is none.
+// nextReference returns the first reference in s: its map's name, its path, and its
+// whole text. root is "" if there is none.
 func nextReference(s string) (root string, path []string, whole string) {
 	for start := strings.IndexByte(s, '$'); start >= 0; {
 		whole = s[start:]
@@ -88,8 +88,8 @@ func nextReference(s string) (root string, path []string, whole string) {
 	return "", nil, ""
 }
 
-// referencePath returns what stands in brackets in s. Empty brackets and what is
-// between brackets do not count.
+// referencePath returns the texts in brackets in s. It ignores empty brackets, and text
+// between brackets.
 func referencePath(s string) (path []string) {
 	for {
 		_, rest, found := strings.Cut(s, "[")
@@ -104,8 +104,8 @@ func referencePath(s string) (path []string) {
 	}
 }
 
-// walkJSON follows a path through a JSON text, as far as it goes: to an element that is
-// not null, or to a byte of a text.
+// walkJSON follows a path through a JSON text as far as it exists: to an element that
+// is not null, or to a byte of a text.
 func walkJSON(s string, path []string) (v value, resolved bool) {
 	p := jsonParser{s: s}
 	for len(path) > 0 {
@@ -127,8 +127,8 @@ func walkJSON(s string, path []string) (v value, resolved bool) {
 	return v, ok && len(path) == 0
 }
 
-// stringOffset returns the place of a byte in a text of length bytes that a key stands
-// for: negative keys count from the end.
+// stringOffset returns the position of the byte that a key refers to in a text of
+// length bytes. Negative keys count from the end.
 func stringOffset(key string, length int) (at int, ok bool) {
 	n, err := strconv.Atoi(key)
 	if err != nil || strings.Contains(key, "_") {
@@ -140,7 +140,7 @@ func stringOffset(key string, length int) (at int, ok bool) {
 	return n, n >= 0 && n < length
 }
 
-// null reports whether null follows.
+// null reports whether null is next.
 func (p *jsonParser) null() bool {
 	p.space()
 	return strings.HasPrefix(p.s[p.at:], "null")
@@ -177,7 +177,7 @@ func (p *jsonParser) enter(key string) bool {
 	return false
 }
 
-// skip passes over one value of a text that is well-formed, as our own are.
+// skip skips one value of a valid text, as our own texts are.
 func (p *jsonParser) skip() {
 	depth := 0
 	for p.space(); p.at < len(p.s); {
@@ -193,7 +193,7 @@ func (p *jsonParser) skip() {
 			depth++
 		case '}', ']':
 			if depth == 0 {
-				return // the end of what holds a number or a word
+				return // the end of the list or map that has a number or a word
 			}
 			depth--
 			if depth == 0 {

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// RelatedQuirks is what portals do with the lists beside the payments. The zero
-// value is none of it.
+// RelatedQuirks configures the lists of the related tables. The zero value has no
+// quirks.
 type RelatedQuirks struct {
 	// ItemTimes is added to createdTime and updatedTime of CRM items: in a recorded
-	// answer both lie 59 minutes behind the call that read them.
+	// answer both are 59 minutes before the call that read them.
 	ItemTimes time.Duration
-	// SystemsAtOnce makes sale.paysystem.list answer with all systems at once; its
-	// page names no paging.
+	// SystemsAtOnce makes sale.paysystem.list return all systems at once. Its
+	// documentation does not mention pages.
 	SystemsAtOnce bool
-	// StatusesAtOnce makes crm.status.list answer with all rows at once.
+	// StatusesAtOnce makes crm.status.list return all rows at once.
 	StatusesAtOnce bool
-	// StatusDenied makes crm.status.list refuse with one of the three forms of error
-	// that its page has: "code" for an empty code, "number" for 0, "text" for the
-	// text as the code. "": it does not.
+	// StatusDenied makes crm.status.list refuse with one of the three forms of error in
+	// its documentation: "code" for an empty code, "number" for 0, "text" for the text
+	// as the code. "": it does not refuse.
 	StatusDenied string
-	// Hidden is the share of CRM items that the user may not read: they are left out
-	// without a word.
+	// Hidden is the share of CRM items that the user may not read. They are left out
+	// silently.
 	Hidden float64
 }
 
-// The CRM types of people, whose items are no owners.
+// The CRM types of companies and contacts, which own no orders.
 const (
 	contactType = 3
 	companyType = 4
@@ -51,8 +51,8 @@ var dealStages = []stage{
 	{"WON", "Сделка успешна", "S"}, {"LOSE", "Сделка провалена", "F"},
 }
 
-// funnels are the portal's. The general one of deals has the number 0, and its
-// stages no prefix. Codes are cut as the portal cuts them.
+// funnels are the portal's funnels. The general one of deals has the number 0, and its
+// stages have no prefix. Codes are truncated as the portal does.
 var funnels = []funnel{
 	{2, 0, "Общее", "DEAL_STAGE", "", dealStages},
 	{2, 10, "Опт / Wholesale", "DEAL_STAGE_10", "C10:", []stage{
@@ -65,7 +65,7 @@ var funnels = []funnel{
 	{1050, 11, "Заявки", "DYNAMIC_1050_STAGE_11", "DT1050_11:", []stage{{"NEW", "Начало", ""}, {"SUCCESS", "Успех", "S"}, {"FAIL", "Провал", "F"}}},
 }
 
-// directories are what crm.status.list has besides.
+// directories are the other rows of crm.status.list.
 var directories = []struct{ entity, code, name string }{
 	{"SOURCE", "CALL", "Звонок"}, {"SOURCE", "EMAIL", "Электронная почта"}, {"SOURCE", "WEB", "Веб-сайт"}, {"SOURCE", "ADVERTISING", "Реклама"},
 	{"CONTACT_TYPE", "CLIENT", "Клиенты"}, {"CONTACT_TYPE", "SUPPLIER", "Поставщики"}, {"COMPANY_TYPE", "CUSTOMER", "Клиент"},
@@ -77,13 +77,13 @@ var directories = []struct{ entity, code, name string }{
 	{"DEAL_TYPE", "SALE", "Продажа"}, {"DEAL_TYPE", "SERVICES", "Услуги"}, {"DEAL_STATE", "PLANNED", "Планируется"}, {"DEAL_STATE", "COMPLETE", "Завершена"},
 }
 
-// Item is the truth about a CRM item.
+// Item is the true state of a CRM item.
 type Item struct {
 	TypeID, ID          int64
 	Title               string
 	CategoryID          int64
 	StageID             string
-	Amount              string // with four digits behind the point
+	Amount              string // with four digits after the point
 	Currency            string
 	CompanyID           int64 // 0: none
 	ContactID           int64
@@ -97,10 +97,10 @@ type Item struct {
 // ClosedKnown reports whether items of the type say if they are closed.
 func (i *Item) ClosedKnown() bool { return i.closedKnown }
 
-// Hidden reports whether the user may not read it.
+// Hidden reports whether the user may not read the item.
 func (i *Item) Hidden() bool { return i.hidden }
 
-// itemOf makes the item with that id of a type, which must exist.
+// itemOf returns the item with that id of a type. It must exist.
 func (l *live) itemOf(c *config, kind int, id int64) Item {
 	t := &itemTypes[kind]
 	h := l.related.roll(uint64(kind)<<40 | uint64(id))
@@ -141,7 +141,7 @@ func (l *live) itemOf(c *config, kind int, id int64) Item {
 	return it
 }
 
-// people is how many companies or contacts there are; their ids are 1 to that
+// people returns how many companies or contacts there are. Their ids are 1 to that
 // number.
 func (b *base) people(kind int64) int64 {
 	if kind == companyType {
@@ -172,12 +172,12 @@ func (p *Portal) Items(typeID int64) iter.Seq[Item] {
 	}
 }
 
-// Order is the truth about an order.
+// Order is the true state of an order.
 type Order struct {
 	ID               int64
 	AccountNumber    string
 	StatusID         string
-	Price            string // with four digits behind the point
+	Price            string // with four digits after the point
 	Currency         string
 	Paid, Canceled   bool
 	Created, Updated time.Time
@@ -200,7 +200,7 @@ func (p *Portal) Order(id int64) (Order, bool) {
 	}, true
 }
 
-// price is what an order costs: what its payments ask for together.
+// price returns the price of an order: the sum of its payments.
 func (l *live) price(order int64) (units int64, currency int) {
 	for i, r := range l.ofOrder(nil, order) {
 		if i == 0 {
@@ -211,8 +211,8 @@ func (l *live) price(order int64) (units int64, currency int) {
 	return units % 1e15, currency
 }
 
-// PersonName is what a company (4) or a contact (3) is called; a contact's last
-// name is "" for none.
+// PersonName returns the name of a company (4) or a contact (3). A contact's last name
+// is "" if it has none.
 func PersonName(kind, id int64) (name, last string) {
 	h := mix(uint64(id)<<3 | uint64(kind))
 	if kind == companyType {
@@ -224,16 +224,16 @@ func PersonName(kind, id int64) (name, last string) {
 	return []string{"Анна", "José", "Mary", "Олег", "健"}[h%5], last
 }
 
-// User is the truth about a user.
+// User is the true state of a user.
 type User struct {
 	ID             int64
 	Name, LastName string
 	Active         bool
-	UserType       string // "" where the portal does not say
+	UserType       string // "" if the portal does not send it
 }
 
-// userCount is how many numbers users have. One of them is a bot, which no list
-// shows.
+// userCount is how many ids users have. One of the users is a bot, which no list
+// contains.
 const (
 	userCount = 72
 	botUser   = 13
@@ -259,7 +259,7 @@ func (p *Portal) Users() []User {
 	return users
 }
 
-// System is the truth about a payment system.
+// System is the true state of a payment system.
 type System struct {
 	ID     int64
 	Name   string
@@ -267,8 +267,8 @@ type System struct {
 	IsCash string // Y, N or A
 }
 
-// deletedSystem is the place in paySystems of one that payments name and that is
-// there no more.
+// deletedSystem is the index in paySystems of a deleted one that payments still refer
+// to.
 const deletedSystem = 6
 
 // Systems returns the payment systems that the portal lists, ascending by id.
@@ -290,7 +290,7 @@ func (p *Portal) Systems() []System {
 	return all
 }
 
-// Stage is the truth about a stage.
+// Stage is the true state of a stage.
 type Stage struct {
 	TypeID, CategoryID int64
 	Category           string

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// request is an HTTP request that has been read, however it came.
+// request is an HTTP request, from a network or a RoundTripper.
 type request struct {
-	secure  bool // came by TLS
+	secure  bool // by TLS
 	host    string
 	path    string
 	query   string
@@ -18,10 +18,10 @@ type request struct {
 	body    string
 	agent   string
 	source  string // address, without port
-	gzip    bool   // the client takes it
+	gzip    bool   // the client accepts it
 }
 
-// answer is what the portal says to a request, and how it gets there.
+// answer is the portal's answer to a request, and how it is delivered.
 type answer struct {
 	status   int
 	content  string
@@ -29,20 +29,20 @@ type answer struct {
 	body     []byte
 	cut      cut
 
-	settled []int64 // payments that a get returned or refused for good
-	whole   bool    // no fault has touched it
+	settled []int64 // payments that a get returned, or refused finally
+	whole   bool    // no fault has changed it
 }
 
-// cut is how an answer fails to get there.
+// cut is how the delivery of an answer fails.
 type cut uint8
 
 const (
 	cutNot     cut = iota
-	cutBefore      // nothing of it is sent
-	cutShort       // half of it is sent, then the connection ends
-	cutReset       // half of it is sent, then the connection is reset
+	cutBefore      // nothing is sent
+	cutShort       // half is sent, then the connection ends
+	cutReset       // half is sent, then the connection is reset
 	cutEndless     // it never ends
-	cutBomb        // it unpacks without end
+	cutBomb        // it unpacks to an endless size
 )
 
 // exchange is one request with its answer, as the portal handles it.
@@ -58,22 +58,22 @@ type exchange struct {
 	args       value
 	clock      stamp
 	budgets    [methodCount]*spending
-	commands   uint64 // calls made, for seeded costs
+	commands   uint64 // calls so far, for seeded costs
 	settled    []int64
-	pause      time.Duration // that a fault adds
+	pause      time.Duration // added by a fault
 	garbled    bool          // the answer has a text that cannot be encoded
 }
 
-// spending is what an exchange knows of a method's operating time.
+// spending is the operating time of a method, as an exchange knows it.
 type spending struct {
 	used  time.Duration // before this request
 	reset time.Time
 	spent time.Duration // by this request
 }
 
-// serve handles a request and waits as long as it takes. It returns nil if ctx ended
-// first; the request may have been handled all the same. The caller must report the
-// outcome to close.
+// serve handles a request and waits for the time that it takes. It returns nil if ctx
+// ended first; the request may have been handled nevertheless. The caller must report
+// the outcome to close.
 func (p *Portal) serve(ctx context.Context, in *request) (*exchange, *answer) {
 	x := &exchange{p: p, c: p.config(), in: in, now: time.Now()}
 	x.number = p.stats.begin(x.now, len(in.body))
@@ -99,7 +99,7 @@ func (p *Portal) serve(ctx context.Context, in *request) (*exchange, *answer) {
 	return x, a
 }
 
-// cutOff returns the answer of a fault that keeps a request from being handled.
+// cutOff returns the answer of a fault that prevents a request from being handled.
 func (x *exchange) cutOff(f *Fault) *answer {
 	if f == nil {
 		return nil
@@ -129,7 +129,7 @@ func (x *exchange) cutOff(f *Fault) *answer {
 	return nil
 }
 
-// spoil does to an answer what a fault does.
+// spoil applies a fault to an answer.
 func (x *exchange) spoil(a *answer, f *Fault) {
 	a.whole = f == nil
 	if f == nil {
@@ -160,8 +160,8 @@ func (x *exchange) spoil(a *answer, f *Fault) {
 	}
 }
 
-// wait lets the time pass that the request takes, books what it spent, and lets
-// the answer travel. It reports false if ctx ended first.
+// wait waits for the time that the request takes, records what it spent, and waits for
+// the latency. It returns false if ctx ended first.
 func (x *exchange) wait(ctx context.Context) bool {
 	alive := true
 	if x.c.TakeTime {
@@ -186,7 +186,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// close ends a request: arrived says that the whole answer was sent.
+// close ends a request. arrived reports whether the whole answer was sent.
 func (x *exchange) close(a *answer, arrived bool) {
 	if a != nil && arrived && a.whole && len(a.settled) > 0 {
 		x.p.gets.settle(a.settled)

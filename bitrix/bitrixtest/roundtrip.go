@@ -13,11 +13,11 @@ import (
 	"syscall"
 )
 
-// RoundTripper returns a transport that reaches the portal without a network. It
-// handles each request in the goroutine that sends it, so inside a synctest bubble
-// nothing but time is waited for. A request's context ends its waits, and faults come
-// as the errors of a network: io.EOF where a connection ends before the answer,
-// io.ErrUnexpectedEOF where within it, and a reset.
+// RoundTripper returns a transport that calls the portal without a network. It handles
+// each request in the goroutine that sends it, so in a synctest bubble only time
+// blocks. A request's context ends its waits. Faults are returned as errors of a
+// network: io.EOF if a connection ends before the answer, io.ErrUnexpectedEOF if it
+// ends within it, and a reset.
 func (p *Portal) RoundTripper() http.RoundTripper { return roundTripper{p} }
 
 type roundTripper struct{ p *Portal }
@@ -41,7 +41,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		content: r.Header.Get("Content-Type"),
 		agent:   r.Header.Get("User-Agent"),
 		source:  "in process",
-		// As in net/http: who does not ask for gzip does not see it.
+		// As in net/http: a client that does not request gzip does not see it.
 		gzip: strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"),
 	}
 	if r.Body != nil {
@@ -102,8 +102,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// spaces is a body of that many blanks, or of endlessly many if left is
-// negative, until done.
+// spaces is a body of that many blanks. If left is negative, it is endless until done.
 type spaces struct {
 	left int64
 	done <-chan struct{}
@@ -129,7 +128,7 @@ func (s *spaces) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A bomb is a gzip file of many equal members, each of which unpacks to much.
+// A bomb is a gzip file of many equal members, each of which unpacks to a large size.
 const (
 	bombMember  = 1 << 20
 	bombMembers = 64 << 10 // 64 GiB in all, from about 65 MiB
@@ -143,7 +142,7 @@ func newBomb() io.Reader {
 	return &repeated{member.Bytes(), 0, bombMembers}
 }
 
-// repeated reads the same bytes so many times.
+// repeated returns the same bytes so many times.
 type repeated struct {
 	bytes []byte
 	at    int

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// route finds out who asks for what, and answers. The order of the checks is
-// the portal's: address, scheme, state, rate, authorization, method.
+// route finds out which method a request calls, and answers it. It checks in the order
+// of a portal: address, scheme, state, rate, authorization, method.
 func (x *exchange) route() *answer {
 	in, c := x.in, x.c
 	if isTokenPath(in.path) {
-		return x.oauthToken() // the authorization server has no part in what the portal is like
+		return x.oauthToken() // the portal's options do not affect the authorization server
 	}
 	if c.host != "" && !strings.EqualFold(in.host, c.host) {
 		location := strings.TrimSuffix(c.MovedTo, "/") + in.path
@@ -110,8 +110,8 @@ func (x *exchange) params() value {
 	return all
 }
 
-// authorize finds out whose request it is: a webhook's by its path, an
-// application's by its token.
+// authorize authenticates a request: a webhook's by its path, an application's by its
+// token.
 func (x *exchange) authorize() *apiError {
 	path := strings.Trim(strings.TrimPrefix(x.in.path, "/rest/"), "/")
 	if _, ok := x.args.get("client_secret"); ok {
@@ -138,7 +138,7 @@ func (x *exchange) single(method int) *answer {
 	c.out = append(make([]byte, 0, 1024), `{"result":`...)
 	if err := c.run(); err != nil {
 		a := x.fail(err)
-		a.settled = x.settled // a refusal settles it, too
+		a.settled = x.settled // a refusal also settles it
 		return a
 	}
 	b := c.out
@@ -152,8 +152,8 @@ func (x *exchange) single(method int) *answer {
 	return &answer{status: 200, content: jsonType, body: b, settled: x.settled, whole: true}
 }
 
-// spending returns what is known of a method's operating time. It asks once for an
-// exchange: what this one spends is booked at its end.
+// spending returns the operating time of a method. It is read once per exchange, and
+// what the exchange spends is recorded at its end.
 func (x *exchange) spending(method int) *spending {
 	sp := x.budgets[method]
 	if sp == nil {
@@ -164,7 +164,7 @@ func (x *exchange) spending(method int) *spending {
 	return sp
 }
 
-// overBudget reports whether a method must not be called.
+// overBudget reports whether a method may not be called.
 func (x *exchange) overBudget(method int) bool {
 	if x.c.budget <= 0 {
 		return false
@@ -176,7 +176,7 @@ func (x *exchange) overBudget(method int) bool {
 	return over
 }
 
-// charge puts a call of a method on the bill.
+// charge adds a call of a method to the exchange's cost.
 func (x *exchange) charge(method int) {
 	x.commands++
 	x.spending(method).spent += x.c.cost(method, uint64(x.number)<<6+x.commands)
@@ -193,7 +193,7 @@ func (x *exchange) spent() time.Duration {
 	return sum
 }
 
-// book books what the exchange has spent, by method or for the batch.
+// book records what the exchange has spent, by method or for the batch.
 func (x *exchange) book() {
 	c := x.c
 	if c.Charge == ChargeNone {

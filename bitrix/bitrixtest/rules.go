@@ -7,19 +7,19 @@ import (
 	"sync/atomic"
 )
 
-// rules notes what rules clients break. It is safe for concurrent use.
+// rules records the rules that clients break. It is safe for concurrent use.
 type rules struct {
 	mu       sync.Mutex
 	list     []string
-	inARow   atomic.Int64 // requests refused for their rate since one was accepted
-	tellOnce atomic.Bool  // of that
+	inARow   atomic.Int64 // consecutive requests refused by the rate limit
+	tellOnce atomic.Bool  // report inARow only once
 }
 
-// manyViolations bounds the list: what has been said a thousand times is known.
+// manyViolations bounds the list.
 const manyViolations = 1000
 
-// manyRefusals in a row show a client that takes no notice of the rate limit.
-// It is more than a client has requests under way.
+// manyRefusals is how many consecutive refusals show a client that ignores the rate
+// limit. A client does not have as many requests in flight.
 const manyRefusals = 64
 
 // Violations returns the rules that clients broke, in order, at most 1,000.
@@ -29,7 +29,7 @@ func (p *Portal) Violations() []string {
 	return append([]string(nil), p.rules.list...)
 }
 
-// broken notes that an exchange breaks a rule. No text of it has a secret.
+// broken records that an exchange breaks a rule. Its texts contain no secret.
 func (r *rules) broken(x *exchange, format string, args ...any) {
 	text := fmt.Sprintf("request %d: ", x.number) + fmt.Sprintf(format, args...)
 	r.mu.Lock()
@@ -43,11 +43,11 @@ func (r *rules) broken(x *exchange, format string, args ...any) {
 	}
 }
 
-// secrets are parameters that must not stand in a query: servers and proxies
-// write queries to their logs.
+// secrets are parameters that must not be in a query: servers and proxies write queries
+// to their logs.
 var secrets = []string{"auth", "access_token", "refresh_token", "client_secret", "code"}
 
-// request checks what can be seen of a request before it is handled.
+// request checks a request before it is handled.
 func (r *rules) request(x *exchange) {
 	if x.in.query != "" {
 		query := parseQuery(x.in.query)
@@ -72,7 +72,7 @@ func isAgent(agent string) bool {
 	return ok && name != "" && version != "" && name != "Go-http-client"
 }
 
-// refused notes a request that was refused for its rate.
+// refused counts a request that was refused by the rate limit.
 func (r *rules) refused(x *exchange) {
 	if r.inARow.Add(1) >= manyRefusals && r.tellOnce.CompareAndSwap(false, true) {
 		r.broken(x, "%d requests in a row were refused for their rate: the client takes no notice", manyRefusals)

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// Stats is what clients have used of a portal, from its making on.
+// Stats is what clients have used of a portal since it was created.
 type Stats struct {
-	Requests int64            // HTTP requests, whatever became of them
-	Batches  int64            // of them, accepted batches
-	Commands map[string]int64 // calls by method, inside batches and alone; batch itself is none
+	Requests int64            // HTTP requests, whatever their outcome
+	Batches  int64            // accepted batches
+	Commands map[string]int64 // calls by method, in batches and alone, without batch itself
 	Refused  int64            // requests refused with QUERY_LIMIT_EXCEEDED
-	// RefusedCommands are calls and batches refused with OPERATION_TIME_LIMIT.
+	// RefusedCommands counts calls and batches refused with OPERATION_TIME_LIMIT.
 	RefusedCommands int64
-	BansRenewed     int64 // calls that came during a Server.Ban
-	Faults          int64 // faults that came up
-	Refreshes       int64 // token pairs given
+	BansRenewed     int64 // calls during a Server.Ban
+	Faults          int64 // faults that occurred
+	Refreshes       int64 // token pairs issued
 
-	RatePeak      float64                  // highest that the request counter was
+	RatePeak      float64                  // highest value of the request counter
 	Operating     map[string]time.Duration // charged so far, by method
-	OperatingPeak map[string]time.Duration // highest that a window was, by method
+	OperatingPeak map[string]time.Duration // highest total of a window, by method
 	GetsMax       int                      // most gets of one payment, up to 127
-	AtOnce        int64                    // most requests under way at once
+	AtOnce        int64                    // most concurrent requests
 
 	BytesIn, BytesOut int64     // bodies, uncompressed
-	First, Last       time.Time // when the first request came and the last answer left
+	First, Last       time.Time // when the first request arrived and the last answer was sent
 }
 
 // statistics counts for Stats.

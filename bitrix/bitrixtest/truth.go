@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Payment is the truth about a payment, typed. Zero values stand for what is
-// absent: a date that is zero, an id that is 0.
+// Payment is the true state of a payment, typed. Zero values mean absent: a zero date,
+// an id of 0.
 type Payment struct {
 	ID            int64
 	AccountNumber string
@@ -25,10 +25,10 @@ type Payment struct {
 	IsReturn      string    // N, Y or P
 	ResponsibleID int64
 
-	// Refused says that lists show it and a get refuses it.
+	// Refused reports whether lists show the payment and a get refuses it.
 	Refused bool
-	// Poisoned says that one of its values is sent in a form that cannot be
-	// typed; the value here is what it would be.
+	// Poisoned reports whether one of its values is sent in a form that cannot be read.
+	// The value here is the one that it should have.
 	Poisoned bool
 }
 
@@ -63,7 +63,7 @@ func instant(unix int64) time.Time {
 	return time.Unix(unix, 0).UTC()
 }
 
-// Truth returns a payment as it is now, and whether there is one with that id.
+// Truth returns a payment in its current state, and whether it exists.
 func (p *Portal) Truth(id int64) (Payment, bool) {
 	c := p.config()
 	p.mu.RLock()
@@ -75,11 +75,11 @@ func (p *Portal) Truth(id int64) (Payment, bool) {
 	return p.truth(c, &r), true
 }
 
-// All returns all payments, ascending by id. It holds no lock while it yields: changes
-// made meanwhile show where it has not been yet.
+// All returns all payments in ascending order of id. It holds no lock while it yields,
+// so later payments show changes that are made meanwhile.
 func (p *Portal) All() iter.Seq[Payment] { return p.From(0) }
 
-// From returns the payments with an id of at least id, ascending, as All does.
+// From is like All, for the payments with an id of at least id.
 func (p *Portal) From(id int64) iter.Seq[Payment] {
 	return func(yield func(Payment) bool) {
 		c := p.config()
@@ -119,8 +119,8 @@ func (p *Portal) ID(n int64) int64 {
 	return p.data.at(n)
 }
 
-// Owner returns the owner of an order, 0 and 0 if it has none, and whether
-// there is such an order.
+// Owner returns the owner of an order, 0 and 0 if it has none. ok reports whether the
+// order exists.
 func (p *Portal) Owner(order int64) (typeID, id int64, ok bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -128,7 +128,7 @@ func (p *Portal) Owner(order int64) (typeID, id int64, ok bool) {
 	return own.kind, own.id, ok
 }
 
-// Updated returns when an order was last saved, and whether there is such an order.
+// Updated returns when an order was last saved, and whether it exists.
 func (p *Portal) Updated(order int64) (time.Time, bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -142,8 +142,8 @@ func (p *Portal) Refused(id int64) bool {
 	return ok && payment.Refused
 }
 
-// Listed returns a payment's element of sale.payment.list with the named fields, all of
-// them if none is named, or nil if there is no such payment.
+// Listed returns a payment's element of sale.payment.list with the named fields, or
+// with all fields if none is named. It returns nil if there is no such payment.
 func (p *Portal) Listed(id int64, fields ...string) []byte {
 	x := &exchange{p: p, c: p.config()}
 	list := value{kind: kindArray}

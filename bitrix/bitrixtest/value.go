@@ -7,17 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// value is a parameter as PHP has it: nothing, a text, or an array, which is a
-// list and a map in one and keeps its order. Numbers and booleans are the texts
-// that PHP makes of them.
+// value is a parameter as in PHP: null, a string, or an array, which is both a list and
+// a map and keeps its order. Numbers and booleans are the strings that PHP converts
+// them to.
 type value struct {
 	kind  kind
 	text  string
 	items []item
 
 	number   bool // a number or a boolean of JSON: true is "1", false is ""
-	referred bool // what a reference of a batch came to, not what the client wrote
-	next     int  // number that PHP assigns to an element pushed without a key
+	referred bool // the result of a batch's reference, not written by the client
+	next     int  // key that PHP assigns to the next element without a key
 }
 
 type kind uint8
@@ -46,7 +46,7 @@ func (v *value) get(key string) (*value, bool) {
 }
 
 // param returns the element with that key, in lower case or in capitals as some clients
-// write it; absent ones are a value of kindNone.
+// write it. It returns a value of kindNone if there is none.
 func (v *value) param(key string) *value {
 	if found, ok := v.get(key); ok {
 		return found
@@ -57,7 +57,7 @@ func (v *value) param(key string) *value {
 	return &value{}
 }
 
-// set returns the element with that key, which it makes if there is none.
+// set returns the element with that key. It creates it if there is none.
 func (v *value) set(key string) *value {
 	if found, ok := v.get(key); ok {
 		return found
@@ -69,7 +69,7 @@ func (v *value) set(key string) *value {
 	return &v.items[len(v.items)-1].value
 }
 
-// arrayNumber returns the number that PHP takes an array's key for, if it does.
+// arrayNumber returns the number to which PHP converts an array's key, if it does.
 func arrayNumber(key string) (int, bool) {
 	if key == "" || len(key) > 9 || key[0] == '0' && key != "0" || strings.Trim(key, "0123456789") != "" {
 		return 0, false
@@ -78,7 +78,7 @@ func arrayNumber(key string) (int, bool) {
 	return n, err == nil
 }
 
-// push makes an element with the next number for its key.
+// push adds an element with the next number as its key.
 func (v *value) push() *value {
 	v.items = append(v.items, item{key: strconv.Itoa(v.next)})
 	v.next++
@@ -99,8 +99,8 @@ func (v *value) texts() []string {
 	return list
 }
 
-// anyCase returns the last element whose key is that in any case; absent ones are a value
-// of kindNone.
+// anyCase returns the last element with that key in any case. It returns a value of
+// kindNone if there is none.
 func (v *value) anyCase(key string) *value {
 	for i := len(v.items) - 1; i >= 0; i-- {
 		if strings.EqualFold(v.items[i].key, key) {
@@ -121,8 +121,8 @@ func (v *value) truth() bool {
 	return v.text != "" && v.text != "0"
 }
 
-// int returns the result of PHP's cast to an integer: the number that the text begins
-// with, or 0.
+// int returns the result of PHP's cast to an integer: the number at the start of the
+// text, or 0.
 func (v *value) int() int64 { return phpInt(v.text) }
 
 // jsonDepth is the deepest nesting that a body may have.
@@ -130,7 +130,7 @@ const jsonDepth = 511
 
 var errJSON = errors.New("read JSON: malformed")
 
-// parseJSON reads a JSON text.
+// parseJSON parses a JSON text.
 func parseJSON(s string) (value, error) {
 	p := jsonParser{s: s}
 	v, ok := p.value(0)
@@ -141,7 +141,7 @@ func parseJSON(s string) (value, error) {
 	return v, nil
 }
 
-// jsonParser cuts texts out of s and copies only those that have escapes.
+// jsonParser parses s. It copies only texts that have escapes.
 type jsonParser struct {
 	s  string
 	at int
@@ -153,7 +153,7 @@ func (p *jsonParser) space() {
 	}
 }
 
-// next skips space and reports whether c follows, which it then takes.
+// next skips space. If c is next, it skips it and returns true.
 func (p *jsonParser) next(c byte) bool {
 	p.space()
 	if p.at < len(p.s) && p.s[p.at] == c {
@@ -198,7 +198,7 @@ func (p *jsonParser) array(end byte, depth int, keyed bool) (value, bool) {
 	if p.next(end) {
 		return v, true
 	}
-	var places map[string]int // of a large map's keys
+	var places map[string]int // of the keys of a large map
 	for {
 		key := ""
 		if keyed {
@@ -216,7 +216,7 @@ func (p *jsonParser) array(end byte, depth int, keyed bool) (value, bool) {
 		if !ok {
 			return value{}, false
 		}
-		// The last of equal keys counts, at the place of the first.
+		// Of equal keys the last value counts, at the position of the first.
 		switch at, known := places[key]; {
 		case !keyed:
 			v.items = append(v.items, item{key, element})
@@ -247,7 +247,7 @@ func (p *jsonParser) number() (value, bool) {
 	s := p.s[p.at:]
 	s = s[:numberLength(s)]
 	digits := strings.TrimPrefix(s, "-")
-	if digits == "" || digits[0] < '0' || digits[0] > '9' || // + and . do not begin one
+	if digits == "" || digits[0] < '0' || digits[0] > '9' || // no number begins with + or .
 		len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9' ||
 		strings.HasSuffix(digits, ".") || strings.Contains(digits, ".e") || strings.Contains(digits, ".E") {
 		return value{}, false
@@ -263,7 +263,7 @@ func (p *jsonParser) number() (value, bool) {
 	return v, true
 }
 
-// string reads what follows an opening quote.
+// string reads the rest of a string after its opening quote.
 func (p *jsonParser) string() (string, bool) {
 	start := p.at
 	for ; p.at < len(p.s); p.at++ {
@@ -280,7 +280,7 @@ func (p *jsonParser) string() (string, bool) {
 	return "", false
 }
 
-// escaped continues with a string that has an escape.
+// escaped reads the rest of a string that has an escape.
 func (p *jsonParser) escaped(start int) (string, bool) {
 	b := []byte(p.s[start:p.at])
 	for p.at < len(p.s) {
@@ -323,7 +323,7 @@ func (p *jsonParser) rune() (rune, bool) {
 			return 0, false
 		}
 		n, err := strconv.ParseUint(p.s[at:at+4], 16, 16)
-		return rune(n), err == nil // no sign, no underscore: ParseUint with a base takes neither
+		return rune(n), err == nil // no sign, no underscore: ParseUint with a base accepts neither
 	}
 	r, ok := hex(p.at)
 	if !ok {
@@ -333,7 +333,7 @@ func (p *jsonParser) rune() (rune, bool) {
 	if r>>11 != 0xD800>>11 {
 		return r, true
 	}
-	// The halves of a pair are nothing alone.
+	// Half of a pair alone is not a character.
 	if r>>10 == 0xD800>>10 && strings.HasPrefix(p.s[p.at:], `\u`) {
 		if low, ok := hex(p.at + 2); ok && low>>10 == 0xDC00>>10 {
 			p.at += 6

@@ -5,47 +5,46 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	_ "time/tzdata" // zones by name, on machines that have none
+	_ "time/tzdata" // zones by name, for machines without them
 )
 
-// ValueQuirks is what servers do with dates, filters and events beyond their
-// documentation. The zero value does as documented.
+// ValueQuirks configures what servers do with dates, filters and events beyond their
+// documentation. The zero value is as documented.
 type ValueQuirks struct {
-	// Zone is the server's time zone by its name, such as Europe/Berlin, in place
-	// of Options.Offset. Each date has the offset of its own day.
+	// Zone is the name of the server's time zone, such as Europe/Berlin. It replaces
+	// Options.Offset. Each date has the offset of its own day.
 	Zone string
-	// ListShift is the user's offset minus the server's. Dates of
-	// sale.payment.list and sale.order.list are later by it than they are, with
-	// the server's offset; those of crm.item.payment.get are right.
+	// ListShift is the user's offset minus the server's. sale.payment.list and
+	// sale.order.list show dates that much later, with the server's offset;
+	// crm.item.payment.get shows them correctly.
 	ListShift time.Duration
-	// DateFormat is the site's: the dates of these two lists are written in it and
-	// read back. Default: DatesRight.
+	// DateFormat is the site's format, in which these two lists format and parse dates.
+	// Default: DatesRight.
 	DateFormat DateFormat
 	// ProfileOffset adds TIME_ZONE_OFFSET to profile: the user's offset from UTC,
 	// in seconds.
 	ProfileOffset bool
 
-	// ListNames makes sale.payment.list name payment systems as they are named
-	// now, and gets as they were named.
+	// ListNames makes sale.payment.list show the current names of payment systems, and
+	// gets their former names.
 	ListNames bool
-	// CastLists reads a list in a filter by a number as the number 1, in the sale
+	// CastLists reads a list of numbers in a filter as the number 1, in the sale
 	// methods and in crm.orderentity.list.
 	CastLists bool
 	// FilterDates is how dates in filters are read. Default: FilterDatesRight.
 	FilterDates FilterDates
-	// FilterOffset is the zone whose wall clock FilterDatesWall reads.
+	// FilterOffset is the zone in which FilterDatesWall reads dates.
 	FilterOffset time.Duration
 
-	// Queue is what event.offline.list shows of reserved events. Default:
-	// QueueShown.
+	// Queue is how event.offline.list shows reserved events. Default: QueueShown.
 	Queue Queue
-	// QueueClears makes event.offline.get clear what it hands over whatever clear
-	// says. Its answer's process_id is null.
+	// QueueClears makes event.offline.get clear the events that it returns, whatever
+	// the parameter clear is. The process_id of its answer is null.
 	QueueClears bool
-	// QueueUnreserved makes event.offline.get hand the same events over again.
+	// QueueUnreserved makes event.offline.get return the same events again.
 	QueueUnreserved bool
-	// NoOfflineFeature is a plan without rest_offline_extended: feature.get says
-	// so, and event.offline.get with clear=0 ends in WRONG_LICENSE.
+	// NoOfflineFeature is a plan without rest_offline_extended: feature.get reports
+	// that, and event.offline.get with clear=0 ends in WRONG_LICENSE.
 	NoOfflineFeature bool
 	// NoFeatureGet is a portal that does not know feature.get.
 	NoFeatureGet bool
@@ -53,8 +52,7 @@ type ValueQuirks struct {
 	NoBind bool
 }
 
-// DateFormat is what becomes of a date that a list writes in the site's format
-// and reads back.
+// DateFormat is how a date changes that a list formats and parses in the site's format.
 type DateFormat string
 
 const (
@@ -73,14 +71,14 @@ type FilterDates string
 
 const (
 	FilterDatesRight   FilterDates = "right"
-	FilterDatesWall    FilterDates = "wall"    // the offset is dropped, the wall clock is that of FilterOffset
-	FilterDatesDropped FilterDates = "dropped" // the condition is dropped
+	FilterDatesWall    FilterDates = "wall"    // the offset is ignored, the date is in the zone FilterOffset
+	FilterDatesDropped FilterDates = "dropped" // the condition is ignored
 	FilterDatesNothing FilterDates = "nothing" // nothing matches
 )
 
 var filterDates = []FilterDates{FilterDatesRight, FilterDatesWall, FilterDatesDropped, FilterDatesNothing}
 
-// Queue is what a look at the queue of events shows of reserved ones.
+// Queue is how the list of the queue of events shows reserved ones.
 type Queue string
 
 const (
@@ -108,7 +106,7 @@ func (q *ValueQuirks) setDefaults() {
 	fill(&q.Queue, QueueShown)
 }
 
-// zoneOf makes the server's time zone of valid options.
+// zoneOf returns the server's time zone of valid options.
 func zoneOf(o *Options) *time.Location {
 	if o.Values.Zone == "" {
 		return time.FixedZone("", int(o.Offset/time.Second))
@@ -130,10 +128,10 @@ func (c *config) offsetAt(unix int64) int64 {
 	return int64(offset)
 }
 
-// shown returns what a list shows for a stored date: the Unix time, and whether
-// it shows one at all. It is what the portal's PHP does: the instant becomes text
-// in the user's zone and the site's format, and the text is read as if it were
-// the server's.
+// shown returns how a list shows a stored date: the Unix time, and whether the list
+// shows it at all. It does what the portal's PHP does: it formats the instant in the
+// user's zone and the site's format, and parses the text as if it were in the server's
+// zone.
 func (c *config) shown(unix, now int64) (int64, bool) {
 	q := &c.Values
 	at := time.Unix(unix+int64(q.ListShift/time.Second), 0).In(c.zone)
@@ -161,9 +159,9 @@ func (c *config) shown(unix, now int64) (int64, bool) {
 	return c.mktime(wall, now), true
 }
 
-// mktime returns the instant of a wall clock, given as if it were UTC. Of an hour
-// that comes twice, PHP takes the first in the summer and the second in the
-// winter of now. Tried in PHP 8.2.
+// mktime returns the instant of a wall clock time, given as if it were UTC. If the hour
+// occurs twice, PHP uses the first if now is in summer, and the second if it is in
+// winter. Tried in PHP 8.2.
 func (c *config) mktime(wall, now int64) int64 {
 	early, late := wall-c.offsetAt(wall-86400), wall-c.offsetAt(wall+86400)
 	isEarly, isLate := early+c.offsetAt(early) == wall, late+c.offsetAt(late) == wall
@@ -181,11 +179,10 @@ func (c *config) mktime(wall, now int64) int64 {
 
 var errLicense = &apiError{403, "WRONG_LICENSE", false, "Rest is available only on commercial plans"}
 
-// listedName is how a list names a payment system where it names them as they
-// are now.
+// listedName returns how a list names a payment system if it shows current names.
 func listedName(name string) string { return name + " (2)" }
 
-// featureGet is feature.get.
+// featureGet implements feature.get.
 func (c *call) featureGet() *apiError {
 	if c.x.c.Values.NoFeatureGet {
 		return errNoMethod
@@ -201,7 +198,7 @@ func (c *call) featureGet() *apiError {
 	return nil
 }
 
-// profileOffset appends the field of profile that has the user's offset.
+// profileOffset appends the field of profile with the user's offset.
 func (c *call) profileOffset() {
 	if !c.x.c.Values.ProfileOffset {
 		return
@@ -211,8 +208,8 @@ func (c *call) profileOffset() {
 	c.out = strconv.AppendInt(c.out, c.x.c.offsetAt(now)+int64(c.x.c.Values.ListShift/time.Second), 10)
 }
 
-// filterDate reads a date in a filter as the portal does. ok is false for a value
-// that is no date.
+// filterDate parses a date in a filter as the portal does. ok is false for a value that
+// is not a date.
 func (c *config) filterDate(text string) (unix int64, ok bool) {
 	if c.Values.FilterDates == FilterDatesWall {
 		if t, err := time.Parse(time.RFC3339, text); err == nil {
