@@ -17,6 +17,9 @@ import (
 // s3Counter passes requests on to an S3 server, and counts them by their kind.
 type s3Counter struct {
 	addr string
+	// answer, if set, reports whether it has answered a request, which the server then
+	// does not get.
+	answer func(http.ResponseWriter, *http.Request) bool
 
 	mu    sync.Mutex
 	seen  []string
@@ -33,6 +36,9 @@ func countS3(t *testing.T, upstream string) *s3Counter {
 	}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.count(r)
+		if c.answer != nil && c.answer(w, r) {
+			return
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
