@@ -14,11 +14,11 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// fileKind is what a file of a snapshot has to look like.
+// fileKind describes the form of a file of a snapshot.
 type fileKind struct {
 	table  string
 	schema *arrow.Schema
-	id     int // the place of the column id; -1: rows are sorted by keys
+	id     int // the index of the column id; -1: rows are sorted by keys
 	keys   []string
 }
 
@@ -34,7 +34,8 @@ func (l layout) fileKind(key string) (fileKind, error) {
 	return fileKind{}, fmt.Errorf("%s is no file of this dataset", key)
 }
 
-// columns returns the kind as it was with n columns: they are only ever added.
+// columns returns the kind with its first n columns. It describes older files, because
+// columns are only appended.
 func (k fileKind) columns(n int) fileKind {
 	if fields := k.schema.Fields(); n < len(fields) {
 		k.schema = arrow.NewSchema(fields[:n], nil)
@@ -42,9 +43,9 @@ func (k fileKind) columns(n int) fileKind {
 	return k
 }
 
-// openArrow opens a file with Arrow's Parquet reader, which shares no code
-// with the library that wrote it. What it would believe in a footer is looked
-// at first.
+// openArrow opens a file with Arrow's Parquet reader, which shares no code with the
+// library that wrote the file. It first checks everything in the footer that the reader
+// relies on.
 func openArrow(obj Object) (_ *file.Reader, err error) {
 	defer guard(&err)
 	if _, err := openParquet(obj); err != nil {
@@ -57,10 +58,10 @@ func openArrow(obj Object) (_ *file.Reader, err error) {
 	return r, nil
 }
 
-// footerProblems returns what in a file's footer is not as f and its kind have it:
-// columns, rows, and the statistics of id, which must ascend.
+// footerProblems returns the differences between a file's footer and f and k: in the
+// columns, in the number of rows, and in the statistics of id, which must ascend.
 func footerProblems(r *file.Reader, k fileKind, f pipeline.File) (problems []string) {
-	// Arrow panics on some files that are no table.
+	// Arrow panics on some files that are not Parquet.
 	defer func() {
 		if p := recover(); p != nil {
 			problems = append(problems, fmt.Sprintf("footer: %v", p))
@@ -108,7 +109,7 @@ func footerProblems(r *file.Reader, k fileKind, f pipeline.File) (problems []str
 	return problems
 }
 
-// idRange is the smallest and the largest id of a row group by its statistics.
+// idRange returns the smallest and the largest id of a row group, from its statistics.
 func idRange(r *file.Reader, group, column int) (low, high int64, err error) {
 	chunk, err := r.MetaData().RowGroup(group).ColumnChunk(column)
 	if err != nil {
@@ -128,8 +129,8 @@ func idRange(r *file.Reader, group, column int) (low, high int64, err error) {
 	return ids.Min(), ids.Max(), nil
 }
 
-// schemaDiff returns how the columns of two schemas differ: names, order, types,
-// nullability. "" if they do not.
+// schemaDiff returns the differences between the columns of two schemas: names, order,
+// types, nullability. It returns "" if there are none.
 func schemaDiff(got, want *arrow.Schema) string {
 	text := func(s *arrow.Schema) []string {
 		var columns []string

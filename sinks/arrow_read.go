@@ -15,8 +15,8 @@ import (
 )
 
 // Arrow's own bridge from Parquet to records, package pqarrow, links gRPC and the
-// compute kernels: 23 MB of program. The tables here have four kinds of columns, so
-// the few lines below do the same with Arrow's column readers.
+// compute kernels: 23 MB of program. The tables here have four types of columns, so the
+// few lines below do the same with Arrow's column readers.
 
 // arrowSchema returns the schema of a file's columns. It returns an error for a
 // column that no table of this program can have.
@@ -64,12 +64,12 @@ func arrowType(c *schema.Column) (arrow.DataType, error) {
 	return nil, fmt.Errorf("column %s has the type %s %s", c.Path(), c.PhysicalType(), logical)
 }
 
-// arrowRecord decodes the given columns of one row group; nil means all. The
+// arrowRecord decodes the given columns of a row group; nil means all columns. The
 // caller releases the record.
 //
-// It decodes a row group at once. The column readers of this version of Arrow
-// panic where a read ends inside a delta-encoded page of a nullable column; the
-// next version is fixed.
+// It decodes a whole row group. The column readers of this version of Arrow panic if a
+// read ends inside a delta-encoded page of a nullable column. The next version is
+// fixed.
 func arrowRecord(r *file.Reader, s *arrow.Schema, group int, columns []int) (arrow.Record, error) {
 	if columns == nil {
 		for i := range s.NumFields() {
@@ -80,7 +80,7 @@ func arrowRecord(r *file.Reader, s *arrow.Schema, group int, columns []int) (arr
 	fields, arrays := make([]arrow.Field, len(columns)), make([]arrow.Array, 0, len(columns))
 	defer func() {
 		for _, a := range arrays {
-			a.Release() // the record has a reference of its own
+			a.Release() // the record has its own reference
 		}
 	}()
 	for i, column := range columns {
@@ -136,9 +136,9 @@ type columnReader[T any] interface {
 	ReadBatch(batchSize int64, values []T, defLvls, repLvls []int16) (total int64, valuesRead int, err error)
 }
 
-// readColumn appends all values of a column chunk to b. Byte arrays stand in the
-// page's memory, which the next page reuses, so each page is appended before the
-// next one is read.
+// readColumn appends all values of a column chunk to b. Byte arrays are in the memory
+// of the page, which the next page reuses, so each page is appended before the next one
+// is read.
 func readColumn[T any](r columnReader[T], rows int64, b array.Builder, add func(T)) error {
 	values, levels := make([]T, rows), make([]int16, rows)
 	nullable := r.Descriptor().MaxDefinitionLevel() > 0

@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// Attempt is how the last run of a portal ended, also one that published nothing.
-// It is for people: no run goes by it. Two runs that end at once leave the record of
-// one of them.
+// Attempt is the result of the last run of a portal, also of a run that published
+// nothing. It is for people: no run depends on it. If two runs end at the same time,
+// the record of one of them remains.
 type Attempt struct {
 	Version    int       `json:"version"`
 	StartedAt  time.Time `json:"started_at"`
 	FinishedAt time.Time `json:"finished_at"`
-	// Exit is the exit code for this portal; Error is empty if there was none.
+	// Exit is the exit code for this portal. Error is empty if there was no error.
 	Exit  int    `json:"exit"`
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
-	// Program and Holder are what ran, and where.
+	// Program and Holder are the program and its host and process.
 	Program string `json:"program"`
-	// Limits is what was used of the portal's limits by then, as LimitsUsed returns
-	// it. Status leaves it out.
+	// Limits is the use of the portal's limits at the end of the run, as LimitsUsed
+	// returns it. Status omits it.
 	Limits json.RawMessage `json:"limits,omitempty"`
 	Holder string          `json:"holder,omitempty"`
 }
 
 const attemptVersion = 1
 
-// RecordAttempt stores how a run ended, instead of an earlier record. If the program
-// dies before it, the earlier record stays.
+// RecordAttempt stores the result of a run. It replaces an earlier record. If the
+// program dies before it, the earlier record stays.
 func (d *Dataset) RecordAttempt(ctx context.Context, a Attempt) error {
 	if d.bad != nil {
 		return d.bad
@@ -45,8 +45,8 @@ func (d *Dataset) RecordAttempt(ctx context.Context, a Attempt) error {
 	})
 }
 
-// lastAttempt returns the record of the last run; nil if there is none that this
-// program can read.
+// lastAttempt returns the record of the last run. It returns nil if there is none that
+// this program can read.
 func (d *Dataset) lastAttempt(ctx context.Context) (*Attempt, error) {
 	data, err := d.store.Read(ctx, d.attempt())
 	if isAbsent(err) {
@@ -62,8 +62,8 @@ func (d *Dataset) lastAttempt(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// LimitsUsed returns what the last run had used of the portal's limits when it
-// ended, as its Attempt has it; nil if that is not known.
+// LimitsUsed returns the use of the portal's limits at the end of the last run, from
+// its Attempt. It returns nil if that is not known.
 func (d *Dataset) LimitsUsed(ctx context.Context) (json.RawMessage, error) {
 	if d.bad != nil {
 		return nil, d.bad

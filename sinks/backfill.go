@@ -10,38 +10,40 @@ import (
 	"b24export/schemas"
 )
 
-// backfillState is where a backfill has its unfinished work, below that of nights.
+// backfillState is the folder for the unfinished work of a backfill, below that of
+// nightly runs.
 const backfillState = "backfill/"
 
-// Backfill returns the dataset as a backfill's own sink: lease, checkpoints and
-// segments of its own, and nothing that readers see. It is the dataset itself
-// elsewhere.
+// Backfill returns the dataset as the sink of a backfill. The sink has its own lease,
+// checkpoints and segments, and nothing that readers see. In all other respects it is
+// the dataset itself.
 func (d *Dataset) Backfill() *Dataset {
 	own := &Dataset{store: d.store, layout: d.layout, opts: d.opts, bad: d.bad}
 	own.work = backfillState
 	return own
 }
 
-// joining is a backfill's part of a merge: for each id the later reading wins, and
-// what was deleted since the backfill began stays deleted.
+// joining is a backfill's part of a merge. For each id the later reading wins. A
+// payment that was deleted since the backfill began stays deleted.
 type joining struct {
 	deleted map[int64]bool
-	// rejects are the last snapshot's and the backfill's; those that are settled by
-	// a reading are taken out as the merge goes.
+	// rejects are those of the last snapshot and of the backfill. The merge removes a
+	// reject if a reading resolves it.
 	rejects map[int64]*joinedReject
-	// lost are rows of the backfill that the last snapshot has as late or later;
-	// dropped those that were deleted since; kept and read are rejects whose row
-	// stays, and rejects of the backfill that were read since.
+	// lost counts rows of the backfill for which the last snapshot has a row of the
+	// same time or later. dropped counts those that were deleted since. kept counts
+	// rejects whose row stays. read counts rejects of the backfill that were read
+	// since.
 	got, lost, dropped, kept, read int64
 }
 
 type joinedReject struct {
 	schemas.Reject
-	own   bool // the backfill's
+	own   bool // it is the backfill's
 	there bool // the last snapshot has a row of it
 }
 
-// openJoin reads what a backfill's merge has to know besides rows.
+// openJoin reads what a backfill's merge needs besides rows.
 func (d *Dataset) openJoin(ctx context.Context, j *joining, cp pipeline.Checkpoint, last *pipeline.Manifest) error {
 	*j = joining{deleted: make(map[int64]bool), rejects: make(map[int64]*joinedReject)}
 	ids, err := d.SnapshotIDs(ctx)
@@ -95,7 +97,7 @@ func (d *Dataset) openJoin(ctx context.Context, j *joining, cp pipeline.Checkpoi
 	return nil
 }
 
-// carry notes a row of the last snapshot that stays.
+// carry records a row of the last snapshot that stays.
 func (j *joining) carry(was *schemas.Payment) {
 	r := j.rejects[was.ID]
 	if r == nil {
@@ -110,8 +112,8 @@ func (j *joining) carry(was *schemas.Payment) {
 	j.read++
 }
 
-// wins reports whether the backfill's row, or its word that the payment is gone,
-// counts beside what the last snapshot has; was is nil if that has none.
+// wins reports whether the backfill's row, or its result that the payment is gone,
+// replaces the row of the last snapshot. was is nil if there is no such row.
 func (j *joining) wins(row *segmentRow, was *schemas.Payment) bool {
 	if was == nil && (row.Gone || j.deleted[row.ID]) {
 		if !row.Gone {
@@ -141,7 +143,7 @@ func (j *joining) wins(row *segmentRow, was *schemas.Payment) bool {
 	return true
 }
 
-// ledger returns the ledger of the merged snapshot. read is the backfill's own.
+// ledger returns the ledger of the merged snapshot. read is the ledger of the backfill.
 func (j *joining) ledger(read pipeline.Ledger, res *pipeline.MergeResult) *pipeline.Ledger {
 	for id, r := range j.rejects {
 		if !r.there && j.deleted[id] {
@@ -158,7 +160,7 @@ func (j *joining) ledger(read pipeline.Ledger, res *pipeline.MergeResult) *pipel
 	return l
 }
 
-// writeJoinedRejects writes the rejects that are left.
+// writeJoinedRejects writes the remaining rejects.
 func (d *Dataset) writeJoinedRejects(ctx context.Context, j *joining, cp pipeline.Checkpoint, allowed func() error) (pipeline.File, error) {
 	key := d.rejects(cp.Snapshot)
 	if len(j.rejects) == 0 {
@@ -174,9 +176,8 @@ func (d *Dataset) writeJoinedRejects(ctx context.Context, j *joining, cp pipelin
 	}, allowed)
 }
 
-// backfillBase returns the snapshot that an unfinished backfill was begun on: the
-// change feeds behind it are still needed. ok is false if no backfill is
-// unfinished.
+// backfillBase returns the snapshot on which an unfinished backfill began. The change
+// feeds after it are still needed. ok is false if no backfill is unfinished.
 func (d *Dataset) backfillBase(ctx context.Context) (base pipeline.SnapshotID, ok bool, err error) {
 	cp, err := d.Backfill().newestCheckpoint(ctx)
 	if err != nil || !cp.Unfinished() {
@@ -185,8 +186,8 @@ func (d *Dataset) backfillBase(ctx context.Context) (base pipeline.SnapshotID, o
 	return cp.Previous, true, nil
 }
 
-// Held returns who holds the nights' lease, nil if nobody does or if it is a
-// backfill that merges.
+// Held returns the run that holds the lease of nightly runs. It returns nil if there is
+// none, or if it is a backfill that merges.
 func (d *Dataset) Held(ctx context.Context) (*pipeline.HeldError, error) {
 	n, err := d.highest(ctx, leaseKind)
 	if err != nil || n == 0 {

@@ -21,11 +21,10 @@ import (
 	"b24export/sinks/address"
 )
 
-// Bucket is a Store in an object store. The stores behind s3://, gs:// and
-// azblob:// make an object visible when it is complete and durable, and list
-// it from then on.
+// Bucket is a Store in an object store. The stores at s3://, gs:// and azblob:// show
+// and list an object from the moment when it is complete and durable.
 //
-// Whether Create excludes anybody depends on the server: see CheckConditional.
+// Whether Create is exclusive depends on the server; see CheckConditional.
 type Bucket struct {
 	b        *blob.Bucket
 	name     string
@@ -37,15 +36,15 @@ type Bucket struct {
 
 var _ Store = (*Bucket)(nil)
 
-// NewBucket makes a Store of an opened bucket, which it takes over. name is
-// what messages call it.
+// NewBucket returns a Store for an open bucket. The Store then owns the bucket and
+// closes it. name is its name in messages.
 func NewBucket(b *blob.Bucket, name string, opts *StoreOptions) *Bucket {
 	o := opts.withDefaults()
 	return &Bucket{b: b, name: name, place: place{Bucket: name}, patience: o.Patience, log: o.Log}
 }
 
-// openBucket opens the bucket of a URL. gocloud knows only a bucket's name
-// there; the path becomes a prefix of the keys.
+// openBucket opens the bucket of a URL. In a URL, gocloud knows only a bucket's name;
+// the path becomes a prefix of the keys.
 func openBucket(ctx context.Context, at address.Address, opts *StoreOptions) (Store, error) {
 	if err := checkGoogleLogin(ctx, at); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", at.Bare(), err)
@@ -71,7 +70,7 @@ func openBucket(ctx context.Context, at address.Address, opts *StoreOptions) (St
 	return s, nil
 }
 
-// String is the bucket's URL without its parameters.
+// String returns the bucket's URL without its parameters.
 func (s *Bucket) String() string { return s.name }
 
 // Close frees the bucket's connections.
@@ -95,7 +94,7 @@ func (s *Bucket) Read(ctx context.Context, key string) ([]byte, error) {
 // Create implements Store.
 func (s *Bucket) Create(ctx context.Context, key string, data []byte) error {
 	_, err := retry(ctx, s, "create", key, func(ctx context.Context) (struct{}, error) {
-		// Upload, never a streamed writer: that one panics on Azure when the
+		// Upload is used, never a streamed writer, which panics on Azure if the
 		// condition does not hold.
 		err := s.b.Upload(ctx, key, bytes.NewReader(data), &blob.WriterOptions{
 			ContentType: contentType(key),
@@ -107,11 +106,11 @@ func (s *Bucket) Create(ctx context.Context, key string, data []byte) error {
 		if !isConflict(err) {
 			return struct{}{}, err
 		}
-		// Below us the client has its own retries: the first try may have won
-		// and its answer got lost.
+		// The client below has its own retries. The first try may have succeeded
+		// although its answer was lost.
 		there, rerr := s.b.ReadAll(ctx, key)
 		if isNotFound(rerr) {
-			// Temporary, unlike the original.
+			// Temporary, unlike the original error.
 			return struct{}{}, errors.New("it was deleted before it could be read back")
 		}
 		if rerr != nil {
@@ -125,8 +124,8 @@ func (s *Bucket) Create(ctx context.Context, key string, data []byte) error {
 	return err
 }
 
-// Put implements Store. The object streams through; memory is bounded by the
-// parts in flight.
+// Put implements Store. It streams the object; memory is limited to the parts in
+// flight.
 func (s *Bucket) Put(ctx context.Context, key string, write func(io.Writer) error) error {
 	_, err := retryLong(ctx, s, "put", key, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, s.put(ctx, key, write)
@@ -136,22 +135,22 @@ func (s *Bucket) Put(ctx context.Context, key string, write func(io.Writer) erro
 
 var errStalled = errors.New("no progress")
 
-// put is one attempt of Put.
+// put is a single attempt of Put.
 func (s *Bucket) put(ctx context.Context, key string, write func(io.Writer) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	pr, pw := io.Pipe()
-	// Without this a panic of write would leave the upload waiting.
+	// Without this, a panic of write would leave the upload waiting.
 	defer pw.CloseWithError(context.Canceled)
 	uploaded := make(chan struct{})
 	var uploadErr error
-	// Owns the upload, and uploadErr until it closes uploaded. Ends when write has
-	// ended and closed its side, or when ctx ends or the storage fails; then it fails
-	// what write writes.
+	// The goroutine owns the upload, and uploadErr until it closes uploaded. It ends
+	// when write has ended and closed its side, when ctx ends, or when the storage
+	// fails. In the last two cases the writes of write fail.
 	go func() {
 		err := s.b.Upload(ctx, key, pr, &blob.WriterOptions{
 			ContentType: contentType(key),
-			BufferSize:  8 << 20, // a part; 10,000 of them are the most S3 takes
+			BufferSize:  8 << 20, // the size of a part; S3 accepts at most 10,000 of them
 		})
 		if err != nil {
 			pr.CloseWithError(err)
@@ -168,9 +167,9 @@ func (s *Bucket) put(ctx context.Context, key string, write func(io.Writer) erro
 		err = buf.Flush()
 	}
 	if err != nil && !out.failed {
-		// The writer's own error: the upload must not be completed.
+		// The error is the writer's own: the upload must not be completed.
 		cancel(err)
-		_ = pw.CloseWithError(err) // never fails
+		_ = pw.CloseWithError(err) // it never fails
 		<-uploaded
 		return ownError{err}
 	}
@@ -184,8 +183,8 @@ func (s *Bucket) put(ctx context.Context, key string, write func(io.Writer) erro
 	return uploadErr
 }
 
-// pipeWriter feeds an upload, notes that it failed, and calls stalled if it
-// takes nothing for as long as limit.
+// pipeWriter passes data to an upload, records whether it failed, and calls stalled if
+// it accepts nothing for as long as limit.
 type pipeWriter struct {
 	w       *io.PipeWriter
 	limit   time.Duration
@@ -211,8 +210,8 @@ func (s *Bucket) Copy(ctx context.Context, dst, src string) error {
 	if err == nil || !canStream(ctx, err) {
 		return err
 	}
-	// The server does not copy, or not objects of this size (5 GiB on S3): the
-	// bytes go through this machine.
+	// The server does not copy objects, or not of this size (5 GiB on S3). The bytes
+	// are downloaded and uploaded instead.
 	s.log.Debug("copy through this machine", "object", src, "why", err)
 	obj, err := s.Open(ctx, src)
 	if err != nil {
@@ -254,7 +253,7 @@ func (s *Bucket) List(ctx context.Context, prefix string) iter.Seq2[Entry, error
 	}
 }
 
-// SweepTemp implements Store: there is nothing to sweep. What an upload that
-// was interrupted leaves on the server is no object; the bucket's lifecycle rules
-// remove it.
+// SweepTemp implements Store. It has nothing to delete: the parts that an interrupted
+// upload leaves on the server are not an object. The bucket's lifecycle rules remove
+// them.
 func (s *Bucket) SweepTemp(context.Context, string, time.Duration) error { return nil }

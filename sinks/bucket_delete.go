@@ -28,8 +28,9 @@ func (s *Bucket) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// DeleteAll implements Store. On S3 it is one request for each thousand keys, in no
-// order within those. A server that does not know that request gets one for each key.
+// DeleteAll implements Store. On S3 it sends a request for each thousand keys, which
+// are deleted in no particular order. If a server does not know that request, DeleteAll
+// sends a request for each key.
 func (s *Bucket) DeleteAll(ctx context.Context, keys []string) error {
 	for len(keys) > 1 && s.direct != nil && !s.direct.single.Load() {
 		n := min(len(keys), 1000)
@@ -40,7 +41,7 @@ func (s *Bucket) DeleteAll(ctx context.Context, keys []string) error {
 			return err
 		}
 		if err != nil {
-			// The single requests find out what is wrong with which key.
+			// The single requests show which key has which problem.
 			s.log.Debug("objects are deleted one by one", "why", err)
 			s.direct.single.Store(true)
 			break
@@ -55,16 +56,16 @@ func (s *Bucket) DeleteAll(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// s3Deleter deletes objects of S3. gocloud looks whether an object is there before it
-// deletes it, and knows no request for more than one.
+// s3Deleter deletes objects of S3. gocloud checks whether an object exists before it
+// deletes it, and has no request for more than one object.
 type s3Deleter struct {
 	client         *s3.Client
 	bucket, prefix string
 	single         atomic.Bool // the server does not know requests for many
 }
 
-// newS3Deleter returns nil for other stores, and where gocloud writes the prefix in
-// another way than it stands.
+// newS3Deleter returns nil for other stores, and if gocloud writes the prefix in
+// another way than it is given.
 func newS3Deleter(b *blob.Bucket, bucket, prefix string) *s3Deleter {
 	var client *s3.Client
 	if !b.As(&client) || strings.Contains(prefix, "../") || strings.ContainsFunc(prefix, func(r rune) bool { return r < 32 }) {
@@ -78,7 +79,7 @@ func (d *s3Deleter) one(ctx context.Context, key string) error {
 	return err
 }
 
-// many deletes at most 1,000 objects. If it fails, some of them may be gone.
+// many deletes at most 1,000 objects. If it fails, some of them may be deleted.
 func (d *s3Deleter) many(ctx context.Context, keys []string) error {
 	objects := make([]types.ObjectIdentifier, len(keys))
 	for i, key := range keys {

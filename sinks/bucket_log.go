@@ -12,12 +12,12 @@ import (
 )
 
 // logTo makes the client of S3 write its log lines to log. By default they go to
-// standard error, in a format of their own, whatever the program's format is. Other
-// clients have no logger that can be set here.
+// standard error in the client's own format, whatever the format of the program is.
+// Other clients have no logger that can be set here.
 //
-// It must be called before the first request. gocloud takes no client together with a
-// URL, so the client that it made is replaced in place: a bucket opened with a client
-// would lose the parameters of the URL.
+// It must be called before the first request. gocloud accepts no client together with a
+// URL, so logTo changes the client that gocloud created. A bucket that is opened with a
+// client would lose the parameters of the URL.
 func logTo(b *blob.Bucket, log *slog.Logger) {
 	var client *s3.Client
 	if !b.As(&client) {
@@ -27,8 +27,8 @@ func logTo(b *blob.Bucket, log *slog.Logger) {
 }
 
 // clientLog writes the lines of a cloud's client to a Logger. A warning is a WARN the
-// first time and a DEBUG line after that: a store without checksums provokes the same
-// one at each read. Safe for concurrent use.
+// first time and a DEBUG line after that, because a store without checksums causes the
+// same one at each read. It is safe for concurrent use.
 type clientLog struct {
 	log  *slog.Logger
 	seen sync.Map // the formats of warnings so far

@@ -17,9 +17,9 @@ import (
 	"b24export/sinks/address"
 )
 
-// lacksLogin reports whether the client of S3 or of Azure found no credentials. The last
-// place where both look is the machine's role. A role's server that failed is another
-// matter, and so is a login that was tried.
+// lacksLogin reports whether the client of S3 or of Azure found no credentials. The
+// machine's role is the last place where both look. A failure of the role's server does
+// not count, and neither does a login that was tried.
 func lacksLogin(err error) bool {
 	if ofMachine(err) {
 		return httpStatus(err) < http.StatusInternalServerError
@@ -32,8 +32,8 @@ func lacksLogin(err error) bool {
 	return errors.As(err, &none) && strings.Contains(none.Error(), "failed to acquire a token") && !errors.As(err, &tried)
 }
 
-// ofMachine reports whether err is of the server of EC2 that knows the machine's role. It
-// looks behind the operation of S3 that needed the credentials.
+// ofMachine reports whether err is an error of the EC2 server that knows the machine's
+// role. It ignores the S3 operation that needed the credentials.
 func ofMachine(err error) bool {
 	for {
 		var op interface {
@@ -51,9 +51,9 @@ func ofMachine(err error) bool {
 	}
 }
 
-// checkGoogleLogin makes sure that there are credentials to ask Google's storage with.
-// gocloud continues without: with a warning on standard output, where results belong,
-// and with a request that fails as if the network did.
+// checkGoogleLogin returns an error if there are no credentials for Google's storage.
+// Without credentials gocloud continues: it prints a warning to standard output, which
+// is for results, and sends a request that fails as if the network had failed.
 func checkGoogleLogin(ctx context.Context, at address.Address) error {
 	emulated := emulator() != "" || os.Getenv("STORAGE_EMULATOR_HOST_GRPC") != ""
 	if q := at.Query(); at.Scheme() != "gs" || emulated || q.Get("anonymous") == "true" || q.Get("access_id") == "-" {
@@ -79,10 +79,10 @@ func checkGoogleLogin(ctx context.Context, at address.Address) error {
 			return nil
 		}
 	}
-	// Not what the parsers say: it may quote the key.
+	// The error does not include those of the parsers, which may quote the key.
 	return errors.New("the private_key in Google's key file cannot be read: download the file again")
 }
 
-// emulator returns the address of the server that stands in for Google's storage, ""
-// if there is none. gocloud reads the same variable, and then needs no credentials.
+// emulator returns the address of the server that replaces Google's storage, "" if
+// there is none. gocloud reads the same variable, and then needs no credentials.
 func emulator() string { return os.Getenv("STORAGE_EMULATOR_HOST") }

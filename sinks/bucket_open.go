@@ -22,16 +22,15 @@ import (
 )
 
 // Open implements Store. It fetches the first block, whose answer has the size of the
-// object and what distinguishes it from others: its ETag, or on Google its generation. Reads
-// fetch blocks of 2 MiB and keep the newest few. Each carries the condition that the
-// object is the one that was opened. Once it has been replaced, reads return
-// ErrReplaced.
+// object and its identity: its ETag, or on Google its generation. Reads fetch blocks of
+// 2 MiB and keep the newest few. Each read has the condition that the object is the one
+// that was opened. If it has been replaced, reads return ErrReplaced.
 func (s *Bucket) Open(ctx context.Context, key string) (Object, error) {
 	var first []byte
 	id, err := retry(ctx, s, "open", key, func(ctx context.Context) (identity, error) {
 		r, err := s.b.NewRangeReader(ctx, key, 0, blockSize, nil)
 		if httpStatus(err) == http.StatusRequestedRangeNotSatisfiable {
-			// It is empty, and so has no first block.
+			// The object is empty, so it has no first block.
 			attrs, err := s.b.Attributes(ctx, key)
 			if err != nil {
 				return identity{}, err
@@ -62,15 +61,15 @@ func (s *Bucket) Open(ctx context.Context, key string) (Object, error) {
 	return obj, nil
 }
 
-// identity distinguishes an object from others of its key.
+// identity distinguishes an object from others with the same key.
 type identity struct {
 	size       int64
 	etag       string // "" if it is not known
-	generation int64  // Google's; 0 elsewhere
+	generation int64  // only on Google; 0 elsewhere
 	modTime    time.Time
 }
 
-// identityOf returns what an answer says about the object that it is of.
+// identityOf returns the identity of the object in an answer.
 func identityOf(r *blob.Reader) identity {
 	id := identity{size: r.Size(), modTime: r.ModTime()}
 	var (
@@ -91,7 +90,7 @@ func identityOf(r *blob.Reader) identity {
 	return id
 }
 
-// readPart reads a part of the object that id is of, and of no other one.
+// readPart reads a part of the object with this identity, and of no other.
 func (s *Bucket) readPart(ctx context.Context, key string, id identity, p []byte, off int64) error {
 	conditional := false
 	r, err := s.b.NewRangeReader(ctx, key, off, int64(len(p)), &blob.ReaderOptions{BeforeRead: func(as func(any) bool) error {
@@ -105,8 +104,8 @@ func (s *Bucket) readPart(ctx context.Context, key string, id identity, p []byte
 		return err
 	}
 	defer r.Close()
-	// A store without conditions, such as the one in memory, shows it like this.
-	// Google's emulators ignore conditions of reads.
+	// A store without conditions, such as the one in memory, shows a replacement only
+	// here. Google's emulators ignore conditions of reads.
 	now := identityOf(r)
 	if now.size != id.size || !conditional && !now.modTime.Equal(id.modTime) || now.generation != id.generation {
 		return ownError{ErrReplaced}
@@ -115,8 +114,8 @@ func (s *Bucket) readPart(ctx context.Context, key string, id identity, p []byte
 	return err
 }
 
-// onlyIf makes a read fail if the object is not the one that id is of. It reports
-// whether the store's client can do that.
+// onlyIf makes a read fail if the object has another identity. It reports whether the
+// store's client can do this.
 func onlyIf(as func(any) bool, id identity) bool {
 	var (
 		amazon *s3.GetObjectInput
@@ -137,7 +136,7 @@ func onlyIf(as func(any) bool, id identity) bool {
 	return true
 }
 
-// Sum implements Store. It is one request, whatever the object's size.
+// Sum implements Store. It sends one request, whatever the object's size.
 func (s *Bucket) Sum(ctx context.Context, key string, size int64) (string, error) {
 	return retryLong(ctx, s, "read", key, func(ctx context.Context) (string, error) {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -152,7 +151,7 @@ func (s *Bucket) Sum(ctx context.Context, key string, size int64) (string, error
 	})
 }
 
-// sum is one attempt of Sum. It calls alive for each piece that arrives.
+// sum is a single attempt of Sum. It calls alive for each piece that arrives.
 func (s *Bucket) sum(ctx context.Context, key string, size int64, alive func()) (string, error) {
 	r, err := s.b.NewReader(ctx, key, nil)
 	if err != nil {
@@ -182,8 +181,8 @@ func (s *Bucket) sum(ctx context.Context, key string, size int64, alive func()) 
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// againIfReplaced calls read, and once more if what it read was replaced
-// meanwhile.
+// againIfReplaced calls read, and calls it once more if the object was replaced in the
+// meantime.
 func againIfReplaced(read func() error) error {
 	err := read()
 	if errors.Is(err, ErrReplaced) {
@@ -192,8 +191,8 @@ func againIfReplaced(read func() error) error {
 	return err
 }
 
-// noteReplaced makes sure that an error says so if an object was replaced: a
-// Parquet library may have made something else of it.
+// noteReplaced makes sure that the error is ErrReplaced if an object was replaced. A
+// Parquet library may have returned another error.
 func noteReplaced(obj Object, err error) error {
 	if r, ok := obj.(*readAhead); err == nil || !ok || !r.isReplaced() || errors.Is(err, ErrReplaced) && !errors.Is(err, parquetcheck.ErrCorrupt) {
 		return err

@@ -18,20 +18,20 @@ import (
 	"google.golang.org/api/googleapi"
 )
 
-// attemptLimit bounds one attempt of a small operation. A connection that was
-// silently cut would otherwise hold it for as long as the system's TCP does.
+// attemptLimit is the maximum duration of an attempt of a small operation. Otherwise a
+// connection that ended silently would block it until the system's TCP gives up.
 const attemptLimit = time.Minute
 
-// copyLimit bounds one attempt of a server-side copy, which may move gigabytes
-// and says nothing until it is done.
+// copyLimit is the maximum duration of an attempt of a server-side copy, which may copy
+// gigabytes and reports nothing until it is done.
 const copyLimit = 10 * time.Minute
 
-// stall is how long a storage may give no answer, and take nothing of an
-// upload. Clients have retries of their own, whose errors say more than that
-// time was up; they are given the time for it.
+// stall returns the time for which a storage may send no answer and accept no bytes of
+// an upload. Clients have their own retries, whose errors are more exact than a
+// timeout, so stall leaves them enough time.
 func (s *Bucket) stall() time.Duration { return min(attemptLimit, max(s.patience, 10*time.Second)) }
 
-// retry does an operation whose single attempts are short.
+// retry repeats an operation whose attempts are short.
 func retry[T any](ctx context.Context, s *Bucket, op, key string, attempt func(context.Context) (T, error)) (T, error) {
 	return retryLong(ctx, s, op, key, func(ctx context.Context) (T, error) {
 		ctx, cancel := context.WithTimeout(ctx, s.stall())
@@ -40,8 +40,8 @@ func retry[T any](ctx context.Context, s *Bucket, op, key string, attempt func(c
 	})
 }
 
-// retryLong does an operation until it succeeds, fails for good, or has met
-// with nothing but temporary faults for as long as the store's patience.
+// retryLong repeats an operation until it succeeds, fails permanently, or has had only
+// temporary faults for as long as the store's patience.
 func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt func(context.Context) (T, error)) (T, error) {
 	if ctx.Err() != nil {
 		return *new(T), context.Cause(ctx)
@@ -86,7 +86,8 @@ func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt fu
 	case refusesChecksums(err):
 		return v, fmt.Errorf("%s %s: %w: %w", op, key, ErrChecksums, scrub(err))
 	case isNotFound(err) && (op == "list" || op == "put" || op == "create"):
-		// Neither needs an object to be there: it is the bucket that is not.
+		// Neither of these operations needs an existing object: the bucket does not
+		// exist.
 		return v, fmt.Errorf("%s %s in %s: %w: %w", op, key, s.name, ErrNoBucket, scrub(err))
 	case isNotFound(err):
 		return v, fmt.Errorf("%s %s: %w: %w", op, key, fs.ErrNotExist, scrub(err))
@@ -98,28 +99,28 @@ func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt fu
 	return v, fmt.Errorf("%s %s: %w", op, key, scrub(err))
 }
 
-// ownError is an error of this program inside an attempt: final, and not to be
-// taken for one of the storage.
+// ownError is an error of this program inside an attempt. It is permanent, and is not
+// an error of the storage.
 type ownError struct{ error }
 
 func (e ownError) Unwrap() error { return e.error }
 
-// patience spaces out the attempts until faults have lasted for limit. The
-// time counts from the first fault, not from the start: an upload may run for
-// long before anything happens to it.
+// patience computes the pauses between attempts until faults have lasted for limit. The
+// time counts from the first fault, not from the start, because an upload may run for a
+// long time before its first fault.
 type patience struct {
 	*backoff.ExponentialBackOff
 	limit time.Duration
 	since time.Time
 }
 
-// Reset is called by the retry loop when it begins.
+// The retry loop calls Reset when it begins.
 func (p *patience) Reset() {
 	p.ExponentialBackOff.Reset()
 	p.since = time.Time{}
 }
 
-// NextBackOff returns the wait before the next attempt, or backoff.Stop.
+// NextBackOff returns the pause before the next attempt, or backoff.Stop.
 func (p *patience) NextBackOff() time.Duration {
 	if p.since.IsZero() {
 		p.since = time.Now()
@@ -131,8 +132,8 @@ func (p *patience) NextBackOff() time.Duration {
 	return next
 }
 
-// temporary reports whether a later attempt may fare better. What no rule
-// knows is temporary: network errors come in many shapes, and patience ends.
+// temporary reports whether a later attempt may succeed. An error that no rule knows is
+// temporary: network errors have many forms, and patience is limited.
 func temporary(ctx context.Context, err error) bool {
 	var own ownError
 	if ctx.Err() != nil || errors.As(err, &own) || lacksLogin(err) || isNotFound(err) || isDenied(err) {
@@ -153,9 +154,9 @@ func temporary(ctx context.Context, err error) bool {
 	return true
 }
 
-// passingConflict reports whether a 409 may pass: S3's of a write of the same key at
-// the same time. Others say that something is in the way, such as an object where
-// the key has a folder (versitygw: ObjectParentIsFile).
+// passingConflict reports whether a 409 is temporary, such as S3's for a write of the
+// same key at the same time. Other 409s report an obstacle, such as an object at the
+// place of the key's folder (versitygw: ObjectParentIsFile).
 func passingConflict(err error) bool {
 	var coded interface{ ErrorCode() string }
 	if !errors.As(err, &coded) {
@@ -168,8 +169,8 @@ func passingConflict(err error) bool {
 	return false
 }
 
-// refusesConditions reports whether a server answered that it has no conditional
-// writes: 501, or 400 with the code of that status.
+// refusesConditions reports whether a server answered that it does not support
+// conditional writes: 501, or 400 with the code of that status.
 func refusesConditions(err error) bool {
 	var coded interface{ ErrorCode() string }
 	notImplemented := errors.As(err, &coded) && coded.ErrorCode() == "NotImplemented"
@@ -177,11 +178,11 @@ func refusesConditions(err error) bool {
 	return (status == http.StatusNotImplemented || status == http.StatusBadRequest && notImplemented) && !refusesChecksums(err)
 }
 
-// checksumWords are what servers quote that do not know the checksums of requests:
-// Backblaze names the header, and R2 the way in which the checksum follows the body.
+// checksumWords are quoted by servers that do not know the checksums of requests.
+// Backblaze names the header, and R2 the form in which the checksum follows the body.
 var checksumWords = [...]string{"x-amz-checksum", "x-amz-sdk-checksum", "x-amz-trailer", "payload-trailer"}
 
-// refusesChecksums reports whether a server refused a request for its checksum.
+// refusesChecksums reports whether a server refused a request because of its checksum.
 func refusesChecksums(err error) bool {
 	if status := httpStatus(err); status != http.StatusNotImplemented && status != http.StatusBadRequest {
 		return false
@@ -190,12 +191,12 @@ func refusesChecksums(err error) bool {
 	return slices.ContainsFunc(checksumWords[:], func(word string) bool { return strings.Contains(text, word) })
 }
 
-// httpStatus is the status that a server answered with, 0 if none is known.
+// httpStatus returns the status of a server's answer, 0 if it is not known.
 func httpStatus(err error) int {
 	var (
 		aws    interface{ HTTPStatusCode() int }
 		google *googleapi.Error
-		token  *oauth2.RetrieveError // of Google's login, which comes before the storage
+		token  *oauth2.RetrieveError // of Google's login, which precedes the storage
 		azure  *azcore.ResponseError
 	)
 	switch {
@@ -211,8 +212,8 @@ func httpStatus(err error) int {
 	return 0
 }
 
-// isNotFound goes by the status first: gocloud calls some refusals of Google
-// "not found", and an object that may not be read is not an absent one.
+// isNotFound checks the status first. gocloud calls some refusals of Google "not
+// found", and an object that may not be read is not absent.
 func isNotFound(err error) bool {
 	if code := httpStatus(err); code != 0 {
 		return code == http.StatusNotFound
@@ -230,22 +231,24 @@ func isDenied(err error) bool {
 	return code == http.StatusUnauthorized || code == http.StatusForbidden || gcerrors.Code(err) == gcerrors.PermissionDenied
 }
 
-// canStream reports whether a failed server-side copy may be done by hand.
+// canStream reports whether a failed server-side copy can be replaced by a download and
+// an upload.
 func canStream(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission)
 }
 
-// urlParameters finds what may be a signature in a URL that an error quotes.
+// urlParameters matches text in a URL that may be a signature.
 var urlParameters = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s?"'<>]*)\?[^\s"'<>]*`)
 
-// urlUser finds credentials before a URL's host.
+// urlUser matches credentials before a URL's host.
 var urlUser = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?"'<>@]*@`)
 
-// blobPrefix is gocloud's: the key, which stands there already, and a code.
+// blobPrefix matches the prefix of gocloud's errors: the key, which the error already
+// has, and a code.
 var blobPrefix = regexp.MustCompile(`blob( \(key "[^"]*"\))? \(code=\w+\): `)
 
-// scrub keeps an error's text free of parameters and credentials of URLs, and
-// of what says nothing.
+// scrub removes parameters and credentials of URLs from an error's text, and also text
+// without information.
 func scrub(err error) error {
 	text := blobPrefix.ReplaceAllString(err.Error(), "")
 	text = urlParameters.ReplaceAllString(text, "$1")

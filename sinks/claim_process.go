@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// thisProcess names this process so that another one on the same machine can
-// know later whether it still runs: boot, namespace of process ids, process id,
-// and the tick at which it started. It is "" where the system does not say (there
-// is no /proc, or not all of it).
+// thisProcess returns a name of this process, by which another process on the same
+// machine can later know whether this one still runs. The name has the boot, the
+// namespace of process ids, the process id, and the tick at which the process started.
+// It is "" if the system does not show these (there is no complete /proc).
 //
-// The boot keeps machines apart, and a machine from itself after a restart; the
-// namespace containers; the start a process from a later one of its id. None of
-// it is a secret.
+// The boot distinguishes machines, and a machine before and after a restart. The
+// namespace distinguishes containers. The start distinguishes a process from a later
+// one with the same id. None of these is a secret.
 func thisProcess() string {
 	name, err := processName(os.Getpid())
 	if err != nil {
@@ -25,8 +25,8 @@ func thisProcess() string {
 	return name
 }
 
-// processGone reports whether the process of a name was one of this machine's
-// and certainly runs no more. In doubt it does.
+// processGone reports whether the named process is one of this machine and has
+// certainly ended. In doubt it returns false.
 func processGone(name string) bool {
 	parts := strings.Split(name, "/")
 	if len(parts) != 4 {
@@ -38,7 +38,7 @@ func processGone(name string) bool {
 	}
 	here, err := processSpace()
 	if err != nil || here != parts[0]+"/"+parts[1] {
-		return false // another machine's, or another container's
+		return false // of another machine or another container
 	}
 	p, err := os.FindProcess(id)
 	if err != nil {
@@ -48,8 +48,8 @@ func processGone(name string) bool {
 	if err := p.Signal(syscall.Signal(0)); err != nil && errors.Is(err, os.ErrProcessDone) {
 		return true
 	}
-	// A process of this id lives; its start reports whether it is the same one. That of
-	// another user may be hidden: then it counts as alive.
+	// A process with this id runs; its start shows whether it is the same one. The
+	// start of another user's process may be hidden: it then counts as running.
 	state, start, err := processStart(id)
 	return err == nil && (start != parts[3] || state == "Z" || state == "X")
 }
@@ -63,8 +63,8 @@ func processName(id int) (string, error) {
 	return fmt.Sprintf("%s/%d/%s", space, id, start), err
 }
 
-// processSpace names where a process id has a meaning: this boot of this machine
-// and this namespace.
+// processSpace returns the scope of process ids: this boot of this machine and this
+// namespace.
 func processSpace() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -74,9 +74,10 @@ func processSpace() (string, error) {
 	return strings.TrimSpace(string(boot)) + "/" + namespace, err
 }
 
-// processStart reads a process's state (Z: dead, and not yet buried by its
-// parent) and the tick at which it started: fields 3 and 22 of its stat. Field 2,
-// the program's name in parentheses, may itself hold spaces and parentheses.
+// processStart returns a process's state (Z means that it has ended and its parent has
+// not waited for it) and the tick at which it started. These are the fields 3 and 22 of
+// its stat. Field 2, the program's name in parentheses, may itself contain spaces and
+// parentheses.
 func processStart(id int) (state, start string, err error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))
 	if err != nil {

@@ -9,24 +9,24 @@ import (
 	"sync"
 )
 
-// CheckConditional proves that a store honours conditional writes, which are
-// what keeps two runners apart: it creates an object below prefix twice, and
-// the second time must fail. ErrNoFencing if it does not. The object is deleted
-// again.
+// CheckConditional tests whether a store honours conditional writes, which keep two
+// runners from overwriting each other. It creates an object below prefix twice; the
+// second attempt must fail. It returns ErrNoFencing if the attempt succeeds. It deletes
+// the object.
 func CheckConditional(ctx context.Context, s Store, prefix string) error {
 	err := checkConditional(ctx, s, prefix)
 	for try := 1; (errors.Is(err, ErrNoFencing) || isAbsent(err)) && try < 3; try++ {
-		// A sweep by a machine whose clock is ahead may have deleted the probe
-		// between two of the steps.
+		// A sweep by a machine whose clock is ahead may have deleted the probe between
+		// two steps.
 		err = checkConditional(ctx, s, prefix)
 	}
 	return err
 }
 
-// CheckCreators has two creators create one object below prefix at the same time, a
-// few times. One of them must succeed: a store can honour a condition that it compares
-// with an older object, and let both of two concurrent writes pass. ErrNoFencing if
-// none or both succeed. The objects are deleted again.
+// CheckCreators creates an object below prefix from two creators at the same time,
+// several times. One of them must succeed. A store can honour a condition about an
+// older object, and still accept both of two concurrent writes. CheckCreators returns
+// ErrNoFencing if none or both succeed. It deletes the objects.
 func CheckCreators(ctx context.Context, s Store, prefix string) error {
 	for range creatorRounds {
 		if err := checkCreators(ctx, s, prefix); err != nil {
@@ -36,8 +36,8 @@ func CheckCreators(ctx context.Context, s Store, prefix string) error {
 	return nil
 }
 
-// creatorRounds is how often CheckCreators tries. A store without a lock fails most of
-// them, as both requests leave at once.
+// creatorRounds is the number of tries of CheckCreators. A store without a lock fails
+// most of them, because both requests are sent at once.
 const creatorRounds = 3
 
 func checkCreators(ctx context.Context, s Store, prefix string) (err error) {
@@ -89,6 +89,6 @@ func checkConditional(ctx context.Context, s Store, prefix string) (err error) {
 	default:
 		return fmt.Errorf("%s: %w: two runs could publish over each other", s, ErrNoFencing)
 	}
-	// Create has read back that the bytes are the first ones.
+	// Create has read back that the bytes are those of the first attempt.
 	return nil
 }

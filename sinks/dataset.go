@@ -14,60 +14,61 @@ import (
 	"b24export/schemas"
 )
 
-// Options say which dataset, and how it is written. Portal is required.
+// Options configures a Dataset. Portal is required.
 type Options struct {
-	// Name is the dataset's, and its folders'. Default "payments".
+	// Name is the name of the dataset and of its folders. Default "payments".
 	Name string
-	// Portal is the portal's name in the job: portal=… in paths.
+	// Portal is the name of the portal in the job: portal=… in paths.
 	Portal string
-	// Program is name and version of the program, such as b24export/1.2.3, and
-	// Build its commit, for the files' metadata.
+	// Program is the name and version of the program, such as b24export/1.2.3, and
+	// Build its commit. Both are written to the files' metadata.
 	Program string
 	Build   string
-	// Runner names this process, and must be unique. Default: random. It must
-	// be the one that checkpoints are written under.
+	// Runner is a unique name of this process. Default: random. It must be the name
+	// under which checkpoints are written.
 	Runner string
-	// Lease is how long a lease holds without being renewed, which happens three
-	// times as often. Default 60 s: what a run waits at most behind one that
-	// was killed.
+	// Lease is the time for which a lease lasts without being renewed. It is renewed
+	// three times as often. Default 60 s, which is the longest time that a run waits
+	// after another one was killed.
 	Lease time.Duration
 	// Profile is standard (default), or compatible for readers that know only the
 	// oldest form of Parquet files.
 	Profile string
-	// Compression is zstd (default), snappy or none. Of profile compatible it is
+	// Compression is zstd (default), snappy or none. With the profile compatible it is
 	// snappy (default) or none.
 	Compression string
-	// RowGroupRows is the length of row groups. Default 122,880, which is what
-	// DuckDB works in, and what others split work by.
+	// RowGroupRows is the number of rows of a row group. Default 122,880, which is the
+	// unit in which DuckDB works and in which other engines split work.
 	RowGroupRows int
-	// History is how many snapshots are kept besides the newest one. The zero
-	// value keeps none.
+	// History is the number of retained snapshots besides the newest one. The zero
+	// value retains none.
 	History int
-	// UnsafeNoFencing accepts a store that ignores or refuses conditional writes.
-	// Nothing is then written with a condition.
+	// UnsafeNoFencing accepts a store that ignores or refuses conditional writes. All
+	// writes are then unconditional.
 	UnsafeNoFencing bool
-	// Merging says that the run is a backfill: it takes the nights' lease for a merge
-	// only, and others may wait for that.
+	// Merging reports whether the run is a backfill. A backfill takes the lease of
+	// nightly runs for a merge only, and other runs may wait for that.
 	Merging bool
 	// Now is the clock of leases. Default time.Now.
 	Now func() time.Time
-	// Log gets what is worth knowing. Default: none.
+	// Log receives log lines. Default: none.
 	Log *slog.Logger
 }
 
-// Dataset is one portal's payments in a store: a pipeline.Sink, and what else
-// one may want to know of them. The package comment has layout and guarantees.
+// Dataset has the payments of a portal in a store. It is a pipeline.Sink, and also
+// answers questions about the stored files. The package comment describes the layout
+// and the guarantees.
 //
-// The methods of pipeline.Sink are for one runner, between Begin and End. The
-// others only read, except Prune, and may be called at any time by anybody.
+// The methods of pipeline.Sink are for one runner, between Begin and End. The other
+// methods only read, except Prune. Any process may call them at any time.
 type Dataset struct {
 	store Store
 	layout
 	opts Options
-	bad  error // what is wrong with the options
+	bad  error // the error of the options
 
 	held *heldLease // nil outside of Begin and End
-	seen *session   // likewise
+	seen *session   // the same
 }
 
 var _ pipeline.Sink[schemas.Payment] = (*Dataset)(nil)
@@ -77,8 +78,8 @@ var (
 	validPortal = regexp.MustCompile(`^[a-z0-9-]+$`)
 )
 
-// New makes a Dataset in store, which stays the caller's to close. Options that
-// cannot be are an error of every method.
+// New returns a Dataset in store. The caller closes the store. If the options are
+// invalid, every method returns an error.
 func New(store Store, opts *Options) *Dataset {
 	var o Options
 	if opts != nil {
@@ -141,27 +142,28 @@ func New(store Store, opts *Options) *Dataset {
 	return d
 }
 
-// CurrentPath is where the current table is, relative to the store.
+// CurrentPath returns the path of the current table, relative to the store.
 func (d *Dataset) CurrentPath() string { return d.current() }
 
-// HistoryPath is where a snapshot's table is, relative to the store.
+// HistoryPath returns the path of a snapshot's table, relative to the store.
 func (d *Dataset) HistoryPath(id pipeline.SnapshotID) string { return d.history(id) }
 
-// ChangesPath is where a snapshot's change feed is, if it has one.
+// ChangesPath returns the path of a snapshot's change feed, which not every snapshot
+// has.
 func (d *Dataset) ChangesPath(id pipeline.SnapshotID) string { return d.changes(id) }
 
-// RejectsPath is where a snapshot's rejects are, if it has some.
+// RejectsPath returns the path of a snapshot's rejects, which not every snapshot has.
 func (d *Dataset) RejectsPath(id pipeline.SnapshotID) string { return d.rejects(id) }
 
-// ManifestPath is where a snapshot's manifest is.
+// ManifestPath returns the path of a snapshot's manifest.
 func (d *Dataset) ManifestPath(id pipeline.SnapshotID) string { return d.manifest(id) }
 
-// StatePath is the prefix of what only this program reads: a good place for
-// CheckConditional.
+// StatePath returns the prefix of files that only this program reads. It is a good
+// place for CheckConditional.
 func (d *Dataset) StatePath() string { return d.state() }
 
-// fileOptions returns the options of a file of a snapshot; of a segment, which only this
-// program reads, if id is "".
+// fileOptions returns the options for a file of a snapshot, or for a segment, which
+// only this program reads, if id is "".
 func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
 	opts := fileOptions{
 		codec:        codecs[d.opts.Compression],
@@ -180,9 +182,8 @@ func (d *Dataset) fileOptions(id pipeline.SnapshotID) fileOptions {
 	return opts
 }
 
-// Begin implements pipeline.Sink: it takes the lease and reads the state. Where that
-// is not noted for this endpoint and bucket, it proves first that conditional writes
-// work.
+// Begin implements pipeline.Sink. It takes the lease and reads the state. If no record
+// exists for this endpoint and bucket, it first tests that conditional writes work.
 func (d *Dataset) Begin(ctx context.Context) (pipeline.State, error) {
 	if d.bad != nil {
 		return pipeline.State{}, d.bad
@@ -208,7 +209,7 @@ func (d *Dataset) Begin(ctx context.Context) (pipeline.State, error) {
 		seen, state, err = d.newSession(ctx, list)
 	}
 	if err != nil {
-		// Nobody is to wait for a run that does not take place.
+		// No other run should wait for a run that does not take place.
 		if endErr := d.End(context.WithoutCancel(ctx)); endErr != nil {
 			d.opts.Log.Warn("lease not given back; it ends by itself", "error", endErr)
 		}
@@ -230,8 +231,8 @@ func (d *Dataset) readState(ctx context.Context) (pipeline.State, error) {
 	return pipeline.State{Checkpoint: cp, Last: last}, nil
 }
 
-// newestCheckpoint is the one with the highest number; the zero checkpoint if
-// there is none.
+// newestCheckpoint returns the checkpoint with the highest number, or the zero
+// checkpoint if there is none.
 func (d *Dataset) newestCheckpoint(ctx context.Context) (pipeline.Checkpoint, error) {
 	list, err := d.listState(ctx)
 	if err != nil {
@@ -240,7 +241,7 @@ func (d *Dataset) newestCheckpoint(ctx context.Context) (pipeline.Checkpoint, er
 	return d.newestOf(ctx, list)
 }
 
-// newestOf is newestCheckpoint with a listing that is there already.
+// newestOf is newestCheckpoint for an existing listing.
 func (d *Dataset) newestOf(ctx context.Context, list stateList) (pipeline.Checkpoint, error) {
 	for try := 0; ; try++ {
 		n := list.highest(checkpointKind)
@@ -250,7 +251,7 @@ func (d *Dataset) newestOf(ctx context.Context, list stateList) (pipeline.Checkp
 		key := d.checkpoint(n)
 		data, err := d.store.Read(ctx, key)
 		if isAbsent(err) && try < 10 {
-			// Its successor came, and a sweep.
+			// A newer checkpoint was created, and a sweep deleted this one.
 			if list, err = d.listState(ctx); err != nil {
 				return pipeline.Checkpoint{}, err
 			}
@@ -267,8 +268,7 @@ func (d *Dataset) newestOf(ctx context.Context, list stateList) (pipeline.Checkp
 	}
 }
 
-// highest is the highest number among the objects of some kind, 0 if there are
-// none.
+// highest returns the highest number of the objects of a kind, 0 if there are none.
 func (d *Dataset) highest(ctx context.Context, k kind) (int64, error) {
 	highest := int64(0)
 	for e, err := range d.store.List(ctx, d.state()+k.begin) {
@@ -300,9 +300,9 @@ func (d *Dataset) Commit(ctx context.Context, cp pipeline.Checkpoint) error {
 		return err
 	}
 	s := d.seen
-	// A runner that was paused for so long that its number was swept again
-	// could create it. What it created harms nobody, being not the newest. Once the
-	// snapshot is published, nothing follows that could do harm. A merge has looked
+	// A runner that was paused for so long that its number was swept could create the
+	// object again. That does no harm, because it is not the newest one. Once the
+	// snapshot is published, nothing follows that could do harm. A merge has checked
 	// already, right before it named its files.
 	if s.newest != cp.Number-1 || cp.Phase != pipeline.Published && (cp.Phase != pipeline.Merged || !fresh(s.looked)) {
 		if err := d.look(ctx, cp.Number); err != nil {
@@ -319,8 +319,9 @@ func (d *Dataset) Commit(ctx context.Context, cp pipeline.Checkpoint) error {
 	if cp.Phase == pipeline.Merged {
 		s.merged, s.mergedAt = cp.Snapshot, time.Now().Round(0)
 	}
-	// Each checkpoint names all segments, so a long run's would add up. Some stay for
-	// people to look at; failing is left to the sweep, as are those behind it.
+	// Each checkpoint names all segments, so the checkpoints of a long run would become
+	// large. Some are kept for people. If a deletion fails, the sweep deletes the
+	// checkpoint and those before it.
 	if cp.Number-s.oldest >= keptCheckpoints {
 		if err := d.store.Delete(ctx, d.checkpoint(s.oldest)); err != nil {
 			d.opts.Log.Debug("old checkpoint not deleted", "error", err)
@@ -331,7 +332,7 @@ func (d *Dataset) Commit(ctx context.Context, cp pipeline.Checkpoint) error {
 	return nil
 }
 
-// notBeyond is ErrFenced if there is a checkpoint with a higher number.
+// notBeyond returns ErrFenced if there is a checkpoint with a higher number.
 func (d *Dataset) notBeyond(ctx context.Context, number int64) error {
 	n, err := d.highest(ctx, checkpointKind)
 	if err != nil {
@@ -347,8 +348,10 @@ func (d *Dataset) notBeyond(ctx context.Context, number int64) error {
 }
 
 // create is Store.Create. With Options.UnsafeNoFencing it reads the object first, and
-// writes it without a condition, which some stores refuse. Another run can create the
-// object in between. Died before the write: nothing is there.
+// then writes it without a condition, which some stores refuse. Another run can create
+// the object in between.
+//
+// If the program dies before the write, nothing is there.
 func (d *Dataset) create(ctx context.Context, key string, data []byte) error {
 	if d.opts.UnsafeNoFencing {
 		there, err := d.store.Read(ctx, key)
@@ -368,7 +371,7 @@ func (d *Dataset) create(ctx context.Context, key string, data []byte) error {
 	return d.store.Create(ctx, key, data)
 }
 
-// fenced is ErrFenced once the lease is known to be another runner's.
+// fenced returns ErrFenced once the lease is known to belong to another runner.
 func (d *Dataset) fenced() error {
 	switch {
 	case d.bad != nil:
