@@ -13,13 +13,13 @@ import (
 	"b24export/pipeline"
 )
 
-// damaged is an error that is ErrDamaged, with a text of its own.
+// damaged is an ErrDamaged with its own text.
 type damaged struct{ error }
 
 func (e damaged) Unwrap() error        { return e.error }
 func (e damaged) Is(target error) bool { return target == ErrDamaged }
 
-// newerError says that an object was written by a program newer than this one.
+// newerError means that a newer program wrote the object.
 type newerError struct{ version, known int }
 
 func (e newerError) Error() string {
@@ -28,10 +28,11 @@ func (e newerError) Error() string {
 
 func encodeCheckpoint(cp pipeline.Checkpoint) ([]byte, error) { return encodeJSON(cp) }
 
-// decodeCheckpoint reads a stored checkpoint, and makes sure that continuing from it
-// makes sense. Fields that this program does not know are let be.
+// decodeCheckpoint reads a stored checkpoint, and checks that a run can continue from
+// it. It ignores fields that this program does not know.
 func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
-	// The version first: what another version means by its fields is unknown.
+	// The version is checked first, because another version may use the fields in
+	// another way.
 	if err := checkVersion(data, pipeline.CheckpointVersion); err != nil {
 		return pipeline.Checkpoint{}, err
 	}
@@ -87,7 +88,7 @@ func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
 	return cp, nil
 }
 
-// checkNumbers makes sure that segments are ones that a checkpoint may name.
+// checkNumbers checks that a checkpoint may name these segments.
 func checkNumbers(checkpoint int64, segments []pipeline.Segment) error {
 	for i, s := range segments {
 		switch {
@@ -101,11 +102,12 @@ func checkNumbers(checkpoint int64, segments []pipeline.Segment) error {
 	return nil
 }
 
-// noChecksum stands in a manifest's bytes instead of its checksum while that is made.
+// noChecksum replaces the checksum in a manifest's bytes while the checksum is
+// computed.
 var noChecksum = strings.Repeat("0", 2*sha256.Size)
 
-// encodeManifest makes a manifest's bytes. Its checksum is the SHA-256 of all of
-// them, with as many zeros in the checksum's own place.
+// encodeManifest returns a manifest's bytes. The checksum is the SHA-256 of all of
+// them, with zeros at the place of the checksum.
 func encodeManifest(m *pipeline.Manifest) ([]byte, error) {
 	summed := *m
 	summed.Checksum = noChecksum
@@ -134,8 +136,8 @@ func checkSum(data []byte, checksum string) error {
 	return nil
 }
 
-// decodeManifest reads a stored manifest of this dataset. One without a checksum
-// is read all the same; Verify reports it.
+// decodeManifest reads a stored manifest of this dataset. It accepts a manifest without
+// a checksum; Verify reports it.
 func (l layout) decodeManifest(data []byte, id pipeline.SnapshotID) (*pipeline.Manifest, error) {
 	if err := checkVersion(data, pipeline.ManifestVersion); err != nil {
 		return nil, err
@@ -198,8 +200,8 @@ func checkVersion(data []byte, known int) error {
 	return nil
 }
 
-// encodeJSON makes text that people can read too. The same value makes the
-// same bytes.
+// encodeJSON returns text that people can read too. The same value results in the same
+// bytes.
 func encodeJSON(v any) ([]byte, error) {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -208,7 +210,7 @@ func encodeJSON(v any) ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// corrupt names an object that cannot be read as what it should be.
+// corrupt names an object that has not the expected content.
 func corrupt(key string, err error) error {
 	err = fmt.Errorf("%s cannot be used: %w", key, err)
 	if _, newer := errors.AsType[newerError](err); newer {
@@ -217,5 +219,5 @@ func corrupt(key string, err error) error {
 	return damaged{err}
 }
 
-// isAbsent reports whether an object was not there.
+// isAbsent reports whether an error means that an object does not exist.
 func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -19,30 +19,29 @@ import (
 	"time"
 )
 
-// Folder is a Store in a local folder, or a mounted one.
+// Folder is a Store in a local or mounted folder.
 //
-// An object is a file of its key's name and nothing else: no side files, no
-// index. It is written under a temporary name in its own folder, synced, and
-// renamed or linked to its key; then the folder is synced, and folders newly
-// made for it are synced into theirs. A power cut therefore leaves the object
-// before or the object after, and of an effect that was reported done nothing
-// is lost, if the disk reports its cache truthfully.
+// An object is one file with the name of its key. There are no side files and no index.
+// A Folder writes the object under a temporary name in the same folder, syncs it, and
+// renames or links it to its key. It then syncs the folder, and for each new folder its
+// parent. After a power failure the object is therefore the old one or the new one, and
+// no effect that was reported as done is lost, if the disk reports its cache
+// truthfully.
 //
-// Keys cannot lead out of the folder, not by symlinks either.
+// Keys cannot lead out of the folder, not even through symlinks.
 type Folder struct {
 	path string
 
 	mu   sync.Mutex
 	root *os.Root
-	// synced holds the folders whose way up to the root this Folder has made
-	// durable.
+	// synced has the folders whose path up to the root this Folder has made durable.
 	synced map[string]bool
 }
 
 var _ Store = (*Folder)(nil)
 
-// OpenFolder makes a Folder of a path. A folder that does not exist yet is
-// made by the first write; one that cannot be is an error here.
+// OpenFolder returns the Folder of a path. The first write creates a folder that does
+// not exist. OpenFolder returns an error if it cannot be created.
 func OpenFolder(name string) (*Folder, error) {
 	if name == "" {
 		return nil, errors.New("open folder: no path given")
@@ -61,26 +60,26 @@ func OpenFolder(name string) (*Folder, error) {
 	return f, nil
 }
 
-// danglingLink reports a symlink that leads nowhere: to make a folder at its
-// end could be right, or could fill a disk behind a mount that is missing.
+// danglingLink returns an error for a symlink to nothing. To create a folder at its
+// target could be right, or could fill a disk behind a missing mount.
 func danglingLink(name string) error {
 	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	target, _ := os.Readlink(name)
 	if target == "" {
-		return nil // absent, and no link
+		return nil // absent, or not a link
 	}
 	return fmt.Errorf("open folder %s: it is a symlink to %s, which does not exist; mount or make that first", name, target)
 }
 
-// Place implements Store: to try a folder costs nothing.
+// Place implements Store. A test of a folder costs nothing.
 func (f *Folder) Place() string { return "" }
 
-// String is the folder's absolute path.
+// String returns the folder's absolute path.
 func (f *Folder) String() string { return f.path }
 
-// Close frees the folder's handle.
+// Close closes the folder's handle.
 func (f *Folder) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -92,7 +91,8 @@ func (f *Folder) Close() error {
 	return err
 }
 
-// open returns the folder's handle. Without create, an absent folder is fs.ErrNotExist.
+// open returns the folder's handle. Without create, it returns fs.ErrNotExist for an
+// absent folder.
 func (f *Folder) open(create bool) (*os.Root, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -150,7 +150,7 @@ type fileObject struct {
 	size int64
 }
 
-// Size is the file's size when it was opened: files are never changed, only
+// Size returns the file's size when it was opened. Files are never changed, only
 // replaced.
 func (o *fileObject) Size() int64 { return o.size }
 
@@ -174,7 +174,7 @@ func (f *Folder) openFile(ctx context.Context, op, key string) (*fileObject, err
 	return &fileObject{File: file, size: info.Size()}, nil
 }
 
-// begin does what every operation starts with.
+// begin does the first steps of every operation.
 func (f *Folder) begin(ctx context.Context, op, key string, create bool) (*os.Root, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -199,8 +199,7 @@ func (f *Folder) Put(ctx context.Context, key string, write func(io.Writer) erro
 // Create implements Store.
 func (f *Folder) Create(ctx context.Context, key string, data []byte) error {
 	if root, err := f.open(false); err == nil {
-		// Spares the disk a file that would only be thrown away. The link below
-		// decides.
+		// This avoids writing a file that is then deleted. The link below decides.
 		if _, err := root.Lstat(key); err == nil {
 			return f.sameBytes(ctx, key, data)
 		}
@@ -214,7 +213,7 @@ func (f *Folder) Create(ctx context.Context, key string, data []byte) error {
 			err = createWithoutLink(root, key, data)
 		}
 		if err == nil {
-			root.Remove(tmp) // else a sweep does it
+			root.Remove(tmp) // otherwise a sweep deletes it
 		}
 		return err
 	})
@@ -224,7 +223,8 @@ func (f *Folder) Create(ctx context.Context, key string, data []byte) error {
 	return err
 }
 
-// sameBytes returns nil if an object is one that an earlier attempt left, not somebody else's.
+// sameBytes returns nil if an object is the result of an earlier attempt, and not of
+// another writer.
 func (f *Folder) sameBytes(ctx context.Context, key string, data []byte) error {
 	there, err := f.Read(ctx, key)
 	if err != nil {
@@ -236,17 +236,17 @@ func (f *Folder) sameBytes(ctx context.Context, key string, data []byte) error {
 	return nil
 }
 
-// linksUnsupported reports whether a file system has no hard links: FAT, some
-// network and FUSE mounts.
+// linksUnsupported reports whether a file system has no hard links: FAT, some network
+// and FUSE mounts.
 func linksUnsupported(err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) ||
 		errors.Is(err, syscall.EMLINK) || errors.Is(err, syscall.ENOSYS)
 }
 
-// createWithoutLink is Create where there are no hard links. The creation is
-// just as exclusive, but has a hole: death between it and the sync leaves an
-// empty or cut object behind, which is then found to be corrupt, by name, and
-// has to be deleted by hand.
+// createWithoutLink is Create on file systems without hard links. The creation is just
+// as exclusive, but has a gap: if the program dies between creation and sync, an empty
+// or truncated object remains. A later read reports it as corrupt, by name, and a
+// person must delete it.
 func createWithoutLink(root *os.Root, key string, data []byte) error {
 	file, err := root.OpenFile(key, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
@@ -254,7 +254,7 @@ func createWithoutLink(root *os.Root, key string, data []byte) error {
 	}
 	_, err = file.Write(data)
 	if err = durable.Finish(file, err); err != nil {
-		root.Remove(key) // so that the hole stays as small as can be
+		root.Remove(key) // this keeps the gap as short as possible
 	}
 	return err
 }
@@ -275,7 +275,7 @@ func (f *Folder) Copy(ctx context.Context, dst, src string) error {
 	})
 }
 
-// Delete implements Store. Folders that become empty go too, since object
+// Delete implements Store. It also deletes folders that become empty, because object
 // stores have none.
 func (f *Folder) Delete(ctx context.Context, key string) error {
 	root, err := f.begin(ctx, "delete", key, false)
@@ -292,7 +292,7 @@ func (f *Folder) Delete(ctx context.Context, key string) error {
 	dir := path.Dir(key)
 	for ; dir != "."; dir = path.Dir(dir) {
 		if err := root.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			break // not empty, most likely
+			break // probably not empty
 		}
 		f.forget(dir)
 	}
@@ -341,7 +341,7 @@ func (f *Folder) List(ctx context.Context, prefix string) iter.Seq2[Entry, error
 	}
 }
 
-// walk finds the files below prefix that want picks, in the order of their keys.
+// walk finds the files below prefix for which want is true, in the order of their keys.
 func (f *Folder) walk(ctx context.Context, prefix string, want func(key string) bool) ([]Entry, error) {
 	root, err := f.open(false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -363,7 +363,7 @@ func (f *Folder) walk(ctx context.Context, prefix string, want func(key string) 
 			return context.Cause(ctx)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // absent, or deleted meanwhile
+			return nil // absent, or deleted in the meantime
 		}
 		if err != nil {
 			return err
@@ -390,8 +390,8 @@ func (f *Folder) walk(ctx context.Context, prefix string, want func(key string) 
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", prefix, plain(err))
 	}
-	// The walk goes folder by folder, which differs where a name is the
-	// beginning of another one.
+	// The walk visits folder by folder. This order differs if a name is the beginning
+	// of another one.
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
 	return entries, nil
 }

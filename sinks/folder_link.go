@@ -9,9 +9,9 @@ import (
 	"path"
 )
 
-// Link implements Store. dst becomes a second name of src's file: a hard link
-// under a temporary name, a rename, and a sync of the folder. On a file system
-// without hard links it is a copy.
+// Link implements Store. dst becomes a second name of src's file: a hard link under a
+// temporary name, a rename, and a sync of the folder. On a file system without hard
+// links it is a copy.
 func (f *Folder) Link(ctx context.Context, dst, src string) error {
 	root, err := f.begin(ctx, "link", dst, false)
 	if err != nil {
@@ -22,8 +22,8 @@ func (f *Folder) Link(ctx context.Context, dst, src string) error {
 	}
 	dir, name := path.Split(dst)
 	tmp := dir + "." + name + "." + rand.Text()[:12] + tempSuffix
-	// A delete elsewhere may remove folders that just became empty, between any
-	// two steps here; a few rounds outrun it.
+	// A delete in another process may remove folders that have become empty, between
+	// any two steps here. A few rounds are enough to succeed.
 	for try := 0; ; try++ {
 		if _, err := root.Stat(src); err != nil {
 			return fmt.Errorf("link %s to %s: %w", dst, src, plain(err))
@@ -40,10 +40,10 @@ func (f *Folder) Link(ctx context.Context, dst, src string) error {
 		return f.Copy(ctx, dst, src)
 	}
 	if err == nil {
-		// Died before the rename: the temporary name stays, until a sweep. Died
-		// after it: dst is complete.
+		// If the program dies before the rename, the temporary name stays until a
+		// sweep. If it dies after the rename, dst is complete.
 		err = root.Rename(tmp, dst)
-		// A rename of one name of a file to another one leaves both.
+		// A rename of one name of a file to another name of it leaves both names.
 		if rerr := root.Remove(tmp); err == nil && rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 			err = rerr
 		}

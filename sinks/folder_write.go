@@ -17,7 +17,7 @@ import (
 	"syscall"
 )
 
-// tempSuffix ends the names of files in the making. They begin with a dot, so
+// tempSuffix ends the names of files that are being written. They begin with a dot, so
 // that neither *.parquet nor a file browser shows them.
 const tempSuffix = ".b24export-tmp"
 
@@ -26,11 +26,11 @@ func isTemp(key string) bool {
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, tempSuffix)
 }
 
-// writers are buffers that files are written through.
+// writers are buffers for writing files.
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 256<<10) }}
 
-// write makes a durable file of what fill writes, and lets commit give it its
-// name, in the order of package durable.
+// write creates a durable file with what fill writes. commit then renames it, in the
+// order of package durable.
 func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer) error,
 	commit func(root *os.Root, tmp string) error) error {
 	root, err := f.begin(ctx, op, key, true)
@@ -41,7 +41,8 @@ func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", op, key, plain(err))
 	}
-	// Died from here to the commit: the temporary file stays, until a sweep.
+	// If the program dies from here to the commit, the temporary file stays until a
+	// sweep.
 	done := false
 	defer func() {
 		if !done {
@@ -60,15 +61,15 @@ func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer)
 		if out.err != nil {
 			return fmt.Errorf("%s %s: %w", op, key, plain(out.err))
 		}
-		return err // its own
+		return err // the error of fill itself
 	}
 	err = durable.Finish(file, w.Flush())
 	if err == nil {
-		// Died after: the object is complete, and perhaps not durable yet; its
-		// writer does not know it.
+		// If the program dies after it, the object is complete, but perhaps not durable
+		// yet, and its writer has not reported it.
 		if err = commit(root, tmp); err == nil {
 			if err = syncFolder(root, path.Dir(key)); errors.Is(err, fs.ErrNotExist) {
-				err = nil // deleted already, by somebody else
+				err = nil // another process has deleted it already
 			}
 		}
 	}
@@ -79,7 +80,7 @@ func (f *Folder) write(ctx context.Context, op, key string, fill func(io.Writer)
 	return nil
 }
 
-// ctxWriter ends a long write soon after its context, and remembers its error.
+// ctxWriter ends a long write soon after its context ends, and keeps its error.
 type ctxWriter struct {
 	ctx context.Context
 	w   io.Writer
@@ -95,13 +96,12 @@ func (w *ctxWriter) Write(p []byte) (n int, err error) {
 	return n, w.err
 }
 
-// makeTemp opens a new temporary file beside key's file, and makes the folders
-// that lead there.
+// makeTemp opens a new temporary file next to key's file, and creates its folders.
 func (f *Folder) makeTemp(root *os.Root, key string) (*os.File, string, error) {
 	dir, name := path.Split(key)
 	tmp := dir + "." + name + "." + rand.Text()[:12] + tempSuffix
-	// A delete elsewhere may remove folders that just became empty, between any
-	// two steps here; a few rounds outrun it.
+	// A delete in another process may remove folders that have become empty, between
+	// any two steps here. A few rounds are enough to succeed.
 	for try := 0; ; try++ {
 		err := f.makeParents(root, path.Dir(key))
 		if err == nil {
@@ -117,8 +117,8 @@ func (f *Folder) makeTemp(root *os.Root, key string) (*os.File, string, error) {
 	}
 }
 
-// makeParents makes dir and what leads there, and makes that durable: a synced
-// file is lost all the same if the name of its folder is.
+// makeParents creates dir and its parents, and makes them durable. A synced file is
+// still lost if the name of its folder is lost.
 func (f *Folder) makeParents(root *os.Root, dir string) error {
 	if dir == "." || f.isSynced(dir) {
 		return nil
@@ -129,7 +129,7 @@ func (f *Folder) makeParents(root *os.Root, dir string) error {
 	if err := root.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	// Also where the folder was there: who made it may not have synced it yet.
+	// Also if the folder exists: its creator may not have synced it yet.
 	if err := syncFolder(root, path.Dir(dir)); err != nil {
 		return err
 	}
@@ -145,8 +145,8 @@ func (f *Folder) isSynced(dir string) bool {
 	return f.synced[dir]
 }
 
-// forget takes dir and what is below it off the folders known to be durable.
-// "." is all of them.
+// forget removes dir and the folders below it from the folders known to be durable. "."
+// removes all.
 func (f *Folder) forget(dir string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,7 +166,7 @@ func syncFolder(root *os.Root, dir string) error {
 	return errors.Join(durable.SyncFolder(d), d.Close())
 }
 
-// makeFolders makes a folder outside of any root, and syncs each new name.
+// makeFolders creates a folder outside of any root, and syncs each new name.
 func makeFolders(name string) error {
 	info, err := os.Stat(name)
 	if err == nil {
@@ -188,8 +188,8 @@ func makeFolders(name string) error {
 	return durable.SyncDir(parent)
 }
 
-// plain strips the path that package os puts before an error, since the key
-// stands there already, and says what to do where the user can.
+// plain removes the path that package os puts before an error, because the error has
+// the key already. It adds what to do if the user can do something.
 func plain(err error) error {
 	var (
 		perr *fs.PathError

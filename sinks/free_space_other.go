@@ -4,5 +4,5 @@ package sinks
 
 import "errors"
 
-// freeSpace is not known on this system.
+// freeSpace is not available on this system.
 func freeSpace(string) (int64, error) { return 0, errors.ErrUnsupported }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeSpace returns how many bytes this user may still write to the disk of a folder,
-// which need not exist yet.
+// freeSpace returns how many bytes this user can still write to the disk of a folder.
+// The folder need not exist yet.
 func freeSpace(folder string) (int64, error) {
 	for {
 		var s unix.Statfs_t

@@ -13,10 +13,11 @@ import (
 	"b24export/pipeline"
 )
 
-// leaseRecord is a lease as it is stored.
+// leaseRecord is the stored form of a lease.
 type leaseRecord struct {
 	claim
-	// Merging: the holder is a backfill, which holds the lease for a merge only.
+	// Merging reports whether the holder is a backfill, which holds the lease for a
+	// merge only.
 	Merging bool      `json:"merging,omitempty"`
 	Since   time.Time `json:"since"`
 	Expires time.Time `json:"expires"`
@@ -26,16 +27,16 @@ type leaseRecord struct {
 type heldLease struct {
 	number int64
 	record leaseRecord
-	lost   atomic.Bool        // another runner's by now
-	stop   context.CancelFunc // ends the renewals
-	ended  chan struct{}      // closed when they have ended
+	lost   atomic.Bool        // the lease belongs to another runner by now
+	stop   context.CancelFunc // ends the goroutine of renewals
+	ended  chan struct{}      // closed when that goroutine has ended
 }
 
-// acquire takes the lease: the next number, created only by one. The number
-// lies above all checkpoints too, so that one that was given back is hardly
-// ever used again, and a runner that slept through cannot mistake another's
-// lease for its own. list is a listing of the state. acquire returns the one that the
-// lease was taken by.
+// acquire takes the lease: it creates the next number, which only one runner can do.
+// The number is above those of all checkpoints too, so a number that was released is
+// hardly ever used again, and a runner that slept cannot mistake another's lease for
+// its own. list is a listing of the state. acquire returns the listing with which it
+// took the lease.
 func (d *Dataset) acquire(ctx context.Context, list stateList) (stateList, error) {
 	if d.held != nil {
 		return list, errors.New("begin: the dataset has begun already")
@@ -58,17 +59,17 @@ func (d *Dataset) acquire(ctx context.Context, list stateList) (stateList, error
 		if err != nil {
 			return list, err
 		}
-		// Died after: others wait for the lease's end.
+		// If the program dies after it, others wait until the lease ends.
 		err = d.create(ctx, d.lease(h.number), data)
 		if errors.Is(err, ErrExists) && try < 3 {
-			continue // somebody was faster; see who
+			continue // another runner was faster; find out which one
 		}
 		if err != nil {
 			return list, fmt.Errorf("take the lease: %w", err)
 		}
-		// Two takers that saw different checkpoints have different numbers: the
-		// higher one has it. Where nobody held a lease, nobody wrote checkpoints
-		// either, except one that slept, whom the checkpoints keep out.
+		// Two runners that saw different checkpoints have different numbers: the higher
+		// one has the lease. If no runner held a lease, none wrote checkpoints either,
+		// except one that slept, and the checkpoints exclude that one.
 		if number != 0 || try > 0 {
 			if list, err = d.listState(ctx); err != nil {
 				return list, err
@@ -87,15 +88,15 @@ func (d *Dataset) acquire(ctx context.Context, list stateList) (stateList, error
 	}
 }
 
-// heldByOther is a *pipeline.HeldError if the lease of a number is another
-// runner's and has not ended.
+// heldByOther returns a *pipeline.HeldError if the lease with this number belongs to
+// another runner and has not ended.
 func (d *Dataset) heldByOther(ctx context.Context, number int64) error {
 	if number == 0 {
 		return nil
 	}
 	rec, err := d.readLease(ctx, number)
 	if isAbsent(err) {
-		return nil // given back this moment
+		return nil // released a moment ago
 	}
 	if err != nil {
 		return err
@@ -110,11 +111,11 @@ func (d *Dataset) heldByOther(ctx context.Context, number int64) error {
 	return nil
 }
 
-// leaseEnded reports whether a lease is over.
+// leaseEnded reports whether a lease has ended.
 func (d *Dataset) leaseEnded(rec leaseRecord) bool { return rec.ended(rec.Expires, d.opts.Now()) }
 
-// readLease reads a lease. One that cannot be decoded was truncated by a crash,
-// on a file system that has no better; it counts from when it was written.
+// readLease reads a lease. If a lease cannot be decoded, a crash has truncated it, on a
+// file system without hard links. It then counts from the time when it was written.
 func (d *Dataset) readLease(ctx context.Context, number int64) (leaseRecord, error) {
 	key := d.lease(number)
 	data, err := d.store.Read(ctx, key)
@@ -133,11 +134,11 @@ func (d *Dataset) readLease(ctx context.Context, number int64) (leaseRecord, err
 			return leaseRecord{claim: claim{Holder: "an unknown process"}, Since: e.ModTime, Expires: e.ModTime.Add(d.opts.Lease)}, nil
 		}
 	}
-	return leaseRecord{}, fmt.Errorf("%s: %w", key, fs.ErrNotExist) // deleted meanwhile
+	return leaseRecord{}, fmt.Errorf("%s: %w", key, fs.ErrNotExist) // deleted in the meantime
 }
 
-// renewals runs in a goroutine of its own until h.stop, and owns h.record from
-// now on. It ends early when the lease is lost.
+// renewals runs in its own goroutine until h.stop, and owns h.record from now on. It
+// ends early if the lease is lost.
 func (d *Dataset) renewals(ctx context.Context, h *heldLease) {
 	defer close(h.ended)
 	tick := time.NewTicker(d.opts.Lease / 3)
@@ -157,13 +158,14 @@ func (d *Dataset) renewals(ctx context.Context, h *heldLease) {
 			d.opts.Log.Warn("lease lost; this run stops at its next commit", "error", err)
 			return
 		case err != nil:
-			// Others may take over when it has ended. The commits find out.
+			// Others may take the lease when it has ended. The commits detect that.
 			d.opts.Log.Warn("lease not renewed", "ends", h.record.Expires, "error", err)
 		}
 	}
 }
 
-// renew moves the end of the lease, if it is ours still: ErrFenced if not.
+// renew moves the end of the lease if this runner still has it. Otherwise it returns
+// ErrFenced.
 func (d *Dataset) renew(ctx context.Context, h *heldLease) error {
 	if err := d.stillOurs(ctx, h); err != nil {
 		return err
@@ -184,7 +186,7 @@ func (d *Dataset) renew(ctx context.Context, h *heldLease) error {
 	return err
 }
 
-// stillOurs is ErrFenced if another runner has the lease.
+// stillOurs returns ErrFenced if another runner has the lease.
 func (d *Dataset) stillOurs(ctx context.Context, h *heldLease) error {
 	highest, err := d.highest(ctx, leaseKind)
 	if err != nil {
@@ -226,7 +228,7 @@ func (d *Dataset) End(ctx context.Context) error {
 	if h.lost.Load() {
 		return nil
 	}
-	// Before its end nobody may take it over.
+	// Before its end no other runner may take it.
 	if !d.opts.Now().Before(h.record.Expires) {
 		if err := d.stillOurs(ctx, h); err != nil {
 			if errors.Is(err, pipeline.ErrFenced) {

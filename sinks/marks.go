@@ -13,9 +13,9 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// markRow is the mark of a payment's row; see pipeline.Mark. A segment has its marks
-// in an object beside it, a snapshot in one among the private state. There is none
-// where no row has a mark.
+// markRow is the mark of a payment's row; see pipeline.Mark. A segment has its marks in
+// an object next to it, a snapshot in a private object. The object is missing if no row
+// has a mark.
 type markRow struct {
 	ID   int64
 	Mark schemas.Null[int64] // the bits of the mark
@@ -35,9 +35,9 @@ func rowOfMark(id int64, mark uint64) markRow {
 	return markRow{ID: id, Mark: schemas.Some(int64(mark))}
 }
 
-// writeSegmentMarks stores the marks of a part beside its segment.
+// writeSegmentMarks stores the marks of a part next to its segment.
 //
-// Died before the checkpoint: as with the segment.
+// If the program dies before the checkpoint, the same is true as for the segment.
 func (d *Dataset) writeSegmentMarks(ctx context.Context, number int64, marks []pipeline.Mark) (pipeline.File, error) {
 	return putSegment(ctx, d, number, d.segmentMarks(number), markTable, func(add func(*markRow) error) error {
 		for _, m := range marks {
@@ -58,8 +58,7 @@ func (d *Dataset) Marks(ctx context.Context, m *pipeline.Manifest, after pipelin
 		}
 		f := *m.Listed
 		f.Path = d.listed(m.Snapshot)
-		// The whole file is checked first: a part of it would look like marks that are
-		// not there.
+		// The whole file is checked first. A part of it would look like missing marks.
 		err := d.sameSum(ctx, f)
 		if err == nil {
 			for row, rowErr := range readRows(ctx, d.store, f.Path, f.Bytes, markTable, int64(after)) {
@@ -103,7 +102,7 @@ func (d *Dataset) marksOf(ctx context.Context, seg pipeline.Segment) ([]pipeline
 	return marks, nil
 }
 
-// lostMarks logs an error that says that marks are lost, and returns any other one.
+// lostMarks logs an error if it means that marks are lost, and returns any other error.
 func (d *Dataset) lostMarks(err error) error {
 	if !errors.Is(err, ErrDamaged) && !errors.Is(err, parquetcheck.ErrCorrupt) {
 		return err
@@ -112,8 +111,8 @@ func (d *Dataset) lostMarks(err error) error {
 	return nil
 }
 
-// mergeMarks calls write with the writing end of the new snapshot's marks, if any row
-// may have one. It is called for each attempt at the table.
+// mergeMarks calls write with the writer of the new snapshot's marks, if any row may
+// have one. It is called for each attempt at the table.
 func (d *Dataset) mergeMarks(ctx context.Context, m *merge, cp pipeline.Checkpoint, last *pipeline.Manifest, write func() error) error {
 	m.marks, m.listed = nil, nil
 	if (last == nil || last.Listed == nil) && !slices.ContainsFunc(cp.Segments, func(s pipeline.Segment) bool { return s.Marks > 0 }) {
@@ -122,7 +121,7 @@ func (d *Dataset) mergeMarks(ctx context.Context, m *merge, cp pipeline.Checkpoi
 	key := d.listed(cp.Snapshot)
 	err := d.store.Put(ctx, key, func(out io.Writer) error {
 		if m.marks != nil {
-			return errAgain // as with the change feed
+			return errAgain // the same as for the change feed
 		}
 		m.marks = newRowWriter(out, markTable, d.fileOptions(cp.Snapshot))
 		if err := write(); err != nil {
@@ -145,7 +144,7 @@ func (d *Dataset) mergeMarks(ctx context.Context, m *merge, cp pipeline.Checkpoi
 	return err
 }
 
-// oldMarks returns the marks of the last snapshot's rows, if marks are written.
+// oldMarks returns the marks of the last snapshot's rows, if the merge writes marks.
 func (d *Dataset) oldMarks(ctx context.Context, m *merge, last *pipeline.Manifest) iter.Seq2[pipeline.Mark, error] {
 	if m.marks == nil || last == nil {
 		return func(func(pipeline.Mark, error) bool) {}
@@ -153,7 +152,7 @@ func (d *Dataset) oldMarks(ctx context.Context, m *merge, last *pipeline.Manifes
 	return d.Marks(ctx, last, 0)
 }
 
-// mark notes the mark of a row of the new table.
+// mark records the mark of a row of the new table.
 func (m *merge) mark(id int64, mark uint64) error {
 	if m.marks == nil || mark == 0 {
 		return nil
@@ -162,8 +161,8 @@ func (m *merge) mark(id int64, mark uint64) error {
 	return m.marks.add(&row)
 }
 
-// keepMarks returns the last snapshot's marks to a snapshot with the same table. What
-// is lost is left out.
+// keepMarks returns the last snapshot's marks for a snapshot with the same table. It
+// omits marks that are lost.
 func (d *Dataset) keepMarks(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (*pipeline.File, error) {
 	if last.Listed == nil {
 		return nil, nil
@@ -174,7 +173,7 @@ func (d *Dataset) keepMarks(ctx context.Context, cp pipeline.Checkpoint, last *p
 	kept.Path = d.listed(cp.Snapshot)
 	err := d.copyTable(ctx, kept.Path, old, d.store.Link)
 	if isAbsent(err) || errors.Is(err, ErrDamaged) {
-		return nil, nil // the lister has said so
+		return nil, nil // the lister has logged it
 	}
 	if err != nil {
 		return nil, err
@@ -182,7 +181,7 @@ func (d *Dataset) keepMarks(ctx context.Context, cp pipeline.Checkpoint, last *p
 	return &kept, nil
 }
 
-// markReader reads ascending marks beside ascending ids.
+// markReader reads ascending marks together with ascending ids.
 type markReader struct {
 	pull func() (pipeline.Mark, error, bool)
 	next pipeline.Mark
@@ -203,7 +202,7 @@ func (r *markReader) of(id int64) (uint64, error) {
 	return r.next.Mark, nil
 }
 
-// upTo calls do, unless it is nil, for each mark that is left of ids up to last.
+// upTo calls do, unless do is nil, for each remaining mark of ids up to last.
 func (r *markReader) upTo(last int64, do func(pipeline.Mark) error) (err error) {
 	for r.more && int64(r.next.ID) <= last {
 		if do != nil && r.next.ID > 0 {

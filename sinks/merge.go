@@ -15,21 +15,20 @@ import (
 var (
 	// errNoRows keeps a file without rows from being stored.
 	errNoRows = errors.New("no rows")
-	// errAgain says that both files of a merge have to be written again.
+	// errAgain means that both files of a merge must be written again.
 	errAgain = errors.New("the change feed has to be written again")
 )
 
-// mergeTries bounds how often a merge is done over because the storage failed
-// in the middle of the change feed.
+// mergeTries is the maximum number of attempts of a merge when the storage fails in the
+// middle of the change feed.
 const mergeTries = 3
 
-// Merge implements pipeline.Sink. Segments and the last snapshot are read once,
-// side by side, while the table and the change feed are written. An id that
-// both know is written as the segment has it; one that only the last snapshot
-// knows is carried.
+// Merge implements pipeline.Sink. It reads the segments and the last snapshot once,
+// together, while it writes the table and the change feed. If both have an id, the
+// segment's row is written. If only the last snapshot has it, the row is carried over.
 //
-// A runner that slept wakes to segments that its successor has swept. If another
-// runner took over, Merge reports ErrFenced, whatever else went wrong.
+// A runner that slept may find that its successor has swept the segments. If another
+// runner took over, Merge returns ErrFenced instead of any other error.
 func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest) (pipeline.MergeResult, error) {
 	if err := d.fenced(); err != nil {
 		return pipeline.MergeResult{}, err
@@ -38,7 +37,7 @@ func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	d.seen.copies = false
 	res, err := d.merge(ctx, cp, last)
 	if d.seen.copies && isCorrupt(err) {
-		// What is damaged may be in bytes that decoding does not need.
+		// The damaged bytes may be ones that decoding does not need.
 		d.opts.Log.Warn("the last snapshot's table cannot be copied; all its rows are decoded", "error", err)
 		d.seen.decode = true
 		res, err = d.merge(ctx, cp, last)
@@ -54,7 +53,7 @@ func (d *Dataset) Merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	return res, err
 }
 
-// allLost names all segments that are missing or damaged, once one was found.
+// allLost returns all segments that are missing or damaged, once one was found.
 func (d *Dataset) allLost(ctx context.Context, cp pipeline.Checkpoint, first *pipeline.SegmentsError) error {
 	found, err := d.segmentsOf(cp).CheckSegments(ctx, pipeline.Checkpoint{Segments: cp.Segments})
 	if err != nil {
@@ -74,8 +73,8 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	if _, err := pipeline.ParseSnapshotID(string(cp.Snapshot)); err != nil {
 		return pipeline.MergeResult{}, err
 	}
-	// A runner that slept must not replace files that its successor published. They
-	// have the same bytes, except a newer program's.
+	// A runner that slept must not replace files that its successor published. The
+	// files have the same bytes, unless a newer program wrote them.
 	allowed := func() error { return d.notBeyond(ctx, cp.Number) }
 	var join *joining
 	if cp.Backfill != "" {
@@ -86,7 +85,8 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 		return pipeline.MergeResult{}, err
 	}
 	if (res.Changes.Sum() == 0 || res.Feed == pipeline.FeedTable) && !d.unmade(cp.Snapshot) {
-		// An earlier attempt at this merge, or an older program, may have left one.
+		// An earlier attempt of this merge, or an older program, may have left a change
+		// feed.
 		if err := d.store.Delete(ctx, d.changes(cp.Snapshot)); err != nil {
 			return pipeline.MergeResult{}, err
 		}
@@ -115,7 +115,7 @@ func (d *Dataset) merge(ctx context.Context, cp pipeline.Checkpoint, last *pipel
 	return res, nil
 }
 
-// tables makes the snapshot's table and, if something has changed, its change feed.
+// tables writes the snapshot's table and, if anything has changed, its change feed.
 func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, join *joining, allowed func() error) (pipeline.MergeResult, error) {
 	f, kept, err := pipeline.File{}, false, error(nil)
 	if join == nil {
@@ -154,30 +154,32 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 	return res, nil
 }
 
-// merge is the writing end of one merge.
+// merge has the writers of one merge.
 type merge struct {
 	table      *rowWriter[schemas.Payment, paymentColumns]
 	changes    *rowWriter[schemas.Change, changeColumns] // nil for a first snapshot, whose table is its feed
-	marks      *rowWriter[markRow, markColumns]          // nil where no row has one
-	listed     *pipeline.File                            // what became of marks
-	join       *joining                                  // nil except a backfill
+	marks      *rowWriter[markRow, markColumns]          // nil if no row has a mark
+	listed     *pipeline.File                            // the file of the marks
+	join       *joining                                  // nil unless the run is a backfill
 	change     schemas.Change
 	totals     schemas.Totals
-	counted    bool // the totals began with the last snapshot's
+	counted    bool // the totals began with those of the last snapshot
 	copied     bool // row groups were copied
 	result     pipeline.MergeResult
-	file, feed pipeline.File // what became of table and changes
+	file, feed pipeline.File // the files of the table and of the changes
 }
 
-// mergeTable writes the table and, beside it, the change feed. A first snapshot has no
-// feed. The feed is complete before the table gets its name. If the program dies in
-// here, both files lie where no manifest names them, and are written again.
+// mergeTable writes the table and the change feed. A first snapshot has no feed. The
+// feed is complete before the table gets its name.
+//
+// If the program dies here, no manifest names the two files, and they are written
+// again.
 func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, join *joining, allowed func() error) (*merge, error) {
 	var m *merge
 	err := d.store.Put(ctx, d.history(cp.Snapshot), func(out io.Writer) error {
 		m = &merge{table: newRowWriter(out, paymentTable, d.fileOptions(cp.Snapshot)), join: join}
 		if join != nil {
-			// From the start, for each attempt.
+			// Each attempt starts from the beginning.
 			if err := d.openJoin(ctx, join, cp, last); err != nil {
 				return err
 			}
@@ -197,8 +199,8 @@ func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *
 		}
 		err := d.store.Put(ctx, d.changes(cp.Snapshot), func(feed io.Writer) error {
 			if m.changes != nil {
-				// The storage asks for the feed again, but the table's rows are
-				// on their way already.
+				// The storage asks for the feed again, but a part of the table's rows
+				// is already sent.
 				return errAgain
 			}
 			m.changes = newRowWriter(feed, changeTable, d.fileOptions(cp.Snapshot))
@@ -226,7 +228,7 @@ func (d *Dataset) mergeTable(ctx context.Context, cp pipeline.Checkpoint, last *
 	return m, nil
 }
 
-// mergeRows feeds m with all ids in their order.
+// mergeRows passes all ids to m in their order.
 func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoint, last *pipeline.Manifest) error {
 	segments := d.segmentsOf(cp).segmentRows(cp.Segments)
 	defer segments.close()
@@ -239,7 +241,7 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 		}
 		if why := whyRewrite(old.rows.file, d.fileOptions(cp.Snapshot)); why != "" {
 			d.opts.Log.Info("every row of the table is written again", "reason", why)
-		} else if m.join == nil && !d.seen.decode { // a backfill looks at every row
+		} else if m.join == nil && !d.seen.decode { // a backfill reads every row
 			if err := m.mayCopy(old, last); err != nil {
 				return err
 			}
@@ -306,7 +308,7 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 	return old.check(m)
 }
 
-// pick returns p if it is to be used, else nil.
+// pick returns p if use is true, else nil.
 func pick(use bool, p *schemas.Payment) *schemas.Payment {
 	if use {
 		return p
@@ -314,7 +316,7 @@ func pick(use bool, p *schemas.Payment) *schemas.Payment {
 	return nil
 }
 
-// segmentsOf returns the dataset that has a checkpoint's segments.
+// segmentsOf returns the dataset with the segments of a checkpoint.
 func (d *Dataset) segmentsOf(cp pipeline.Checkpoint) *Dataset {
 	if cp.Backfill != "" {
 		return d.Backfill()
@@ -331,7 +333,7 @@ func (m *merge) stay(p *schemas.Payment) error {
 	return m.table.add(p)
 }
 
-// put takes a segment's row; was is the last snapshot's, if it has one.
+// put adds a segment's row. was is the last snapshot's row, if it has one.
 func (m *merge) put(p, was *schemas.Payment, gone bool) error {
 	if m.counted && was != nil {
 		m.totals.Remove(was)
@@ -365,12 +367,12 @@ func (m *merge) put(p, was *schemas.Payment, gone bool) error {
 	return m.changes.add(&m.change)
 }
 
-// mergeRejects writes the rejects of all segments as one file; none, and away
-// with an earlier attempt's, if there are none.
+// mergeRejects writes the rejects of all segments as one file. If there are none, it
+// writes no file and deletes that of an earlier attempt.
 func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allowed func() error) (pipeline.File, error) {
-	// Where segments overlap, rejects do, too: the later one has the say. The
-	// rejects are few, or the run fails, but their texts need not be in memory
-	// for that: only which segment has an id.
+	// Segments may overlap, and then their rejects overlap too: the later segment wins.
+	// There are few rejects, or the run fails. Memory holds only which segment has an
+	// id, not the texts.
 	from := make(map[int64]int64)
 	var ids []int64
 	again := false
@@ -400,7 +402,7 @@ func (d *Dataset) mergeRejects(ctx context.Context, cp pipeline.Checkpoint, allo
 	}
 	sorted := slices.IsSorted(ids) && !again
 	return putFile(ctx, d, key, rejectTable, cp.Snapshot, func(add func(*schemas.Reject) error) error {
-		var late []schemas.Reject // only where segments do not follow one another
+		var late []schemas.Reject // only if segments do not follow one another
 		for _, seg := range cp.Segments {
 			if seg.Rejects == 0 {
 				continue

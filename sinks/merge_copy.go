@@ -18,20 +18,20 @@ import (
 )
 
 // A merge copies the row groups of the last snapshot that no segment changes: their
-// bytes, statistics and page indexes, which takes a fraction of the processor time that
-// decoding and encoding them takes. Which row groups are copied depends on the last table and the segments
-// alone, so equal portals with an equal history have equal bytes.
+// bytes, statistics and page indexes. This needs a fraction of the processor time of
+// decoding and encoding them. Only the last table and the segments decide which row
+// groups are copied, so equal portals with an equal history have equal bytes.
 //
-// Bytes that are not decoded are checked otherwise: each page has a checksum, the page
-// indexes are gone through before parquet-go reads them, and the whole file must have
+// Bytes that are not decoded are checked in another way: each page has a checksum, the
+// page indexes are checked before parquet-go reads them, and the whole file must have
 // the checksum in its manifest.
 
-// smallGroup is which part of row_group_rows is too few for a row group to be copied,
-// or for one to end because the next one is copied. Its rows join the neighbour's.
+// smallGroup is the part of row_group_rows below which a row group is too small to be
+// copied, or to end because the next one is copied. Its rows are added to a neighbour.
 const smallGroup = 4
 
-// ahead returns the row group that next reads its next row from, nil within a row group
-// and at the end.
+// ahead returns the row group from which next reads its next row. It returns nil within
+// a row group and at the end.
 func (r *rowReader[T, C]) ahead() *format.RowGroup {
 	groups := r.file.Metadata().RowGroups
 	if r.at < r.n || r.left > 0 || r.group == len(groups) {
@@ -40,8 +40,8 @@ func (r *rowReader[T, C]) ahead() *format.RowGroup {
 	return &groups[r.group]
 }
 
-// mayCopy prepares the merge for copies. The totals of rows that are not decoded are
-// known from the last snapshot's; readBack adds all rows up and compares.
+// mayCopy prepares the merge for copies. The totals of rows that are not decoded come
+// from the last snapshot; readBack adds up all rows and compares.
 func (m *merge) mayCopy(old *lastRows, last *pipeline.Manifest) error {
 	if last.Totals == nil {
 		return nil
@@ -56,7 +56,7 @@ func (m *merge) mayCopy(old *lastRows, last *pipeline.Manifest) error {
 	return nil
 }
 
-// pass loads the row group ahead, which checks its pages, and continues behind it.
+// pass loads the row group ahead, which checks its pages, and continues after it.
 func (r *rowReader[T, C]) pass(ctx context.Context) error {
 	r.release()
 	_, err := r.nextGroup(ctx, 0)
@@ -64,8 +64,8 @@ func (r *rowReader[T, C]) pass(ctx context.Context) error {
 	return err
 }
 
-// copyGroups copies row groups to m, as long as the next one can be copied. row is the
-// segments' next row, nil if there is none.
+// copyGroups copies row groups to m for as long as the next one can be copied. row is
+// the next row of the segments, nil if there is none.
 func (l *lastRows) copyGroups(ctx context.Context, m *merge, row *segmentRow, marks *markReader) error {
 	for l.sum != nil {
 		g := l.rows.ahead()
@@ -73,8 +73,8 @@ func (l *lastRows) copyGroups(ctx context.Context, m *merge, row *segmentRow, ma
 			return nil
 		}
 		low, high, ok := l.rows.ids(g)
-		// New payments come after all others, so the last row group is written
-		// again to take them. Else each night would leave a small one.
+		// New payments come after all others, so the last row group is written again
+		// together with them. Otherwise each run would leave a small row group.
 		end := l.rows.group+1 == len(l.rows.file.Metadata().RowGroups)
 		if !ok || row != nil && (end || row.ID <= high) || !m.table.takes(g) {
 			return nil
@@ -82,7 +82,7 @@ func (l *lastRows) copyGroups(ctx context.Context, m *merge, row *segmentRow, ma
 		if err := l.copyGroup(ctx, m, g); err != nil {
 			return fmt.Errorf("read %s: %w", l.key, err)
 		}
-		// Marks of rows that the segments replace are left over below low.
+		// Marks of rows that the segments replace remain below low.
 		err := marks.upTo(low-1, nil)
 		if err == nil {
 			err = marks.upTo(high, func(mark pipeline.Mark) error { return m.mark(int64(mark.ID), mark.Mark) })
@@ -119,7 +119,8 @@ func (l *lastRows) copyGroup(ctx context.Context, m *merge, g *format.RowGroup) 
 	return m.table.addGroup(l.rows.file.RowGroups()[number], low, high)
 }
 
-// check compares the file's checksum with its manifest's, if row groups were copied.
+// check compares the file's checksum with that of its manifest, if row groups were
+// copied.
 func (l *lastRows) check(m *merge) error {
 	if !m.copied {
 		return nil
@@ -133,14 +134,14 @@ func (l *lastRows) check(m *merge) error {
 	return nil
 }
 
-// isCorrupt reports whether err says that a file's bytes are wrong, other than a
-// segment's.
+// isCorrupt reports whether err means that the bytes of a file, other than a segment's,
+// are wrong.
 func isCorrupt(err error) bool {
 	_, segment := errors.AsType[*pipeline.SegmentsError](err)
 	return !segment && (errors.Is(err, parquetcheck.ErrCorrupt) || errors.Is(err, ErrDamaged))
 }
 
-// fileSum is the checksum of a file that is read from its begin to its end.
+// fileSum is the checksum of a file that is read from beginning to end.
 type fileSum struct {
 	file Object
 	hash hash.Hash
@@ -149,7 +150,7 @@ type fileSum struct {
 
 func newFileSum(file Object) *fileSum { return &fileSum{file: file, hash: sha256.New()} }
 
-// add adds the bytes up to off, which it reads, and data, which stands there.
+// add adds the bytes up to off, which it reads, and then data, which is at off.
 func (s *fileSum) add(data []byte, off int64) error {
 	if off < s.at {
 		return fmt.Errorf("%w: row groups are not in the order of their places", parquetcheck.ErrCorrupt)
@@ -171,8 +172,9 @@ func (s *fileSum) upTo(off int64) error {
 	return err
 }
 
-// takes reports whether a row group of another file may follow as it is. It must look
-// as this writer's own do, and neither it nor the one before it may be small.
+// takes reports whether a row group of another file may be added unchanged. It must
+// have the form of this writer's own row groups, and neither it nor the previous one
+// may be small.
 func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
 	small := w.groupRows / smallGroup
 	open := (w.open + int64(len(w.rows))) % w.groupRows
@@ -189,7 +191,7 @@ func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
 	return true
 }
 
-// addGroup adds a row group of another file, with the ids first to last, as it is.
+// addGroup adds a row group of another file, with the ids first to last, unchanged.
 func (w *rowWriter[T, C]) addGroup(g parquet.RowGroup, first, last int64) error {
 	if err := w.encode(); err != nil {
 		return err

@@ -7,13 +7,13 @@ import (
 	"b24export/pipeline"
 )
 
-// keepTable returns the last snapshot's table to the new snapshot too, if no segment
-// changes a row of it: a hard link in a folder, a copy by the server in a bucket. It
-// reports false if the table must be written, which includes a table that this run
-// would write in another way. The file's own metadata still name the snapshot that
-// wrote it.
+// keepTable uses the last snapshot's table for the new snapshot too, if no segment
+// changes a row of it: with a hard link in a folder, with a copy by the server in a
+// bucket. It returns false if the table must be written. It must also be written if
+// this run would write it in another form. The file's own metadata still name the
+// snapshot that wrote it.
 //
-// Died in here: the new name lies where no manifest names it, and is made again.
+// If the program dies here, no manifest names the new file, and it is created again.
 func (d *Dataset) keepTable(ctx context.Context, cp pipeline.Checkpoint, last *pipeline.Manifest, allowed func() error) (pipeline.File, bool, error) {
 	if last == nil {
 		return pipeline.File{}, false, nil

@@ -10,9 +10,9 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// readBack makes sure, with little reading, that a file that was just written is
-// what it should be: by its footer, and, of a table, by the few columns that show
-// count, order and the totals by currency. It comes before anybody is shown the file.
+// readBack checks a file that was just written, with few reads: its footer and, for a
+// table, the few columns that show count, order and the totals by currency. It does so
+// before the file is visible to readers.
 func (d *Dataset) readBack(ctx context.Context, f pipeline.File, by map[string]totals.Total) error {
 	k, err := d.fileKind(f.Path)
 	if err != nil {
@@ -41,7 +41,7 @@ func (d *Dataset) readBack(ctx context.Context, f pipeline.File, by map[string]t
 	}
 	switch {
 	case obj.err != nil:
-		return obj.err // the storage's fault, not the file's
+		return obj.err // an error of the storage, not of the file
 	case err == nil && len(v.found) > 0:
 		err = fmt.Errorf("%w: %s", parquetcheck.ErrCorrupt, v.found[0].What)
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// whyRewrite returns why a table of payments must be written again although its rows are the
-// same, and "" if the file, or row groups of it, may be kept as they are: only files
-// whose page indexes are right, and that look as opts say.
+// whyRewrite returns why a table of payments must be written again although its rows
+// are the same. It returns "" if the file, or row groups of it, may be kept unchanged:
+// only files whose page indexes are correct, and that have the form of opts.
 func whyRewrite(file *parquet.File, opts fileOptions) string {
 	if layout, _ := file.Lookup(metaLayout); layout != fileLayout {
 		return "version 0.1.0 wrote page indexes by which engines miss rows"
