@@ -20,8 +20,8 @@ type Column[R any] struct {
 	// From is the answer of the portal that has the value, and Field its name there.
 	From  Origin
 	Field string
-	// Words maps the portal's codes to this column's, for a text that is one of a few:
-	// "" means null, and any other code is an error.
+	// Words maps the portal's codes to this column's values, for a text that is one of
+	// a few. "" means null. Any other code is an error.
 	Words map[string]string
 	// Zero reports that 0 is a value of a whole number, not the portal's spelling of
 	// none.
@@ -100,7 +100,7 @@ func (c *Column[R]) source() string {
 }
 
 // set reads a field of the portal into row. It returns the rule that v breaks, or "" if
-// none. Payments are read by generated code instead.
+// none. Generated code reads payments instead.
 func (c *Column[R]) set(row *R, v *value, pool *interner) (rule string) {
 	switch at := c.At(row).(type) {
 	case *int64:

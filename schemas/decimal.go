@@ -14,8 +14,8 @@ const (
 	Precision = 18
 	Scale     = 4
 
-	// FloatLimit is from where on, up and down, a portal's sum is not exact: it comes
-	// as PHP's float, which has no room for a fourth digit from 2^39 on.
+	// FloatLimit is the absolute value from which on a portal's sum is not exact: the
+	// portal sends a PHP float, which cannot represent a fourth digit from 2^39 on.
 	FloatLimit Decimal = 1 << 39 * 10_000
 
 	maxDecimal = 1e18 - 1
@@ -78,7 +78,7 @@ func parseDecimal(b []byte) (Decimal, string) {
 	if zeros == n.count {
 		return 0, "" // zero, whatever the exponent
 	}
-	keep := n.point + Scale // so many of the digits make the ten-thousandths
+	keep := n.point + Scale // the ten-thousandths need so many of the digits
 	if keep-int64(zeros) > Precision {
 		return 0, ruleRange
 	}
@@ -86,7 +86,7 @@ func parseDecimal(b []byte) (Decimal, string) {
 		return 0, "" // less than half of the last digit
 	}
 	var v int64
-	for i := range int(keep) { // at most Precision beyond the digits there are
+	for i := range int(keep) { // at most Precision more than the existing digits
 		v *= 10
 		if i < n.count {
 			v += int64(n.digit(i))
@@ -114,7 +114,7 @@ func parseDecimal(b []byte) (Decimal, string) {
 // numeral is a parsed number: 0.d₀d₁d₂… × 10^point.
 type numeral struct {
 	negative bool
-	text     []byte // the digits before and behind the point, with the point
+	text     []byte // the digits before and after the point, with the point
 	whole    int    // how many are before it
 	count    int    // how many there are
 	point    int64
@@ -170,7 +170,7 @@ func scanNumeral(b []byte) (numeral, bool) {
 	if len(b) == 0 || countDigits(b) != len(b) {
 		return n, false
 	}
-	// More than any text has digits to make up for, and far from an overflow. The
+	// More than the digits of any text can compensate, and far from an overflow. The
 	// exponent is limited to this.
 	const limit = 1 << 50
 	exponent := int64(0)

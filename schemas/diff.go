@@ -75,9 +75,9 @@ func ListedChanges(listed, last *Payment, fields []string) []string {
 }
 
 // Fill returns the last snapshot's row with the values that only a listing has, if the
-// listing shows the same values in all other columns, as SameMarked reports. So a
-// column that the snapshot's program did not know needs no get. The returned row is as
-// of the listing. Fill returns false if the values differ, or if the row belongs to
+// listing shows the same values in all other columns, as SameMarked reports. A column
+// that the snapshot's program did not know then needs no get. The returned row is as of
+// the listing. Fill returns false if the values differ, or if the row belongs to
 // another order, whose owner must be fetched.
 func Fill(listed, last *Payment, fields []string, mark uint64) (Payment, bool) {
 	if listed.OrderID != last.OrderID {

@@ -21,10 +21,10 @@
 // The portal is written in PHP, and its older parts spell the same value in different
 // ways. A column accepts these spellings and no others:
 //
-//   - absent, which becomes null: null, "", false, [] and {}; for a boolean,
-//     false is a value.
+//   - absent values, which become null: null, "", false, [] and {}; in a boolean
+//     column, false is a value.
 //   - whole numbers: 7 and "7"; 0 and "0" in an id mean that there is none.
-//     The payment's own id must be there, and at least 1.
+//     The payment's own id must be present, and at least 1.
 //   - decimals: any JSON number, as such or in a string, with or without
 //     exponent. The value is taken from the text and never passes through a
 //     binary float; what exceeds four digits is rounded half to even, so that

@@ -38,7 +38,7 @@ func (p *Payment) addExtra(members []byte) error {
 	// floats.
 	canonical, err := jsontext.AppendFormat(nil, object, jsontext.ReorderRawObjects(true))
 	if err != nil {
-		return syntaxError(err, object) // unreachable: each member was read, and none is there twice
+		return syntaxError(err, object) // unreachable: each member was read, and none is a duplicate
 	}
 	p.Extra = Some(string(canonical))
 	return nil

@@ -17,16 +17,16 @@ type FieldError struct {
 	// Field is the portal's name of the field, or "" if the error is about the whole
 	// object.
 	Field string
-	// Rule says what the value should be: "must be a decimal number".
+	// Rule is the rule that the value breaks: "must be a decimal number".
 	Rule string
 	// Raw is the JSON text that the portal sent, cut to 200 bytes of valid UTF-8; "" if
 	// there was none.
 	Raw string
 }
 
-// Error returns field and rule in one line. It has no value: errors get into logs,
-// notifications and --json, where no payment's values belong. Raw goes into the table of
-// rejects only.
+// Error returns field and rule in one line. It does not contain the value: errors get
+// into logs, notifications and --json, which must not contain payments' values. Only
+// the table of rejects contains Raw.
 func (e *FieldError) Error() string {
 	field := e.Field
 	if field == "" {
@@ -42,7 +42,7 @@ func fieldError(field, rule string, raw []byte) *FieldError {
 // syntaxError translates an error of jsontext about raw.
 func syntaxError(err error, raw []byte) *FieldError {
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
-	if !ok { // the end of raw where a value should have been
+	if !ok { // raw ends before a value
 		return fieldError("", "must be an object", raw)
 	}
 	field, depth := "", 0
@@ -52,7 +52,7 @@ func syntaxError(err error, raw []byte) *FieldError {
 		}
 		depth++
 	}
-	// Show the place and some text before it.
+	// Show the position and some text before it.
 	from := max(0, min(int(syntax.ByteOffset), len(raw))-maxRaw/2)
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		if depth > 1 {

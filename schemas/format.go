@@ -109,7 +109,7 @@ func SQLTypes(schema *arrow.Schema, format string) ([]string, error) {
 		case "duckdb":
 			types[i] = c.duckdb
 		case "bigquery":
-			// SQL has other names for the types of the API's schemas.
+			// SQL has other names for the types than the API's schemas.
 			types[i] = strings.NewReplacer("INTEGER", "INT64", "BOOLEAN", "BOOL").Replace(c.bigquery)
 			if c.precision > 0 {
 				types[i] = fmt.Sprintf("%s(%d,%d)", c.bigquery, c.precision, c.scale)
@@ -165,7 +165,7 @@ func writeJSON(w io.Writer, schema *arrow.Schema, columns []described) error {
 }
 
 func writeBigQuery(w io.Writer, _ *arrow.Schema, columns []described) error {
-	// In the API's JSON, which this is, 64-bit integers are strings.
+	// In the API's JSON, 64-bit integers are strings.
 	type bigQueryColumn struct {
 		Name        string `json:"name"`
 		Type        string `json:"type"`
@@ -213,7 +213,7 @@ func writeMarkdown(w io.Writer, _ *arrow.Schema, columns []described) error {
 	rows := [][]string{{"column", "type", "what", "from", "null", "example", "what changes it"}, slices.Repeat([]string{"---"}, 7)}
 	for _, c := range columns {
 		kind := c.parquet
-		if c.unit != "" && c.unit != microseconds { // which the type says
+		if c.unit != "" && c.unit != microseconds { // the type already says microseconds
 			kind += ", " + c.unit
 		}
 		rows = append(rows, []string{"`" + c.name + "`", kind, c.description, c.source, c.null, "`" + c.example + "`", c.changes})

@@ -71,9 +71,9 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 		}
 	}
 	b.WriteString("default:\n return false, \"\"\n}\nreturn true, rule\n}\n\n")
-	b.WriteString("// clearUnlisted makes the columns null that no listing has a field for.\nfunc (p *Payment) clearUnlisted() {\n" +
+	b.WriteString("// clearUnlisted sets the columns to null for which no listing has a field.\nfunc (p *Payment) clearUnlisted() {\n" +
 		clear.String() + "}\n\n" +
-		"// takeListed takes the columns over that listings have and a get has not.\nfunc (p *Payment) takeListed(listed *Payment) {\n" +
+		"// takeListed copies the columns that listings have and a get lacks.\nfunc (p *Payment) takeListed(listed *Payment) {\n" +
 		list.String() + "}\n")
 	return b.String()
 }

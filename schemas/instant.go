@@ -26,8 +26,9 @@ func (i Instant) Time() time.Time { return time.UnixMicro(int64(i)).UTC() }
 func (i Instant) String() string { return i.Time().Format("2006-01-02T15:04:05.000000Z") }
 
 // parseInstant returns the instant in b and the rule that b breaks, or "" if none. It
-// does not use time.Parse, which is laxer than RFC 3339 (one-digit hours, a comma for a
-// point, offsets of more than a day) and creates a location for each odd offset.
+// does not use time.Parse, which accepts more than RFC 3339 (one-digit hours, a comma
+// for a point, offsets of more than a day) and creates a location for each unusual
+// offset.
 func parseInstant(b []byte) (Instant, string) {
 	const shape = "0000-00-00T00:00:00"
 	if len(b) <= len(shape) {
@@ -69,7 +70,7 @@ func parseInstant(b []byte) (Instant, string) {
 
 	t := time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
 	if int(t.Month()) != month || t.Day() != day {
-		return 0, ruleTime // no such day; time.Date normalizes it into the next month
+		return 0, ruleTime // no such day; time.Date normalizes it to the next month
 	}
 	i := InstantOf(t) - Instant(offset)*1e6
 	if i < minInstant || i > maxInstant {
@@ -100,7 +101,7 @@ func parseOffset(b []byte) (seconds int, ok bool) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// number reads a few digits.
+// number parses a few digits.
 func number(digits []byte) int {
 	n := 0
 	for _, c := range digits {

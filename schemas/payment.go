@@ -19,7 +19,7 @@ type Payment struct {
 	// Extra is a compact JSON object with sorted names, never an empty one.
 	Extra       Null[string]
 	ExtractedAt Null[Instant]
-	// Returned is inner or pay_system; null: not returned.
+	// Returned is inner or pay_system; null if the payment was not refunded.
 	Returned      Null[string]
 	ResponsibleID Null[int64]
 }

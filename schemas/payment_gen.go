@@ -38,7 +38,7 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 	return true, rule
 }
 
-// clearUnlisted makes the columns null that no listing has a field for.
+// clearUnlisted sets the columns to null for which no listing has a field.
 func (p *Payment) clearUnlisted() {
 	p.EntityTypeID = Null[int64]{}
 	p.EntityID = Null[int64]{}
@@ -46,7 +46,7 @@ func (p *Payment) clearUnlisted() {
 	p.ExtractedAt = Null[Instant]{}
 }
 
-// takeListed takes the columns over that listings have and a get has not.
+// takeListed copies the columns that listings have and a get lacks.
 func (p *Payment) takeListed(listed *Payment) {
 	p.OrderID = listed.OrderID
 	p.DateBill = listed.DateBill

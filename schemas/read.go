@@ -85,7 +85,7 @@ func (p *Payment) read(raw []byte, keep func(name []byte, known bool) bool) erro
 	if err := r.begin(raw); err != nil {
 		return err
 	}
-	p.ID = 0 // no id is as bad as a wrong one
+	p.ID = 0 // a missing id is as wrong as another one
 	for {
 		more, err := r.next()
 		if err != nil {

@@ -19,14 +19,14 @@ const maxDepth = 64
 // reader iterates over the members of one JSON object. It reuses all its memory.
 type reader struct {
 	raw     []byte
-	buf     bytes.Buffer // over raw; the decoder reads from it without copying
+	buf     bytes.Buffer // over raw; the decoder reads it without a copy
 	dec     jsontext.Decoder
 	scan    jsonscan.Scanner
-	plain   bool   // scan reads; else dec
+	plain   bool   // scan reads; otherwise dec
 	count   int    // members read
 	name    []byte // of the current member
 	value   value
-	text    []byte // of the value, where the raw text has escapes
+	text    []byte // of the value, if the raw text has escapes
 	extra   []byte // members without a column
 	strings *interner
 }
@@ -64,7 +64,7 @@ func (r *reader) begin(raw []byte) error {
 	return r.decode()
 }
 
-// decode continues with the complete decoder, which reads again from the start. Its
+// decode switches to the complete decoder, which reads again from the start. Its
 // defaults refuse duplicate names and invalid UTF-8.
 func (r *reader) decode() error {
 	r.plain = false
@@ -79,7 +79,7 @@ func (r *reader) decode() error {
 	}
 	for range 2 * r.count {
 		if err := r.dec.SkipValue(); err != nil {
-			return syntaxError(err, r.raw) // unreachable: the scanner takes less
+			return syntaxError(err, r.raw) // unreachable: the scanner accepts less
 		}
 	}
 	return nil

@@ -23,8 +23,7 @@ type Order struct {
 	ExtractedAt   Null[Instant]
 }
 
-// Owner is a row of the table of owners: what an order of a payment
-// belongs to.
+// Owner is a row of the table of owners: what a payment's order belongs to.
 type Owner struct {
 	EntityTypeID int64
 	EntityID     int64

@@ -15,9 +15,9 @@ const (
 	MetaVersion     = "version"
 )
 
-// Names in a column's metadata, beside MetaDescription: its source, its unit (if it has
-// one), the meaning of null, an example, and what on the portal changes a row's value
-// from one snapshot to the next.
+// Names in a column's metadata, besides MetaDescription: its source, its unit (if it
+// has one), the meaning of null, an example, and what on the portal changes a row's
+// value from one snapshot to the next.
 const (
 	MetaSource  = "source"
 	MetaUnit    = "unit"

@@ -27,7 +27,7 @@ type value struct {
 }
 
 // absent reports whether the value is one of the spellings of "none". PHP writes an
-// empty array as [], even where it stands for an object.
+// empty array as [], even for an object.
 func (v *value) absent() bool {
 	switch v.kind {
 	case jsontext.KindNull, jsontext.KindFalse:
@@ -59,7 +59,7 @@ func (v *value) ref() (Null[int64], string) {
 	switch {
 	case v.absent():
 		return Null[int64]{}, ""
-	case !v.scalar() || v.text[0] == '+': // which ParseInt would take
+	case !v.scalar() || v.text[0] == '+': // ParseInt would accept the sign
 		return Null[int64]{}, ruleWhole
 	}
 	n, err := strconv.ParseInt(string(v.text), 10, 64)
@@ -152,8 +152,8 @@ func (v *value) str(pool *interner) (Null[string], string) {
 	return Some(string(v.text)), ""
 }
 
-// code reads one of the codes in words and returns its name. The code of yes and no may
-// come as a boolean or a number, as flags do.
+// code reads one of the codes in words and returns its name. A code of yes or no may be
+// a boolean or a number, as in flags.
 func (v *value) code(words map[string]string) (Null[string], string) {
 	word, known := "", false
 	switch {

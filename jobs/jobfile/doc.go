@@ -1,18 +1,18 @@
-// Package jobfile reads job files: what a user asks for, checked.
+// Package jobfile reads and checks job files.
 //
 // Load reads a file into a Spec, strictly, and returns all its problems at once.
-// FromFlags makes a Spec from a command line. Keys is the table of all keys: the
+// FromFlags makes a Spec from a command line. Keys is the table of all keys. The
 // reader, the flags and the reference in docs/job-file.md are loops over it.
-// Fingerprint says whether two jobs make the same rows.
+// Fingerprint identifies jobs that produce the same rows.
 //
-// A Spec has every default filled in and obeys every rule of docs/job-file.md.
-// Whoever gets one need not check it again.
+// A Spec has all defaults set and obeys every rule of docs/job-file.md. Its users need
+// not check it again.
 //
-// The package knows no portal and no storage: it sends no request, and links the
-// SDK of no cloud.
+// The package knows neither portals nor storage: it sends no request, and links no
+// cloud SDK.
 //
 // # Errors
 //
-// *Problems: the file, its values or the flags are wrong. Each Problem has the
-// place, what is wrong and what to do. No secret is in it.
+// *Problems: the file, its values or the flags are wrong. Each Problem has the place,
+// what is wrong and what to do. It contains no secret.
 package jobfile

@@ -9,32 +9,32 @@ import (
 	"strings"
 )
 
-// maxReference is how long a file or variable that a job refers to may be: a
-// secret is short, and a wrong path may lead to anything.
+// maxReference bounds a file or variable that a job refers to: a secret is short, and a
+// wrong path may lead to a file of any size.
 const maxReference = 64 << 10
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// expander replaces what a job file refers to.
+// expander replaces the references of a job file.
 type expander struct {
 	lookup   func(string) (string, bool)
 	readFile func(string) ([]byte, error)
-	// folder is that of the file that is being read; relative paths begin there.
+	// folder is the folder of the current file; relative paths are relative to it.
 	folder string
 }
 
 // expanded is a value with its references replaced.
 type expanded struct {
 	text string
-	// whole says that the value is one reference and nothing else, so that it
-	// may be shown instead of what it stands for.
+	// whole reports whether the value is a single reference and nothing else. The
+	// reference may then be shown instead of its value.
 	whole bool
 }
 
-// expand replaces ${NAME} by the environment variable and ${file:PATH} by the
-// file's content without a newline at its end; $${ stands for ${ itself. What
-// is put in is not looked through again. What cannot be replaced is a problem,
-// one for each.
+// expand replaces ${NAME} by the environment variable and ${file:PATH} by the file's
+// content without a newline at its end. $${ represents ${ itself. The inserted text is
+// not expanded again. expand returns a problem for each reference that it cannot
+// replace.
 func (x *expander) expand(text string) (expanded, []Problem) {
 	var out strings.Builder
 	var problems []Problem
@@ -57,7 +57,7 @@ func (x *expander) expand(text string) (expanded, []Problem) {
 			problems = append(problems, Problem{What: "has a ${ without its }", Hint: "for the characters themselves write $${"})
 			break
 		}
-		// A secret may stand between the braces by mistake, but not in a name.
+		// A secret may be between the braces by mistake, but a secret is not a name.
 		isName := variableName.MatchString(name) || strings.HasPrefix(name, "file:")
 		e.whole = isName && behind == "" && len(name)+len("${}") == len(text)
 		value, f := x.resolve(name)
@@ -71,7 +71,7 @@ func (x *expander) expand(text string) (expanded, []Problem) {
 	return e, problems
 }
 
-// resolve returns what the name between the braces stands for.
+// resolve returns the value of the name between the braces.
 func (x *expander) resolve(name string) (string, *Problem) {
 	path, isFile := strings.CutPrefix(name, "file:")
 	if isFile {
@@ -111,7 +111,7 @@ func (x *expander) file(path string) (string, *Problem) {
 	case err != nil:
 		return "", &Problem{What: "file " + name + " cannot be read"}
 	}
-	// Editors on Windows put a byte order mark before what they save.
+	// Editors on Windows write a byte order mark at the start of a file.
 	text, crlf := strings.CutSuffix(strings.TrimPrefix(string(data), "\ufeff"), "\r\n")
 	if !crlf {
 		text = strings.TrimSuffix(text, "\n")
@@ -122,5 +122,5 @@ func (x *expander) file(path string) (string, *Problem) {
 	return text, nil
 }
 
-// errTooLong says that there is more in a file than may be read.
+// errTooLong is returned if a file is longer than allowed.
 var errTooLong = errors.New("too long")

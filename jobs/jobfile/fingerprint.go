@@ -13,40 +13,40 @@ import (
 	"b24export/pipeline"
 )
 
-// fingerprintForm goes into every fingerprint. A new one makes every dataset be fetched
-// again, once.
+// fingerprintForm is part of every fingerprint. If it changes, every dataset is fetched
+// again once.
 const fingerprintForm = "1"
 
-// Fingerprint stands for what the job means for the rows of one portal: while it stays
+// Fingerprint identifies what the job means for the rows of one portal. While it stays
 // the same, an unfinished snapshot can be resumed, and rows of the last snapshot can be
 // carried over. It is a lower-case hexadecimal number of 32 digits, the same on every
 // machine and in every version of the program that reads the keys below in the same
-// way. It is empty for a name that is no portal of the job.
+// way. It is empty if the job has no portal with that name.
 //
-// In it are: the portal's host (other payments), and source.list,
-// source.entity_types, source.ids and source.enrich (which payments, and where
-// their values come from; of a file of ids its ids, whatever its path), and source.fields in any order (what is in extra).
+// It contains the portal's host (other payments), source.list, source.entity_types,
+// source.ids and source.enrich (which payments, and where their values come from; for a
+// file of ids its ids, whatever its path), and source.fields in any order (what is in
+// extra).
 //
-// Not in it are:
-//   - secrets, client ids, a webhook's user: a new webhook sees the same
-//     payments, and what a user may not see becomes rejects, not rows;
-//   - name, portals[].name, sink: where a dataset is, and in what form;
-//   - mode, full_every, backfill: which part is fetched again in a run; the rows of
-//     all modes mean the same. For the same reason source.list: ids and
-//     source.ids of a backfill count as source.list: auto: they are its range,
-//     not the dataset's;
-//   - source.related, source.related_every: tables beside this one;
-//   - source.since, source.batch: how changes are noticed and calls are sent;
+// It does not contain:
+//   - secrets, client ids, a webhook's user: a new webhook shows the same payments, and
+//     what a user may not read becomes rejects, not rows;
+//   - name, portals[].name, sink: where a dataset is, and in which format;
+//   - mode, full_every, backfill: what a run fetches again; the rows of all modes mean
+//     the same. For the same reason source.list: ids and source.ids of a backfill count
+//     as source.list: auto: they are its range, not the dataset's;
+//   - source.related, source.related_every: tables next to this one;
+//   - source.since, source.batch: how changes are found and calls are sent;
 //   - plan, limits, patience, checkpoint: the pace;
-//   - rejects, notify: what becomes of the run afterwards.
+//   - rejects, notify: what follows from the run.
 //
-// With source.list: auto, rights decide how payments are found. Fingerprint is
-// that of a user who may list them all.
+// With source.list: auto, the user's rights decide how payments are found. Fingerprint
+// then returns that of a user who may list all payments.
 func (s *Spec) Fingerprint(portal string) string { return s.FingerprintBy(portal, s.Source.List) }
 
-// FingerprintBy is the fingerprint for a run that finds payments by list, which
-// may differ from what the job says where rights decide. Rows that are found in
-// different ways have different columns.
+// FingerprintBy returns the fingerprint for a run that finds payments by list, which
+// can differ from the job's value if rights decide. Rows that are found in different
+// ways have different columns.
 func (s *Spec) FingerprintBy(portal string, list List) string {
 	if s.Source.List == ListAuto && list == ListSale {
 		list = ListAuto
@@ -60,7 +60,7 @@ func (s *Spec) FingerprintBy(portal string, list List) string {
 		list, ids = ListAuto, IDsSpec{}
 	}
 	var b strings.Builder
-	// Quoted, so that no value can look like the next line.
+	// Values are quoted, so that no value can look like the next line.
 	line := func(name string, value any) { fmt.Fprintf(&b, "%s=%q\n", name, fmt.Sprint(value)) }
 	line("form", fingerprintForm)
 	line("host", s.Portals[i].Address())
@@ -77,9 +77,9 @@ func (s *Spec) FingerprintBy(portal string, list List) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// contentOf stands for what a file of ids says, whatever its path, its comments
-// and its white space; "" for no file. An unreadable file is reported by whoever
-// lists its ids.
+// contentOf identifies the content of a file of ids, without its path, comments and
+// white space. It returns "" if there is no file. It ignores a file that cannot be
+// read; the listing of the ids reports that.
 func contentOf(path string) string {
 	if path == "" {
 		return ""

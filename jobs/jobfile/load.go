@@ -11,20 +11,20 @@ import (
 	"strings"
 )
 
-// maxFile is how large a job file may be.
+// maxFile is the largest size of a job file.
 const maxFile = 4 << 20
 
-// Load reads the job file at path. lookup is where ${NAME} comes from, such as
-// os.LookupEnv. A file that can be read, but is no right job, is a *Problems
-// with everything that is wrong with it.
+// Load reads the job file at path. lookup returns the value of ${NAME}, as os.LookupEnv
+// does. For a file that can be read but is not a valid job, the error is a *Problems
+// with all problems.
 func Load(path string, lookup func(string) (string, bool)) (*Spec, error) {
 	return LoadWith(path, lookup, nil)
 }
 
-// LoadWith is Load with flags, by their names, instead of what the file says. A flag of
-// a key of portals goes for every portal; the name of a portal cannot be replaced. If a
-// flag changes the mode, the file's keys that belong to another mode are left aside; in
-// a file alone they are problems.
+// LoadWith is like Load, with flags, by their names, that replace values of the file.
+// The flag of a portal's key applies to every portal; the name of a portal cannot be
+// replaced. If a flag changes the mode, LoadWith ignores the file's keys that belong to
+// another mode. Without flags they are problems.
 func LoadWith(path string, lookup func(string) (string, bool), flags map[string]string) (*Spec, error) {
 	data, err := readUpTo(path, maxFile)
 	if errors.Is(err, errTooLong) {
@@ -36,10 +36,10 @@ func LoadWith(path string, lookup func(string) (string, bool), flags map[string]
 	return parse(path, data, lookup, readReference, flags)
 }
 
-// LoadReading reads the job file at path for a command that only reads the dataset.
-// It needs no secret: what portals are reached by, and whom to notify, may refer to
-// variables and files that are not there, and stays empty then. A portal that takes
-// its name from its address needs one of the two.
+// LoadReading reads the job file at path for a command that only reads the dataset. It
+// needs no secrets: the access to portals and notify may refer to variables and files
+// that do not exist, and are then empty. A portal needs a name, or an address to derive
+// it from.
 func LoadReading(path string, lookup func(string) (string, bool)) (*Spec, error) {
 	data, err := readUpTo(path, maxFile)
 	if errors.Is(err, errTooLong) {
@@ -62,7 +62,7 @@ func parseReading(name string, data []byte, lookup func(string) (string, bool), 
 	return d.finish()
 }
 
-// Reading makes a job for a command that only reads the dataset called name at url,
+// Reading returns a job for a command that only reads the dataset called name at url,
 // with portals of these names. Problems name the flags.
 func Reading(url, name string, portals []string) (*Spec, error) {
 	d := newDraft("", expander{})
@@ -80,9 +80,9 @@ func Reading(url, name string, portals []string) (*Spec, error) {
 	return d.spec, nil
 }
 
-// Parse reads a job file's content. name stands in the problems, and relative
-// paths begin at its folder. readFile is where ${file:PATH} and included files
-// come from.
+// Parse parses a job file's content. Problems contain name as the file's name, and
+// relative paths are relative to its folder. readFile reads ${file:PATH} and included
+// files.
 func Parse(name string, data []byte, lookup func(string) (string, bool), readFile func(string) ([]byte, error)) (*Spec, error) {
 	return parse(name, data, lookup, readFile, nil)
 }
@@ -107,10 +107,10 @@ func parse(name string, data []byte, lookup func(string) (string, bool), readFil
 	return d.finish()
 }
 
-// FromFlags makes a job of flags alone, by their names without dashes (an
-// underscore is as good as a dash), and of a webhook's address: one portal,
-// named after its host unless the flag portal says otherwise. Problems name the
-// flags, and B24_WEBHOOK for the webhook.
+// FromFlags returns a job from flags alone, by their names without dashes (an
+// underscore may replace a dash), and from a webhook's address. The job has one portal,
+// named after its host unless the flag portal names it. Problems name the flags, and
+// B24_WEBHOOK for the webhook.
 func FromFlags(values map[string]string, webhook string) (*Spec, error) {
 	return fromFlags(values, webhook)
 }
@@ -134,7 +134,7 @@ func fromFlags(values map[string]string, webhook string) (*Spec, error) {
 	return d.finish()
 }
 
-// override puts the flags' values instead of what is there.
+// override replaces values by those of the flags.
 func (d *draft) override(flags map[string]string) {
 	byFlag := make(map[string]*Key)
 	var names []string
@@ -167,7 +167,7 @@ func (d *draft) override(flags map[string]string) {
 	}
 }
 
-// instances is how many places of the job the key has.
+// instances returns how many places in the job the key has.
 func (d *draft) instances(key *Key) int {
 	if strings.HasPrefix(key.Path, "portals[]") {
 		return len(d.spec.Portals)
@@ -175,9 +175,9 @@ func (d *draft) instances(key *Key) int {
 	return 1
 }
 
-// flag takes a flag's value; of a list, values between commas.
+// flag reads a flag's value; for a list, values separated by commas.
 func (d *draft) flag(path string, key *Key, at int, text, label string) {
-	// What the file says, and what is wrong with it, no longer matters.
+	// The file's value and its problems no longer matter.
 	d.forget(path)
 	where := place{label: label, shown: shown(text)}
 	if !key.reading.list {
@@ -194,12 +194,12 @@ func (d *draft) flag(path string, key *Key, at int, text, label string) {
 	}
 }
 
-// readReference reads a file that a job refers to or includes; the latter may be
-// as large as a job file.
+// readReference reads a file that a job refers to or includes. Included files may be as
+// large as a job file.
 func readReference(path string) ([]byte, error) { return readUpTo(path, maxFile) }
 
-// readUpTo reads a file of at most that many bytes. The path may lead to a
-// device without end.
+// readUpTo reads a file of at most that many bytes. The path may lead to a device that
+// never ends.
 func readUpTo(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

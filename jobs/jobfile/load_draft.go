@@ -10,28 +10,28 @@ import (
 	"b24export/sinks/address"
 )
 
-// draft is a job in the making: the spec, where each value came from, and what
-// is wrong so far.
+// draft is an incomplete job: the spec, the source of each value, and the problems so
+// far.
 type draft struct {
 	spec   *Spec
-	name   string // the job file's; empty if there is none
+	name   string // of the job file; empty if there is none
 	expand expander
 	in     string // the included file that is being read; empty: the job file
 	// given are the keys that were given, by their path with indices.
 	given    map[string]place
-	order    []string // the paths of given, as they came
+	order    []string // the paths of given, in order
 	problems []Problem
 	bad      map[string]bool // paths with a problem
-	// withheld are paths of secrets that are not there and are not needed, because
-	// the job is only read; nil if every secret is needed.
+	// withheld are paths of secrets that are missing but not needed, because the job is
+	// only read. It is nil if every secret is needed.
 	withheld map[string]bool
 }
 
-// place is where a value came from.
+// place is the source of a value.
 type place struct {
 	file         string // the included file; empty: the job file
 	line, column int
-	label        string // a flag, or a variable that stands for one
+	label        string // a flag, or a variable that replaces one
 	shown        string // the value as a problem may show it
 	text         string // the value itself; never shown
 }
@@ -49,8 +49,8 @@ func newDraft(name string, x expander) *draft {
 	return d
 }
 
-// setDefault takes the key's default through its own reading. A default that
-// its own rule refuses cannot be: a test reads them all.
+// setDefault sets the key's default with the key's own reading. A default cannot be
+// invalid: a test reads them all.
 func (d *draft) setDefault(key *Key, at int) {
 	if key.Default == "" {
 		return
@@ -66,8 +66,8 @@ func (d *draft) setDefault(key *Key, at int) {
 	}
 }
 
-// addPortal appends a portal with all defaults but those of oauth, which it may
-// not have.
+// addPortal appends a portal with all defaults except those of oauth, which it may not
+// have.
 func (d *draft) addPortal() int {
 	at := len(d.spec.Portals)
 	d.spec.Portals = append(d.spec.Portals, PortalSpec{})
@@ -79,7 +79,7 @@ func (d *draft) addPortal() int {
 	return at
 }
 
-// addOAuth returns a portal the section oauth with its defaults.
+// addOAuth adds the section oauth with its defaults to a portal.
 func (d *draft) addOAuth(at int) {
 	d.spec.Portals[at].OAuth = new(OAuthSpec)
 	for i := range keys {
@@ -89,7 +89,7 @@ func (d *draft) addOAuth(at int) {
 	}
 }
 
-// value reads a key's text, or one value of a list, which came from where.
+// value reads a key's text, or one value of a list. where is its source.
 func (d *draft) value(path, keyPath string, at int, text string, where place) {
 	where.text = text
 	d.give(path, where)
@@ -107,7 +107,7 @@ func (d *draft) give(path string, where place) {
 	d.given[path] = where
 }
 
-// forget drops what is known of a path and its list items, problems included.
+// forget removes a path and its list items, including their problems.
 func (d *draft) forget(path string) {
 	under := func(p string) bool { return p == path || strings.HasPrefix(p, path+"[") }
 	for p := range d.given {
@@ -132,14 +132,14 @@ func (d *draft) forget(path string) {
 	d.order = order
 }
 
-// add notes a problem of the file that is being read, as it is.
+// add records a problem of the current file unchanged.
 func (d *draft) add(p Problem) {
 	p.File = d.in
 	d.problems = append(d.problems, p)
 	d.bad[p.Path] = true
 }
 
-// problem notes what is wrong with the value at path: p has What and Hint.
+// problem records a problem of the value at path. p contains What and Hint.
 func (d *draft) problem(path string, p Problem) {
 	where := d.where(path)
 	p.File, p.Line, p.Column, p.Path = where.file, where.line, where.column, d.call(path)
@@ -150,7 +150,7 @@ func (d *draft) problem(path string, p Problem) {
 	d.bad[path] = true
 }
 
-// where is the place of path, or of the nearest section around it.
+// where returns the place of path, or of the nearest section around it.
 func (d *draft) where(path string) place {
 	for {
 		if p, ok := d.given[path]; ok {
@@ -164,20 +164,20 @@ func (d *draft) where(path string) place {
 	}
 }
 
-// has reports whether the key was given, and nothing is wrong with it so far.
+// has reports whether the key was given, and has no problem so far.
 func (d *draft) has(path string) bool {
 	_, ok := d.given[path]
 	return ok && !d.bad[path] && !d.withheld[path]
 }
 
-// mayWithhold reports whether the job is only read, and key is one of those that
-// show how to reach a portal or whom to notify.
+// mayWithhold reports whether the job is only read, and key is a key that is needed
+// only to access a portal or to notify somebody.
 func (d *draft) mayWithhold(key *Key) bool {
 	return d.withheld != nil && !key.reading.list && (key.Secret || strings.HasPrefix(key.Path, "portals[].oauth.") || strings.HasPrefix(key.Path, "notify."))
 }
 
-// call is what the user calls the key: its path, or the flag if there is no
-// file or if the value came from it.
+// call returns what the user calls the key: its path, or the flag if there is no file
+// or if the value is from the flag.
 func (d *draft) call(path string) string {
 	if p, ok := d.given[path]; ok && p.label != "" {
 		return p.label
@@ -190,8 +190,8 @@ func (d *draft) call(path string) string {
 	return path
 }
 
-// finish makes paths whole, compares the values with each other, and returns the spec
-// if nothing is wrong with it.
+// finish completes paths, compares the values with each other, and returns the spec if
+// it has no problem.
 func (d *draft) finish() (*Spec, error) {
 	d.rules()
 	if err := (&Problems{File: d.name, Items: d.problems}).asError(); err != nil {
@@ -212,8 +212,8 @@ func (d *draft) finish() (*Spec, error) {
 	return d.spec, nil
 }
 
-// locate makes a path of a file, which begins at the file's folder, begin at the
-// working directory. Addresses stay as they are.
+// locate converts a path that is relative to the file's folder to one that is relative
+// to the working directory. It does not change addresses.
 func (d *draft) locate(key string, path *string) {
 	if *path == "" || d.given[key].label != "" || address.IsURL(*path) || filepath.IsAbs(*path) {
 		return
@@ -227,11 +227,11 @@ func (d *draft) locate(key string, path *string) {
 
 var index = regexp.MustCompile(`\[[0-9]+\]`)
 
-// generic is a path as the table of keys has it.
+// generic returns a path in the form of the table of keys.
 func generic(path string) string { return index.ReplaceAllString(path, "[]") }
 
-// keyAt finds a key by its path in the table, or by that of one of its values;
-// nil if there is none.
+// keyAt finds a key by its path in the table, or by that of one of its values. It
+// returns nil if there is none.
 func keyAt(path string) *Key {
 	for i := range keys {
 		if p := keys[i].Path; p == path || p+"[]" == path {

@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 )
 
-// included is what a file of portals may have: the key portals of a job file.
+// included are the keys that a file of portals may have: the key portals of a job file.
 var included = &branch{
 	names:    []string{"portals"},
 	children: map[string]*branch{"portals": tree.children["portals"]},
 }
 
-// include reads the portals of an included file. They are numbered on from those
-// that are there. The file's references and paths begin at its own folder.
+// include reads the portals of an included file. Their numbers follow those of the
+// existing ones. The file's references and paths are relative to its own folder.
 func (d *draft) include(i int) {
 	key := fmt.Sprintf("include[%d]", i)
 	path := d.spec.Include[i]
@@ -64,7 +64,7 @@ func (d *draft) include(i int) {
 	}
 }
 
-// portal is what a problem of another portal calls portal i.
+// portal returns the name of portal i in a problem of another portal.
 func (d *draft) portal(i int) string {
 	path := fmt.Sprintf("portals[%d]", i)
 	if at := d.given[path]; len(d.spec.Include) > 0 && at.line > 0 {

@@ -24,7 +24,7 @@ func (d *draft) file(root *node) {
 	}
 }
 
-// section reads the keys of a mapping; at is the portal that it is part of.
+// section reads the keys of a mapping. at is the portal to which it belongs.
 func (d *draft) section(n *node, path string, b *branch, at int) {
 	lines := make(map[string]int)
 	for _, p := range n.pairs {
@@ -46,8 +46,8 @@ func (d *draft) section(n *node, path string, b *branch, at int) {
 	d.missing(path, b, lines)
 }
 
-// missing notes the required keys that are not there, also those of sections
-// that are not there.
+// missing records the required keys that are missing, including those of missing
+// sections.
 func (d *draft) missing(path string, b *branch, lines map[string]int) {
 	for _, name := range b.names {
 		child := b.children[name]
@@ -55,7 +55,7 @@ func (d *draft) missing(path string, b *branch, lines map[string]int) {
 			continue
 		}
 		switch {
-		case d.bad[join(path, name)]: // misspelt, and reported
+		case d.bad[join(path, name)]: // misspelled, and reported
 		case child.key.Type == typeSections && lines["include"] > 0: // they are in other files
 		case child.key.Required:
 			d.problem(join(path, name), Problem{What: "is missing", Hint: example(child.key)})
@@ -65,7 +65,7 @@ func (d *draft) missing(path string, b *branch, lines map[string]int) {
 	}
 }
 
-// example is a key as a file may have it.
+// example returns a key as it can be in a file.
 func example(key *Key) string {
 	if key.Type == typeSections {
 		return "`" + key.Name() + ":` with a list of portals, each with a webhook"
@@ -73,10 +73,10 @@ func example(key *Key) string {
 	return "for example `" + key.Name() + ": " + key.Example + "`"
 }
 
-// key reads what stands behind a known key.
+// key reads the value of a known key.
 func (d *draft) key(p pair, path string, b *branch, at int) {
-	// Wrong kinds of values are shown where the key is, since a mapping or a
-	// list has no place of its own.
+	// A value of the wrong kind is reported at the key, because a mapping or a list has
+	// no place of its own.
 	where := place{line: p.line, column: p.column}
 	n := p.value
 	wrong := func(want string) {
@@ -175,7 +175,7 @@ func (d *draft) scalar(n *node, path string, key *Key, at int) {
 	}
 }
 
-// unknown notes a key that no job has here.
+// unknown records a key that is not allowed here.
 func (d *draft) unknown(p pair, path string, b *branch) {
 	key := shownKey(p.key)
 	problem := Problem{File: d.in, Line: p.line, Column: p.column, Path: join(path, key), What: "unknown key `" + key + "`"}

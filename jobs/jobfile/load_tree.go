@@ -6,7 +6,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// converter makes nodes of the parser's tree.
+// converter converts the parser's tree to nodes.
 type converter struct {
 	problems []Problem
 }
@@ -36,8 +36,7 @@ func (c *converter) node(from ast.Node) *node {
 	case *ast.LiteralNode:
 		n.kind, n.text = scalar, v.Value.Value
 	case ast.ScalarNode:
-		// Numbers and words: as they are written, since the key decides what
-		// they are.
+		// Numbers and words stay as written, because the key decides what they are.
 		n.kind, n.text = scalar, v.GetToken().Value
 	default:
 		c.problems = append(c.problems, tokenProblem(from.GetToken(), notYAML))
@@ -45,8 +44,8 @@ func (c *converter) node(from ast.Node) *node {
 	return n
 }
 
-// pair adds a key and its value to a mapping, and sets the mapping's place to
-// its first key's.
+// pair adds a key and its value to a mapping, and sets the mapping's place to that of
+// its first key.
 func (c *converter) pair(n *node, from *ast.MappingValueNode) {
 	tk := from.Key.GetToken()
 	switch from.Key.(type) {
@@ -61,7 +60,7 @@ func (c *converter) pair(n *node, from *ast.MappingValueNode) {
 	n.pairs = append(n.pairs, p)
 }
 
-// what is a node's kind in words.
+// what describes a node's kind.
 func (n *node) what() string {
 	switch {
 	case n == nil || n.kind == nothing:

@@ -14,17 +14,17 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// What a job file may be made of. The parser calls itself for each level, and
-// the deepest key of a job is on the fourth.
+// Limits of a job file. The parser recurses for each level, and the deepest key of a
+// job is on the fourth.
 const (
 	maxDepth  = 32
 	maxTokens = 200_000
-	// The scanner hands over a line at a time, and its tokens take some hundred
-	// times the space of the line.
+	// The scanner returns a line at a time, and its tokens need some hundred times the
+	// memory of the line.
 	maxLine = 64 << 10
 )
 
-// kind is what a node of a job file is.
+// kind is the kind of a node of a job file.
 type kind int
 
 const (
@@ -34,8 +34,8 @@ const (
 	sequence
 )
 
-// node is a value of a job file with its place. Nothing of the YAML library is
-// in it.
+// node is a value of a job file with its place. It contains nothing of the YAML
+// library.
 type node struct {
 	kind         kind
 	line, column int
@@ -51,9 +51,9 @@ type pair struct {
 	value        *node
 }
 
-// readYAML reads the part of YAML that a job file may use: one document of
-// mappings, lists and scalars. Whatever data is, it neither panics nor takes
-// long. Problems quote nothing of the file.
+// readYAML reads the subset of YAML that a job file may use: one document of mappings,
+// lists and scalars. It neither panics nor takes long, whatever data is. Problems quote
+// nothing of the file.
 func readYAML(data []byte) (*node, []Problem) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if p := checkText(data); p != nil {
@@ -70,7 +70,7 @@ func readYAML(data []byte) (*node, []Problem) {
 	if err != nil {
 		return nil, []Problem{syntaxProblem(err)}
 	}
-	// scan has let only one document pass.
+	// scan accepts only one document.
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
 		return nil, []Problem{emptyFile}
 	}
@@ -81,16 +81,15 @@ func readYAML(data []byte) (*node, []Problem) {
 
 var emptyFile = Problem{What: "the file is empty", Hint: "a job is version, name, a portal's webhook and sink.url"}
 
-// parseTokens runs the parser. It is a large piece of other people's code that
-// works on whatever somebody wrote: a panic in it is a file that it cannot
-// read, and no reason for this program to die.
+// parseTokens calls the parser. It is large foreign code that parses any input. If it
+// panics, the file cannot be read, but the program must not die.
 func parseTokens(tokens token.Tokens) (file *ast.File, err error) {
 	defer func() {
 		if recover() != nil {
 			err = errUnreadable
 		}
 	}()
-	// Duplicate keys are found in the tree, with all other problems.
+	// Duplicate keys are found in the tree, together with all other problems.
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 }
 
@@ -119,8 +118,8 @@ func checkText(data []byte) *Problem {
 	return nil
 }
 
-// refusedTokens are the parts of YAML that a job file does without, so that
-// what stands in it is what it says.
+// refusedTokens are features of YAML that a job file may not use, so that its text
+// means what it says.
 var refusedTokens = map[token.Type]string{
 	token.AnchorType:      "anchors (&name) are not allowed in a job file",
 	token.AliasType:       "aliases (*name) are not allowed in a job file",
@@ -131,8 +130,8 @@ var refusedTokens = map[token.Type]string{
 	token.DocumentEndType: "a job file is one document: this ends it",
 }
 
-// scan cuts the text into tokens and refuses what no job file has, before the
-// parser, which recurses, sees it.
+// scan splits the text into tokens. It refuses what no job file has before the parser,
+// which recurses, sees it.
 func scan(text string) (token.Tokens, []Problem) {
 	var s scanner.Scanner
 	s.Init(text)
@@ -169,10 +168,10 @@ func scan(text string) (token.Tokens, []Problem) {
 	}
 }
 
-// nesting counts how deep a token is, from the tokens before it alone.
+// nesting computes the depth of a token from the previous tokens alone.
 type nesting struct {
 	flow    int
-	columns []int // of the keys and dashes around, ascending
+	columns []int // of the enclosing keys and dashes, ascending
 }
 
 func (n *nesting) take(tk *token.Token) int {
@@ -196,7 +195,7 @@ func (n *nesting) take(tk *token.Token) int {
 	return n.flow + len(n.columns)
 }
 
-// tokenProblem is a problem at a token.
+// tokenProblem returns a problem at a token.
 func tokenProblem(tk *token.Token, rule string) Problem {
 	if tk == nil || tk.Position == nil {
 		return Problem{What: rule}
@@ -204,8 +203,8 @@ func tokenProblem(tk *token.Token, rule string) Problem {
 	return Problem{Line: tk.Position.Line, Column: tk.Position.Column, What: rule}
 }
 
-// syntaxProblem is the parser's complaint in our words: its own ones may quote
-// the file.
+// syntaxProblem returns a problem for an error of the parser. It does not use the
+// parser's text, which may quote the file.
 func syntaxProblem(err error) Problem {
 	if e, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 		return tokenProblem(e.Token, notYAML)
@@ -213,7 +212,7 @@ func syntaxProblem(err error) Problem {
 	return Problem{What: notYAML}
 }
 
-// notYAML is what a problem says where the parser has stopped. The parser's own
-// message is not shown: it may quote the file, and so a secret, and its words change
-// with each update.
+// notYAML is the text of a problem where the parser has stopped. The parser's own
+// message is not shown: it may quote the file, and so a secret, and it changes with
+// each update.
 const notYAML = "is not YAML: look at the indentation, the colons, the brackets and the quotes here and in the line above"

@@ -4,13 +4,13 @@ import (
 	"strings"
 )
 
-// nearest is the name that was most likely meant by got; empty if none is near.
-// Of names equally near, the first one wins.
+// nearest returns the name that was most likely meant by got, or "" if none is similar.
+// Of names equally similar, it returns the first one.
 func nearest(got string, names []string) string {
 	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "-", "_")) }
 	got = plain(got)
 	if len(got) > 40 {
-		return "" // far from everything, and long to compare
+		return "" // similar to no name, and slow to compare
 	}
 	best, least := "", 1+max(1, len(got)/3)
 	for _, name := range names {
@@ -25,8 +25,8 @@ func nearest(got string, names []string) string {
 	return best
 }
 
-// distance is how many letters must be put in, left out, replaced, or swapped
-// with their neighbour to make b of a.
+// distance returns how many letters must be inserted, deleted, replaced, or swapped
+// with their neighbour to change a to b.
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	before, last, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)

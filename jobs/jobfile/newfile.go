@@ -79,10 +79,10 @@ func (f NewFile) Bytes() []byte {
 	return []byte(b.String())
 }
 
-// plainly returns a YAML value that stands for exactly this text.
+// plainly returns a YAML value that means exactly this text.
 func plainly(text string) string { return quoted(strings.ReplaceAll(text, "${", "$${")) }
 
-// quoted returns a text as a YAML value, in double quotes where it needs them.
+// quoted returns a text as a YAML value, in double quotes if it needs them.
 func quoted(text string) string {
 	if datasetName.MatchString(text) && strings.Trim(text, "0123456789_") != "" && !isYAMLWord(text) {
 		return text
@@ -90,7 +90,7 @@ func quoted(text string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(text) // a text always can be
+	_ = e.Encode(text) // a text can always be encoded
 	return strings.TrimSuffix(b.String(), "\n")
 }
 

@@ -10,18 +10,18 @@ import (
 	"b24export/pipeline"
 )
 
-// Spec is a job as its file, or its flags, say it: plain data, checked, with
-// every default filled in. Load, Parse and FromFlags make one; what they return
-// without an error keeps every rule of Keys. A Spec is not changed once made.
+// Spec is a job as its file or its flags define it: plain, checked data with all
+// defaults set. Load, Parse and FromFlags return one; without an error it obeys every
+// rule of Keys. A Spec does not change.
 type Spec struct {
-	// Version is the form of the job file; 1.
+	// Version is the version of the job file's format; 1.
 	Version int
 	// Name is the dataset's folder.
 	Name string
 	Mode pipeline.Mode
 	// FullEvery is how old the newest full run may become; 0: any age.
 	FullEvery time.Duration
-	// Include are further files that Portals come from, as the job file says it.
+	// Include are further files with Portals, as written in the job file.
 	Include    []string
 	Portals    []PortalSpec
 	Source     SourceSpec
@@ -30,29 +30,29 @@ type Spec struct {
 	Checkpoint CheckpointSpec
 	Rejects    RejectsSpec
 	Deletes    DeletesSpec
-	// Patience is how long a run continues against something temporary.
+	// Patience is how long a run retries during a temporary problem.
 	Patience time.Duration
 	Notify   NotifySpec
 }
 
-// PortalSpec is one portal: what it is called, how to get in, and how much of
-// it may be used. Exactly one of Webhook and OAuth is set.
+// PortalSpec is one portal: its name, how to access it, and how much of its limits to
+// use. Exactly one of Webhook and OAuth is set.
 type PortalSpec struct {
-	// Name is unique in the job. If the file returns none, it comes from the portal's
+	// Name is unique in the job. If the file has none, it is derived from the portal's
 	// address.
 	Name    string
 	Webhook bitrix.Secret
 	OAuth   *OAuthSpec
 	Plan    Plan
-	// TimeZone is the one in which the portal's days are counted; nil: the one that
-	// its dates show.
+	// TimeZone is the zone in which the portal's days are counted; nil: the zone of its
+	// dates.
 	TimeZone *time.Location
-	// Limits are what the job says on top of the plan; EffectiveLimits has both.
+	// Limits are the limits in the job, on top of the plan. EffectiveLimits combines both.
 	Limits LimitsSpec
 }
 
-// Address is the portal's host, in lower case, with its port if that is not the
-// scheme's own. It is no secret. It is empty if the portal's URL is broken.
+// Address returns the portal's host, in lower case, with its port if that is not the
+// scheme's default. It is no secret. It is empty if the portal's URL is not valid.
 func (p *PortalSpec) Address() string {
 	text := p.Webhook.Reveal()
 	if p.OAuth != nil {
@@ -69,66 +69,64 @@ func (p *PortalSpec) Address() string {
 	return host + ":" + port
 }
 
-// OAuthSpec is how an application gets into a portal.
+// OAuthSpec is how to access a portal as an application.
 type OAuthSpec struct {
 	// Portal is the portal's address: scheme and host.
 	Portal       string
 	ClientID     string
 	ClientSecret bitrix.Secret
-	// Tokens is where the rotating pair lives: a path, or a bucket's URL.
+	// Tokens is where the rotating pair is stored: a path, or a bucket's URL.
 	Tokens bitrix.Secret
 	// Server is the authorization server's address.
 	Server string
 }
 
-// LimitsSpec is what a job says about a portal's limits; nil is what the plan
-// says.
+// LimitsSpec is the limits of a portal in a job; nil means the plan's limit.
 type LimitsSpec struct {
 	Rate            *float64
 	Burst           *int
 	Operating       *time.Duration
 	OperatingWindow *time.Duration
-	// Share is the part of rate and burst that is ours, 1 by default.
+	// Share is the share of rate and burst that this job may use, 1 by default.
 	Share float64
-	// Concurrency is how many requests may be under way at once; 0: as many as
-	// bitrix.Limits says.
+	// Concurrency is how many requests may be in flight; 0: the default of
+	// bitrix.Limits.
 	Concurrency int
 }
 
 // SourceSpec is how payments are found and read.
 type SourceSpec struct {
 	List List
-	// EntityTypes are the CRM types to walk, for ListItems; empty: every type
-	// that can have payments.
+	// EntityTypes are the CRM types to list, for ListItems; empty: every type that can
+	// have payments.
 	EntityTypes []int64
 	IDs         IDsSpec
 	Enrich      Enrich
 	Batch       Batch
-	// Fields are further fields of sale.payment.list, kept in the column extra.
+	// Fields are further fields of sale.payment.list, stored in the column extra.
 	Fields []string
 	Since  Since
-	// Related are the tables to read beside the payments, at most once in
-	// RelatedEvery.
+	// Related are the related tables to read, at most once per RelatedEvery.
 	Related      []string
 	RelatedEvery time.Duration
 }
 
-// IDsSpec is a given set of payment ids: those from From to To, both included,
-// or those in a file. The zero value is none.
+// IDsSpec is a set of payment ids: those from From to To, both included, or those in a
+// file. The zero value means none.
 type IDsSpec struct {
 	From, To int64
-	// File is a path: one id a line. A path of a job file that is relative to
-	// it has been made relative to the working directory.
+	// File is a path of a file with one id per line. If the job file has a relative
+	// path, File is relative to the working directory instead of to the job file.
 	File string
 }
 
-// BackfillSpec is the part of the past that a backfill gets. At most one is set.
+// BackfillSpec is the range that a backfill fetches. At most one is set.
 type BackfillSpec struct {
 	Billed, Paid DateRange
 }
 
-// DateRange is the days from From up to, but without, To, in the portal's time
-// zone. The zero value is no range.
+// DateRange is the days from From up to, but without, To, in the portal's time zone.
+// The zero value means no range.
 type DateRange struct {
 	From, To Date
 }
@@ -136,17 +134,17 @@ type DateRange struct {
 // IsZero reports whether there is no range.
 func (r DateRange) IsZero() bool { return r == DateRange{} }
 
-// Date is a day of the calendar. The zero value is none.
+// Date is a day of the calendar. The zero value means none.
 type Date struct {
 	Year  int
 	Month time.Month
 	Day   int
 }
 
-// String is the day as 2019-01-31.
+// String returns the day as 2019-01-31.
 func (d Date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day) }
 
-// Before reports whether d is an earlier day than e.
+// Before reports whether d is before e.
 func (d Date) Before(e Date) bool {
 	if d.Year != e.Year {
 		return d.Year < e.Year
@@ -157,33 +155,33 @@ func (d Date) Before(e Date) bool {
 	return d.Day < e.Day
 }
 
-// in is the day's first instant in a time zone.
-// In is the instant at which the day begins in a time zone.
+// In returns the instant at which the day begins in a time zone.
 func (d Date) In(zone *time.Location) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
 }
 
-// SinkSpec is where the dataset goes, and in what form.
+// SinkSpec is where the dataset is stored, and in which format.
 type SinkSpec struct {
-	// URL is s3://…, gs://…, azblob://…, file:///… or a path. A relative path of a
-	// job file has been made relative to the working directory.
+	// URL is s3://…, gs://…, azblob://…, file:///… or a path. If the job file has a
+	// relative path, URL is relative to the working directory instead of to the job
+	// file.
 	URL string
-	// Former is what version 0.1.0 took for URL: a relative path began at the working
-	// directory. It is empty where that is the same place.
+	// Former is the URL as version 0.1.0 read it: relative paths were relative to the
+	// working directory. It is empty if both are the same.
 	Former      string
 	Compression Compression
-	// Profile is Compatible for readers that know only the oldest form of the
-	// files. Compression is then Snappy or Uncompressed.
+	// Profile is Compatible for readers that know only the oldest version of Parquet.
+	// Compression is then Snappy or Uncompressed.
 	Profile Profile
 	// RowGroupRows is how many rows a row group of the tables has.
 	RowGroupRows int
-	// History is how many snapshots are kept besides the current one.
+	// History is how many snapshots to keep besides the current one.
 	History int
 	// UnsafeNoFencing accepts a store without conditional writes.
 	UnsafeNoFencing bool
 }
 
-// CheckpointSpec is when a run saves what it has: whichever comes first.
+// CheckpointSpec is when a run saves its progress: at whichever comes first.
 type CheckpointSpec struct {
 	Every time.Duration
 	Rows  int
@@ -199,10 +197,10 @@ type DeletesSpec struct {
 	Max pipeline.DeleteLimit
 }
 
-// NotifySpec says where to send a message when a run ends; an empty URL means nowhere.
+// NotifySpec is where to send a message when a run ends. An empty URL means nowhere.
 type NotifySpec struct {
 	URL bitrix.Secret
-	// Secret signs what is sent; "": it is not signed.
+	// Secret is the key for the signature; "": messages are not signed.
 	Secret bitrix.Secret
 	On     []Event
 }
@@ -212,9 +210,9 @@ type List string
 
 // The ways to find payments.
 const (
-	ListAuto     List = "auto"     // sale if the rights allow it, else bindings
+	ListAuto     List = "auto"     // sale if the rights allow it, otherwise bindings
 	ListSale     List = "sale"     // sale.payment.list
-	ListBindings List = "bindings" // crm.orderentity.list, then each item's payments
+	ListBindings List = "bindings" // crm.orderentity.list, then each owner's payments
 	ListItems    List = "items"    // the owners of given types, then their payments
 	ListIDs      List = "ids"      // given ids
 )
@@ -228,7 +226,7 @@ const (
 	EnrichList Enrich = "list" // what the listing returned
 )
 
-// Batch is whether calls travel in batches.
+// Batch is whether calls are sent in batches.
 type Batch string
 
 // The ways to send calls.
@@ -257,7 +255,7 @@ const (
 	Uncompressed Compression = "none"
 )
 
-// Profile says which readers the Parquet files are for.
+// Profile is which readers the Parquet files are for.
 type Profile string
 
 // The profiles.
@@ -276,7 +274,7 @@ const (
 	OnRejects Event = "rejects"
 )
 
-// String returns which part of the past it is: billed from 2019-01-01 to 2024-01-01.
+// String describes the range: billed from 2019-01-01 to 2024-01-01.
 func (b *BackfillSpec) String() string {
 	if !b.Billed.IsZero() {
 		return fmt.Sprintf("billed from %s to %s", b.Billed.From, b.Billed.To)

@@ -27,7 +27,7 @@ func webhook(p put[bitrix.Secret]) reading {
 	}}
 }
 
-// web reads what any web address must be: https, or http to this machine.
+// web parses a web address: https, or http to this machine.
 func web(text string) (*url.URL, *Problem) {
 	u, err := url.Parse(text) // the error's text quotes the address
 	switch {
@@ -46,7 +46,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// host reads the address of a server: nothing behind the host.
+// host reads the address of a server, without anything after the host.
 func host(p put[string]) reading {
 	return reading{typ: "address", rule: "https://HOST", read: func(s *Spec, at int, text string) *Problem {
 		u, f := web(text)
@@ -138,9 +138,9 @@ func field(p put[string]) reading {
 	}}
 }
 
-// portalNameOf makes a portal's name of its address: the portal's own name if
-// Bitrix24 runs it, else the whole host. It is empty if nothing is left of the
-// address.
+// portalNameOf derives a portal's name from its address: the portal's own name if
+// Bitrix24 hosts it, otherwise the whole host. It is empty if the address has no valid
+// name.
 func portalNameOf(address string) string {
 	host, _, _ := strings.Cut(strings.ToLower(address), ":")
 	if _, v6, ok := strings.Cut(address, "["); ok {

@@ -6,28 +6,28 @@ import (
 	"b24export/bitrix"
 )
 
-// Plan is a commercial plan of the portal, for the limits that come with it.
+// Plan is a commercial plan of the portal. It determines its limits.
 type Plan string
 
-// The plans. Their numbers are the vendor's documented ones.
+// The plans. The vendor documents their numbers.
 const (
 	PlanStandard   Plan = "standard"
 	PlanEnterprise Plan = "enterprise"
 	PlanUnlimited  Plan = "unlimited" // self-hosted without limits
 )
 
-// plans are the limits by plan. The operating budget is the one that the vendor
-// documents for the cloud.
+// plans are the limits by plan. The operating budget is the documented one of the
+// cloud.
 var plans = map[Plan]bitrix.Limits{
 	PlanStandard:   {Rate: 2, Burst: 50, Operating: 480 * time.Second, Window: 10 * time.Minute},
 	PlanEnterprise: {Rate: 5, Burst: 250, Operating: 480 * time.Second, Window: 10 * time.Minute},
 	PlanUnlimited:  {Window: 10 * time.Minute},
 }
 
-// EffectiveLimits are the plan's limits, with those of the job in their place
-// where it has some. A rate of 0 or a burst of 0 lifts both, since either alone
-// is no limit. A rate on top of a plan without one has the standard plan's
-// burst. Without a budget there is no window.
+// EffectiveLimits returns the plan's limits, replaced by those of the job if it has
+// some. A rate of 0 or a burst of 0 removes both, because one alone is no limit. A
+// job's rate with a plan without limits has the standard plan's burst. Without a budget
+// there is no window.
 func (p *PortalSpec) EffectiveLimits() bitrix.Limits {
 	l := plans[p.Plan]
 	if v := p.Limits.Rate; v != nil {

@@ -11,25 +11,25 @@ import (
 	"b24export/sinks/address"
 )
 
-// Problem is one thing that is wrong with a job file or with a flag.
+// Problem is one problem of a job file or of a flag.
 type Problem struct {
-	// File is the included file that is wrong; empty: the job file.
+	// File is the included file with the problem; empty: the job file.
 	File string
-	// Line and Column, from 1, are where in the file; 0 if there is no place.
+	// Line and Column are the position in the file, from 1; 0 if there is none.
 	Line, Column int
-	// Path is the key, such as portals[0].limits.rate, or the flag, such as
-	// --rate; empty if the file as a whole is wrong.
+	// Path is the key, such as portals[0].limits.rate, or the flag, such as --rate. It
+	// is empty if the problem is about the whole file.
 	Path string
-	// Value is the wrong value as it may be shown: bounded in length, with ***
-	// or its own ${…} for what may be secret. Empty if there is none.
+	// Value is the wrong value in a form that may be shown: bounded in length, with ***
+	// or its own ${…} for what may be secret. It is empty if there is none.
 	Value string
-	// What says what is wrong.
+	// What describes the problem.
 	What string
-	// Hint says what to do about it, where that does not follow from What.
+	// Hint describes what to do about it, if that does not follow from What.
 	Hint string
 }
 
-// String is the problem in one line, without the file's name.
+// String returns the problem in one line, without the file's name.
 func (p Problem) String() string {
 	parts := make([]string, 0, 3)
 	for _, s := range []string{p.Path, p.Value, p.What} {
@@ -44,18 +44,18 @@ func (p Problem) String() string {
 	return s
 }
 
-// Problems is all that is wrong with a job file and those that it includes, in
-// the order of the lines of each. No secret is in it.
+// Problems are all problems of a job file and of the files that it includes, in the
+// order of the lines of each. They contain no secret.
 type Problems struct {
-	// File is the job file's name; empty for a job made of flags alone.
+	// File is the job file's name; empty for a job from flags alone.
 	File  string
 	Items []Problem
 }
 
-// shownProblems is how many problems Error prints: more are of no help.
+// shownProblems is how many problems Error prints.
 const shownProblems = 50
 
-// Error has one line for each problem, such as
+// Error returns one line for each problem, such as
 //
 //	job.yaml:7:13: portals[0].limits.rate: -1: must be 0 or more
 func (p *Problems) Error() string {
@@ -80,7 +80,7 @@ func (p *Problems) Error() string {
 	return b.String()
 }
 
-// asError is nil if there is no problem.
+// asError returns nil if there is no problem.
 func (p *Problems) asError() error {
 	if len(p.Items) == 0 {
 		return nil
@@ -94,8 +94,8 @@ func (p *Problems) asError() error {
 // maxShown is how many characters of a value a problem shows.
 const maxShown = 60
 
-// shown is a value as a problem may show it. A webhook's address may stand in
-// any place of a file by mistake, and an address may carry a password or a key.
+// shown returns a value in a form that a problem may show. A webhook's address may be
+// anywhere in a file by mistake, and an address may contain a password or a key.
 func shown(value string) string {
 	if strings.Contains(value, "/rest/") {
 		return hidden
@@ -114,11 +114,11 @@ func shown(value string) string {
 	return value
 }
 
-// hidden stands instead of a secret.
+// hidden is shown instead of a secret.
 const hidden = "***"
 
-// shownKey is an unknown key as a problem may show it: a key that no job file
-// could have may be a value in the wrong place.
+// shownKey returns an unknown key in a form that a problem may show. A key that no job
+// file can have may be a value in the wrong place.
 func shownKey(key string) string {
 	odd := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'

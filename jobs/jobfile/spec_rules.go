@@ -8,7 +8,7 @@ import (
 	"b24export/pipeline"
 )
 
-// rules compares keys with each other. A key that is wrong by itself is left out, so
+// rules compares keys with each other. It ignores keys that are wrong by themselves, so
 // that one mistake is one problem.
 func (d *draft) rules() {
 	d.names()
@@ -25,7 +25,8 @@ func (d *draft) rules() {
 	d.related()
 }
 
-// related refuses people's tables without the table that refers to them.
+// related refuses tables of companies and contacts without the table that refers to
+// them.
 func (d *draft) related() {
 	tables := d.spec.Source.Related
 	if d.bad["source.related"] || slices.Contains(tables, "owners") {
@@ -39,13 +40,13 @@ func (d *draft) related() {
 	}
 }
 
-// portalNames refuses the one name that engines read as no name: the folder
-// portal=null is NULL for DuckDB, and ClickHouse then reads NULL for all portals.
+// portalNames refuses the name null: the folder portal=null is NULL for DuckDB, and
+// ClickHouse then reads NULL for all portals.
 func (d *draft) portalNames() {
 	for i := range d.spec.Portals {
 		if path := fmt.Sprintf("portals[%d].name", i); d.spec.Portals[i].Name == "null" && !d.bad[path] {
 			rule := "must not be null"
-			if !d.gives(path) {
+			if !d.hasSection(path) {
 				rule = "is missing, and the one from the address would be null"
 			}
 			d.problem(path, Problem{What: rule, Hint: "query engines read the folder portal=null as no value"})
@@ -53,7 +54,7 @@ func (d *draft) portalNames() {
 	}
 }
 
-// profile chooses the compression that a profile allows.
+// profile sets the compression that a profile allows.
 func (d *draft) profile() {
 	sink := &d.spec.Sink
 	switch {
@@ -65,7 +66,7 @@ func (d *draft) profile() {
 	}
 }
 
-// names refuses a dataset whose folder is another dataset's.
+// names refuses a dataset whose folder would belong to another dataset.
 func (d *draft) names() {
 	for _, suffix := range []string{"_history", "_changes", "_rejects"} {
 		if d.has("name") && strings.HasSuffix(d.spec.Name, suffix) {
@@ -74,17 +75,17 @@ func (d *draft) names() {
 	}
 }
 
-// pointless refuses key, which the value of another one makes meaningless; it
-// would mean something with need.
+// pointless refuses key, which has no meaning with the value of another key. need is
+// the value of that key with which it has one.
 func (d *draft) pointless(key, other, value, need string) {
 	if d.has(key) && !d.bad[other] {
 		d.problem(key, Problem{What: "means nothing with " + d.call(other) + ": " + value, Hint: "it needs " + d.call(other) + ": " + need})
 	}
 }
 
-// modes compares the mode with the keys that belong to one mode only. A mode that came
-// by a flag, on top of a file, is an exception from what the file is made for: then the
-// file's keys of its own mode are left aside.
+// modes compares the mode with the keys that belong to one mode only. If a flag
+// replaces the mode of a file, modes ignores the file's keys that belong to the file's
+// mode.
 func (d *draft) modes() {
 	s := d.spec
 	if d.bad["mode"] {
@@ -101,7 +102,7 @@ func (d *draft) modes() {
 	}
 	if s.Mode != pipeline.Backfill {
 		for _, key := range []string{"backfill.billed", "backfill.paid"} {
-			if d.gives(key) && !aside(key) {
+			if d.hasSection(key) && !aside(key) {
 				d.pointless(d.first(key), "mode", string(s.Mode), "backfill")
 			}
 		}
@@ -109,7 +110,7 @@ func (d *draft) modes() {
 	}
 	parts := []string{}
 	for _, key := range []string{"backfill.billed", "backfill.paid", "source.ids"} {
-		if d.gives(key) {
+		if d.hasSection(key) {
 			parts = append(parts, key)
 		}
 	}
@@ -124,11 +125,11 @@ func (d *draft) modes() {
 	}
 }
 
-// returns reports whether a section, or anything in it, was given.
-func (d *draft) gives(section string) bool { return d.first(section) != "" }
+// hasSection reports whether a section, or anything in it, was given.
+func (d *draft) hasSection(section string) bool { return d.first(section) != "" }
 
-// first is the section's path if it was given, else the first key in it that
-// was; flags give keys without their section.
+// first returns the section's path if it was given, otherwise the first given key in
+// it. Flags give keys without their section.
 func (d *draft) first(section string) string {
 	for _, path := range d.order {
 		if path == section || strings.HasPrefix(path, section+".") {
@@ -138,7 +139,7 @@ func (d *draft) first(section string) string {
 	return ""
 }
 
-// callSection is what the user calls a section: its path, or its first flag.
+// callSection returns what the user calls a section: its path, or its first flag.
 func (d *draft) callSection(path string) string {
 	if d.name != "" {
 		return path
@@ -157,9 +158,9 @@ func (d *draft) sources() {
 		d.pointless("source.entity_types", "source.list", list, "items")
 	}
 	switch {
-	case s.List == ListIDs && !d.gives("source.ids"):
+	case s.List == ListIDs && !d.hasSection("source.ids"):
 		d.problem("source.list", Problem{What: "needs the ids: " + d.callSection("source.ids")})
-	case s.List != ListIDs && d.gives("source.ids"):
+	case s.List != ListIDs && d.hasSection("source.ids"):
 		d.pointless(d.first("source.ids"), "source.list", list, "ids")
 	}
 	if s.List == ListIDs {
@@ -183,14 +184,14 @@ func (d *draft) sources() {
 	}
 }
 
-// together refuses key beside another one with that value.
+// together refuses key together with another one that has this value.
 func (d *draft) together(key string, wrong bool, other, value, why string) {
 	if wrong && d.has(key) && !d.bad[other] {
 		d.problem(key, Problem{What: "cannot be given with " + d.call(other) + ": " + value, Hint: why})
 	}
 }
 
-// ranges compares the ends of ranges with each other.
+// ranges compares the ends of ranges.
 func (d *draft) ranges() {
 	ids := d.spec.Source.IDs
 	from, to := d.has("source.ids.from"), d.has("source.ids.to")
@@ -202,11 +203,11 @@ func (d *draft) ranges() {
 		}
 		d.problem("source.ids.file", Problem{What: "cannot be given together with " + d.call(other)})
 	case d.has("source.ids.file"):
-	case d.has("source.ids") && !d.gives("source.ids.from") && !d.gives("source.ids.to") && !d.gives("source.ids.file"):
+	case d.has("source.ids") && !d.hasSection("source.ids.from") && !d.hasSection("source.ids.to") && !d.hasSection("source.ids.file"):
 		d.problem("source.ids", Problem{What: "must have from and to, or file"})
-	case from && !d.gives("source.ids.to"):
+	case from && !d.hasSection("source.ids.to"):
 		d.problem("source.ids.to", Problem{What: "is missing", Hint: "it goes with " + d.call("source.ids.from")})
-	case to && !d.gives("source.ids.from"):
+	case to && !d.hasSection("source.ids.from"):
 		d.problem("source.ids.from", Problem{What: "is missing", Hint: "it goes with " + d.call("source.ids.to")})
 	case from && to && ids.From > ids.To:
 		d.problem("source.ids.to", Problem{What: "must not be below " + d.call("source.ids.from")})
@@ -217,20 +218,20 @@ func (d *draft) ranges() {
 
 func (d *draft) days(section string, r DateRange) {
 	from, to := section+".from", section+".to"
-	hasFrom, hasTo := d.gives(from), d.gives(to)
+	hasFrom, hasTo := d.hasSection(from), d.hasSection(to)
 	missing, there := from, to
 	if hasFrom {
 		missing, there = to, from
 	}
 	switch {
-	case hasFrom != hasTo && !d.bad[missing]: // of flags; the file's sections have been looked at
+	case hasFrom != hasTo && !d.bad[missing]: // from flags; the file's sections have been checked
 		d.problem(missing, Problem{What: "is missing", Hint: "it goes with " + d.call(there)})
 	case d.has(from) && d.has(to) && !r.From.Before(r.To):
 		d.problem(to, Problem{What: "must be after " + d.call(from), Hint: "it is the day after the last one"})
 	}
 }
 
-// access compares a portal's ways in with each other, and names the portal.
+// access compares the two ways to access a portal, and names the portal.
 func (d *draft) access(i int) {
 	p := &d.spec.Portals[i]
 	path := fmt.Sprintf("portals[%d]", i)
@@ -239,12 +240,12 @@ func (d *draft) access(i int) {
 	}
 	hook, oauth := path+".webhook", path+".oauth"
 	switch {
-	case d.gives(hook) && d.gives(oauth):
+	case d.hasSection(hook) && d.hasSection(oauth):
 		d.problem(oauth, Problem{What: "cannot be given together with " + hook + ": a portal has one way in"})
-	case !d.gives(hook) && !d.gives(oauth) && !d.bad[hook] && !d.bad[oauth]:
+	case !d.hasSection(hook) && !d.hasSection(oauth) && !d.bad[hook] && !d.bad[oauth]:
 		d.problem(hook, Problem{What: "is missing", Hint: "a portal needs " + hook + " or " + oauth})
 	}
-	if p.Name != "" || d.gives(path+".name") || d.bad[hook] || d.bad[oauth] || d.bad[oauth+".portal"] {
+	if p.Name != "" || d.hasSection(path+".name") || d.bad[hook] || d.bad[oauth] || d.bad[oauth+".portal"] {
 		return
 	}
 	if d.withheld[hook] || d.withheld[oauth+".portal"] {
@@ -260,8 +261,8 @@ func (d *draft) access(i int) {
 	}
 }
 
-// limits compares a portal's limits with each other. A contradiction is refused, since
-// whichever side won would surprise.
+// limits compares a portal's limits with each other. It refuses contradictions, because
+// either result would surprise.
 func (d *draft) limits(i int) {
 	l := &d.spec.Portals[i].Limits
 	path := fmt.Sprintf("portals[%d].limits.", i)
@@ -275,7 +276,7 @@ func (d *draft) limits(i int) {
 		}
 	}
 	plan := d.spec.Portals[i].Plan
-	if d.has(burst) && !d.gives(rate) && *l.Burst > 0 && plan == PlanUnlimited {
+	if d.has(burst) && !d.hasSection(rate) && *l.Burst > 0 && plan == PlanUnlimited {
 		d.problem(burst, Problem{What: "needs " + d.call(rate) + ", since " + d.call(fmt.Sprintf("portals[%d].plan", i)) + ": unlimited has none"})
 	}
 	window := path + "operating_window"
@@ -284,7 +285,7 @@ func (d *draft) limits(i int) {
 	}
 }
 
-// distinct refuses portals that would be the same.
+// distinct refuses portals that are the same.
 func (d *draft) distinct() {
 	names, hooks, pairs := make(map[string]int), make(map[string]int), make(map[string]int)
 	for i := range d.spec.Portals {
@@ -293,7 +294,7 @@ func (d *draft) distinct() {
 		if p.Name != "" && !d.bad[name] {
 			if first, ok := names[p.Name]; ok {
 				rule := "is the name of " + d.portal(first) + " already"
-				if !d.gives(name) {
+				if !d.hasSection(name) {
 					rule = fmt.Sprintf("is missing: the one from the address, %s, %s", p.Name, rule)
 				}
 				d.problem(name, Problem{What: rule})

@@ -8,17 +8,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // the zones, on machines that have none
+	_ "time/tzdata" // the zones, for machines without them
 )
 
-// reading is how a key's text becomes a value of the spec. Its read puts the
-// value into s, for a key of a portal into the portal at that index, and
-// returns nil; or leaves s alone and says what is wrong. What it says must not
-// repeat the text, which may be a secret.
+// reading converts a key's text to a value of the spec. Its read sets the value in s,
+// or for a key of a portal in the portal at that index, and returns nil. If the text is
+// not valid, read does not change s and returns the problem. The problem must not
+// contain the text, which may be a secret.
 type reading struct {
 	typ   string   // type of one value, for the reference
 	rule  string   // allowed values, for the reference and for problems
-	names []string // of a fixed choice: the allowed values
+	names []string // the allowed values of a fixed choice
 	list  bool     // many values; read adds one, reset removes the values of the default
 	lone  bool     // of a list: a single value is a list of one
 	read  func(s *Spec, at int, text string) *Problem
@@ -26,7 +26,7 @@ type reading struct {
 	reset func(s *Spec, at int)
 }
 
-// put is where a value goes.
+// put sets a value in the spec.
 type put[T any] func(s *Spec, at int, v T)
 
 // number reads a decimal number.
@@ -79,7 +79,7 @@ func count(least, most int64, p put[int64]) reading {
 
 var wholeNumber = regexp.MustCompile(`^[-+]?[0-9]+$`)
 
-// truth reads true or false; YAML's other words for them are no longer YAML.
+// truth reads true or false. Other words for them are no longer part of YAML.
 func truth(p put[bool]) reading {
 	return reading{typ: "true or false", rule: "true or false", read: func(s *Spec, at int, text string) *Problem {
 		switch text {
@@ -111,7 +111,7 @@ func oneOf[T ~string](p put[T], values ...T) reading {
 	}}
 }
 
-// alternatives is a list in prose: a, b or c.
+// alternatives formats a list in prose: a, b or c.
 func alternatives(names []string) string {
 	last := len(names) - 1
 	if last == 0 {
@@ -120,7 +120,8 @@ func alternatives(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// span reads a duration. Zero is allowed besides, if zero says what it means.
+// span reads a duration. Zero is also allowed if zero is not ""; zero is then its
+// meaning.
 func span(least, most time.Duration, zero string, p put[time.Duration]) reading {
 	rule := printSpan(least) + " to " + printSpan(most)
 	if zero != "" {
@@ -185,7 +186,7 @@ func parseSpan(text string) (time.Duration, *Problem) {
 	return v, nil
 }
 
-// printSpan is a duration as a job file has it.
+// printSpan formats a duration as in a job file.
 func printSpan(v time.Duration) string {
 	switch {
 	case v >= day && v%day == 0:
@@ -213,8 +214,8 @@ func date(p put[Date]) reading {
 	}}
 }
 
-// limit reads a count, or a share as a percentage such as example; the other one
-// is 0.
+// limit reads a count, or a share as a percentage such as example. The other value is
+// 0.
 func limit(example string, p func(s *Spec, at int, share float64, count int64)) reading {
 	r := reading{typ: "percentage or count", rule: "0% to 100%, or a whole number"}
 	r.read = func(s *Spec, at int, text string) *Problem {
@@ -244,7 +245,7 @@ func limit(example string, p func(s *Spec, at int, share float64, count int64)) 
 	return r
 }
 
-// name reads a name of given characters.
+// name reads a name that has the given form.
 func name(form *regexp.Regexp, rule string, p put[string]) reading {
 	return reading{typ: "name", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		if !form.MatchString(text) {
@@ -255,7 +256,7 @@ func name(form *regexp.Regexp, rule string, p put[string]) reading {
 	}}
 }
 
-// text reads what must only not be empty.
+// text reads a text that must not be empty.
 func text(p put[string]) reading {
 	return reading{typ: "string", rule: "not empty", read: func(s *Spec, at int, text string) *Problem {
 		switch {
@@ -271,8 +272,8 @@ func text(p put[string]) reading {
 	}}
 }
 
-// many makes a list of a reading: each value must keep its rule, and none may come
-// twice. has reports whether the list already has what the text would add.
+// many returns the reading of a list: each value must obey its rule, and no value may
+// occur twice. has reports whether the list already contains the value of the text.
 func many(one reading, reset func(*Spec, int), has func(s *Spec, at int, text string) bool) reading {
 	read := one.read
 	one.list = true
@@ -287,8 +288,8 @@ func many(one reading, reset func(*Spec, int), has func(s *Spec, at int, text st
 	return one
 }
 
-// zone reads a time zone by its IANA name. UTC is one, "Local" and "" are none: they
-// mean another one on each machine.
+// zone reads a time zone by its IANA name. UTC is one. "Local" and "" are not: they
+// differ from machine to machine.
 func zone(p put[*time.Location]) reading {
 	const rule = "a time zone by its IANA name"
 	return reading{typ: "string", rule: rule, read: func(s *Spec, at int, text string) *Problem {

@@ -1,6 +1,6 @@
-// Package totals has the total of one currency: what rows are added up to, and what a
-// manifest stores. It is a package of its own, since rows do not know manifests, and the
-// engine does not know rows.
+// Package totals has the total of one currency: what rows are summed to, and what a
+// manifest stores. It is a separate package, because rows do not know manifests, and
+// the engine does not know rows.
 package totals
 
 // Total adds up one currency's payments. Sums are exact decimals with four digits
