@@ -54,14 +54,7 @@ func (r *run[R]) backfill(ctx context.Context, state State) error {
 		}
 		cp := r.cp
 		cp.Snapshot, cp.Previous, cp.Manifest, cp.Ledger = m.Snapshot, m.Previous, m, m.Ledger
-		cp.Phase = Published
-		cp.Segments, cp.Pool = nil, nil
-		if err := r.commit(ctx, cp); err != nil {
-			return err
-		}
-		r.sweep(ctx)
-		r.Progress.setPhase(PhaseDone)
-		return nil
+		return r.published(ctx, cp)
 	}
 }
 

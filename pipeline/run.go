@@ -369,19 +369,25 @@ func (r *run[R]) publish(ctx context.Context) error {
 	if err := r.Sink.Publish(ctx, r.cp.Manifest); err != nil {
 		return fmt.Errorf("publish snapshot %s: %w", r.cp.Snapshot, err)
 	}
-	cp := r.cp
+	if err := r.published(ctx, r.cp); err != nil {
+		return err
+	}
+	m := r.cp.Manifest
+	r.Log.Info("published", "snapshot", m.Snapshot, "rows", m.Ledger.Rows(), "insert", m.Changes.Insert,
+		"update", m.Changes.Update, "delete", m.Changes.Delete, "rejected", m.Ledger.Rejected)
+	return nil
+}
+
+// published commits that the snapshot of cp is published, and cleans up.
+func (r *run[R]) published(ctx context.Context, cp Checkpoint) error {
 	cp.Phase = Published
 	cp.Segments, cp.Pool = nil, nil
 	if err := r.commit(ctx, cp); err != nil {
 		return err
 	}
-	// If the program dies from here on, the snapshot is published, and the next run
-	// sweeps.
+	// If the program dies from here on, the next run sweeps.
 	r.sweep(ctx)
 	r.Progress.setPhase(PhaseDone)
-	m := cp.Manifest
-	r.Log.Info("published", "snapshot", m.Snapshot, "rows", m.Ledger.Rows(), "insert", m.Changes.Insert,
-		"update", m.Changes.Update, "delete", m.Changes.Delete, "rejected", m.Ledger.Rejected)
 	return nil
 }
 

@@ -3,7 +3,6 @@ package sinks
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"time"
 )
 
@@ -39,10 +38,7 @@ func (d *Dataset) RecordAttempt(ctx context.Context, a Attempt) error {
 	if err != nil {
 		return err
 	}
-	return d.store.Put(ctx, d.attempt(), func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	return d.store.Put(ctx, d.attempt(), whole(data))
 }
 
 // lastAttempt returns the record of the last run. It returns nil if there is none that

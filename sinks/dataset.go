@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"regexp"
 	"time"
@@ -363,10 +362,7 @@ func (d *Dataset) create(ctx context.Context, key string, data []byte) error {
 		case !isAbsent(err):
 			return err
 		}
-		return d.store.Put(ctx, key, func(w io.Writer) error {
-			_, err := w.Write(data)
-			return err
-		})
+		return d.store.Put(ctx, key, whole(data))
 	}
 	return d.store.Create(ctx, key, data)
 }

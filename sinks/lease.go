@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"sync/atomic"
 	"time"
@@ -176,10 +175,7 @@ func (d *Dataset) renew(ctx context.Context, h *heldLease) error {
 	if err != nil {
 		return err
 	}
-	err = d.store.Put(ctx, d.lease(h.number), func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	err = d.store.Put(ctx, d.lease(h.number), whole(data))
 	if err == nil {
 		h.record = rec
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -218,10 +217,7 @@ func (r *renaming) put(ctx context.Context, key string, data []byte) error {
 	if err := r.fenced(); err != nil {
 		return err
 	}
-	return r.to.store.Put(ctx, key, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	return r.to.store.Put(ctx, key, whole(data))
 }
 
 // writeManifests writes the manifests under the new name, and the descriptions of

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -88,8 +87,5 @@ func (d *Dataset) prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.store.Put(ctx, proofKey(place), func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	return d.store.Put(ctx, proofKey(place), whole(data))
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -230,10 +229,7 @@ func (d *Dataset) putRelatedManifest(ctx context.Context, key string, m *Related
 	m.Checksum = hex.EncodeToString(sum[:])
 	data = bytes.Replace(data, []byte(noChecksum), []byte(m.Checksum), 1)
 	return d.fencedThen(func() error {
-		return d.store.Put(ctx, key, func(w io.Writer) error {
-			_, err := w.Write(data)
-			return err
-		})
+		return d.store.Put(ctx, key, whole(data))
 	})
 }
 

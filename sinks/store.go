@@ -174,6 +174,14 @@ func checkKey(key string) error {
 	return nil
 }
 
+// whole returns what Store.Put writes an object of these bytes with.
+func whole(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
+}
+
 // contentType returns the content type of a key, for browsers and warehouses' consoles.
 func contentType(key string) string {
 	switch {

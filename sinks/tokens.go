@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -137,18 +136,13 @@ func (t *Tokens) putLock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.put(ctx, t.lockKey(), data)
-}
-
-func (t *Tokens) put(ctx context.Context, key string, data []byte) error {
-	return t.store.Put(ctx, key, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	return t.store.Put(ctx, t.lockKey(), whole(data))
 }
 
 // Save replaces the object.
-func (t *Tokens) Save(ctx context.Context, doc []byte) error { return t.put(ctx, t.key, doc) }
+func (t *Tokens) Save(ctx context.Context, doc []byte) error {
+	return t.store.Put(ctx, t.key, whole(doc))
+}
 
 // Unlock releases the lock. If open, it leaves the note of Begin behind, in a lock that
 // has ended.

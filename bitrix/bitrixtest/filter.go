@@ -168,6 +168,16 @@ func parseTime(text string, zone *time.Location) (int64, bool) {
 	return 0, false
 }
 
+// allMeet reports whether the id of a row meets all conditions.
+func allMeet(list []condition, id int64) bool {
+	for i := range list {
+		if !list[i].meets(cell{n: id}) {
+			return false
+		}
+	}
+	return true
+}
+
 // meets reports whether a value meets the condition. Null meets only a condition with
 // null, or one that excludes values other than null.
 func (c *condition) meets(v cell) bool {

@@ -18,10 +18,7 @@ func (c *call) itemList() *apiError {
 	if !ok {
 		return errNoType
 	}
-	var wrong *apiError
-	conditions := x.c.conditions(c.args.param("filter"), itemFields, func(what string) {
-		wrong = errArgument("Invalid filter: " + what)
-	})
+	conditions, wrong := c.itemConditions()
 	if wrong != nil {
 		return wrong
 	}
@@ -73,15 +70,7 @@ func (c *call) itemList() *apiError {
 				n = high - 1 - i
 			}
 			id := l.items[kind].id(n)
-			meets := true
-			for j := range rest {
-				meets = meets && rest[j].meets(cell{n: id})
-			}
-			if meets && x.c.Related.Hidden > 0 {
-				it := l.itemOf(x.c, kind, id)
-				meets = !it.hidden
-			}
-			if !meets {
+			if !allMeet(rest, id) || x.c.Related.Hidden > 0 && l.itemOf(x.c, kind, id).hidden {
 				continue
 			}
 			if total >= pg.start && total < pg.start+pg.limit {
@@ -181,4 +170,12 @@ func (c *call) typeList() *apiError {
 		c.total = total
 	}
 	return nil
+}
+
+// itemConditions are the conditions of a crm.item.list.
+func (c *call) itemConditions() (list []condition, wrong *apiError) {
+	list = c.x.c.conditions(c.args.param("filter"), itemFields, func(what string) {
+		wrong = errArgument("Invalid filter: " + what)
+	})
+	return list, wrong
 }

@@ -311,18 +311,11 @@ func (l *live) findBindings(list []condition, pg page, visit func(*orderRow)) (t
 		r.owner, ok = l.ownerOf(id)
 		return r, ok
 	}
-	if _, ids, ok := oneOf(list, bindOrder); ok {
-		if pg.down {
-			slices.Reverse(ids)
-		}
-		for _, id := range ids {
-			if r, ok := bind(id); ok && !look(&r) {
-				break
-			}
-		}
-		return total
+	_, ids, ok := oneOf(list, bindOrder)
+	if !ok {
+		ids, ok = l.ordersOfOwners(list)
 	}
-	if ids, ok := l.ordersOfOwners(list); ok {
+	if ok {
 		if pg.down {
 			slices.Reverse(ids)
 		}

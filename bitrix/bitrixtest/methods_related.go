@@ -10,10 +10,7 @@ import (
 // people implements crm.item.list for companies and contacts.
 func (c *call) people(kind int64) *apiError {
 	x := c.x
-	var wrong *apiError
-	conditions := x.c.conditions(c.args.param("filter"), itemFields, func(what string) {
-		wrong = errArgument("Invalid filter: " + what)
-	})
+	conditions, wrong := c.itemConditions()
 	if wrong != nil {
 		return wrong
 	}
@@ -44,11 +41,7 @@ func (c *call) people(kind int64) *apiError {
 	counted := total > 0
 	seen := int64(0)
 	for id := range ids {
-		meets := true
-		for j := range rest {
-			meets = meets && rest[j].meets(cell{n: id})
-		}
-		if !meets {
+		if !allMeet(rest, id) {
 			continue
 		}
 		if seen >= pg.start && seen < pg.start+pg.limit {
@@ -156,11 +149,7 @@ func (c *call) userGet() *apiError {
 	w := x.writer(append(c.out, '['))
 	total := int64(0)
 	for _, u := range x.p.Users() {
-		meets := true
-		for i := range conditions {
-			meets = meets && conditions[i].meets(cell{n: u.ID})
-		}
-		if !meets {
+		if !allMeet(conditions, u.ID) {
 			continue
 		}
 		if total >= from && total < from+pageSize {
@@ -231,11 +220,7 @@ func (c *call) paySystemList() *apiError {
 	w := x.writer(append(c.out, '['))
 	n := int64(0)
 	for _, s := range x.p.Systems() {
-		meets := true
-		for i := range conditions {
-			meets = meets && conditions[i].meets(cell{n: s.ID})
-		}
-		if !meets || n >= limit {
+		if !allMeet(conditions, s.ID) || n >= limit {
 			continue
 		}
 		n++

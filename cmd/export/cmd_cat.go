@@ -135,16 +135,7 @@ func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*cat
 	if f.reading.from == "" && isParquet(args[0]) {
 		return openFile(ctx, args[0], f.ids())
 	}
-	job, err := f.reading.loadOne(ctx, p, args)
-	if err != nil {
-		return nil, err
-	}
-	spec := job.spec
-	portal, err := onePortal(spec, f.reading.only)
-	if err != nil {
-		return nil, err
-	}
-	data, err := p.openData(ctx, spec, portal)
+	_, data, err := p.openOne(ctx, &f.reading, args)
 	if err != nil {
 		return nil, err
 	}

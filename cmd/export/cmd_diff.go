@@ -55,16 +55,7 @@ default, and A is previous.`,
 }
 
 func (p *program) diff(ctx context.Context, f *catFlags, args []string, between [2]string) (err error) {
-	job, err := f.reading.loadOne(ctx, p, args)
-	if err != nil {
-		return err
-	}
-	spec := job.spec
-	portal, err := onePortal(spec, f.reading.only)
-	if err != nil {
-		return err
-	}
-	data, err := p.openData(ctx, spec, portal)
+	_, data, err := p.openOne(ctx, &f.reading, args)
 	if err != nil {
 		return err
 	}

@@ -57,16 +57,7 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 }).Parse(reportText))
 
 func (p *program) report(ctx context.Context, from *reading, args []string, snapshot, out string) (err error) {
-	job, err := from.loadOne(ctx, p, args)
-	if err != nil {
-		return err
-	}
-	spec := job.spec
-	portal, err := onePortal(spec, from.only)
-	if err != nil {
-		return err
-	}
-	data, err := p.openData(ctx, spec, portal)
+	job, data, err := p.openOne(ctx, from, args)
 	if err != nil {
 		return err
 	}
@@ -79,11 +70,9 @@ func (p *program) report(ctx context.Context, from *reading, args []string, snap
 	if err != nil {
 		return err
 	}
-	for i := range spec.Portals {
-		if spec.Portals[i].Name == portal {
-			if job.file != "" { // otherwise the limits are not known
-				r.limitBy(spec.Portals[i].EffectiveLimits())
-			}
+	for i := range job.spec.Portals {
+		if one := &job.spec.Portals[i]; one.Name == data.portal && job.file != "" { // otherwise the limits are not known
+			r.limitBy(one.EffectiveLimits())
 		}
 	}
 	var page bytes.Buffer
@@ -91,7 +80,7 @@ func (p *program) report(ctx context.Context, from *reading, args []string, snap
 		return err
 	}
 	if out == "" && p.stdout.isTerminal() {
-		out = portal + "-" + string(m.Snapshot) + ".html" // nobody can read a page on a terminal
+		out = data.portal + "-" + string(m.Snapshot) + ".html" // nobody can read a page on a terminal
 	}
 	if out == "" {
 		_, err = p.stdout.Write(page.Bytes())
@@ -107,8 +96,8 @@ func (p *program) report(ctx context.Context, from *reading, args []string, snap
 			Snapshot pipeline.SnapshotID `json:"snapshot"`
 			File     string              `json:"file"`
 			Bytes    int                 `json:"bytes"`
-		}{portal, m.Snapshot, out, page.Len()})
+		}{data.portal, m.Snapshot, out, page.Len()})
 	}
-	_, err = fmt.Fprintf(p.stdout, "wrote %s: snapshot %s of %s\n", out, m.Snapshot, portal)
+	_, err = fmt.Fprintf(p.stdout, "wrote %s: snapshot %s of %s\n", out, m.Snapshot, data.portal)
 	return err
 }

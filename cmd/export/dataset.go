@@ -32,6 +32,21 @@ func (p *program) openData(ctx context.Context, spec *jobfile.Spec, portal strin
 	return &dataset{data, portal, closeData}, nil
 }
 
+// openOne opens the dataset of the one portal that args and from choose, and returns
+// its job too. The caller closes the dataset.
+func (p *program) openOne(ctx context.Context, from *reading, args []string) (loadedJob, *dataset, error) {
+	job, err := from.loadOne(ctx, p, args)
+	if err != nil {
+		return job, nil, err
+	}
+	portal, err := onePortal(job.spec, from.only)
+	if err != nil {
+		return job, nil, err
+	}
+	data, err := p.openData(ctx, job.spec, portal)
+	return job, data, err
+}
+
 // snapshot returns the manifest of the snapshot that name means; see find.
 func (d *dataset) snapshot(ctx context.Context, name string) (*pipeline.Manifest, error) {
 	id, err := d.find(ctx, name)

@@ -71,20 +71,22 @@ func (w *world) dataset(store sinks.Store) *sinks.Dataset {
 	})
 }
 
+var paymentTable = pipeline.Table[schemas.Payment]{
+	ID: func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
+	Same: func(listed, last *schemas.Payment, mark uint64) bool {
+		return schemas.SameMarked(listed, last, nil, mark)
+	},
+	Mark:   schemas.Mark,
+	ReadAt: func(r *schemas.Payment) time.Time { return r.ExtractedAt.V.Time() },
+}
+
 // run lets a process make a snapshot of p.
 func (w *world) run(store sinks.Store, p *portal) (*pipeline.Manifest, error) {
 	now := w.now
 	s, err := pipeline.Run(w.t.Context(), pipeline.Config[schemas.Payment]{
 		Source: p,
 		Sink:   w.dataset(store),
-		Table: pipeline.Table[schemas.Payment]{
-			ID: func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
-			Same: func(listed, last *schemas.Payment, mark uint64) bool {
-				return schemas.SameMarked(listed, last, nil, mark)
-			},
-			Mark:   schemas.Mark,
-			ReadAt: func(r *schemas.Payment) time.Time { return r.ExtractedAt.V.Time() },
-		},
+		Table:  paymentTable,
 		Options: pipeline.Options{
 			Dataset: "payments", Portal: "acme", Program: "b24export test", Runner: fmt.Sprint("runner ", now.Unix()),
 			SchemaVersion: schemas.Version, Fingerprint: "f", Mode: pipeline.Incremental,

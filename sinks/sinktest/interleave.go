@@ -188,15 +188,7 @@ func (w *world) do(store sinks.Store, p *living, job int, name string) (*pipelin
 		Lease: time.Hour, Now: func() time.Time { return now }, Merging: job == 1,
 	})
 	cfg := pipeline.Config[schemas.Payment]{
-		Source: &reader{living: p}, Sink: data,
-		Table: pipeline.Table[schemas.Payment]{
-			ID: func(r *schemas.Payment) pipeline.PaymentID { return pipeline.PaymentID(r.ID) },
-			Same: func(listed, last *schemas.Payment, mark uint64) bool {
-				return schemas.SameMarked(listed, last, nil, mark)
-			},
-			Mark:   schemas.Mark,
-			ReadAt: func(r *schemas.Payment) time.Time { return r.ExtractedAt.V.Time() },
-		},
+		Source: &reader{living: p}, Sink: data, Table: paymentTable,
 		Options: pipeline.Options{
 			Dataset: "payments", Portal: "acme", Program: "b24export test", Runner: name, SchemaVersion: schemas.Version,
 			Fingerprint: "f", Mode: pipeline.Incremental, Chunk: 5, Workers: 1, CheckpointRows: 20, CheckpointEvery: 24 * time.Hour,

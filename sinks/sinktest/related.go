@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"testing"
 
 	"b24export/schemas"
@@ -65,23 +64,7 @@ func (w *world) wantRelated(where string, allowed ...int64) {
 // that ends as if nothing had been.
 func testRelatedDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
 	kill := func(w *world, answer Answer, k int64, rows []schemas.Company) (died bool, at Effect) {
-		var effects atomic.Int64
-		err := w.putRelated(Faulty(w.store, func(e Effect) Answer {
-			switch n := effects.Add(1); {
-			case n < k:
-				return Do
-			case n == k:
-				at = e
-				return answer
-			}
-			return Refuse
-		}), rows)
-		died = effects.Load() >= k
-		if died && err != nil && !errors.Is(err, ErrInjected) || !died && err != nil {
-			t.Fatalf("death %d, at %s: %v", k, at, err)
-		}
-		w.now = w.now.Add(2 * 3600e9) // the lease ends
-		return died, at
+		return w.die(answer, k, func(store sinks.Store) error { return w.putRelated(store, rows) })
 	}
 	for _, answer := range []Answer{Refuse, DoAndFail} {
 		for _, second := range []int{20, 0} {
