@@ -13,20 +13,20 @@ import (
 	"b24export/schemas"
 )
 
-// Moving marks a portal's dataset that a Forget or a Rename has begun to change.
-// While the mark is there, no run and no Prune begins.
+// Moving is the mark of a portal's dataset that a Forget or a Rename has begun to
+// change. While the mark exists, no run and no Prune begins.
 type Moving struct {
 	Version int `json:"version"`
-	// To is the new name, From the old one: of a Rename, each portal's mark has the
-	// other's name. Both are "" of a Forget.
+	// To is the new name, and From the old one. In a Rename, the mark of each portal
+	// has the name of the other one. In a Forget both are "".
 	To   string `json:"to,omitempty"`
 	From string `json:"from,omitempty"`
 }
 
 const movingVersion = 1
 
-// UnfinishedMoveError says that a Forget or a Rename of a portal has begun and not
-// ended. The same call finishes it.
+// UnfinishedMoveError means that a Forget or a Rename of a portal has begun and has not
+// ended. The same call completes it.
 type UnfinishedMoveError struct {
 	Portal string
 	Moving
@@ -42,18 +42,18 @@ func (e *UnfinishedMoveError) Error() string {
 	return fmt.Sprintf("portal %s is being forgotten, and that has not ended", e.Portal)
 }
 
-// ErrNothing says that a store has nothing of a portal's dataset.
+// ErrNothing means that a store has no objects of a portal's dataset.
 var ErrNothing = errors.New("there is no dataset of this portal")
 
-// ErrTaken says that the new name of a portal is another portal's.
+// ErrTaken means that the new name of a portal is the name of another portal.
 var ErrTaken = errors.New("there is a dataset of this portal already")
 
-// moving is where the mark is.
+// moving returns the path of the mark.
 func (l layout) moving() string {
 	return layout{name: l.name, portal: l.portal}.state() + "moving.json"
 }
 
-// readMoving returns the mark, nil if there is none.
+// readMoving returns the mark, or nil if there is none.
 func (d *Dataset) readMoving(ctx context.Context) (*Moving, error) {
 	data, err := d.store.Read(ctx, d.moving())
 	if isAbsent(err) {
@@ -72,7 +72,7 @@ func (d *Dataset) readMoving(ctx context.Context) (*Moving, error) {
 	return m, nil
 }
 
-// Unmoved returns an *UnfinishedMoveError if a Forget or a Rename has begun and not
+// Unmoved returns an *UnfinishedMoveError if a Forget or a Rename has begun and has not
 // ended.
 func (d *Dataset) Unmoved(ctx context.Context) error {
 	if d.bad != nil {
@@ -85,8 +85,8 @@ func (d *Dataset) Unmoved(ctx context.Context) error {
 	return err
 }
 
-// unmovedIn is Unmoved with a listing of the state. The mark is written with the lease
-// held, so a listing that shows no lease shows the mark.
+// unmovedIn is Unmoved for a listing of the state. The mark is written while the lease
+// is held, so a listing without a lease shows the mark.
 func (d *Dataset) unmovedIn(ctx context.Context, list stateList) error {
 	if d.work == "" && !list.has(d.moving()) {
 		return nil
@@ -94,7 +94,7 @@ func (d *Dataset) unmovedIn(ctx context.Context, list stateList) error {
 	return d.Unmoved(ctx)
 }
 
-// mark puts the mark there. It succeeds if the very same mark is there already.
+// mark writes the mark. It also succeeds if the same mark exists already.
 func (d *Dataset) mark(ctx context.Context, m Moving) error {
 	m.Version = movingVersion
 	data, err := encodeJSON(m)
@@ -108,7 +108,8 @@ func (d *Dataset) mark(ctx context.Context, m Moving) error {
 	return err
 }
 
-// holding is a portal whose leases of nights and of backfills this runner has.
+// holding is a portal of which this runner holds the leases of nightly runs and of
+// backfills.
 type holding [2]*Dataset
 
 // hold takes both leases. The caller releases them with release, unless there is an
@@ -132,7 +133,7 @@ func (d *Dataset) hold(ctx context.Context) (h holding, err error) {
 	return h, nil
 }
 
-// release releases the leases that were taken.
+// release releases the leases that are held.
 func (h holding) release(ctx context.Context) error {
 	var errs []error
 	for _, part := range h {
@@ -141,8 +142,8 @@ func (h holding) release(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// shownTables are the paths that readers' patterns match and that are replaced: the
-// current table and the related ones.
+// shownTables returns the paths that readers' patterns match and that runs replace: the
+// current table and the related tables.
 func (l layout) shownTables() []string {
 	all := []string{l.current()}
 	for _, t := range schemas.Related {
@@ -151,7 +152,7 @@ func (l layout) shownTables() []string {
 	return all
 }
 
-// snapshotPlaces are where a portal's immutable files are.
+// snapshotPlaces returns the prefixes of a portal's immutable files.
 func (l layout) snapshotPlaces() []string {
 	return []string{
 		path.Join(l.name+"_history", l.part()) + "/",
@@ -160,9 +161,9 @@ func (l layout) snapshotPlaces() []string {
 	}
 }
 
-// objects lists all that the store has of the portal but its leases and its mark, in
-// the order in which it may be deleted: the tables, the manifests from the oldest
-// on, their files, what is private.
+// objects lists all objects of the portal except its leases and its mark. They are in
+// the order in which they may be deleted: the tables, the manifests from the oldest on,
+// their files, the private objects.
 func (d *Dataset) objects(ctx context.Context) ([]string, error) {
 	nights := layout{name: d.name, portal: d.portal}
 	backfill := nights
@@ -193,18 +194,18 @@ func (l layout) relatedPlaces() (all []string) {
 	return all
 }
 
-// Forget deletes all that the store has of the portal's dataset, and returns the
-// paths; with dryRun it only lists them. No run may be under way. ErrNothing if there
-// is nothing.
+// Forget deletes all objects of the portal's dataset, and returns their paths. With
+// dryRun it only lists them. No run may be under way. It returns ErrNothing if there
+// are none.
 //
-// Steps, and what is left if the program dies in them:
+// These are the steps, and what is left if the program dies in them:
 //
-//  1. Both leases are taken. Died: they end by themselves.
-//  2. The mark is made. Died: no run begins, and Forget again continues here.
-//  3. All is deleted, first the tables that readers' patterns match, then manifests
-//     from the oldest on, then what they named. Died: as in 2; readers see less of a
-//     portal that is not wanted.
-//  4. The leases are given back, and the mark is deleted last.
+//  1. Forget takes both leases. If it dies, they expire.
+//  2. It writes the mark. If it dies, no run begins, and another Forget continues here.
+//  3. It deletes everything: first the tables that readers' patterns match, then the
+//     manifests from the oldest on, then their files. If it dies, the same as in 2 is true;
+//     readers see less of the portal.
+//  4. It releases the leases, and deletes the mark last.
 func (d *Dataset) Forget(ctx context.Context, dryRun bool) (paths []string, err error) {
 	if d.bad != nil {
 		return nil, d.bad
@@ -233,7 +234,7 @@ func (d *Dataset) Forget(ctx context.Context, dryRun bool) (paths []string, err 
 		if err := d.mark(ctx, Moving{}); err != nil {
 			return err
 		}
-		// What a run wrote before it lost its lease is there too.
+		// This includes what a run wrote before it lost its lease.
 		if paths, err = d.objects(ctx); err != nil {
 			return err
 		}
@@ -272,13 +273,13 @@ func (h holding) deleteObjects(ctx context.Context, keys []string) error {
 // LeftOver is a portal of a dataset that a job does not name.
 type LeftOver struct {
 	Portal string
-	// Moving is the mark of an unfinished Forget or Rename; nil if there is none.
+	// Moving is the mark of an unfinished Forget or Rename, or nil if there is none.
 	Moving *Moving
 }
 
-// LeftOvers returns the portals that a store has tables, manifests or marks of for
-// the dataset called name, and that are not among known, sorted. Its cost is a list
-// of the manifests and the private objects.
+// LeftOvers returns the portals that are not among known and for which a store has
+// tables, manifests or marks of the dataset called name. They are sorted. It lists the
+// manifests and the private objects.
 func LeftOvers(ctx context.Context, s Store, name string, known []string) ([]LeftOver, error) {
 	portals, err := Portals(ctx, s, name)
 	if err != nil {
@@ -291,7 +292,7 @@ func LeftOvers(ctx context.Context, s Store, name string, known []string) ([]Lef
 		}
 		d := New(s, &Options{Name: name, Portal: portal})
 		if d.bad != nil {
-			continue // no name of a portal: somebody else's folder
+			continue // not a name of a portal: a folder of another program
 		}
 		mark, err := d.readMoving(ctx)
 		if err != nil {
@@ -313,12 +314,13 @@ func LeftOvers(ctx context.Context, s Store, name string, known []string) ([]Lef
 	return left, nil
 }
 
-// renamed returns the path that an object of one portal has under another's name.
+// renamed returns the path that an object of one portal has under the name of another
+// portal.
 func renamed(key string, from, to layout) string {
 	return strings.Replace(key, "/"+from.part()+"/", "/"+to.part()+"/", 1)
 }
 
-// renameManifest makes a manifest that of the portal's new name.
+// renameManifest changes a manifest to the portal's new name.
 func renameManifest(m *pipeline.Manifest, from, to layout) {
 	m.Portal = to.portal
 	m.Files = slices.Clone(m.Files)

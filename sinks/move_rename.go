@@ -11,25 +11,24 @@ import (
 	"b24export/schemas"
 )
 
-// Rename changes the name of the dataset of from to that of to, another portal in the same store,
-// of which there must be nothing. Unfinished work is kept. No run of either may be
-// under way.
+// Rename changes the name of the dataset of from to that of to. to is another portal in
+// the same store, which must have no objects. Rename keeps unfinished work. No run of
+// either portal may be under way.
 //
-// Steps, and what is left if the program dies in them; Rename again continues in each,
-// and until then no run of either portal begins:
+// These are the steps, and what is left if the program dies in them. Another Rename
+// continues in each of them, and until then no run of either portal begins:
 //
-//  1. All leases are taken, and both marks made, that of from first.
-//  2. Snapshots' files, checkpoints and segments are copied. Died: copies that no
-//     manifest names.
-//  3. Manifests are written under the new name, then the descriptions of related
-//     tables. Died: two portals have the same snapshots, and one of them a current
-//     table.
-//  4. The current table and the related ones are copied aside. Then for each the old
-//     one is deleted and the new one made, so that no reader ever counts a payment
-//     twice. Died between the two: readers miss that table.
-//  5. All that is left of from is deleted, in the order of Forget, and its mark.
-//     Died: less is left.
-//  6. What was aside is deleted, and the mark of to last.
+//  1. Rename takes all leases, and writes both marks, that of from first.
+//  2. It copies the files of snapshots, checkpoints and segments. If it dies, there are
+//     copies that no manifest names.
+//  3. It writes the manifests under the new name, then the descriptions of related tables.
+//     If it dies, two portals have the same snapshots, and one of them has a current table.
+//  4. It copies the current table and the related tables aside. For each table it then
+//     deletes the old one and creates the new one, so that no reader ever counts a payment
+//     twice. If it dies between the two, readers miss that table.
+//  5. It deletes everything that is left of from, in the order of Forget, and its mark. If
+//     it dies, less is left.
+//  6. It deletes what was aside, and the mark of to last.
 func Rename(ctx context.Context, from, to *Dataset) (err error) {
 	if err := errors.Join(from.bad, to.bad); err != nil {
 		return err
@@ -45,7 +44,7 @@ func Rename(ctx context.Context, from, to *Dataset) (err error) {
 	if err != nil {
 		return err
 	}
-	// A run of the new name may have come between.
+	// A run of the new name may have come in between.
 	if err = r.look(ctx); err == nil && !r.behind {
 		err = r.leave(ctx)
 	}
@@ -58,20 +57,21 @@ func Rename(ctx context.Context, from, to *Dataset) (err error) {
 	return to.store.Delete(ctx, to.moving())
 }
 
-// renaming is a Rename under way.
+// renaming is a Rename that is under way.
 type renaming struct {
 	from, to *Dataset
-	// behind: an earlier Rename has got behind step 5. from may be in use again.
+	// behind reports whether an earlier Rename has completed step 5. from may be in use
+	// again.
 	behind bool
 }
 
-// anything reports whether the store has something of the portal but probes.
+// anything reports whether the store has objects of the portal other than probes.
 func (d *Dataset) anything(ctx context.Context) (bool, error) {
 	keys, err := d.objects(ctx)
 	return slices.ContainsFunc(keys, func(key string) bool { return !strings.HasPrefix(key, d.state()+probeStart) }), err
 }
 
-// look makes sure that the rename can begin, or has begun. It changes nothing.
+// look checks that the rename can begin, or has begun. It changes nothing.
 func (r *renaming) look(ctx context.Context) error {
 	marked, err := r.from.readMoving(ctx)
 	if err != nil {
@@ -103,12 +103,12 @@ func (r *renaming) look(ctx context.Context) error {
 	if there {
 		err := fmt.Errorf("portal %s: %w: forget it first, or choose another name", r.to.portal, ErrTaken)
 		if marked != nil {
-			// Nothing was done yet but the mark.
+			// Only the mark exists so far.
 			err = errors.Join(err, r.from.store.Delete(ctx, r.from.moving()))
 		}
 		return err
 	}
-	// What cannot be read cannot be renamed, and is better found now.
+	// A manifest that cannot be read cannot be renamed. It is better to find this now.
 	_, err = r.from.Snapshots(ctx)
 	return err
 }
@@ -116,7 +116,7 @@ func (r *renaming) look(ctx context.Context) error {
 func (r *renaming) markFrom() Moving { return Moving{Version: movingVersion, To: r.to.portal} }
 func (r *renaming) markTo() Moving   { return Moving{Version: movingVersion, From: r.from.portal} }
 
-// leave takes the steps up to 5, with the leases of from.
+// leave does the steps up to 5, with the leases of from.
 func (r *renaming) leave(ctx context.Context) error {
 	held, err := r.from.hold(ctx)
 	if err != nil {
@@ -148,7 +148,7 @@ func (r *renaming) move(ctx context.Context, held holding) error {
 	return held.deleteObjects(ctx, keys)
 }
 
-// fenced is ErrFenced once one of the leases is another runner's.
+// fenced returns ErrFenced once one of the leases belongs to another runner.
 func (r *renaming) fenced() error { return errors.Join(r.from.fenced(), r.to.fenced()) }
 
 // copyFiles copies the snapshots' files, which never change.
@@ -258,7 +258,7 @@ func (r *renaming) writeManifests(ctx context.Context) error {
 	return nil
 }
 
-// whole makes sure that the files which a manifest names have arrived.
+// whole checks that the files of a manifest have been copied.
 func (r *renaming) whole(ctx context.Context, m *pipeline.Manifest) error {
 	for _, f := range m.Files {
 		obj, err := r.to.store.Open(ctx, f.Path)
@@ -276,11 +276,11 @@ func (r *renaming) whole(ctx context.Context, m *pipeline.Manifest) error {
 	return nil
 }
 
-// aside is where a table is between its deletion under the old name and its
-// appearance under the new one.
+// aside returns the path of a table between its deletion under the old name and its
+// creation under the new one.
 func (r *renaming) aside(i int) string { return fmt.Sprintf("%smoved-%d.parquet", r.to.state(), i) }
 
-// switchTables moves the tables that readers' patterns match to their new places.
+// switchTables moves the tables that readers' patterns match to their new paths.
 func (r *renaming) switchTables(ctx context.Context) error {
 	store := r.from.store
 	old, places := r.from.shownTables(), r.to.shownTables()
@@ -319,7 +319,7 @@ func (r *renaming) switchTables(ctx context.Context) error {
 	return nil
 }
 
-// clear deletes what was aside.
+// clear deletes the tables that were aside.
 func (r *renaming) clear(ctx context.Context) error {
 	for i := range r.to.shownTables() {
 		if err := r.to.deleteAll(ctx, []string{r.aside(i)}); err != nil {
@@ -329,7 +329,7 @@ func (r *renaming) clear(ctx context.Context) error {
 	return nil
 }
 
-// exists reports whether there is an object.
+// exists reports whether an object exists.
 func exists(ctx context.Context, s Store, key string) (bool, error) {
 	obj, err := s.Open(ctx, key)
 	if isAbsent(err) {

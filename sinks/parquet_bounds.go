@@ -6,16 +6,16 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// maxBound is how many bytes of a text stand in a page's bounds, and in a row
-// group's statistics.
+// maxBound is the maximum number of bytes of a text in the bounds of a page, and in the
+// statistics of a row group.
 const maxBound = 64
 
 // boundedText is the type of a text column whose column index has short bounds.
 //
-// parquet-go cannot leave a column out of the column index. With SkipPageBounds
-// it writes the empty text as minimum and maximum of each page, and an engine that
-// prunes pages by them finds no rows. Its own ColumnIndexSizeLimit cuts texts
-// inside of characters, and holds whole texts in memory until the row group ends.
+// parquet-go cannot omit a column from the column index. With SkipPageBounds it writes
+// the empty text as minimum and maximum of each page, and an engine that prunes pages
+// by them finds no rows. Its own ColumnIndexSizeLimit cuts texts inside of characters,
+// and keeps whole texts in memory until the row group ends.
 type boundedText struct{ parquet.Type }
 
 // NewColumnIndexer returns an indexer that shortens bounds. It ignores limit.
@@ -34,8 +34,8 @@ func (b *boundedIndexer) IndexPage(numValues, numNulls int64, minimum, maximum p
 	b.ColumnIndexer.IndexPage(numValues, numNulls, minimum, maximum)
 }
 
-// lowerBound returns the beginning of text, at most maxBound bytes, without a cut
-// character.
+// lowerBound returns the beginning of text, at most maxBound bytes, without an
+// incomplete character.
 func lowerBound(text []byte) []byte {
 	if len(text) <= maxBound {
 		return text
@@ -47,23 +47,23 @@ func lowerBound(text []byte) []byte {
 	return text[:n]
 }
 
-// upperBound returns a text of at most maxBound bytes that no text beginning as
-// this one does comes after. Where there is none, it returns text itself.
+// upperBound returns a text of at most maxBound bytes that is not less than any text
+// with the same beginning. If there is none, it returns text itself.
 func upperBound(text []byte) []byte {
 	if len(text) <= maxBound {
 		return text
 	}
-	// UTF-8 orders as code points do, so the next code point instead of the last
-	// character comes after everything with that character there.
+	// UTF-8 sorts like code points. So the next code point instead of the last
+	// character is greater than everything with that character there.
 	for cut := lowerBound(text); len(cut) > 0; {
 		r, n := utf8.DecodeLastRune(cut)
 		cut = cut[:len(cut)-n]
 		if r == utf8.RuneError && n == 1 {
-			return text // no text at all
+			return text // it is not UTF-8
 		}
 		next := r + 1
 		if next == 0xD800 {
-			next = 0xE000 // the code points between are no characters
+			next = 0xE000 // the code points in between are not characters
 		}
 		if utf8.ValidRune(next) && len(cut)+utf8.RuneLen(next) <= maxBound {
 			return utf8.AppendRune(append([]byte(nil), cut...), next)

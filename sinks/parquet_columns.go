@@ -12,14 +12,14 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// column moves values of one column into rows of type T.
+// column copies values of a column into rows of type T.
 type column[T any] struct {
 	name string
-	// set puts values[i] into rows[i].
+	// set copies values[i] into rows[i].
 	set func(rows []T, values []parquet.Value) error
 }
 
-// columnReaders returns what reads a table's columns back, in their order.
+// columnReaders returns the readers of a table's columns, in their order.
 func columnReaders[T any](columns []schemas.Column[T]) []column[T] {
 	readers := make([]column[T], len(columns))
 	for i, c := range columns {
@@ -79,8 +79,8 @@ func nullableSetter[T, V any](c schemas.Column[T], of func(parquet.Value) V) fun
 	}
 }
 
-// textSetter is for texts that differ from row to row. Those of a batch share
-// one allocation; the page that they stand in is used again.
+// textSetter is for texts that differ from row to row. The texts of a batch share one
+// allocation, because the memory of the page is used again.
 func textSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
 	return func(rows []T, values []parquet.Value) error {
 		size := 0
@@ -111,10 +111,10 @@ func textSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
 	}
 }
 
-// wordSetter is for texts that repeat: each is allocated once a batch.
+// wordSetter is for texts that repeat. Each of them is allocated once per batch.
 func wordSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
 	return func(rows []T, values []parquet.Value) error {
-		var words [16]string // the last ones seen, by a cheap hash
+		var words [16]string // the last texts, by a cheap hash
 		for i := range values {
 			at := c.At(&rows[i]).(*schemas.Null[string])
 			if values[i].IsNull() {
@@ -135,8 +135,8 @@ func wordSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
 	}
 }
 
-// encodings has the encoding of each column by its name, which is the same one
-// in every table that has the column.
+// encodings has the encoding of each column by its name. It is the same in every table
+// with the column.
 var encodings = make(map[string]encoding.Encoding)
 
 // encodingOf returns the encoding of the column of that name.
@@ -147,7 +147,7 @@ func encodingOf(column string) encoding.Encoding {
 	return &parquet.Plain
 }
 
-// checkPages is parquetcheck.CheckPages, for a column of one of this package's tables.
+// checkPages is parquetcheck.CheckPages for a column of a table of this package.
 func checkPages(data []byte, m *format.ColumnMetaData, rows int64) ([]parquetcheck.Page, error) {
 	if len(m.PathInSchema) != 1 {
 		return nil, fmt.Errorf("%w: a nested column", parquetcheck.ErrCorrupt)
@@ -155,7 +155,7 @@ func checkPages(data []byte, m *format.ColumnMetaData, rows int64) ([]parquetche
 	return parquetcheck.CheckPages(data, m, encodingOf(m.PathInSchema[0]).Encoding(), rows)
 }
 
-// addEncodings makes the encodings of a table's columns known.
+// addEncodings adds the encodings of a table's columns.
 func addEncodings[T any](columns []schemas.Column[T]) {
 	for i := range columns {
 		var e encoding.Encoding = &parquet.Plain
@@ -173,10 +173,10 @@ func addEncodings[T any](columns []schemas.Column[T]) {
 	}
 }
 
-// encoded returns a struct's schema with the encoding that of returns each column. A
-// struct tag cannot carry them: parquet-go refuses delta on pointers. The nodes are
-// otherwise those of the struct, in its order, so that the writer keeps to its fast
-// way.
+// encoded returns a struct's schema with the encoding that of returns for each column.
+// A struct tag cannot have it, because parquet-go refuses delta on pointers. In all
+// other respects the nodes are those of the struct, in its order, so that the writer
+// uses its fast path.
 func encoded(name string, s *parquet.Schema, of func(column string) encoding.Encoding) *parquet.Schema {
 	fields := s.Fields()
 	for i, f := range fields {
@@ -193,8 +193,8 @@ type encodedField struct {
 
 func (f *encodedField) Encoding() encoding.Encoding { return f.encoding }
 
-// Type returns the column's type. Bounds of texts are short where texts are not
-// in a dictionary, which has them in memory anyway.
+// Type returns the column's type. Bounds of texts are short if the texts are not in a
+// dictionary, which has them in memory anyway.
 func (f *encodedField) Type() parquet.Type {
 	t := f.Field.Type()
 	if t.Kind() == parquet.ByteArray && f.encoding.Encoding() == format.Plain {
@@ -203,7 +203,7 @@ func (f *encodedField) Type() parquet.Type {
 	return t
 }
 
-// orderedGroup is a group whose fields stay in order; parquet.Group sorts them
+// orderedGroup is a group that keeps the order of its fields. parquet.Group sorts them
 // by name.
 type orderedGroup struct {
 	parquet.Group

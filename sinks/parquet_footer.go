@@ -11,13 +11,12 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// finishFooter returns the end of a file as parquet-go wrote it, page indexes and
-// footer, with its footer rewritten: parquet-go has no options for what this
-// changes.
+// finishFooter returns the end of a file, page indexes and footer, with a changed
+// footer. parquet-go has no options for these changes.
 //
-// Bounds of more than maxBound bytes leave the row groups' statistics, since every
-// reader reads the footer whole. They are not shortened: engines that answer
-// min() and max() from statistics take them as exact.
+// Bounds of more than maxBound bytes are removed from the row groups' statistics,
+// because every reader reads the whole footer. They are not shortened, because engines
+// that answer min() and max() from statistics use them as exact values.
 func finishFooter(tail []byte, version int32) ([]byte, error) {
 	footer, err := footerOf(tail)
 	if err != nil {

@@ -15,38 +15,38 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// rowReader reads the rows of a Parquet file of this package. It holds one row
-// group's bytes, and one batch of rows.
+// rowReader reads the rows of a Parquet file of this package. It keeps the bytes of one
+// row group and one batch of rows in memory.
 type rowReader[T, C any] struct {
 	table *table[T, C]
 	obj   Object
 	file  *parquet.File
-	// columns are the file's leaf columns, by the place in table.columns; nil
-	// where the file is older than the column.
+	// columns are the file's leaf columns, by the index in table.columns. A column is
+	// nil if the file is older than it.
 	columns []*parquet.Column
 	chunks  []chunkReader
-	loaded  loadedBytes // the row group at hand
+	loaded  loadedBytes // the current row group
 	rows    []T
 	values  []parquet.Value
-	// sum, if set, is of the file's bytes up to the row group at hand.
+	// sum, if set, is the checksum of the file's bytes up to the current row group.
 	sum *fileSum
 
-	group int   // the row group to come
-	left  int64 // rows of the one at hand that are in no batch yet
-	at, n int   // the row to come of the batch, and the batch's length
+	group int   // the next row group
+	left  int64 // rows of the current row group that are not in a batch yet
+	at, n int   // the next row of the batch, and the length of the batch
 }
 
-// guard turns a panic of a Parquet library into an error. Both panic on some
-// files that are not what they say; package parquetcheck keeps the
-// corruptions away that are worse than a panic.
+// guard converts a panic of a Parquet library to an error. Both libraries panic on some
+// invalid files. Package parquetcheck rejects the corruptions that are worse than a
+// panic.
 func guard(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%w: %v", parquetcheck.ErrCorrupt, r)
 	}
 }
 
-// openRows reads a file's footer and makes sure that it has the table's
-// columns. obj stays the caller's to close.
+// openRows reads a file's footer and checks that it has the table's columns. The caller
+// closes obj.
 func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err error) {
 	defer guard(&err)
 	r := &rowReader[T, C]{
@@ -70,8 +70,7 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 	} else if v > t.version {
 		return nil, fmt.Errorf("it has columns of version %d, this program knows those of version %d: use a newer one", v, t.version)
 	}
-	// Columns are only ever added at the end, so an older file has the first
-	// ones.
+	// Columns are only appended, so an older file has the first ones.
 	have, want := file.Root().Columns(), t.schema.Fields()
 	if len(have) > len(want) || len(have) == 0 {
 		return nil, fmt.Errorf("%w: it has %d columns", parquetcheck.ErrCorrupt, len(have))
@@ -85,7 +84,7 @@ func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err err
 	return r, nil
 }
 
-// openParquet opens a file whose footer has been looked at.
+// openParquet opens a file after it has checked the footer.
 func openParquet(obj Object) (_ *parquet.File, err error) {
 	defer guard(&err)
 	if err := parquetcheck.CheckFooter(obj); err != nil {
@@ -102,7 +101,7 @@ func openParquet(obj Object) (_ *parquet.File, err error) {
 }
 
 // next returns the next row, nil at the end. A row is valid until the next call; its
-// texts stay valid. Row groups without an id above after are left out.
+// texts stay valid. next skips row groups without an id above after.
 func (r *rowReader[T, C]) next(ctx context.Context, after int64) (*T, error) {
 	for r.at == r.n {
 		r.at, r.n = 0, 0
@@ -123,8 +122,7 @@ func (r *rowReader[T, C]) next(ctx context.Context, after int64) (*T, error) {
 	return &r.rows[r.at-1], nil
 }
 
-// nextGroup loads the next row group that is wanted, and reports whether there
-// was one.
+// nextGroup loads the next row group that is needed, and reports whether there was one.
 func (r *rowReader[T, C]) nextGroup(ctx context.Context, after int64) (bool, error) {
 	for r.group < len(r.file.Metadata().RowGroups) {
 		if ctx.Err() != nil {
@@ -146,7 +144,7 @@ func (r *rowReader[T, C]) nextGroup(ctx context.Context, after int64) (bool, err
 	return false, nil
 }
 
-// all yields the rows of next.
+// all yields the rows that next returns.
 func (r *rowReader[T, C]) all(ctx context.Context, after int64) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		defer r.release()
@@ -163,7 +161,7 @@ func (r *rowReader[T, C]) all(ctx context.Context, after int64) iter.Seq2[*T, er
 	}
 }
 
-// maxID is the largest id of a row group, if its statistics have it.
+// maxID returns the largest id of a row group, if its statistics have it.
 func (r *rowReader[T, C]) maxID(group *format.RowGroup) (int64, bool) {
 	_, high, ok := r.ids(group)
 	return high, ok
@@ -183,7 +181,7 @@ func (r *rowReader[T, C]) ids(group *format.RowGroup) (low, high int64, ok bool)
 	return 0, 0, false
 }
 
-// load reads a row group's bytes, checks its pages and sets up its columns.
+// load reads a row group's bytes, checks its pages and prepares its columns.
 func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 	defer guard(&err)
 	size := r.obj.Size()
@@ -215,7 +213,7 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 		if err != nil {
 			return err
 		}
-		// The library takes the first row group's for all of them.
+		// The library uses that of the first row group for all of them.
 		m := &group.Columns[i].MetaData
 		if m.Codec != r.file.Metadata().RowGroups[0].Columns[i].MetaData.Codec {
 			return fmt.Errorf("%w: column %s: compressed in two ways", parquetcheck.ErrCorrupt, column.Name())
@@ -251,7 +249,8 @@ func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
 		for done := 0; done < len(values); {
 			k, err := c.read(values[done:])
 			if err == nil {
-				// Before the next page: texts stand in this one's memory.
+				// This comes before the next page, because texts are in the memory of
+				// this one.
 				err = r.table.columns[i].set(r.rows[done:done+k], values[done:done+k])
 			}
 			if err != nil {
@@ -263,7 +262,7 @@ func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
 	return int(n), nil
 }
 
-// release returns the pages back that are open still.
+// release releases the pages that are still open.
 func (r *rowReader[T, C]) release() {
 	for i := range r.chunks {
 		if c := &r.chunks[i]; c.pages != nil {
@@ -274,15 +273,15 @@ func (r *rowReader[T, C]) release() {
 	}
 }
 
-// chunkReader reads the values of one column in one row group.
+// chunkReader reads the values of a column in a row group.
 type chunkReader struct {
 	pages  *parquet.FilePages
 	page   parquet.Page
 	values parquet.ValueReader
 }
 
-// read reads at least one value, of one page. parquetcheck.CheckPages has seen to it that
-// there are enough.
+// read reads at least one value, from a single page. parquetcheck.CheckPages has
+// checked that there are enough.
 func (c *chunkReader) read(values []parquet.Value) (int, error) {
 	for {
 		if c.page == nil {
@@ -307,7 +306,7 @@ func (c *chunkReader) read(values []parquet.Value) (int, error) {
 	}
 }
 
-// loadedBytes is a file of which a stretch is in memory.
+// loadedBytes is a file of which one range is in memory.
 type loadedBytes struct {
 	Object
 	data []byte

@@ -21,12 +21,12 @@ import (
 )
 
 const (
-	// batchRows is how many rows are encoded at once; a multiple of what
-	// parquet-go splits batches into, so that pages end where they end however
-	// rows come in.
+	// batchRows is the number of rows that are encoded at once. It is a multiple of the
+	// size into which parquet-go splits batches, so that the ends of pages do not
+	// depend on how rows are added.
 	batchRows = 1024
-	// groupText bounds the unbounded texts of a row group, which is held in
-	// memory; a batch may have the groupPart-th part.
+	// groupText limits the unbounded texts of a row group, in bytes, because the row
+	// group is in memory. A batch may have the groupPart-th part.
 	groupText = 128 << 20
 	groupPart = 32
 )
@@ -41,26 +41,27 @@ const (
 	metaProfile  = "b24export.profile"
 )
 
-// What a file's profile can be.
+// The profiles of a file.
 const (
 	profileStandard   = "standard"
 	profileCompatible = "compatible"
 )
 
-// The oldest readers take only the first page of a column in a row group, and go
-// through its values on the stack. So in the profile compatible a row group has one
-// page for each column, and at most so many rows and bytes of unbounded texts.
+// The oldest readers read only the first page of a column in a row group, and process
+// its values on the stack. So in the profile compatible a row group has one page for
+// each column, and a limited number of rows and of bytes of unbounded texts.
 const (
 	compatibleRows = 50_000
 	compatibleText = 16 << 20
 	onePage        = 1 << 30 // bytes; no page is as large
 )
 
-// fileLayout is how files are laid out: 2 since the page indexes of long texts have
-// bounds. Files without it have none, and engines that prune by them find no rows.
+// fileLayout is the version of the layout of files. It is 2 since the page indexes of
+// long texts have bounds. Files without it have no bounds, and engines that prune by
+// them find no rows.
 const fileLayout = "2"
 
-// fileOptions are how a file is written.
+// fileOptions configures the writing of a file.
 type fileOptions struct {
 	codec        compress.Codec
 	profile      string // default profileStandard
@@ -71,25 +72,25 @@ type fileOptions struct {
 	groupText    int                 // default groupText
 }
 
-// rowWriter writes rows to a Parquet file. The same rows make the same bytes,
-// however they are handed over. It is not for concurrent use.
+// rowWriter writes rows to a Parquet file. The same rows result in the same bytes,
+// however they are added. It is not safe for concurrent use.
 type rowWriter[T, C any] struct {
 	table   *table[T, C]
 	out     *parquetOut
 	pw      *parquet.GenericWriter[C]
-	rows    []T // copies that wait to be encoded
+	rows    []T // copies that are not encoded yet
 	columns []C // pointers into rows
 	text    int // unbounded bytes in rows
 	inGroup int // unbounded bytes in the row group before rows
-	limit   int // of them in a row group
-	// groupRows is how many rows a row group has at most; open how many are in the one
-	// that is not written yet, without rows.
+	limit   int // maximum unbounded bytes of a row group
+	// groupRows is the maximum number of rows of a row group. open is the number of
+	// rows in the row group that is not written yet, without rows.
 	groupRows, open int64
 	schema          *parquet.Schema
 	written         int64
 	first           int64
 	last            int64
-	before          T // the row before, where the key is no id
+	before          T // the previous row, if the key is not an id
 }
 
 func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowWriter[T, C] {
@@ -107,8 +108,8 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		parquet.MaxRowsPerRowGroup(opts.rowGroupRows),
 		// Every engine reads data pages of version 1.
 		parquet.DataPageVersion(1),
-		// The column index has the bounds of pages, and boundedText keeps them
-		// short. parquetcheck.HeaderFilter does the rest.
+		// The column index has the bounds of pages, and boundedText keeps them short.
+		// parquetcheck.HeaderFilter does the rest.
 		parquet.DataPageStatistics(false),
 		parquet.ColumnIndexSizeLimit(func([]string) int { return 0 }), // no limit: see boundedText
 		parquet.SortingWriterConfig(parquet.SortingColumns(sortedBy(t.keys)...)),
@@ -117,7 +118,7 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		parquet.KeyValueMetadata(metaTable, t.name),
 		parquet.KeyValueMetadata(metaLayout, fileLayout),
 		createdBy(opts.program, opts.build),
-		// parquetOut has a buffer, and must know where the pages end.
+		// parquetOut has a buffer, and must know where pages end.
 		parquet.WriteBufferSize(0),
 	}
 	if opts.profile == profileCompatible {
@@ -148,7 +149,8 @@ func sortedBy(keys []string) []parquet.SortingColumn {
 	return columns
 }
 
-// add takes a copy of row. Rows must come in the table's order, each key once.
+// add adds a copy of row. Rows must be in the table's order, and each key may occur
+// once.
 func (w *rowWriter[T, C]) add(row *T) error {
 	if w.table.before != nil {
 		if w.written+int64(len(w.rows)) > 0 && !w.table.before(&w.before, row) {
@@ -177,7 +179,7 @@ func (w *rowWriter[T, C]) take(row *T) error {
 	return nil
 }
 
-// encode hands the rows that wait to the Parquet writer.
+// encode passes the waiting rows to the Parquet writer.
 func (w *rowWriter[T, C]) encode() error {
 	if len(w.columns) < len(w.rows) {
 		w.columns = make([]C, cap(w.rows))
@@ -200,12 +202,13 @@ func (w *rowWriter[T, C]) encode() error {
 	return nil
 }
 
-// close ends the file and returns its description.
+// close completes the file and returns its description.
 func (w *rowWriter[T, C]) close() (pipeline.File, error) {
 	if err := w.encode(); err != nil {
 		return pipeline.File{}, err
 	}
-	// The last row group; then only page indexes and footer are left to write.
+	// This writes the last row group. Then only page indexes and footer are left to
+	// write.
 	if err := w.pw.Flush(); err != nil {
 		return pipeline.File{}, err
 	}
@@ -225,15 +228,15 @@ func (w *rowWriter[T, C]) close() (pipeline.File, error) {
 	}, nil
 }
 
-// createdBy returns who wrote the file in the form of the Parquet specification, such
-// as "b24export version 1.2.3 (build abcdef0)". Readers parse it to know the faults
-// of writers. parquet-go leaves out the blank before the bracket.
+// createdBy returns the name of the writer in the form of the Parquet specification,
+// such as "b24export version 1.2.3 (build abcdef0)". Readers parse it to know the
+// faults of writers. parquet-go omits the blank before the parenthesis.
 func createdBy(program, build string) parquet.WriterOption {
 	name, version, _ := strings.Cut(program, "/")
 	return parquet.CreatedBy(cmp.Or(name, "b24export"), cmp.Or(version, "unknown")+" ", cmp.Or(build, "unknown"))
 }
 
-// hashingWriter counts and hashes what goes through.
+// hashingWriter counts and hashes the bytes that it passes on.
 type hashingWriter struct {
 	w    *bufio.Writer
 	hash hash.Hash
@@ -247,14 +250,14 @@ func (w *hashingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// parquetOut is where parquet-go writes to: pages continue at once, what comes after
-// them when it is complete.
+// parquetOut is the destination of parquet-go. It writes pages at once, and what
+// follows them when it is complete.
 type parquetOut struct {
 	pages *parquetcheck.HeaderFilter
 	tail  *bytes.Buffer // nil until the last page is written
 	out   *hashingWriter
-	// version is the footer's. Readers that know only 1 read the files of profile
-	// compatible, since nothing in those is newer.
+	// version is the version in the footer. Readers that know only 1 can read the files
+	// of the profile compatible, because those use nothing newer.
 	version int32
 }
 
@@ -265,7 +268,7 @@ func (w *parquetOut) Write(p []byte) (int, error) {
 	return w.pages.Write(p)
 }
 
-// finish writes the tail, with the footer that the file gets.
+// finish writes the tail with the changed footer.
 func (w *parquetOut) finish() error {
 	if w.pages.InHeader() {
 		return errors.New("the last page is truncated")

@@ -10,23 +10,22 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// zstdCodec compresses pages by Zstandard. It takes less memory than parquet-go's:
-// a page is compressed as a whole, so that a window of 8 MiB, and the history of
-// twice that size that comes with it, would be for nothing. It is safe for
-// concurrent use.
+// zstdCodec compresses pages with Zstandard. It needs less memory than parquet-go's
+// codec: a page is compressed as a whole, so a window of 8 MiB, and the history of
+// twice that size, would be of no use. It is safe for concurrent use.
 type zstdCodec struct {
 	encoders, decoders sync.Pool
 }
 
 var _ compress.Codec = (*zstdCodec)(nil)
 
-// zstdWindow is how far back a match may lie: further than most pages are long.
+// zstdWindow is the maximum distance of a match. It is longer than most pages.
 const zstdWindow = 512 << 10
 
-// segmentZstd is for files that are read once, and then deleted.
+// segmentZstd is for files that are read once and then deleted.
 var segmentZstd = newZstdCodec(zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithAllLitEntropyCompression(false))
 
-// newZstdCodec makes a codec; options change its own.
+// newZstdCodec returns a codec; options override its defaults.
 func newZstdCodec(options ...zstd.EOption) *zstdCodec {
 	c := &zstdCodec{}
 	c.encoders.New = func() any {
@@ -35,19 +34,20 @@ func newZstdCodec(options ...zstd.EOption) *zstdCodec {
 			zstd.WithEncoderLevel(zstd.SpeedDefault),
 			zstd.WithWindowSize(zstdWindow),
 			zstd.WithZeroFrames(true),
-			// Spares a tenth of columns of few words, whose bits hardly repeat.
+			// This saves a tenth in columns of few distinct texts, whose bits hardly
+			// repeat.
 			zstd.WithAllLitEntropyCompression(true),
 			zstd.WithEncoderCRC(false), // pages have their own checksum
 		}, options...)...)
 		if err != nil {
-			panic(err) // unreachable: the options are right
+			panic(err) // unreachable: the options are valid
 		}
 		return e
 	}
 	c.decoders.New = func() any {
 		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(parquetcheck.MaxPage))
 		if err != nil {
-			panic(err) // unreachable: the options are right
+			panic(err) // unreachable: the options are valid
 		}
 		return d
 	}

@@ -10,10 +10,10 @@ import (
 	"b24export/schemas"
 )
 
-// layout knows where a portal's objects are. Paths are relative to the store.
+// layout has the paths of a portal's objects. Paths are relative to the store.
 type layout struct {
 	name, portal string
-	work         string // "", or where a backfill's work is below that of nights
+	work         string // "", or the folder of a backfill's work, below that of nightly runs
 }
 
 func (l layout) part() string { return "portal=" + l.portal }
@@ -36,8 +36,8 @@ func (l layout) snapshotFile(kind string, id pipeline.SnapshotID, file string) s
 	return path.Join(l.name+kind, l.part(), "snapshot="+string(id), file)
 }
 
-// snapshotOf reads a snapshot's id out of a path of one of its files; "" if
-// it is none.
+// snapshotOf returns the snapshot's id in the path of one of its files. It returns ""
+// for other paths.
 func (l layout) snapshotOf(key string) pipeline.SnapshotID {
 	dir := path.Base(path.Dir(key))
 	id, err := pipeline.ParseSnapshotID(strings.TrimPrefix(dir, "snapshot="))
@@ -47,12 +47,13 @@ func (l layout) snapshotOf(key string) pipeline.SnapshotID {
 	return id
 }
 
-// runs is where the manifests are.
+// runs returns the prefix of the manifests.
 func (l layout) runs() string { return path.Join("_runs", l.name, l.part()) + "/" }
 
 func (l layout) manifest(id pipeline.SnapshotID) string { return l.runs() + string(id) + ".json" }
 
-// manifestOf reads a snapshot's id out of a manifest's path; "" if it is none.
+// manifestOf returns the snapshot's id in the path of a manifest. It returns "" for
+// other paths.
 func (l layout) manifestOf(key string) pipeline.SnapshotID {
 	id, err := pipeline.ParseSnapshotID(strings.TrimSuffix(path.Base(key), ".json"))
 	if err != nil || key != l.manifest(id) {
@@ -61,8 +62,8 @@ func (l layout) manifestOf(key string) pipeline.SnapshotID {
 	return id
 }
 
-// related is the file of a related table, relatedManifest what describes it, and
-// relatedStage where the file is made.
+// related returns the path of a related table's file, relatedManifest that of its
+// description, and relatedStage the path where the file is created.
 func (l layout) related(table string) string {
 	return path.Join(l.name+"_"+table, l.part(), table+".parquet")
 }
@@ -81,10 +82,11 @@ func (l layout) relatedPending(table string) string {
 
 const relatedStart = "related-"
 
-// state is where what only this program reads is.
+// state returns the prefix of the private objects.
 func (l layout) state() string { return path.Join("_state", l.name, l.part()) + "/" + l.work }
 
-// attempt is the record of the last run, also of one that published nothing.
+// attempt returns the path of the record of the last run, also of one that published
+// nothing.
 func (l layout) attempt() string { return l.state() + "attempt.json" }
 
 func (l layout) checkpoint(n int64) string     { return l.numbered(checkpointKind, n) }
@@ -93,13 +95,14 @@ func (l layout) segment(n int64) string        { return l.numbered(segmentKind, 
 func (l layout) segmentRejects(n int64) string { return l.numbered(segmentRejectsKind, n) }
 func (l layout) segmentMarks(n int64) string   { return l.numbered(segmentMarksKind, n) }
 
-// listed has the marks of a snapshot's rows, also for a backfill.
+// listed returns the path of the marks of a snapshot's rows, also for a backfill.
 func (l layout) listed(id pipeline.SnapshotID) string {
 	l.work = ""
 	return l.state() + listedStart + string(id) + listedEnd
 }
 
-// listedOf reads a snapshot's id out of a path that listed returned; "" if it is none.
+// listedOf returns the snapshot's id in a path that listed returned. It returns "" for
+// other paths.
 func (l layout) listedOf(key string) pipeline.SnapshotID {
 	id, err := pipeline.ParseSnapshotID(strings.TrimPrefix(strings.TrimSuffix(path.Base(key), listedEnd), listedStart))
 	if err != nil || key != l.listed(id) {
@@ -113,7 +116,7 @@ const (
 	listedEnd   = ".parquet"
 )
 
-// prefixes are all places where this portal's objects are.
+// prefixes returns the prefixes of all objects of this portal.
 func (l layout) prefixes() []string {
 	all := []string{
 		path.Join(l.name, l.part()) + "/",
@@ -129,7 +132,7 @@ func (l layout) prefixes() []string {
 	return all
 }
 
-// kind is a kind of numbered object, by how its name begins and ends.
+// kind is a kind of numbered object, by the beginning and the end of its name.
 type kind struct{ begin, end string }
 
 var (
@@ -144,7 +147,7 @@ func (l layout) numbered(k kind, n int64) string {
 	return fmt.Sprintf("%s%s%08d%s", l.state(), k.begin, n, k.end)
 }
 
-// number reads the number out of a key of some kind.
+// number returns the number in the key of an object of a kind.
 func (l layout) number(k kind, key string) (int64, bool) {
 	digits, ok := strings.CutPrefix(key, l.state()+k.begin)
 	if !ok {

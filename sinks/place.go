@@ -14,13 +14,13 @@ import (
 	"b24export/sinks/address"
 )
 
-// place is a bucket and the server that has it.
+// place is a bucket and its server.
 type place struct {
 	Endpoint, Bucket string
 }
 
-// placeOf returns where the bucket of a URL is. Of an endpoint it has no more than
-// scheme, host and path.
+// placeOf returns the place of a URL's bucket. Of an endpoint it has only scheme, host
+// and path.
 func placeOf(b *blob.Bucket, at address.Address) place {
 	p := place{Endpoint: at.Scheme(), Bucket: at.Bucket()}
 	var (
@@ -42,18 +42,19 @@ func placeOf(b *blob.Bucket, at address.Address) place {
 	return p
 }
 
-// bare returns the URL of a server without what may hold secrets.
+// bare returns the URL of a server without the parts that may contain secrets.
 func bare(raw string) string {
-	at, _ := address.Parse(raw) // "" if it is broken
+	at, _ := address.Parse(raw) // "" if it is invalid
 	return at.Bare()
 }
 
 // Place implements Store.
 func (s *Bucket) Place() string { return s.place.Endpoint + " " + s.place.Bucket }
 
-// proofKey is the object which says that the store of a place honours conditional
-// writes. It is one for all datasets and portals. Endpoint and bucket are part of it
-// and of its name, since _state gets copied along with a dataset.
+// proofKey returns the key of the object which records that the store of a place
+// honours conditional writes. The object is the same for all datasets and portals.
+// Endpoint and bucket are a part of its content and of its name, because people copy
+// _state together with a dataset.
 func proofKey(place string) string {
 	sum := sha256.Sum256([]byte(place))
 	return "_state/conditional-" + hex.EncodeToString(sum[:8]) + ".json"
@@ -65,9 +66,9 @@ type proof struct {
 	Program string `json:"program"`
 }
 
-// prove makes sure that the store honours conditional writes: once for a place, and
-// each time where the store has none. Died before the note is there: the next run
-// tries again.
+// prove checks that the store honours conditional writes: once for a place, and each
+// time if the store has no place. If the program dies before the record exists, the
+// next run tests again.
 func (d *Dataset) prove(ctx context.Context) error {
 	place := d.store.Place()
 	if place != "" {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Portals returns the names of the portals that a store has something of for the
-// dataset called name, sorted.
+// Portals returns the names of the portals for which a store has objects of the dataset
+// called name, sorted.
 func Portals(ctx context.Context, s Store, name string) ([]string, error) {
 	var portals []string
 	for _, place := range []string{"_runs", "_state"} {
@@ -28,7 +28,7 @@ func Portals(ctx context.Context, s Store, name string) ([]string, error) {
 	return portals, nil
 }
 
-// CheckPortalName returns an error if a portal cannot have that name.
+// CheckPortalName returns an error if a portal cannot have this name.
 func CheckPortalName(name string) error {
 	if !validPortal.MatchString(name) || name == "null" {
 		return fmt.Errorf("portal name %q: must be of a-z, 0-9 and -, and not null", name)

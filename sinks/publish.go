@@ -26,26 +26,26 @@ func (d *Dataset) Publish(ctx context.Context, m *pipeline.Manifest) error {
 	}
 	key := d.manifest(m.Snapshot)
 	s := d.seen
-	s.closeTables() // where files that are open cannot be deleted
+	s.closeTables() // on some systems, open files cannot be deleted
 	if !s.mergedJustNow(m.Snapshot) {
 		if err := d.notPassed(ctx, m); err != nil {
 			return err
 		}
 		if there, err := d.store.Read(ctx, key); err == nil {
-			// Published already, by a run that died before it could say so.
+			// A run published it and died before it could report that.
 			return d.sameManifest(ctx, key, there, data)
 		} else if !isAbsent(err) {
 			return err
 		}
 	}
-	// Died after: readers see the new table already. The next run finds the
-	// same checkpoint and comes here again.
+	// If the program dies after it, readers see the new table already. The next run
+	// finds the same checkpoint and continues here.
 	replaced, err := d.makeCurrent(ctx, m)
 	if err != nil {
 		return err
 	}
-	// A later snapshot that was published meanwhile: its table has just been
-	// replaced by this older one.
+	// A later snapshot may have been published in the meantime. This older table has
+	// then replaced its table.
 	if replaced || !s.mergedJustNow(m.Snapshot) {
 		if err := d.notPassed(ctx, m); err != nil {
 			return err
@@ -62,10 +62,10 @@ func (d *Dataset) Publish(ctx context.Context, m *pipeline.Manifest) error {
 	return err
 }
 
-// sameManifest makes sure that a manifest that is there means the same as data.
-// Another version of the program may have written it in other bytes. A runner that was
-// paused between its merge and this call finds the manifest of its successor, which
-// merged the same segments at another time: ErrFenced.
+// sameManifest checks that an existing manifest has the same meaning as data. Another
+// version of the program may have written it with other bytes. A runner that was paused
+// between its merge and this call finds the manifest of its successor, which merged the
+// same segments at another time. It then returns ErrFenced.
 func (d *Dataset) sameManifest(ctx context.Context, key string, there, data []byte) error {
 	if bytes.Equal(there, data) || meaning(there) != "" && meaning(there) == meaning(data) {
 		return nil
@@ -76,8 +76,8 @@ func (d *Dataset) sameManifest(ctx context.Context, key string, there, data []by
 	return fmt.Errorf("%s is there already, and says something else; if that snapshot is not wanted, delete it", key)
 }
 
-// meaning is a stored manifest without its form and its checksum, which is that
-// of the form; "" for what is none.
+// meaning returns a stored manifest without its form and without its checksum, which
+// depends on the form. It returns "" if data is not a manifest.
 func meaning(data []byte) string {
 	var m pipeline.Manifest
 	if checkVersion(data, pipeline.ManifestVersion) != nil || json.Unmarshal(data, &m) != nil {
@@ -91,15 +91,15 @@ func meaning(data []byte) string {
 	return string(text)
 }
 
-// makeCurrent replaces the current table by a snapshot's, and reports whether it did.
-// It leaves a current table alone that is that one already, as after a night in which
-// nothing changed.
+// makeCurrent replaces the current table with a snapshot's table, and reports whether
+// it did. It does nothing if the current table is the same already, as after a run in
+// which nothing changed.
 func (d *Dataset) makeCurrent(ctx context.Context, m *pipeline.Manifest) (bool, error) {
 	f, ok := fileOf(m, d.history(m.Snapshot))
 	if !ok {
 		return false, fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot)
 	}
-	// A table that this run has just made is not the current one yet.
+	// A table that this run has just written is not the current one yet.
 	if made := d.seen.mergedJustNow(m.Snapshot) && !d.seen.kept; !made {
 		if same, err := d.isCurrent(ctx, f); same || err != nil {
 			return false, err
@@ -108,12 +108,12 @@ func (d *Dataset) makeCurrent(ctx context.Context, m *pipeline.Manifest) (bool, 
 	return true, d.copyTable(ctx, d.current(), f, d.store.Copy)
 }
 
-// copyTries is how often a copy may turn out not to have been made.
+// copyTries is the maximum number of tries if a copy was not made.
 const copyTries = 3
 
-// copyTable makes or replaces dst by the file f, and reads it back: some stores answer
-// that they have copied an object, and have not. The last try sends the bytes through
-// this machine.
+// copyTable creates or replaces dst with the file f, and reads it back, because some
+// stores report a copy that they have not made. The last try downloads and uploads the
+// bytes.
 func (d *Dataset) copyTable(ctx context.Context, dst string, f pipeline.File, copyBy func(ctx context.Context, dst, src string) error) error {
 	for try := 1; ; try++ {
 		if try == copyTries {
@@ -130,7 +130,7 @@ func (d *Dataset) copyTable(ctx context.Context, dst string, f pipeline.File, co
 			return err
 		}
 		if err := d.sameSum(ctx, f); err != nil {
-			return err // what was to be copied is damaged
+			return err // the source of the copy is damaged
 		}
 		if try == copyTries {
 			return fmt.Errorf("copy %s to %s in %s: the store answers that it is done, and %[2]s has other bytes", f.Path, dst, d.store)
@@ -139,7 +139,7 @@ func (d *Dataset) copyTable(ctx context.Context, dst string, f pipeline.File, co
 	}
 }
 
-// copyThrough copies an object through this machine.
+// copyThrough downloads and uploads an object.
 func (d *Dataset) copyThrough(ctx context.Context, dst, src string) error {
 	obj, err := d.store.Open(ctx, src)
 	if err != nil {
@@ -152,8 +152,8 @@ func (d *Dataset) copyThrough(ctx context.Context, dst, src string) error {
 	})
 }
 
-// notPassed is ErrFenced if a snapshot later than m's is published. The current
-// table is then made that snapshot's again, since this runner, which slept, may
+// notPassed returns ErrFenced if a snapshot later than m's is published. It then
+// restores the current table to that snapshot, because this runner, which slept, may
 // have replaced it.
 func (d *Dataset) notPassed(ctx context.Context, m *pipeline.Manifest) error {
 	id, err := d.newestManifestID(ctx)
@@ -177,8 +177,8 @@ func (d *Dataset) notPassed(ctx context.Context, m *pipeline.Manifest) error {
 	return passed
 }
 
-// isCurrent reports whether the current table has the bytes of f. One that is absent
-// or damaged has not. Only a table of f's size is read.
+// isCurrent reports whether the current table has the bytes of f. It is false for a
+// table that is absent or damaged. isCurrent reads only a table with the size of f.
 func (d *Dataset) isCurrent(ctx context.Context, f pipeline.File) (bool, error) {
 	sum, err := d.store.Sum(ctx, d.current(), f.Bytes)
 	if isAbsent(err) {

@@ -13,10 +13,10 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// readRows yields the rows of a file with ids above after, in their order. If
-// size is not negative, the file must have it. A row is valid until the next
-// step. A file that is replaced before its first row is there is opened again;
-// later, that is ErrReplaced.
+// readRows yields the rows of a file with ids above after, in their order. If size is
+// not negative, the file must have that size. A row is valid until the next step. If
+// the file is replaced before its first row, readRows opens it again; later it returns
+// ErrReplaced.
 func readRows[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], after int64) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		yielded := false
@@ -36,7 +36,7 @@ func readRows[T, C any](ctx context.Context, s opener, key string, size int64, t
 	}
 }
 
-// eachRow calls do with the rows that readRows yields, until it returns false.
+// eachRow calls do with the rows that readRows yields, until do returns false.
 func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], after int64, do func(*T) bool) error {
 	obj, err := s.Open(ctx, key)
 	if isAbsent(err) && size >= 0 {
@@ -49,7 +49,7 @@ func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t 
 	fail := func(err error) error {
 		err = fmt.Errorf("read %s: %w", key, err)
 		if size >= 0 && errors.Is(err, parquetcheck.ErrCorrupt) {
-			err = damaged{err} // else it is anybody's file, who may have written it so
+			err = damaged{err} // without a size the file can be of any origin
 		}
 		return noteReplaced(obj, err)
 	}
@@ -77,9 +77,8 @@ func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t 
 	return nil
 }
 
-// Payments yields the rows of a table of payments in store, with ids above
-// after. A row is valid until the next step of the sequence; its texts are
-// valid longer.
+// Payments yields the rows of a table of payments in store with ids above after. A row
+// is valid until the next step of the sequence. Its texts stay valid.
 func Payments(ctx context.Context, store Store, key string, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
 	return readRows(ctx, store, key, -1, paymentTable, int64(after))
 }
@@ -94,7 +93,7 @@ func Rejects(ctx context.Context, store Store, key string) iter.Seq2[*pipeline.R
 	return rejectsOf(readRows(ctx, store, key, -1, rejectTable, 0))
 }
 
-// Table returns which table a Parquet file of this program holds: payments,
+// Table returns the name of the table in a Parquet file of this program: payments,
 // changes, rejects or segment.
 func Table(ctx context.Context, store Store, key string) (name string, err error) {
 	err = againIfReplaced(func() error {
@@ -123,8 +122,7 @@ func tableName(ctx context.Context, store Store, key string) (_ string, err erro
 	return name, nil
 }
 
-// ReadPayments yields the rows of a snapshot with ids above after, like
-// Payments.
+// ReadPayments yields the rows of a snapshot with ids above after, like Payments.
 func (d *Dataset) ReadPayments(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
 	return d.readPayments(ctx, d.store, m, after)
 }
@@ -137,9 +135,9 @@ func (d *Dataset) readPayments(ctx context.Context, s opener, m *pipeline.Manife
 	return readRows(ctx, s, f.Path, f.Bytes, paymentTable, int64(after))
 }
 
-// ReadChanges yields what a snapshot changed: the rows of its change feed, or of a first
-// snapshot each row of the table as an insert. The row is valid until the next step of
-// the sequence.
+// ReadChanges yields the changes of a snapshot: the rows of its change feed, or for a
+// first snapshot each row of the table as an insert. A row is valid until the next step
+// of the sequence.
 func (d *Dataset) ReadChanges(ctx context.Context, m *pipeline.Manifest) iter.Seq2[*Change, error] {
 	if m.Feed == pipeline.FeedTable {
 		return insertsOf(d.ReadPayments(ctx, m, 0))
@@ -151,8 +149,8 @@ func (d *Dataset) ReadChanges(ctx context.Context, m *pipeline.Manifest) iter.Se
 	return changesOf(readRows(ctx, d.store, f.Path, f.Bytes, changeTable, 0))
 }
 
-// ReadRejects yields what a snapshot could not read. The row is valid until the
-// next step of the sequence.
+// ReadRejects yields the rejects of a snapshot. A row is valid until the next step of
+// the sequence.
 func (d *Dataset) ReadRejects(ctx context.Context, m *pipeline.Manifest) iter.Seq2[*pipeline.Reject, error] {
 	f, ok := fileOf(m, d.rejects(m.Snapshot))
 	if !ok {
@@ -161,9 +159,8 @@ func (d *Dataset) ReadRejects(ctx context.Context, m *pipeline.Manifest) iter.Se
 	return rejectsOf(readRows(ctx, d.store, f.Path, f.Bytes, rejectTable, 0))
 }
 
-// ReadUnfinishedRejects yields what an unfinished run could not read so far, by
-// the checkpoint that Status returns. The row is valid until the next step of the
-// sequence.
+// ReadUnfinishedRejects yields the rejects of an unfinished run so far, by the
+// checkpoint that Status returns. A row is valid until the next step of the sequence.
 func (d *Dataset) ReadUnfinishedRejects(ctx context.Context, cp pipeline.Checkpoint) iter.Seq2[*pipeline.Reject, error] {
 	segments := slices.Clone(cp.Segments)
 	slices.SortStableFunc(segments, func(a, b pipeline.Segment) int { return cmp.Compare(a.Range.After, b.Range.After) })
@@ -262,7 +259,7 @@ func (d *Dataset) Rejected(ctx context.Context, m *pipeline.Manifest) ([]pipelin
 	return ids, nil
 }
 
-// lastRows is the last snapshot in a merge. The zero value has no rows.
+// lastRows has the rows of the last snapshot in a merge. The zero value has no rows.
 type lastRows struct {
 	key  string
 	obj  Object

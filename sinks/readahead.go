@@ -8,25 +8,26 @@ import (
 )
 
 const (
-	// blockSize is what one request reads: large enough that its bytes take
-	// longer than its round trip.
+	// blockSize is the number of bytes of one request. It is so large that the transfer
+	// takes longer than the round trip.
 	blockSize = 2 << 20
-	// keptBlocks is how many blocks stay in memory. Readers here take a row
-	// group, or a column of one, at a time and in order; a few blocks serve
-	// what is read twice around their borders.
+	// keptBlocks is the number of blocks in memory. Readers here read a row group, or a
+	// column of one, at a time and in order. A few blocks are enough for bytes around
+	// their borders that are read twice.
 	keptBlocks = 4
 )
 
-// readAhead makes an Object of a function that fetches ranges. It keeps the
+// readAhead implements an Object with a function that fetches ranges. It keeps the
 // blocks that were used last.
 type readAhead struct {
 	size  int64
 	fetch func(p []byte, off int64) error
 
 	mu     sync.Mutex
-	blocks []*block // newest use first
+	blocks []*block // in the order of their last use, newest first
 	closed bool
-	// replaced: a fetch said so, so none of what is to come fits.
+	// replaced reports whether a fetch found that the object was replaced, so that no
+	// later block matches.
 	replaced bool
 }
 
@@ -42,7 +43,7 @@ func newReadAhead(size int64, fetch func(p []byte, off int64) error) *readAhead 
 // Size implements Object.
 func (r *readAhead) Size() int64 { return r.size }
 
-// Close drops the blocks. Later reads fail.
+// Close releases the blocks. Later reads fail.
 func (r *readAhead) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +80,7 @@ func (r *readAhead) isReplaced() bool {
 	return r.replaced
 }
 
-// block returns the block at off, which becomes the newest.
+// block returns the block at off, and makes it the newest.
 func (r *readAhead) block(off int64) (*block, error) {
 	if r.closed {
 		return nil, errors.New("read after close")
@@ -97,7 +98,7 @@ func (r *readAhead) block(off int64) (*block, error) {
 	} else {
 		b = &block{off: off}
 		if len(r.blocks) == keptBlocks {
-			b.data = r.blocks[at-1].data // the oldest one's memory
+			b.data = r.blocks[at-1].data // the memory of the oldest block
 			at--
 		} else {
 			r.blocks = append(r.blocks, nil)

@@ -7,9 +7,9 @@ import (
 	"b24export/pipeline"
 )
 
-// NewRejects counts the rejects of a snapshot that the snapshot before it does not
-// have. If that one is no longer kept, or damaged, it counts all of them: too many
-// are reported rather than too few.
+// NewRejects returns the number of rejects of a snapshot that the previous snapshot
+// does not have. If the previous snapshot is no longer retained, or is damaged, it
+// counts all rejects: too many rather than too few.
 func (d *Dataset) NewRejects(ctx context.Context, m *pipeline.Manifest) (int64, error) {
 	if m.Ledger.Rejected == 0 {
 		return 0, nil
