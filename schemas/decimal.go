@@ -25,13 +25,19 @@ const (
 )
 
 // String returns the number with all four decimals: "12.3400".
-func (d Decimal) String() string {
+func (d Decimal) String() string { return string(d.Append(nil)) }
+
+// Append appends the text of String to b.
+func (d Decimal) Append(b []byte) []byte {
 	magnitude := uint64(d)
 	if d < 0 {
 		magnitude = -magnitude
+		b = append(b, '-')
 	}
-	var digits [20]byte
-	return formatScaled(d < 0, strconv.AppendUint(digits[:0], magnitude, 10))
+	const one = 10_000 // ten to the power of Scale
+	b = append(strconv.AppendUint(b, magnitude/one, 10), '.')
+	rest := int(magnitude % one)
+	return appendTwo(appendTwo(b, rest/100), rest%100)
 }
 
 // formatScaled inserts the point Scale digits before the end.

@@ -2,6 +2,8 @@ package schemas
 
 import (
 	"math"
+	"math/big"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -118,5 +120,20 @@ func TestDecimalString(t *testing.T) {
 				t.Errorf("Decimal(%d).String() = %q, want %q", int64(tt.d), got, tt.want)
 			}
 		})
+	}
+}
+
+// Append writes what math/big does.
+func TestDecimalAppend(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(6, 6))
+	all := []Decimal{0, 1, -1, 9999, 10_000, -9999, -10_000, 100, maxDecimal, -maxDecimal, math.MaxInt64, math.MinInt64}
+	for range 2000 {
+		all = append(all, Decimal(rnd.Int64()>>rnd.IntN(63))*Decimal(1-2*rnd.IntN(2)))
+	}
+	for _, d := range all {
+		want := new(big.Rat).SetFrac64(int64(d), 10_000).FloatString(Scale)
+		if got := string(d.Append([]byte("x"))); got != "x"+want {
+			t.Errorf("%d: %s, want %s", int64(d), got, want)
+		}
 	}
 }

@@ -23,7 +23,28 @@ func InstantOf(t time.Time) Instant { return Instant(t.UnixMicro()) }
 func (i Instant) Time() time.Time { return time.UnixMicro(int64(i)).UTC() }
 
 // String returns the instant as RFC 3339 in UTC, always with six decimals.
-func (i Instant) String() string { return i.Time().Format("2006-01-02T15:04:05.000000Z") }
+func (i Instant) String() string { return string(i.Append(nil)) }
+
+// Append appends the text of String to b.
+func (i Instant) Append(b []byte) []byte {
+	t := i.Time()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	}
+	hour, minute, second := t.Clock()
+	b = append(appendTwo(appendTwo(b, year/100), year%100), '-')
+	b = append(appendTwo(b, int(month)), '-')
+	b = append(appendTwo(b, day), 'T')
+	b = append(appendTwo(b, hour), ':')
+	b = append(appendTwo(b, minute), ':')
+	b = append(appendTwo(b, second), '.')
+	micros := t.Nanosecond() / 1000
+	return append(appendTwo(appendTwo(appendTwo(b, micros/10_000), micros/100%100), micros%100), 'Z')
+}
+
+// appendTwo appends the two digits of n, from 0 to 99.
+func appendTwo(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
 // parseInstant returns the instant in b and the rule that b breaks, or "" if none. It
 // does not use time.Parse, which accepts more than RFC 3339 (one-digit hours, a comma

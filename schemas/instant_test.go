@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -91,6 +93,21 @@ func TestReadDate(t *testing.T) {
 		at, offset, err := ReadDate([]byte(tt.raw), "d")
 		if (err != nil) != tt.bad || at.Valid != tt.valid || offset != tt.offset {
 			t.Errorf("%s: %v, offset %d, %v", tt.raw, at, offset, err)
+		}
+	}
+}
+
+// Append writes what the layout of package time does, also before 1970 and in years of
+// other than four digits.
+func TestInstantAppend(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 5))
+	at := []Instant{0, 1, -1, 999_999, -62_135_596_800_000_000, -62_167_219_200_000_001, 253_402_300_799_999_999, 253_402_300_800_000_000, math.MinInt64, math.MaxInt64}
+	for range 2000 {
+		at = append(at, Instant(rnd.Int64N(8_000_000_000_000_000)-3_000_000_000_000_000))
+	}
+	for _, i := range at {
+		if got, want := string(i.Append([]byte("x"))), "x"+i.Time().Format("2006-01-02T15:04:05.000000Z"); got != want {
+			t.Errorf("%d: %s, want %s", int64(i), got, want)
 		}
 	}
 }

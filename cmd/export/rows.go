@@ -65,9 +65,13 @@ func appendCell(b []byte, column arrow.Array, row int) []byte {
 	case *array.Boolean:
 		return strconv.AppendBool(b, a.Value(row))
 	case *array.Timestamp:
-		return append(b, schemas.Instant(a.Value(row)).String()...)
+		return schemas.Instant(a.Value(row)).Append(b)
 	case *array.Decimal128:
-		return append(b, a.Value(row).ToString(a.DataType().(*arrow.Decimal128Type).Scale)...)
+		v, scale := a.Value(row), a.DataType().(*arrow.Decimal128Type).Scale
+		if d := int64(v.LowBits()); scale == schemas.Scale && v.HighBits() == d>>63 {
+			return schemas.Decimal(d).Append(b)
+		}
+		return append(b, v.ToString(scale)...)
 	}
 	// Unreachable for the schemas of this program, which have no other types.
 	return append(b, column.ValueStr(row)...)

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"io"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -17,67 +17,78 @@ type csvRows struct {
 	w      io.Writer
 	schema *arrow.Schema
 	header bool
-	buf    []byte
-	cell   []byte
+	buf    []byte // lines to write
 }
 
 func newCSVRows(w io.Writer, schema *arrow.Schema) *csvRows { return &csvRows{w: w, schema: schema} }
 
 // Write implements rowWriter.
 func (c *csvRows) Write(rec arrow.Record) error {
-	if err := c.writeHeader(); err != nil {
-		return err
-	}
+	c.startHeader()
+	columns := rec.Columns()
 	for row := range int(rec.NumRows()) {
-		c.buf = c.buf[:0]
-		for i, column := range rec.Columns() {
-			c.cell = appendCell(c.cell[:0], column, row)
-			c.append(i, c.cell)
+		for i, column := range columns {
+			if i > 0 {
+				c.buf = append(c.buf, ',')
+			}
+			switch text, ok := column.(*array.String); {
+			case column.IsNull(row):
+				c.appendText("")
+			case ok:
+				c.appendText(text.Value(row))
+			default:
+				c.buf = appendCell(c.buf, column, row) // never needs quotes
+			}
 		}
-		if err := c.end(); err != nil {
-			return err
-		}
+		c.buf = append(c.buf, '\r', '\n')
 	}
-	return nil
+	return c.flush()
 }
 
-// append adds the i-th field to the line.
-func (c *csvRows) append(i int, cell []byte) {
-	if i > 0 {
-		c.buf = append(c.buf, ',')
+// appendText appends a text as a field.
+func (c *csvRows) appendText(text string) {
+	// A line of one empty field would be an empty line, which readers pass over.
+	quoted := text == "" && c.schema.NumFields() == 1
+	for i := 0; i < len(text) && !quoted; i++ {
+		b := text[i]
+		quoted = b == '"' || b == ',' || b == '\r' || b == '\n'
 	}
-	// A line with one empty field would be an empty line, which readers ignore.
-	lonely := len(cell) == 0 && c.schema.NumFields() == 1
-	if !lonely && !bytes.ContainsAny(cell, "\",\r\n") {
-		c.buf = append(c.buf, cell...)
+	if !quoted {
+		c.buf = append(c.buf, text...)
 		return
 	}
 	c.buf = append(c.buf, '"')
-	c.buf = append(c.buf, bytes.ReplaceAll(cell, []byte(`"`), []byte(`""`))...)
+	c.buf = append(c.buf, strings.ReplaceAll(text, `"`, `""`)...)
 	c.buf = append(c.buf, '"')
 }
 
-// end writes the line.
-func (c *csvRows) end() error {
-	c.buf = append(c.buf, '\r', '\n')
+// flush writes the lines.
+func (c *csvRows) flush() error {
 	_, err := c.w.Write(c.buf)
+	c.buf = c.buf[:0]
 	return err
 }
 
-func (c *csvRows) writeHeader() error {
+// startHeader begins with the names of the columns.
+func (c *csvRows) startHeader() {
 	if c.header {
-		return nil
+		return
 	}
 	c.header = true
-	c.buf = c.buf[:0]
 	for i, f := range c.schema.Fields() {
-		c.append(i, []byte(f.Name))
+		if i > 0 {
+			c.buf = append(c.buf, ',')
+		}
+		c.appendText(f.Name)
 	}
-	return c.end()
+	c.buf = append(c.buf, '\r', '\n')
 }
 
 // Close implements rowWriter. It writes a header also if there are no rows.
-func (c *csvRows) Close() error { return c.writeHeader() }
+func (c *csvRows) Close() error {
+	c.startHeader()
+	return c.flush()
+}
 
 // jsonRows writes one JSON object per line. Names are in the order of the columns. Null
 // is null, decimals are numbers with all their digits (12.3400), times are texts. The
