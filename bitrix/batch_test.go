@@ -119,7 +119,7 @@ func TestCommandErrors(t *testing.T) {
 			return good, ""
 		}, 2, "", false, []int{5, 1}, 250 * time.Millisecond},
 		{"the portal stumbles", first(`{"error":"INTERNAL_SERVER_ERROR"}`), 2, "", false, []int{5, 1}, 250 * time.Millisecond},
-		{"for want of budget", first(`{"error":"OPERATION_TIME_LIMIT"}`), 2, "", false, []int{5, 1}, time.Minute},
+		{"for want of budget", first(`{"error":"OPERATION_TIME_LIMIT"}`), 2, "", false, []int{5, 1}, 5*time.Minute + 600*time.Millisecond},
 		{"the rate limit, within", first(`{"error":"QUERY_LIMIT_EXCEEDED"}`), 2, "", false, []int{5, 1}, time.Second},
 		{"an unknown code that passes", first(`{"error":"NEW"}`), 2, "", false, []int{5, 1}, 250 * time.Millisecond},
 		{"an unknown code that stays", always(`{"error":"NEW","error_description":"x"}`), 3, "NEW", false, []int{5, 1, 1}, 750 * time.Millisecond},

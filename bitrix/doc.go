@@ -133,7 +133,8 @@
 // what we had used in it. That is the least time under a sliding window. Baskets expire
 // by the portal's clock (portal_clock.go), which every answer contains. A portal
 // without counters has no limit until it refuses; then the limit is what we had used by
-// our own count.
+// our own count. A refused method waits at least half a window: the newest servers refuse
+// it for so long, and begin again at each call.
 //
 // The sizes (batch_size.go) decide how many commands a request has: 50, unless those
 // would take too long, or have taken too long.

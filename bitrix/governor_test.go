@@ -140,8 +140,8 @@ func TestGrantedButUsedUp(t *testing.T) {
 		var all sync.WaitGroup
 		all.Go(func() {
 			second, waited, err := g.acquire(t.Context(), needs)
-			if err != nil || waited != 10*time.Second {
-				t.Errorf("went on after %v, error %v; want the tenth of the window", waited, err)
+			if err != nil || waited != 50*time.Second+100*time.Millisecond {
+				t.Errorf("went on after %v, error %v; want half of the window", waited, err)
 			}
 			g.leave(second)
 		})

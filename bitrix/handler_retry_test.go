@@ -35,7 +35,7 @@ func TestRetries(t *testing.T) {
 		{"an expired token", []string{`401 {"error":"expired_token"}`}, 1, "expired_token", 0, 0},
 		{"to be called singly, although it was", []string{`405 {"error":"ERROR_BATCH_METHOD_NOT_ALLOWED"}`}, 1, "ERROR_BATCH_METHOD_NOT_ALLOWED", 0, 0},
 		{"the rate limit: no pause but the next token", []string{`503 {"error":"QUERY_LIMIT_EXCEEDED"}`, good}, 2, "", time.Second, time.Second},
-		{"the budget: a tenth of the window", []string{`429 {"error":"OPERATION_TIME_LIMIT"}`, good}, 2, "", time.Minute, time.Minute},
+		{"the budget: half of the window", []string{`429 {"error":"OPERATION_TIME_LIMIT"}`, good}, 2, "", 5*time.Minute + 600*time.Millisecond, 5*time.Minute + 600*time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

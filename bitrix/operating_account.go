@@ -47,7 +47,6 @@ const (
 // flight. Portals charge the methods inside a batch, or `batch` itself. Each account
 // follows its own reports. A request needs all the accounts that it may use, so the
 // higher one decides, and neither counts anything twice.
-// it may touch, so the higher one decides, and nothing is counted twice in either.
 type account struct {
 	budget, window time.Duration
 	clock          *clock // shared by the portal's accounts
@@ -334,7 +333,7 @@ func (a *account) end(now, booked time.Time, s *stake, cost float64, n int) {
 // when the oldest basket expires, by the portal's clock.
 func (a *account) report(used float64, reset, sent time.Time) {
 	if sent.Before(a.asOf) {
-		a.counted = true
+		a.counted = a.counted || used > 0
 		return // the answer to a later request came first
 	}
 	a.counted = used > 0 || a.spentBefore(sent) < constantShare*a.budget.Seconds()
@@ -398,19 +397,17 @@ func (a *account) exhausted(now time.Time) bool {
 		return false
 	}
 	own, budget := a.used(now)-a.flight(), a.budget.Seconds()
-	// A second consecutive refusal may be a ban, which another call would start again.
-	// The ban must end before the next call.
-	before, least := a.refusals, time.Duration(0)
+	// A refusal may be a ban, which another call would start again. The ban must end before
+	// the next call. Where there are no bans, the baskets that expire meanwhile leave more
+	// room to the calls after it.
+	before, least := a.refusals, time.Duration(float64(a.window)*banShare)+a.guard()
 	a.refusals++
-	if before > 0 {
-		least = time.Duration(float64(a.window)*banShare) + a.guard()
-	}
 	if a.counted {
-		a.blocked = now.Add(max(a.basket(), least))
+		a.blocked = now.Add(least)
 		switch reset := a.resets(); {
 		case a.reset.IsZero() || !reset.After(now):
 			a.reset = time.Time{}
-		case least == 0 || reset.After(a.blocked):
+		case reset.After(a.blocked):
 			a.blocked = reset
 		}
 		a.taught = max(own, budget*leastTaught)

@@ -386,16 +386,18 @@ func TestRefusedMethodIsBlocked(t *testing.T) {
 		first spent
 		want  time.Duration
 	}{
-		{"announced", counted(1, 1, 5, time.Time{}.Add(1)), 40*time.Second + 100*time.Millisecond},
-		{"not announced", counted(1, 1, 5, time.Time{}), 10 * time.Second},
-		{"no counters", spent{done: 1, known: 1, cost: 1}, 10 * time.Second},
+		{"announced before a ban ends", counted(1, 1, 5, time.Time{}.Add(40*time.Second)), 50*time.Second + 100*time.Millisecond},
+		{"announced", counted(1, 1, 5, time.Time{}.Add(70*time.Second)), 70*time.Second + 100*time.Millisecond},
+		{"announced beyond the window", counted(1, 1, 5, time.Time{}.Add(24*time.Hour)), 100*time.Second + 100*time.Millisecond},
+		{"not announced", counted(1, 1, 5, time.Time{}), 50*time.Second + 100*time.Millisecond},
+		{"no counters", spent{done: 1, known: 1, cost: 1}, 50*time.Second + 100*time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBudgetCase(t, 100*time.Second, 100*time.Second)
 				start := time.Now()
 				if !tt.first.reset.IsZero() {
-					tt.first.reset = start.Add(40 * time.Second)
+					tt.first.reset = start.Add(tt.first.reset.Sub(time.Time{}))
 				}
 				one := need{"get", 1}
 				b.finish(b.begin(one), "get", tt.first)

@@ -12,15 +12,16 @@ type stamp struct {
 	at       int64 // when the next call begins
 	offset   int64 // seconds east of Greenwich, now
 	counters bool
-	zero     bool  // the counter is always 0, without operating_reset_at
-	second   int64 // the second for which date was written
+	zero     bool          // the counter is always 0, without operating_reset_at
+	late     time.Duration // of operating_reset_at
+	second   int64         // the second for which date was written
 	date     []byte
 }
 
 func newStamp(now time.Time, c *config) stamp {
 	ns := now.UnixNano()
 	ns -= ns % 1000 // PHP counts microseconds
-	return stamp{start: ns, at: ns, offset: c.offsetAt(now.Unix()), counters: !c.NoCounters, zero: c.ZeroCounters}
+	return stamp{start: ns, at: ns, offset: c.offsetAt(now.Unix()), counters: !c.NoCounters, zero: c.ZeroCounters, late: c.Server.ResetLate}
 }
 
 // appendCall appends the time object of a call that begins now with that cost. The next
@@ -56,7 +57,7 @@ func (s *stamp) append(b []byte, from, to, processing int64, sp *spending) []byt
 	}
 	if s.counters && sp != nil {
 		b = append(b, `,"operating_reset_at":`...)
-		reset := sp.reset.UnixNano()
+		reset := sp.reset.Add(s.late).UnixNano()
 		b = strconv.AppendInt(b, (reset+1e9-1)/1e9, 10)
 		b = append(b, `,"operating":`...)
 		b = appendSeconds(b, int64(sp.used))

@@ -36,6 +36,8 @@ type Server struct {
 	// from zero afterwards, as in the newest module (300 s). Each call meanwhile
 	// restarts the ban. 0: the method is refused until a basket expires.
 	Ban time.Duration
+	// ResetLate is added to operating_reset_at, which may then be beyond the window.
+	ResetLate time.Duration
 	// Weight multiplies the recorded operating time. Default: 1.
 	Weight float64
 }
