@@ -27,7 +27,7 @@ func (d *Dataset) Backfill() *Dataset {
 // payment that was deleted since the backfill began stays deleted.
 type joining struct {
 	deleted map[int64]bool
-	// rejects are those of the last snapshot and of the backfill. The merge removes a
+	// rejects has the rejects of the last snapshot and of the backfill. The merge removes a
 	// reject if a reading resolves it.
 	rejects map[int64]*joinedReject
 	// lost counts rows of the backfill for which the last snapshot has a row of the

@@ -89,6 +89,6 @@ func checkConditional(ctx context.Context, s Store, prefix string) (err error) {
 	default:
 		return fmt.Errorf("%s: %w: two runs could publish over each other", s, ErrNoFencing)
 	}
-	// Create has read back that the bytes are those of the first attempt.
+	// Create has read back that the object has the bytes of the first attempt.
 	return nil
 }

@@ -17,12 +17,12 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// relatedVersion is the version of a Related's form.
+// relatedVersion is the version of a Related's format.
 const relatedVersion = 1
 
-// Related describes a related table of a portal. It is stored beside the manifests,
-// but is no part of any snapshot: its file is replaced, and says nothing of older
-// snapshots.
+// Related describes a related table of a portal. It is stored next to the manifests,
+// but is not a part of any snapshot: its file is replaced, and has no information about
+// older snapshots.
 type Related struct {
 	Version       int    `json:"version"`
 	Dataset       string `json:"dataset"`
@@ -30,22 +30,23 @@ type Related struct {
 	Table         string `json:"table"`
 	Program       string `json:"program"`
 	SchemaVersion int    `json:"schema_version"`
-	// Snapshot is the one whose payments the table was read for, ReadAt when that
-	// was done.
+	// Snapshot is the snapshot for whose payments the table was read. ReadAt is the
+	// time of the reading.
 	Snapshot pipeline.SnapshotID `json:"snapshot,omitempty"`
 	ReadAt   time.Time           `json:"read_at,omitzero"`
-	// Rows may be 0: then there is no file, and Path is "".
+	// Rows may be 0. Then there is no file, and Path is "".
 	Rows   int64  `json:"rows"`
 	Path   string `json:"path,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
 	SHA256 string `json:"sha256,omitempty"`
-	// Unreadable counts rows that the portal sent with values that cannot be read
-	// as their columns' types; they are left out.
+	// Unreadable is the number of rows that the portal sent with values that do not fit
+	// their columns' types. The table does not have them.
 	Unreadable int64 `json:"unreadable,omitempty"`
-	// Requests is what the table cost.
+	// Requests is the number of requests for the table.
 	Requests int64 `json:"requests,omitempty"`
-	// Missing is why the table could not be read the last time, at MissingAt. What
-	// the other fields say is of the time before; without ReadAt there is no table.
+	// Missing is the reason why the table could not be read the last time, at
+	// MissingAt. The other fields describe the previous reading. Without ReadAt there
+	// is no table.
 	Missing   string    `json:"missing,omitempty"`
 	MissingAt time.Time `json:"missing_at,omitzero"`
 	Checksum  string    `json:"checksum"`
@@ -60,7 +61,7 @@ func (t *table[T, C]) put(ctx context.Context, d *Dataset, key string, snapshot 
 	return putFile(ctx, d, key, t, snapshot, produce, d.fenced)
 }
 
-// relatedTables are how the related tables are stored, by their names.
+// relatedTables has the storage form of each related table, by its name.
 var relatedTables = map[string]any{
 	"orders": newTable("orders", schemas.OrderTable.Columns, func(r *schemas.Order) int64 { return r.ID }, (*orderColumns).point),
 	"owners": newTable("owners", schemas.OwnerTable.Columns, nil, (*ownerColumns).point).sortedBy(schemas.OwnerTable.Keys, func(a, b *schemas.Owner) bool {
@@ -80,22 +81,23 @@ func (t *table[T, C]) sortedBy(keys []string, before func(a, b *T) bool) *table[
 	return t
 }
 
-// PutRelated replaces a related table by what produce adds, in the order of the
-// table's keys, and describes it by m, of which Snapshot, ReadAt, Unreadable and
-// Requests are the caller's. produce may be called several times, and must then add
-// the same rows. It returns what was stored. The lease must be held.
+// PutRelated replaces a related table with the rows that produce adds, in the order of
+// the table's keys. m describes it: the caller sets Snapshot, ReadAt, Unreadable and
+// Requests. PutRelated may call produce several times, which must then add the same
+// rows. It returns the stored description. The lease must be held.
 //
-// Steps, and what is left if the program dies in them:
+// These are the steps, and what is left if the program dies in them:
 //
-//  1. The file is made among the private objects and read back, and its description
-//     is put beside it. Died: both are made again, or swept.
-//  2. The file is copied to its place. Died: readers see the new table; the
-//     description in its place is that of the old one, and Verify goes by the private
-//     one. The next PutRelated begins by taking step 3 for it.
-//  3. The description is put in its place. Died: what is private is swept.
-//  4. What is private is deleted.
+//  1. PutRelated creates the file among the private objects, reads it back, and puts its
+//     description next to it. If it dies, both are created again, or swept.
+//  2. It copies the file to its place. If it dies, readers see the new table; the
+//     description in its place is that of the old one, and Verify uses the private one. The
+//     next PutRelated begins with step 3 for it.
+//  3. It puts the description in its place. If it dies, the private objects are swept.
+//  4. It deletes the private objects.
 //
-// Without rows there is no file: the description goes first, then the old file.
+// Without rows there is no file: the description is stored first, then the old file is
+// deleted.
 func PutRelated[R any](ctx context.Context, d *Dataset, t *schemas.Table[R], m Related, produce func(add func(*R) error) error) (Related, error) {
 	name := t.Short()
 	stored, ok := relatedTables[name].(storedTable[R])
@@ -135,8 +137,8 @@ func PutRelated[R any](ctx context.Context, d *Dataset, t *schemas.Table[R], m R
 	return m, d.deleteAll(ctx, []string{stage, d.relatedPending(name)})
 }
 
-// finishRelated puts a description in its place whose file is in its place, which a
-// run that died did not.
+// finishRelated puts the description of a file in its place, if a run copied the file
+// to its place and then died.
 func (d *Dataset) finishRelated(ctx context.Context, table string) error {
 	if err := d.fenced(); err != nil {
 		return err
@@ -150,7 +152,7 @@ func (d *Dataset) finishRelated(ctx context.Context, table string) error {
 	}
 	v := &verifier{d: d}
 	if err := v.bytes(ctx, pending.Path, pending.file()); err != nil || len(v.found) > 0 {
-		return err // the file did not get there
+		return err // the file was not copied
 	}
 	return d.putRelatedManifest(ctx, d.relatedManifest(table), pending)
 }
@@ -166,7 +168,7 @@ func (d *Dataset) fencedThen(do func() error) error {
 	return do()
 }
 
-// differences makes an error of what was found; nil if that is nothing.
+// differences returns an error with the differences, nil if there are none.
 func differences(found []Difference) error {
 	if len(found) == 0 {
 		return nil
@@ -174,7 +176,7 @@ func differences(found []Difference) error {
 	return fmt.Errorf("%w: %s", parquetcheck.ErrCorrupt, found[0])
 }
 
-// MissRelated notes that a related table could not be read, and why. A table of an
+// MissRelated records that a related table could not be read, and why. A table from an
 // earlier time stays. The lease must be held.
 func (d *Dataset) MissRelated(ctx context.Context, table, why string, at time.Time) error {
 	if err := d.fenced(); err != nil {
@@ -192,9 +194,9 @@ func (d *Dataset) MissRelated(ctx context.Context, table, why string, at time.Ti
 	return d.putRelatedManifest(ctx, d.relatedManifest(table), m)
 }
 
-// DropRelated deletes related tables that are not wanted any more: the description
-// first, so that none names a file that is not there. It returns their names. The
-// lease must be held.
+// DropRelated deletes related tables that are no longer wanted. It deletes the
+// description first, so that no description names a missing file. It returns the names
+// of the tables. The lease must be held.
 func (d *Dataset) DropRelated(ctx context.Context, wanted func(table string) bool) ([]string, error) {
 	if err := d.fenced(); err != nil {
 		return nil, err
@@ -233,8 +235,8 @@ func (d *Dataset) putRelatedManifest(ctx context.Context, key string, m *Related
 	})
 }
 
-// Related returns what describes a related table; fs.ErrNotExist if it was never
-// read.
+// Related returns the description of a related table. It returns fs.ErrNotExist if the
+// table was never read.
 func (d *Dataset) Related(ctx context.Context, table string) (*Related, error) {
 	if d.bad != nil {
 		return nil, d.bad
@@ -276,7 +278,7 @@ func (d *Dataset) decodeRelated(data []byte, table string) (*Related, error) {
 	return m, nil
 }
 
-// RelatedTables returns what describes each related table that was ever read, in
+// RelatedTables returns the description of each related table that was ever read, in
 // the order of schemas.Related.
 func (d *Dataset) RelatedTables(ctx context.Context) ([]*Related, error) {
 	var all []*Related

@@ -13,8 +13,8 @@ import (
 )
 
 // VerifyRelated reads the related tables back, as Verify does with a snapshot, and
-// compares each with what describes it. A table that a run was replacing when it
-// died, or is replacing now, is no difference.
+// compares each with its description. A table that a run is replacing, or was replacing
+// when it died, is not a difference.
 func (d *Dataset) VerifyRelated(ctx context.Context) ([]Difference, error) {
 	if d.bad != nil {
 		return nil, d.bad
@@ -38,7 +38,8 @@ func (d *Dataset) VerifyRelated(ctx context.Context) ([]Difference, error) {
 			return found, fmt.Errorf("verify %s: %w", m.Path, err)
 		}
 		if len(bad) > 0 {
-			// Read again: a run may have replaced both meanwhile.
+			// The description is read again, because a run may have replaced both in
+			// the meantime.
 			if now, err := d.Related(ctx, t.Name); err == nil && now.Checksum != m.Checksum && now.Path != "" {
 				if bad, err = d.verifyRelated(ctx, now); err != nil {
 					return found, fmt.Errorf("verify %s: %w", m.Path, err)
@@ -59,7 +60,7 @@ func (d *Dataset) verifyRelated(ctx context.Context, m *Related) ([]Difference, 
 		pending, err := d.readRelated(ctx, d.relatedPending(m.Table), m.Table)
 		switch {
 		case isAbsent(err), errors.Is(err, ErrDamaged):
-			return v.found, nil // nothing is being replaced
+			return v.found, nil // no run is replacing it
 		case err != nil:
 			return v.found, err
 		}
@@ -72,7 +73,8 @@ func (d *Dataset) verifyRelated(ctx context.Context, m *Related) ([]Difference, 
 	return d.relatedContent(ctx, m.Path, m)
 }
 
-// relatedContent reads a related table's file with the reader that did not write it.
+// relatedContent reads a related table's file with the reader that shares no code with
+// the writer.
 func (d *Dataset) relatedContent(ctx context.Context, key string, m *Related) ([]Difference, error) {
 	t, ok := schemas.RelatedNamed(m.Table)
 	if !ok {
@@ -86,7 +88,7 @@ func (d *Dataset) relatedContent(ctx context.Context, key string, m *Related) ([
 	}
 	defer obj.Close()
 	if m.SchemaVersion < t.Version {
-		v.m.SchemaVersion = 0 // fewer columns are as they were then
+		v.m.SchemaVersion = 0 // an older file may have fewer columns
 	}
 	k.keys = t.Keys
 	err = v.content(ctx, obj, k, pipeline.File{Path: key, Rows: m.Rows, Bytes: m.Bytes, SHA256: m.SHA256})
@@ -101,10 +103,11 @@ func (d *Dataset) relatedContent(ctx context.Context, key string, m *Related) ([
 	return v.found, nil
 }
 
-// keyChecker makes sure that rows are in the order of their keys, each once.
+// keyChecker checks that rows are in the order of their keys, and that each key occurs
+// once.
 type keyChecker struct{ last []string }
 
-// check returns how many rows of a record are not behind the one before.
+// check returns the number of rows of a record that do not come after the previous row.
 func (c *keyChecker) check(rec arrow.Record, keys []string) (wrong int64) {
 	columns := make([]arrow.Array, len(keys))
 	for i, key := range keys {
@@ -123,7 +126,7 @@ func (c *keyChecker) check(rec arrow.Record, keys []string) (wrong int64) {
 	return wrong
 }
 
-// sortable is a value as a text that sorts as it does.
+// sortable returns a value as a text that sorts like the value.
 func sortable(column arrow.Array, row int) string {
 	if column.IsNull(row) {
 		return ""

@@ -17,13 +17,12 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// WriteSegment implements pipeline.Sink. Rows and ids that are gone share one
-// file, by id; rejects have one beside it. What there is none of is not written.
+// WriteSegment implements pipeline.Sink. Rows and ids that are gone share a file,
+// sorted by id. Rejects have a separate file. A file without content is not written.
 //
-// A runner that lost its lease while it slept could overwrite a segment that
-// its successor has committed. So a segment is created, not put; only one that is
-// there already, which a run that died has left, is replaced, after a look at the
-// checkpoints.
+// A runner that lost its lease while it slept could overwrite a segment that its
+// successor has committed. So a segment is created, not put. Only the segment of a run
+// that died is replaced, after a check of the checkpoints.
 func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.Part[schemas.Payment]) (pipeline.Segment, error) {
 	if err := d.fenced(); err != nil {
 		return pipeline.Segment{}, err
@@ -71,7 +70,7 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 	return seg, nil
 }
 
-// putSegment stores one of a segment's objects, which is made in memory.
+// putSegment stores one of a segment's objects, which it creates in memory.
 func putSegment[T, C any](ctx context.Context, d *Dataset, number int64, key string, t *table[T, C], produce func(add func(*T) error) error) (pipeline.File, error) {
 	var data bytes.Buffer
 	w := newRowWriter(&data, t, d.fileOptions(""))
@@ -103,8 +102,8 @@ func putSegment[T, C any](ctx context.Context, d *Dataset, number int64, key str
 	return f, nil
 }
 
-// mergePart returns a part's rows and gone ids in one order. at is when the ids are
-// known to be gone.
+// mergePart returns a part's rows and gone ids in one order. at is the time at which
+// the ids are known to be gone.
 func mergePart(part pipeline.Part[schemas.Payment], at schemas.Instant, add func(*segmentRow) error) error {
 	var row segmentRow
 	rows, gone := part.Rows, part.Gone
@@ -123,8 +122,8 @@ func mergePart(part pipeline.Part[schemas.Payment], at schemas.Instant, add func
 	return nil
 }
 
-// putFile stores what produce adds as a file. allowed is asked last, when all
-// but the name is there; its error leaves things as they were.
+// putFile stores the rows that produce adds as a file. It calls allowed last, when
+// everything but the name is there. An error of allowed leaves everything unchanged.
 func putFile[T, C any](ctx context.Context, d *Dataset, key string, t *table[T, C], snapshot pipeline.SnapshotID,
 	produce func(add func(*T) error) error, allowed func() error) (pipeline.File, error) {
 	var f pipeline.File
@@ -143,18 +142,18 @@ func putFile[T, C any](ctx context.Context, d *Dataset, key string, t *table[T, 
 	return f, err
 }
 
-// segmentRows yields the rows of segments by id. Segments normally follow one
-// another, and each is opened only when its turn comes; where they overlap, the
-// later one has the say over an id.
+// segmentRows yields the rows of segments by id. Segments normally follow one another,
+// and each is opened when its first row is needed. If they overlap, the later one wins
+// for an id.
 type segmentRows struct {
 	d     *Dataset
 	queue []pipeline.Segment // not opened yet, by their first id
 	open  []*openSegment     // more than one only where segments overlap
-	taken []*openSegment     // those that stand at the row given last
-	best  *openSegment       // the one that the row given last is of
-	marks bool               // marks are wanted too
-	// skip, if set, is called for segments that are missing or damaged, which are
-	// then left out. Else they are an error.
+	taken []*openSegment     // those at the last returned row
+	best  *openSegment       // the segment of the last returned row
+	marks bool               // whether marks are read too
+	// skip, if set, is called for segments that are missing or damaged, which are then
+	// left out. Otherwise they are an error.
 	skip func(error)
 }
 
@@ -163,8 +162,8 @@ type openSegment struct {
 	obj  Object
 	rows *rowReader[segmentRow, segmentColumns]
 	row  *segmentRow
-	read pipeline.Segment // what was read so far, for comparison
-	// marks has the marks of the rows from row on, if they are wanted.
+	read pipeline.Segment // the counts so far, for comparison
+	// marks has the marks of the rows from row on, if they are read.
 	marks []pipeline.Mark
 }
 
@@ -192,7 +191,7 @@ func (s *segmentRows) next(ctx context.Context) (*segmentRow, error) {
 	for len(s.queue) > 0 && (len(s.open) == 0 || int64(s.queue[0].MinID) <= s.lowest()) {
 		seg := &openSegment{Segment: s.queue[0]}
 		s.queue = s.queue[1:]
-		s.open = append(s.open, seg) // so that close knows it
+		s.open = append(s.open, seg) // so that close closes it
 		if err := s.do(seg, seg.start(ctx, s.d)); err != nil {
 			return nil, err
 		}
@@ -222,7 +221,7 @@ func (s *segmentRows) next(ctx context.Context) (*segmentRow, error) {
 	return best.row, nil
 }
 
-// mark returns the mark of the row given last, 0 if it has none. It is called at most
+// mark returns the mark of the last returned row, 0 if it has none. It may be called
 // once for a row.
 func (s *segmentRows) mark() uint64 {
 	marks := &s.best.marks
@@ -235,7 +234,7 @@ func (s *segmentRows) mark() uint64 {
 	return 0
 }
 
-// do passes on an error of a segment, unless the segment is to be left out.
+// do returns the error of a segment, unless the segment is to be left out.
 func (s *segmentRows) do(seg *openSegment, err error) error {
 	if _, lost := errors.AsType[*pipeline.SegmentsError](err); err == nil || !lost || s.skip == nil {
 		return err
@@ -299,7 +298,7 @@ func (s *openSegment) start(ctx context.Context, d *Dataset) error {
 	return s.next(ctx)
 }
 
-// next reads the next row; s.row is nil once they are all read.
+// next reads the next row. s.row is nil after the last one.
 func (s *openSegment) next(ctx context.Context) error {
 	row, err := s.rows.next(ctx, 0)
 	if err != nil {
@@ -333,8 +332,8 @@ func (s *openSegment) mismatch(what error) error {
 		s.Number, s.Rows, s.Gone, s.Bytes, s.MinID, s.MaxID, what))
 }
 
-// damage makes a lost segment of an error of its bytes. Other errors are the
-// storage's, and stay as they are.
+// damage converts an error about the segment's bytes to a *pipeline.SegmentsError.
+// Other errors come from the storage, and stay unchanged.
 func (s *openSegment) damage(err error) error {
 	if errors.Is(err, parquetcheck.ErrCorrupt) {
 		return lostSegment(s.Number, err)
@@ -356,13 +355,13 @@ func lostSegment(number int64, err error) error {
 	return &pipeline.SegmentsError{Numbers: []int64{number}, Err: damaged{err}}
 }
 
-// wholeSegment is up to which size a segment's object is read at once: one
-// request then, and its checksum is known before its first row is used.
+// wholeSegment is the maximum size of a segment's object that is read at once. It then
+// takes one request, and its checksum is known before its first row is used.
 const wholeSegment = 32 << 20
 
-// openSegmentFile opens one of a segment's objects, and checks it against the
-// size and the checksum in the checkpoint. Older programs wrote no checksum. An
-// object that is missing or damaged is a *pipeline.SegmentsError.
+// openSegmentFile opens one of a segment's objects, and checks its size and checksum
+// against the checkpoint. Older programs wrote no checksum. An object that is missing
+// or damaged is a *pipeline.SegmentsError.
 func (d *Dataset) openSegmentFile(ctx context.Context, number int64, key string, size int64, sum string) (Object, error) {
 	var obj Object
 	if size <= wholeSegment {
@@ -408,7 +407,7 @@ type wholeObject struct{ *bytes.Reader }
 
 func (o *wholeObject) Close() error { return nil }
 
-// eachSegmentReject reads the rejects of a segment, by their ids.
+// eachSegmentReject reads the rejects of a segment, sorted by id.
 func (d *Dataset) eachSegmentReject(ctx context.Context, seg pipeline.Segment, do func(*schemas.Reject) error) error {
 	key := d.segmentRejects(seg.Number)
 	obj, err := d.openSegmentFile(ctx, seg.Number, key, seg.RejectsBytes, seg.RejectsSHA256)
@@ -439,10 +438,10 @@ func (d *Dataset) eachSegmentReject(ctx context.Context, seg pipeline.Segment, d
 	return nil
 }
 
-// CheckSegments reads the segments of a checkpoint, and those of its pool, and returns
-// what is wrong with each that is missing or damaged. Their payments are read again by
-// the next run. A segment that is not needed any more by then, since a run has
-// continued meanwhile, is reported as well.
+// CheckSegments reads the segments of a checkpoint and of its pool, and returns the
+// error of each segment that is missing or damaged. The next run reads their payments
+// again. It also reports a segment that is no longer needed because a run has continued
+// in the meantime.
 func (d *Dataset) CheckSegments(ctx context.Context, cp pipeline.Checkpoint) ([]error, error) {
 	var found []error
 	for _, seg := range slices.Concat(cp.Segments, cp.Pool) {

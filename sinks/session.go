@@ -11,34 +11,35 @@ import (
 	"b24export/pipeline"
 )
 
-// session is what a run knows of its dataset between Begin and End, so that it need
-// not list again what nobody else may change meanwhile. Its fields are the run's own,
-// except tables, which readers share.
+// session has what a run knows about its dataset between Begin and End. So the run does
+// not list again what no other run may change in the meantime. Only the run uses the
+// fields, except tables, which readers share.
 type session struct {
-	runs  []string              // the manifests when the run began, also of related tables
-	ids   []pipeline.SnapshotID // those of them that are snapshots', oldest first
-	base  pipeline.Checkpoint   // the newest one then
-	marks []pipeline.SnapshotID // those that had marks then
-	// tidy: no earlier run has left anything to sweep. What this run makes has names
-	// that follow from those of its snapshot and its checkpoints.
+	runs  []string              // the manifests at the start of the run, also of related tables
+	ids   []pipeline.SnapshotID // the snapshots among them, oldest first
+	base  pipeline.Checkpoint   // the newest checkpoint at the start
+	marks []pipeline.SnapshotID // the snapshots with marks at the start
+	// tidy reports that no earlier run has left anything to sweep. The names of what
+	// this run creates follow from those of its snapshot and its checkpoints.
 	tidy bool
-	// backfills is what was listed of backfills.
+	// backfills is the listing of the state of backfills.
 	backfills stateList
-	// oldest is the lowest checkpoint that may be there, newest the highest one that
-	// is, as far as this run knows.
+	// oldest is the lowest checkpoint that may exist, and newest the highest one that
+	// exists, as far as this run knows.
 	oldest, newest int64
-	// stored is the snapshot that newest is of: others know of it.
+	// stored is the snapshot of newest, which other runs can know.
 	stored pipeline.SnapshotID
-	// merged is the snapshot that this run has merged, and mergedAt when the
-	// checkpoint that says so was written. kept: its table is the last one's.
-	// looked is when this run saw that newest is the newest of all.
+	// merged is the snapshot that this run has merged, and mergedAt the time when the
+	// checkpoint of the merge was written. kept reports that its table is that of the
+	// last snapshot. looked is the time when this run saw that newest is the newest
+	// checkpoint.
 	looked   time.Time
 	merged   pipeline.SnapshotID
 	mergedAt time.Time
 	kept     bool
 	merges   int
-	// copies: the merge at hand may copy row groups. decode: an earlier one did, and its
-	// table was not right, so every row is decoded.
+	// copies reports whether this merge may copy row groups. decode reports that an
+	// earlier merge did so and that its table was wrong, so every row is decoded.
 	copies, decode bool
 	segments       []string // objects that this run has written
 
@@ -48,12 +49,12 @@ type session struct {
 	tables map[string]Object
 }
 
-// keptCheckpoints is how many checkpoints of a run stay until it has published.
-// Checkpoints are deleted in the order of their numbers.
+// keptCheckpoints is the number of checkpoints of a run that stay until it has
+// published. Checkpoints are deleted in the order of their numbers.
 const keptCheckpoints = 8
 
-// lookFresh is how long the success of a checkpoint that nobody else can write proves
-// that nobody has taken over.
+// lookFresh is the time for which the success of a checkpoint that no other runner can
+// write proves that no other runner took over.
 const lookFresh = 10 * time.Second
 
 // stateList is a listing of a dataset's private objects.
@@ -97,8 +98,8 @@ func (l stateList) has(key string) bool {
 	return slices.ContainsFunc(l.entries, func(e Entry) bool { return e.Key == key })
 }
 
-// leftovers reports whether there is anything that a sweep would delete, now or once
-// it is old enough, besides one checkpoint. ids are the snapshots that are published.
+// leftovers reports whether a sweep would delete anything besides one checkpoint, now
+// or once it is old enough. ids are the published snapshots.
 func (l stateList) leftovers(ids []pipeline.SnapshotID) bool {
 	if len(l.numbers(checkpointKind)) > 1 {
 		return true
@@ -116,8 +117,8 @@ func (l stateList) leftovers(ids []pipeline.SnapshotID) bool {
 	})
 }
 
-// newSession begins a session with what list and the manifests show. list is from
-// before the lease was taken.
+// newSession returns a session with the content of list and of the manifests. list is
+// from before the lease was taken.
 func (d *Dataset) newSession(ctx context.Context, list stateList) (*session, pipeline.State, error) {
 	cp, err := d.newestOf(ctx, list)
 	if err != nil {
@@ -154,7 +155,8 @@ func (d *Dataset) newSession(ctx context.Context, list stateList) (*session, pip
 	return s, state, nil
 }
 
-// Open returns a table that is opened once in a session. Its Close does nothing.
+// Open returns a table, which is opened once in a session. The table's Close does
+// nothing.
 func (s *session) Open(_ context.Context, key string) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +171,7 @@ func (s *session) Open(_ context.Context, key string) (Object, error) {
 	return sharedObject{obj}, nil
 }
 
-// closeTables closes what Open has opened.
+// closeTables closes the tables that Open has opened.
 func (s *session) closeTables() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,12 +181,12 @@ func (s *session) closeTables() {
 	clear(s.tables)
 }
 
-// sharedObject is an object that others may use at the same time.
+// sharedObject is an object that several readers may use at the same time.
 type sharedObject struct{ Object }
 
 func (sharedObject) Close() error { return nil }
 
-// opened returns where tables are opened.
+// opened returns the opener of tables.
 func (d *Dataset) opened() opener {
 	if d.seen != nil {
 		return d.seen
@@ -197,20 +199,20 @@ type opener interface {
 	Open(ctx context.Context, key string) (Object, error)
 }
 
-// unmade reports whether no files of a snapshot can be there, since it began in this
-// run, and this is the first merge.
+// unmade reports whether no files of a snapshot can exist, because it began in this run
+// and this is its first merge.
 func (d *Dataset) unmade(id pipeline.SnapshotID) bool {
 	s := d.seen
 	return s.tidy && s.merges == 1 && s.base.Snapshot != id
 }
 
-// unshared reports whether no other run can know of a snapshot, since no checkpoint
+// unshared reports whether no other run can know a snapshot, because no checkpoint
 // names it.
 func (d *Dataset) unshared(id pipeline.SnapshotID) bool { return d.seen.stored != id }
 
-// look is ErrFenced if another runner has written checkpoints beyond number, which
-// this one has just created. Were the number free because it was swept, the one
-// before it would have been swept earlier.
+// look returns ErrFenced if another runner has written checkpoints after number, which
+// this one has just created. If the number was free because of a sweep, the sweep would
+// have deleted the previous one earlier.
 func (d *Dataset) look(ctx context.Context, number int64) error {
 	before := d.seen.newest
 	if before == 0 || before != number-1 {
@@ -223,13 +225,13 @@ func (d *Dataset) look(ctx context.Context, number int64) error {
 	return err
 }
 
-// mergedJustNow reports whether this run has written a moment ago that a snapshot is
+// mergedJustNow reports whether this run has recorded a moment ago that a snapshot is
 // merged.
 func (s *session) mergedJustNow(id pipeline.SnapshotID) bool {
 	return s.merged == id && fresh(s.mergedAt)
 }
 
-// fresh reports whether a look is less old than lookFresh, by the wall clock, which
+// fresh reports whether looked is less than lookFresh ago, by the wall clock, which
 // continues while a machine sleeps.
 func fresh(looked time.Time) bool {
 	age := time.Now().Round(0).Sub(looked)

@@ -34,7 +34,7 @@ func (d *Dataset) listRuns(ctx context.Context) (keys []string, ids []pipeline.S
 	return keys, ids, nil
 }
 
-// newestManifestID is the newest published snapshot, "" if there is none.
+// newestManifestID returns the newest published snapshot, "" if there is none.
 func (d *Dataset) newestManifestID(ctx context.Context) (pipeline.SnapshotID, error) {
 	ids, err := d.SnapshotIDs(ctx)
 	if err != nil || len(ids) == 0 {
@@ -43,7 +43,7 @@ func (d *Dataset) newestManifestID(ctx context.Context) (pipeline.SnapshotID, er
 	return ids[len(ids)-1], nil
 }
 
-// Newest is the newest snapshot's manifest, nil if there is none.
+// Newest returns the manifest of the newest snapshot, nil if there is none.
 func (d *Dataset) Newest(ctx context.Context) (*pipeline.Manifest, error) {
 	id, err := d.newestManifestID(ctx)
 	if err != nil || id == "" {
@@ -52,8 +52,8 @@ func (d *Dataset) Newest(ctx context.Context) (*pipeline.Manifest, error) {
 	return d.Manifest(ctx, id)
 }
 
-// Manifest returns the manifest of one snapshot; fs.ErrNotExist if it is not published, or
-// no longer kept.
+// Manifest returns the manifest of a snapshot. It returns fs.ErrNotExist if the
+// snapshot is not published, or no longer retained.
 func (d *Dataset) Manifest(ctx context.Context, id pipeline.SnapshotID) (*pipeline.Manifest, error) {
 	if d.bad != nil {
 		return nil, d.bad
@@ -78,7 +78,7 @@ func (d *Dataset) readManifest(ctx context.Context, id pipeline.SnapshotID) ([]b
 	return data, err
 }
 
-// Snapshots are the manifests of all snapshots that are kept, newest first.
+// Snapshots returns the manifests of all retained snapshots, newest first.
 func (d *Dataset) Snapshots(ctx context.Context) ([]*pipeline.Manifest, error) {
 	ids, err := d.SnapshotIDs(ctx)
 	if err != nil {
@@ -88,7 +88,7 @@ func (d *Dataset) Snapshots(ctx context.Context) ([]*pipeline.Manifest, error) {
 	for _, id := range slices.Backward(ids) {
 		m, err := d.Manifest(ctx, id)
 		if isAbsent(err) {
-			continue // pruned meanwhile
+			continue // pruned in the meantime
 		}
 		if err != nil {
 			return nil, err
@@ -98,31 +98,31 @@ func (d *Dataset) Snapshots(ctx context.Context) ([]*pipeline.Manifest, error) {
 	return manifests, nil
 }
 
-// Status is how a dataset stands.
+// Status is the state of a dataset.
 type Status struct {
-	// Newest is the newest snapshot's manifest, nil if there is none.
+	// Newest is the manifest of the newest snapshot, nil if there is none.
 	Newest *pipeline.Manifest
-	// Checkpoint is the newest one; the zero checkpoint if there is none.
+	// Checkpoint is the newest checkpoint, the zero checkpoint if there is none.
 	Checkpoint pipeline.Checkpoint
-	// Backfill is the newest checkpoint of a backfill's own work; the zero checkpoint
-	// if there is none.
+	// Backfill is the newest checkpoint of a backfill's unfinished work, the zero
+	// checkpoint if there is none.
 	Backfill pipeline.Checkpoint
-	// Lease is the newest one, nil if there is none.
+	// Lease is the newest lease, nil if there is none.
 	Lease *Lease
-	// Attempt is how the last run ended, nil if that is not known.
+	// Attempt is the result of the last run, nil if it is not known.
 	Attempt *Attempt
 }
 
-// Lease is who works on a dataset.
+// Lease names the run that holds the lease of a dataset.
 type Lease struct {
-	// Holder is host and process, Runner the process's unique name.
+	// Holder is the host and the process. Runner is the process's unique name.
 	Holder, Runner string
 	Since, Until   time.Time
-	// Ended reports whether anybody may take it over by now.
+	// Ended reports whether another run may take the lease.
 	Ended bool
 }
 
-// Status reads how the dataset stands. It takes no lease and writes nothing.
+// Status reads the state of the dataset. It takes no lease and writes nothing.
 func (d *Dataset) Status(ctx context.Context) (Status, error) {
 	if d.bad != nil {
 		return Status{}, d.bad
@@ -147,7 +147,7 @@ func (d *Dataset) Status(ctx context.Context) (Status, error) {
 	}
 	rec, err := d.readLease(ctx, n)
 	if isAbsent(err) {
-		return s, nil // given back this moment
+		return s, nil // released a moment ago
 	}
 	if err != nil {
 		return Status{}, err

@@ -14,58 +14,58 @@ import (
 	"b24export/sinks/address"
 )
 
-// Store keeps objects under keys: slash-separated relative paths. Folder and
-// Bucket are the two kinds. All methods may be called concurrently.
+// Store stores objects under keys, which are slash-separated relative paths. Folder and
+// Bucket implement it. All methods are safe for concurrent use.
 //
-// A method that returns nil has made its effect durable; one that returns an
-// error may or may not have had its effect. Temporary faults are retried
-// inside. An absent object is an error that is fs.ErrNotExist, missing rights
-// one that is fs.ErrPermission.
+// If a method returns nil, its effect is durable. If it returns an error, it may or may
+// not have had its effect. Stores retry temporary faults themselves. The error for an
+// absent object is fs.ErrNotExist, that for missing rights is fs.ErrPermission.
 type Store interface {
-	// Read returns a small object whole; above 64 MiB it is an error.
+	// Read returns a whole small object. An object above 64 MiB is an error.
 	Read(ctx context.Context, key string) ([]byte, error)
-	// Open makes an object ready for reading in parts. ctx bounds all reads. All
-	// of them are of the object that was opened, or ErrReplaced. The caller closes
-	// it.
+	// Open opens an object for reading in parts. ctx applies to all reads. All reads
+	// are of the object that was opened, or return ErrReplaced. The caller closes the
+	// object.
 	Open(ctx context.Context, key string) (Object, error)
-	// Put makes or replaces an object by what write writes. Readers see the
-	// object before or the object after. An error of write is returned as it
-	// is, and the object stays as it was. write may be called again after a
-	// fault of the storage, and must then write the same from the start.
+	// Put creates or replaces an object with what write writes. Readers see the old
+	// object or the new one. Put returns an error of write unchanged, and the object
+	// then stays as it was. Put may call write again after a fault of the storage, and
+	// write must then write the same bytes from the start.
 	Put(ctx context.Context, key string, write func(io.Writer) error) error
-	// Create makes an object that must not exist: of all callers that name the
-	// same key at once, one succeeds. ErrExists if the object is there with
-	// other bytes. An object with these very bytes is a success, since it is
-	// what an earlier attempt leaves behind whose answer got lost: callers that
-	// compete must write different bytes.
+	// Create creates an object that must not exist. Of all callers that create the same
+	// key at once, one succeeds. It returns ErrExists if the object exists with other
+	// bytes. It succeeds if the object has the same bytes, because an earlier attempt
+	// may have created it although its answer was lost. Callers that compete must
+	// therefore write different bytes.
 	Create(ctx context.Context, key string, data []byte) error
-	// Copy makes or replaces dst by the bytes of src, on the server if it can.
+	// Copy creates or replaces dst with the bytes of src, on the server if possible.
 	Copy(ctx context.Context, dst, src string) error
-	// Link makes or replaces dst by src, which nobody may ever change: a Folder returns
-	// src's file a second name, a Bucket copies.
+	// Link creates or replaces dst with the content of src, which must never change. A
+	// Folder makes dst a second name of src's file, a Bucket copies.
 	Link(ctx context.Context, dst, src string) error
-	// Delete removes an object; an absent one is no error.
+	// Delete deletes an object. An absent object is not an error.
 	Delete(ctx context.Context, key string) error
-	// DeleteAll removes objects as Delete does. If it fails, any of them may be gone.
+	// DeleteAll deletes objects as Delete does. If it fails, any of them may be
+	// deleted.
 	DeleteAll(ctx context.Context, keys []string) error
-	// Sum returns the SHA-256 of an object of size bytes, in hexadecimal digits; "" if
-	// the object has another size. It reads the object from its start to its end.
+	// Sum returns the SHA-256 of an object of size bytes in hexadecimal digits, or ""
+	// if the object has another size. It reads the object from beginning to end.
 	Sum(ctx context.Context, key string, size int64) (string, error)
-	// List yields the objects whose keys begin with prefix, in the byte order
-	// of their keys. Objects in the making are not listed.
+	// List yields the objects whose keys begin with prefix, in the byte order of their
+	// keys. It does not list objects that are still being written.
 	List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
-	// SweepTemp removes what writers that died left unfinished below prefix, if
-	// it is older than age. A store that keeps no such things does nothing.
+	// SweepTemp deletes temporary files of writers that died, below prefix and older
+	// than age. A store without temporary files does nothing.
 	SweepTemp(ctx context.Context, prefix string, age time.Duration) error
-	// Place names the server and the bucket; "" for a folder. It has no credentials.
+	// Place returns the server and the bucket without credentials, "" for a folder.
 	Place() string
-	// String is the store's URL without parameters and credentials.
+	// String returns the store's URL without parameters and credentials.
 	String() string
-	// Close frees the store's resources. Open objects stay usable.
+	// Close releases the store's resources. Open objects stay usable.
 	Close() error
 }
 
-// Object is an open object. Reads may run concurrently.
+// Object is an open object. Reads are safe for concurrent use.
 type Object interface {
 	io.ReaderAt
 	io.Closer
@@ -80,34 +80,36 @@ type Entry struct {
 }
 
 var (
-	// ErrExists says that an object is there that was to be created.
+	// ErrExists means that the object that was to be created exists.
 	ErrExists = errors.New("object exists already")
-	// ErrUnavailable says that a store could not be reached, or did not answer
-	// as it should, for longer than its patience. It may pass by itself.
+	// ErrUnavailable means that a store could not be reached, or did not answer
+	// correctly, for longer than its patience. It may be temporary.
 	ErrUnavailable = errors.New("storage unavailable")
-	// ErrDamaged says that what a store holds is not what this program wrote.
+	// ErrDamaged means that a store does not have the bytes that this program wrote.
 	ErrDamaged = errors.New("damaged")
-	// ErrReplaced says that an object was replaced while it was read in parts. What
-	// was read of it so far is of the object before.
+	// ErrReplaced means that an object was replaced while it was read in parts. The
+	// parts read so far are of the old object.
 	ErrReplaced = errors.New("it was replaced while being read")
-	// ErrNoBucket says that there is no such bucket, or none that may be seen.
+	// ErrNoBucket means that the bucket does not exist, or that these credentials may
+	// not see it.
 	ErrNoBucket = errors.New("the bucket does not exist, or these credentials may not see it")
-	// ErrChecksums says that a store refuses the checksums that newer clients of S3 send.
+	// ErrChecksums means that a store refuses the checksums that newer clients of S3
+	// send.
 	ErrChecksums = errors.New("the store does not know the checksums of requests")
-	// ErrNoLogin says that there are no credentials for a store.
+	// ErrNoLogin means that there are no credentials for a store.
 	ErrNoLogin = errors.New("no credentials for the storage")
-	// ErrNoFencing says that a store lets two writers create the same object, or that it
-	// refuses conditional writes.
+	// ErrNoFencing means that a store accepts two writers that create the same object,
+	// or that it refuses conditional writes.
 	ErrNoFencing = errors.New("the store does not honour conditional writes")
 )
 
 // StoreOptions configures OpenStore. The zero value is usable.
 type StoreOptions struct {
-	// Patience is how long an operation continues against temporary faults before it
-	// gives up with ErrUnavailable. Default 2 minutes: longer than a restart of a
-	// storage gateway, shorter than anybody's wait for a run.
+	// Patience is the time for which an operation retries temporary faults before it
+	// returns ErrUnavailable. Default 2 minutes, which is longer than a restart of a
+	// storage gateway, and shorter than people wait for a run.
 	Patience time.Duration
-	// Log gets a line for each retry. Default: none.
+	// Log receives a line for each retry. Default: none.
 	Log *slog.Logger
 }
 
@@ -125,10 +127,10 @@ func (o *StoreOptions) withDefaults() StoreOptions {
 	return opts
 }
 
-// OpenStore opens the store of a URL: a plain path or file:///path is a Folder;
-// s3://, gs://, azblob:// and mem:// are Buckets, whose URL's path is put
-// before each key and whose parameters are passed on. Nothing is written, and
-// a bucket is not asked for anything.
+// OpenStore opens the store of a URL. A plain path or file:///path is a Folder. s3://,
+// gs://, azblob:// and mem:// are Buckets: the URL's path is put before each key, and
+// its parameters configure the client. OpenStore writes nothing, and sends no request
+// to a bucket.
 func OpenStore(ctx context.Context, rawURL string, opts *StoreOptions) (Store, error) {
 	at, err := address.Parse(rawURL)
 	if err != nil {
@@ -137,7 +139,7 @@ func OpenStore(ctx context.Context, rawURL string, opts *StoreOptions) (Store, e
 	return OpenAddress(ctx, at, opts)
 }
 
-// OpenAddress is OpenStore of an address that has been parsed.
+// OpenAddress is OpenStore for a parsed address.
 func OpenAddress(ctx context.Context, at address.Address, opts *StoreOptions) (Store, error) {
 	switch {
 	case at.HasHome():
@@ -158,12 +160,12 @@ func OpenAddress(ctx context.Context, at address.Address, opts *StoreOptions) (S
 	return OpenFolder(at.Folder())
 }
 
-// maxRead bounds Store.Read: checkpoints and manifests are far smaller, and
-// what is larger was not written by this program.
+// maxRead is the maximum size for Store.Read. Checkpoints and manifests are far
+// smaller, and this program writes no larger objects of this kind.
 const maxRead = 64 << 20
 
-// checkKey refuses keys that two kinds of store would understand differently,
-// or that lead out of one.
+// checkKey rejects keys that two kinds of store would interpret differently, or that
+// lead out of a store.
 func checkKey(key string) error {
 	if !fs.ValidPath(key) || key == "." || strings.ContainsAny(key, "\\\x00") {
 		return fmt.Errorf("key %q: must be a relative path with single slashes", key)
@@ -182,7 +184,8 @@ func whole(data []byte) func(io.Writer) error {
 	}
 }
 
-// contentType returns the content type of a key, for browsers and warehouses' consoles.
+// contentType returns the content type of a key, for browsers and the consoles of
+// warehouses.
 func contentType(key string) string {
 	switch {
 	case strings.HasSuffix(key, ".json"):

@@ -11,24 +11,24 @@ import (
 	"b24export/pipeline"
 )
 
-// tempAge is how old leftovers of writers and probes must be to be swept: younger ones
-// may be somebody's which run holds the lease.
+// tempAge is the minimum age of temporary files and probes to be swept. Younger ones
+// may belong to the run that holds the lease.
 const tempAge = time.Hour
 
-// Sweep implements pipeline.Sink. What it deletes, in this order, so that death
-// in between leaves no manifest whose files are missing:
+// Sweep implements pipeline.Sink. It deletes the following in this order, so that no
+// manifest without its files is left if the program dies in between:
 //
 //  1. the manifests of snapshots past retention, oldest first;
-//  2. their files, and those of snapshots that were given up or whose manifest
-//     an earlier sweep got rid of;
-//  3. segments that the checkpoint does not name, and the marks of snapshots before
-//     the one that it is based on;
+//  2. their files, and those of snapshots that were discarded or whose manifest an earlier
+//     sweep deleted;
+//  3. segments that the checkpoint does not name, and the marks of snapshots before the one
+//     that it is based on;
 //  4. older checkpoints;
 //  5. older leases, and old probes and temporary files.
 //
-// All of it lies before the checkpoint, by number or by snapshot. A successor
-// writes behind it only; so a runner that slept in the middle of a sweep cannot
-// harm it.
+// All of these are older than the checkpoint, by number or by snapshot. A successor
+// only writes newer ones, so a runner that slept in the middle of a sweep cannot harm
+// it.
 func (d *Dataset) Sweep(ctx context.Context, cp pipeline.Checkpoint) error {
 	if err := d.fenced(); err != nil {
 		return err
@@ -52,9 +52,9 @@ func (d *Dataset) Sweep(ctx context.Context, cp pipeline.Checkpoint) error {
 	return d.sweepTemp(ctx)
 }
 
-// ownLeftovers returns what sweepable would, by the names that follow from what the
-// run has seen and done. ok is false where earlier runs have left something, or a
-// backfill is unfinished: then only a listing shows it.
+// ownLeftovers returns the result of sweepable, from the names that follow from what
+// the run knows. ok is false if earlier runs have left something, or if a backfill is
+// unfinished; a listing is then necessary.
 func (d *Dataset) ownLeftovers(ctx context.Context, cp pipeline.Checkpoint) (keys []string, ok bool, err error) {
 	s := d.seen
 	if !s.tidy || cp.Phase != pipeline.Published || cp.Pending != nil || cp.Backfill != "" || s.newest != cp.Number {
@@ -87,7 +87,7 @@ func (d *Dataset) ownLeftovers(ctx context.Context, cp pipeline.Checkpoint) (key
 	return keys, true, nil
 }
 
-// deleteInOrder deletes one object after another.
+// deleteInOrder deletes one object after the other.
 func (d *Dataset) deleteInOrder(ctx context.Context, keys []string) error {
 	for _, key := range keys {
 		if err := d.fencedThen(func() error { return d.store.Delete(ctx, key) }); err != nil {
@@ -97,8 +97,8 @@ func (d *Dataset) deleteInOrder(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// deleteAll deletes manifests before all else, so that death in between leaves none
-// whose files are missing.
+// deleteAll deletes manifests first, so that no manifest without its files is left if
+// the program dies in between.
 func (d *Dataset) deleteAll(ctx context.Context, keys []string) error {
 	manifests := 0
 	for manifests < len(keys) && d.manifestOf(keys[manifests]) != "" {
@@ -126,16 +126,16 @@ func (d *Dataset) sweepTemp(ctx context.Context) error {
 	return nil
 }
 
-// sweepable lists what Sweep deletes. lease is the number of the lease that
+// sweepable lists the objects that Sweep deletes. lease is the number of the lease that
 // stays.
 func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease int64) ([]string, error) {
 	if err := d.notBeyond(ctx, cp.Number); err != nil {
 		return nil, err
 	}
 	if d.work != "" {
-		return d.sweepableState(ctx, cp, lease, nil) // the rest is the nights' business
+		return d.sweepableState(ctx, cp, lease, nil) // the sweep of nightly runs deletes the rest
 	}
-	// A backfill's merge needs the change feeds of all snapshots since it began.
+	// The merge of a backfill needs the change feeds of all snapshots since it began.
 	base, unfinished, err := d.backfillBase(ctx)
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 			}
 		}
 	}
-	// A run compares with the newest snapshot's marks alone.
+	// A run compares only with the marks of the newest snapshot.
 	unmarked := func(id pipeline.SnapshotID) bool { return gone(id) || id < cp.Previous }
 	state, err := d.sweepableState(ctx, cp, lease, unmarked)
 	if err != nil {
@@ -177,7 +177,7 @@ func (d *Dataset) sweepable(ctx context.Context, cp pipeline.Checkpoint, lease i
 	return append(append(manifests, files...), state...), nil
 }
 
-// sweepableState lists what of the private state Sweep deletes. unmarked reports whether
+// sweepableState lists the private objects that Sweep deletes. unmarked reports whether
 // a snapshot's marks are no longer needed.
 func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, lease int64, unmarked func(pipeline.SnapshotID) bool) ([]string, error) {
 	named := make(map[int64]bool)
@@ -231,10 +231,10 @@ func (d *Dataset) sweepableState(ctx context.Context, cp pipeline.Checkpoint, le
 	return append(append(segments, checkpoints...), rest...), nil
 }
 
-// Prune does what the sweep of a run does, without a run: it deletes what is past
-// retention and what no manifest names, and returns the paths of it. An unfinished
-// run's state stays. It takes the lease for as long as it works; with dryRun it takes
-// none and deletes nothing.
+// Prune does the same as the sweep of a run, without a run. It deletes snapshots past
+// retention and files that no manifest names, and returns their paths. It does not
+// touch the state of an unfinished run. It holds the lease while it works. With dryRun
+// it takes no lease and deletes nothing.
 func (d *Dataset) Prune(ctx context.Context, dryRun bool) (paths []string, err error) {
 	if d.bad != nil {
 		return nil, d.bad

@@ -19,47 +19,47 @@ type Change struct {
 	Op string
 	// Changed names the columns that an update changed, in their order.
 	Changed []string
-	// Payment is the row as it is now; for a delete, as it was last known.
+	// Payment is the present row; for a delete it is the last known row.
 	Payment schemas.Payment
 }
 
-// What a Change's Op can be.
+// The values of Change.Op.
 const (
 	OpInsert = "insert"
 	OpUpdate = "update"
 	OpDelete = "delete"
 )
 
-// segmentRow is a row of a segment: a payment, or the id of one that is gone.
+// segmentRow is a row of a segment: a payment, or the id of a payment that is gone.
 type segmentRow struct {
 	schemas.Payment
 	Gone bool
 }
 
-// table is how rows of type T are stored, as columns of pointers C.
+// table describes how rows of type T are stored, as columns of pointers C.
 //
-// Nullable columns must be pointers: parquet-go writes wrong nulls for optional
-// fields that are values. The pointers lead into the row itself.
+// Nullable columns must be pointers, because parquet-go writes wrong nulls for optional
+// fields that are values. The pointers point into the row itself.
 type table[T, C any] struct {
-	// name is what the file says it is.
+	// name is the table's name in the file.
 	name    string
 	version int // of the columns
 	schema  *parquet.Schema
 	plain   *parquet.Schema // for the profile compatible
 	id      func(*T) int64
-	// keys are the columns by which rows are sorted; before says so of two rows. Both
-	// are nil where that is the id.
+	// keys are the columns by which rows are sorted; before compares two rows by them.
+	// Both are nil if the key is the id.
 	keys   []string
 	before func(a, b *T) bool
 	// point sets the pointers of a row.
 	point func(*C, *T)
 	// columns read the rows back, in the schema's order.
 	columns []column[T]
-	// large are the columns with unbounded texts.
+	// large has the columns with unbounded texts.
 	large []schemas.Column[T]
 }
 
-// newTable returns the table that stores columns as C has them.
+// newTable returns the table that stores columns in the form of C.
 func newTable[T, C any](name string, columns []schemas.Column[T], id func(*T) int64, point func(*C, *T)) *table[T, C] {
 	addEncodings(columns)
 	return &table[T, C]{
@@ -74,7 +74,7 @@ func newTable[T, C any](name string, columns []schemas.Column[T], id func(*T) in
 	}
 }
 
-// text returns how many bytes a row's unbounded texts have.
+// text returns the number of bytes of a row's unbounded texts.
 func (t *table[T, C]) text(row *T) int {
 	n := 0
 	for i := range t.large {
@@ -99,8 +99,8 @@ var (
 		func(r *schemas.Reject) int64 { return r.ID }, (*rejectColumns).point)
 )
 
-// segmentColumns have a payment's last, since those are the ones that may grow: a
-// newer program resumes with the segments of an older one.
+// segmentColumns has the columns of a payment last, because those may grow: a newer
+// program resumes with the segments of an older one.
 type segmentColumns struct {
 	Gone *bool `parquet:"gone,optional"`
 	paymentColumns
@@ -133,12 +133,12 @@ func (c *Change) set(row *schemas.Change) {
 	}
 }
 
-// RejectRow returns a reject as a row of schemas.RejectTable. What there is none of is
-// null; the code is always there, and empty where the portal returned none.
+// RejectRow returns a reject as a row of schemas.RejectTable. Missing values are null.
+// The code is always set, and is empty if the portal returned none.
 func RejectRow(rej *pipeline.Reject) schemas.Reject {
 	text := func(s string) schemas.Null[string] {
-		// A portal's answer may be cut inside of a character or be no text at
-		// all, and engines refuse files with such strings.
+		// A portal's answer may be cut inside of a character or may not be UTF-8, and
+		// engines refuse files with such strings.
 		return schemas.Null[string]{V: strings.ToValidUTF8(s, "\uFFFD"), Valid: s != ""}
 	}
 	code := text(rej.Code)
@@ -172,7 +172,7 @@ func rejectOf(r *schemas.Reject) pipeline.Reject {
 	return rej
 }
 
-// codecs are the compressions that a job may name.
+// codecs has the compressions that a job may name.
 var codecs = map[string]compress.Codec{
 	"zstd":   newZstdCodec(),
 	"snappy": &parquet.Snappy,

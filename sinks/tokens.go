@@ -12,29 +12,28 @@ import (
 	"b24export/sinks/address"
 )
 
-// Tokens keeps an application's pair of tokens in an object of a bucket, for
-// runs that have no disk in common. Beside KEY it has KEY.lock while somebody
-// holds the lock.
+// Tokens stores an application's pair of tokens in an object of a bucket, for runs
+// without a common disk. KEY.lock exists next to KEY while a process holds the lock.
 //
-// The lock is an object that only one can create. It ends by itself after
-// tokenLease, which is longer than a refresh takes, so that one whose holder died
-// does not stay. It saves processes from refreshing at the same time, and is not
-// what keeps the pair safe: a refresh token is good once, so of two that refresh
-// all the same, only one gets a pair, and only that one has anything to save. The
-// comment of claim compares it with the other locks.
+// The lock is an object that only one process can create. It expires after tokenLease,
+// which is longer than a refresh takes, so that the lock of a process that died does
+// not stay. The lock prevents refreshes at the same time, but is not what keeps the
+// pair safe: a refresh token is valid once. If two processes refresh all the same, only
+// one receives a pair, and only that one has anything to save. The comment of claim
+// compares this lock with the others.
 type Tokens struct {
 	store Store
 	key   string
 	now   func() time.Time
 
-	held tokenLock // of this process; Runner is "" while it is not held
+	held tokenLock // the lock of this process; Runner is "" while it is not held
 }
 
-// tokenLock is a lock as it is stored.
+// tokenLock is the stored form of a lock.
 type tokenLock struct {
 	claim
 	Expires time.Time `json:"expires"`
-	// Begun is when an exchange began whose end is unknown.
+	// Begun is the time when an exchange began whose end is not known.
 	Begun time.Time `json:"begun,omitzero"`
 }
 
@@ -43,8 +42,8 @@ const (
 	tokenPoll  = 500 * time.Millisecond
 )
 
-// OpenTokens opens the object at an address: the last part of its path is the object,
-// as in s3://bucket/folder/beta.json. Nothing is read or written.
+// OpenTokens opens the object at an address. The last part of the path is the object,
+// as in s3://bucket/folder/beta.json. It reads and writes nothing.
 func OpenTokens(ctx context.Context, at address.Address, opts *StoreOptions) (*Tokens, error) {
 	parent, key := at.Split()
 	if key == "" {
@@ -57,7 +56,7 @@ func OpenTokens(ctx context.Context, at address.Address, opts *StoreOptions) (*T
 	return newTokens(store, key), nil
 }
 
-// newTokens keeps tokens under a key of a store, which must honour Create.
+// newTokens stores tokens under a key of a store, which must honour Create.
 func newTokens(store Store, key string) *Tokens {
 	return &Tokens{store: store, key: key, now: time.Now}
 }
@@ -67,11 +66,11 @@ func (t *Tokens) String() string { return strings.TrimSuffix(t.store.String(), "
 
 func (t *Tokens) lockKey() string { return t.key + ".lock" }
 
-// Load returns the object; fs.ErrNotExist if there is none.
+// Load returns the object, or fs.ErrNotExist if there is none.
 func (t *Tokens) Load(ctx context.Context) ([]byte, error) { return t.store.Read(ctx, t.key) }
 
-// Lock takes the lock, and waits for whoever has it. begun is when an earlier
-// holder began what nobody knows the end of, else zero.
+// Lock takes the lock, and waits while another process holds it. begun is the time when
+// an earlier holder began an exchange whose end is not known, otherwise zero.
 func (t *Tokens) Lock(ctx context.Context) (begun time.Time, err error) {
 	var last tokenLock
 	for {
@@ -80,7 +79,7 @@ func (t *Tokens) Lock(ctx context.Context) (begun time.Time, err error) {
 		if err != nil {
 			return begun, err
 		}
-		// Died after: others wait for the lock's end.
+		// If the program dies after it, others wait until the lock ends.
 		if err = t.store.Create(ctx, t.lockKey(), data); err == nil {
 			t.held = mine
 			return mine.Begun, nil
@@ -89,13 +88,13 @@ func (t *Tokens) Lock(ctx context.Context) (begun time.Time, err error) {
 		}
 		other, err := t.readLock(ctx)
 		if isAbsent(err) {
-			continue // given back this moment
+			continue // released a moment ago
 		}
 		if err != nil {
 			return begun, err
 		}
 		if other.ended(other.Expires, t.now()) {
-			// Two that take it over at once may both come to hold one; see Tokens.
+			// Two processes that take the lock at once may both hold one; see Tokens.
 			last = other
 			if err := t.store.Delete(ctx, t.lockKey()); err != nil {
 				return begun, err
@@ -110,8 +109,8 @@ func (t *Tokens) Lock(ctx context.Context) (begun time.Time, err error) {
 	}
 }
 
-// readLock reads the lock. One that cannot be read counts as held, from now on:
-// it is not ours.
+// readLock reads the lock. A lock that cannot be read counts as held from now on,
+// because it is not this process's.
 func (t *Tokens) readLock(ctx context.Context) (tokenLock, error) {
 	data, err := t.store.Read(ctx, t.lockKey())
 	if err != nil {
@@ -124,7 +123,7 @@ func (t *Tokens) readLock(ctx context.Context) (tokenLock, error) {
 	return lock, nil
 }
 
-// Begin notes in the lock that the pair is about to be exchanged.
+// Begin records in the lock that the exchange of the pair is about to begin.
 func (t *Tokens) Begin(ctx context.Context) error {
 	now := t.now().UTC()
 	t.held.Begun, t.held.Expires = now, now.Add(tokenLease)
@@ -144,7 +143,7 @@ func (t *Tokens) Save(ctx context.Context, doc []byte) error {
 	return t.store.Put(ctx, t.key, whole(doc))
 }
 
-// Unlock releases the lock. If open, it leaves the note of Begin behind, in a lock that
+// Unlock releases the lock. If open is true, the record of Begin stays, in a lock that
 // has ended.
 func (t *Tokens) Unlock(ctx context.Context, open bool) error {
 	defer func() { t.held = tokenLock{} }()
@@ -154,7 +153,7 @@ func (t *Tokens) Unlock(ctx context.Context, open bool) error {
 	}
 	now, err := t.readLock(ctx)
 	if isAbsent(err) || err == nil && now.Runner != t.held.Runner {
-		return nil // it ran out, and is another one's
+		return nil // it expired, and belongs to another process
 	}
 	if err != nil {
 		return err

@@ -17,40 +17,42 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// Difference is something in a snapshot that is not as its manifest says.
+// Difference is a part of a snapshot that does not match its manifest.
 type Difference struct {
 	// File is the path of the file, or of the manifest.
 	File string `json:"file"`
 	What string `json:"what"`
 }
 
-// String returns both on one line.
+// String returns both fields on one line.
 func (d Difference) String() string { return d.File + ": " + d.What }
 
-// Verify reads a whole snapshot back with Arrow's Parquet reader, which shares no code
-// with the library that wrote it, and compares it with its manifest: size and checksum,
-// columns, rows, their order, uniqueness and count, the changes, totals by currency,
-// the snapshot before, and everything by which engines skip parts of a file:
-// statistics, page indexes, order. Of the newest snapshot, the current table must have
-// the same bytes. All differences are given; the error is for what kept it from
-// looking, fs.ErrNotExist for a snapshot that is not published, or no longer kept. The
-// manifest is nil where it cannot be read itself: then that is the only difference.
-// Runs may be under way: what they replace or delete meanwhile is no difference.
+// Verify reads a whole snapshot back and compares it with its manifest. It uses Arrow's
+// Parquet reader, which shares no code with the library that wrote the snapshot. It
+// compares size and checksum, columns, rows, their order, uniqueness and count, the
+// changes, totals by currency, the previous snapshot, and everything by which engines
+// skip parts of a file: statistics, page indexes, order. For the newest snapshot, the
+// current table must have the same bytes.
+//
+// Verify returns all differences. The error is the reason why it could not compare:
+// fs.ErrNotExist for a snapshot that is not published, or no longer retained. The
+// manifest is nil if it cannot be read; then that is the only difference. Runs may be
+// under way: objects that they replace or delete in the meantime are not a difference.
 func (d *Dataset) Verify(ctx context.Context, id pipeline.SnapshotID) (*pipeline.Manifest, []Difference, error) {
 	v, err := d.Inspect(ctx, id)
 	return v.Manifest, v.Differences, err
 }
 
-// Inspection is what Inspect has found in a snapshot.
+// Inspection is the result of Inspect for a snapshot.
 type Inspection struct {
 	Manifest    *pipeline.Manifest
 	Differences []Difference
-	// LargeSums is how many payments have sums from schemas.FloatLimit on: the portal
-	// sent them as floats, whose fourth digit is not to be trusted.
+	// LargeSums is the number of payments with sums from schemas.FloatLimit on. The
+	// portal sent them as floats, whose fourth digit is not reliable.
 	LargeSums int64
 }
 
-// Inspect is Verify, and also counts what is no difference.
+// Inspect is Verify, and also counts facts that are not differences.
 func (d *Dataset) Inspect(ctx context.Context, id pipeline.SnapshotID) (Inspection, error) {
 	if d.bad != nil {
 		return Inspection{}, d.bad
@@ -70,7 +72,7 @@ func (d *Dataset) Inspect(ctx context.Context, id pipeline.SnapshotID) (Inspecti
 		found = append(found, Difference{File: d.manifest(id), What: "it has no checksum: it was damaged or edited"})
 	}
 	if len(found) > 0 && err == nil {
-		// Retention deletes a manifest before its files.
+		// A sweep deletes a manifest before its files.
 		if _, gone := d.readManifest(ctx, id); isAbsent(gone) {
 			return Inspection{}, gone
 		}
@@ -78,7 +80,7 @@ func (d *Dataset) Inspect(ctx context.Context, id pipeline.SnapshotID) (Inspecti
 	return Inspection{Manifest: m, Differences: found, LargeSums: v.large}, err
 }
 
-// readable decodes a manifest. If it cannot, the reason is a difference.
+// readable decodes a manifest. If that fails, the reason is a difference.
 func (d *Dataset) readable(data []byte, id pipeline.SnapshotID) (*pipeline.Manifest, []Difference) {
 	m, err := d.decodeManifest(data, id)
 	if err != nil {
@@ -132,7 +134,7 @@ func (v *verifier) previous(ids []pipeline.SnapshotID) {
 	}
 }
 
-// manifest looks at what the manifest says of itself.
+// manifest checks the manifest itself.
 func (v *verifier) manifest() {
 	path := v.d.manifest(v.m.Snapshot)
 	if err := v.m.Ledger.Check(); err != nil {
@@ -155,8 +157,8 @@ func (v *verifier) manifest() {
 	}
 }
 
-// tableAsFeed checks that a snapshot whose table is its change feed can be one: the
-// first of its portal, with nothing but inserts, and without a feed of its own.
+// tableAsFeed checks that the table of a snapshot can be its change feed: it must be
+// the first snapshot of its portal, have only inserts, and no change feed.
 func (v *verifier) tableAsFeed(path string) {
 	table, _ := fileOf(v.m, v.d.history(v.m.Snapshot))
 	if c := v.m.Changes; c != (pipeline.Changes{Insert: table.Rows}) {
@@ -170,9 +172,9 @@ func (v *verifier) tableAsFeed(path string) {
 	}
 }
 
-// current makes sure that the current table is the snapshot's; or, since it is
-// replaced before the manifest is written, that of the run that is publishing, or
-// died there.
+// current checks that the current table is that of the snapshot. A run replaces it
+// before it writes the manifest, so it may also be that of a run that is publishing, or
+// that died there.
 func (v *verifier) current(ctx context.Context) error {
 	f, ok := fileOf(v.m, v.d.history(v.m.Snapshot))
 	if !ok {
@@ -201,8 +203,8 @@ func (v *verifier) current(ctx context.Context) error {
 }
 
 // publishing returns the manifest that the newest checkpoint has for a snapshot newer
-// than this one; nil if there is none. Whether that checkpoint can be read is not
-// asked here.
+// than this one, nil if there is none. It does not check whether that checkpoint can be
+// read.
 func (v *verifier) publishing(ctx context.Context) *pipeline.Manifest {
 	cp, err := v.d.newestCheckpoint(ctx)
 	if err != nil || cp.Snapshot <= v.m.Snapshot {
@@ -226,7 +228,7 @@ func (v *verifier) bytes(ctx context.Context, key string, f pipeline.File) error
 	})
 }
 
-// open opens a file; both results are nil if it is missing.
+// open opens a file. Both results are nil if the file is missing.
 func (v *verifier) open(ctx context.Context, key string) (*watchedObject, error) {
 	obj, err := v.d.store.Open(ctx, key)
 	if isAbsent(err) {
@@ -239,7 +241,7 @@ func (v *verifier) open(ctx context.Context, key string) (*watchedObject, error)
 	return &watchedObject{Object: obj}, nil
 }
 
-// sum adds a problem for an object that has not the bytes of f.
+// sum adds a difference if an object does not have the bytes of f.
 func (v *verifier) sum(key string, obj Object, f pipeline.File) error {
 	if obj.Size() != f.Bytes {
 		v.add(key, "it has %d bytes, the manifest says %d", obj.Size(), f.Bytes)
@@ -278,7 +280,7 @@ func (v *verifier) file(ctx context.Context, f pipeline.File) error {
 	}
 	err = v.content(ctx, obj, k, f)
 	if obj.err != nil {
-		return obj.err // the storage's fault, not the file's
+		return obj.err // an error of the storage, not of the file
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -289,9 +291,9 @@ func (v *verifier) file(ctx context.Context, f pipeline.File) error {
 	return nil
 }
 
-// content looks at what a file holds. Whoever can change a file can change what
-// its manifest says of it: nothing is given to a reader that believes what it reads
-// before it has been gone through.
+// content checks the content of a file. Whoever can change a file can also change what
+// its manifest says about it. So a reader that relies on values of the file receives
+// only what has been checked.
 func (v *verifier) content(ctx context.Context, obj Object, k fileKind, f pipeline.File) (err error) {
 	defer guard(&err)
 	footer, err := openParquet(obj)
@@ -330,9 +332,9 @@ func (v *verifier) content(ctx context.Context, obj Object, k fileKind, f pipeli
 	})
 }
 
-// rows decodes a whole file, or the named columns of it, counts, and compares with
-// what the file says of its values. pages goes through the pages of a row group
-// before Arrow may; nil leaves that out.
+// rows decodes a whole file, or the named columns of it, counts rows, and compares with
+// the statistics of the file. pages checks the pages of a row group before Arrow reads
+// them; nil omits that check.
 func (v *verifier) rows(ctx context.Context, obj Object, r *file.Reader, k fileKind, f pipeline.File,
 	pages func(group int) ([][]parquetcheck.Page, error), columns ...string) (err error) {
 	defer guard(&err)
@@ -389,8 +391,8 @@ func (v *verifier) rowGroup(i int, schema *arrow.Schema, indices []int, pages fu
 	return x.CheckGroup(i, rec, indices, seen)
 }
 
-// watchedObject remembers the storage's error, which a Parquet library passes
-// on as if the file were broken.
+// watchedObject keeps the storage's error, which a Parquet library returns as if the
+// file were invalid.
 type watchedObject struct {
 	Object
 	err error

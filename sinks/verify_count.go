@@ -12,7 +12,7 @@ import (
 	"b24export/schemas"
 )
 
-// counter adds up what a file really has.
+// counter counts the actual content of a file.
 type counter struct {
 	v          *verifier
 	file       string
@@ -21,8 +21,8 @@ type counter struct {
 	rows       int64
 	last       int64
 	disordered int64
-	// group is the row group at hand, with what is left of it and the ids that
-	// its statistics allow.
+	// group is the current row group, with the number of its remaining rows and the ids
+	// that its statistics allow.
 	group     int
 	left      int64
 	low, high int64
@@ -97,12 +97,12 @@ func (c *counter) add(rec arrow.Record) {
 	}
 }
 
-// columnOf is a record's column; the schema has been looked at.
+// columnOf returns a record's column. The schema has been checked.
 func columnOf[A arrow.Array](rec arrow.Record, name string) A {
 	return rec.Column(rec.Schema().FieldIndices(name)[0]).(A)
 }
 
-// finish compares the counts with the manifest's.
+// finish compares the counts with those of the manifest.
 func (c *counter) finish(f pipeline.File) {
 	if c.rows != f.Rows {
 		c.v.add(c.file, "it has %d rows, the manifest says %d", c.rows, f.Rows)
