@@ -16,7 +16,7 @@
 //
 // A caller checks the footer first, then the pages of a row group, and returns the row
 // group to a library last. A library that no longer has its fault makes that part of
-// this package unnecessary; the tests of package sinks show whether it has.
+// this package unnecessary: TestUpstreamCountsNulls fails once parquet-go writes no counts.
 package parquetcheck
 
 import (

@@ -111,6 +111,9 @@ func (c *Index) CheckFooter(columns int) {
 // Readable returns an error unless the page indexes of a row group can be decoded
 // without harm. It does not compare them with anything.
 func (c *Index) Readable(number int) error {
+	if number >= len(c.footer.groups) {
+		return fmt.Errorf("%w: the footer has %d row groups", ErrCorrupt, len(c.footer.groups))
+	}
 	g := &c.footer.groups[number]
 	for i := range g.chunks {
 		chunk := &g.chunks[i]
@@ -128,6 +131,9 @@ func (c *Index) Readable(number int) error {
 // the chunks' pages by their headers, by number of column; nil where the pages have
 // not been gone through: then the offset index says where they are.
 func (c *Index) CheckGroup(number int, rec arrow.Record, columns []int, pages [][]Page) error {
+	if number >= len(c.footer.groups) {
+		return fmt.Errorf("%w: the footer has %d row groups", ErrCorrupt, len(c.footer.groups))
+	}
 	g := &c.footer.groups[number]
 	for i, column := range columns {
 		if column >= len(g.chunks) {

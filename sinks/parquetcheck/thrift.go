@@ -122,10 +122,18 @@ func (r *thriftReader) list(kind byte, element func(kind byte) error) error {
 	return nil
 }
 
+// maxElements is how many elements thriftListOf returns: the counts by level of the pages
+// of a column chunk are the longest list. Without a limit, a list of one byte an element
+// could take hundreds of times its length.
+const maxElements = 2 * maxPages
+
 // thriftListOf reads a list whose elements read reads.
 func thriftListOf[T any](r *thriftReader, kind byte, read func(kind byte) (T, error)) ([]T, error) {
 	var all []T
 	err := r.list(kind, func(kind byte) error {
+		if len(all) == maxElements {
+			return fmt.Errorf("%w: a list of more than %d elements", errThrift, maxElements)
+		}
 		v, err := read(kind)
 		all = append(all, v)
 		return err
