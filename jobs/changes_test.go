@@ -21,6 +21,7 @@ func TestChangesBesideThePayment(t *testing.T) {
 		{"events", "events", "", false},
 		{"bindings", "list", "source: {list: bindings}", true},
 		{"items", "list", "source: {list: items}", true},
+		{"ids", "list", "source: {list: ids, ids: {from: 1, to: 100000}}", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 300, AllowRegets: true, Strict: t, Faults: []bitrixtest.Fault{{
@@ -73,6 +74,87 @@ func TestChangesBesideThePayment(t *testing.T) {
 			e.spec.FullEvery = 1 // nanosecond
 			e.run(t, jobs.ExitComplete)
 			e.wantRows(t, want)
+		})
+	}
+}
+
+// What docs/sources.md says about when a run sees that payments are new, changed and
+// deleted, and that one may not be read any more: the run that fetches it has it as a
+// reject with its last row, and no other run sees that. Where ids cannot be listed, a
+// deleted payment is such a reject as well.
+func TestChangesOfThePayment(t *testing.T) {
+	for _, tt := range []struct {
+		name, since, job string
+		rights           bitrixtest.Rights
+		// blind is a run without a list: it fetches every payment, and cannot know that one
+		// was deleted.
+		blind bool
+	}{
+		{name: "list", since: "list"},
+		{name: "orders", since: "orders"},
+		{name: "events", since: "events"},
+		{name: "bindings", job: "source: {list: bindings}"},
+		{name: "items", job: "source: {list: items}"},
+		{name: "ids", job: "source: {list: ids, ids: {from: 1, to: 100000}}"},
+		{name: "ids without a list", job: "source: {list: ids, ids: {from: 1, to: 3000}}\ndeletes: {max: 100%}", rights: bitrixtest.Rights{NotAdmin: true}, blind: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 300, AllowRegets: true, Strict: t, Rights: tt.rights})
+			var e *runJob
+			if tt.job == "" {
+				e = newSinceJob(t, portal, tt.since, "")
+			} else {
+				e = newRunJob(t, portal, tt.job)
+			}
+			e.run(t, jobs.ExitComplete)
+			table := func() map[int64]schemas.Payment {
+				rows := map[int64]schemas.Payment{}
+				for _, row := range e.rows(t) {
+					rows[row.ID] = row
+				}
+				return rows
+			}
+			before := table()
+			var bound []bitrixtest.Payment // of different orders
+			for p := range portal.All() {
+				if _, there := before[p.ID]; there && p.OwnerTypeID == 2 && (len(bound) == 0 || bound[len(bound)-1].OrderID != p.OrderID) {
+					bound = append(bound, p)
+				}
+			}
+			closed, quiet, changed, deleted := bound[3].ID, bound[6].ID, bound[9].ID, bound[12].ID
+			faulty(portal, bitrixtest.Fault{
+				Kind: bitrixtest.FaultCommand, Method: "crm.item.payment.get", IDs: []int64{closed, quiet}, Every: 1,
+				Code: "ACCESS_DENIED", Status: 400, Description: "Access denied",
+			})
+			if !portal.Reprice(closed, 770_000) || !portal.Reprice(changed, 880_000) || !portal.Delete(deleted) {
+				t.Fatal("nothing to change")
+			}
+			added := portal.Add(bound[15].OrderID)
+			l := e.run(t, jobs.ExitRejects).Summary.Ledger
+			after, want := table(), int64(1)
+			last := jobs.ExitComplete
+			if tt.blind {
+				want, last = 3, jobs.ExitRejects
+			}
+			if l.Rejected != want || l.Kept != want {
+				t.Errorf("ledger %+v, want %d rejects that keep their rows", l, want)
+			}
+			if after[closed] != before[closed] || after[quiet] != before[quiet] {
+				t.Error("a payment that may not be read lost its last row")
+			}
+			if got := after[changed].Sum.V.String(); got != "88.0000" {
+				t.Errorf("the changed payment has the sum %s", got)
+			}
+			_, there := after[deleted]
+			_, known := after[added]
+			if there != tt.blind || !known {
+				t.Errorf("the deleted payment is there %v, the new one %v", there, known)
+			}
+			faulty(portal)
+			e.run(t, last)
+			if got := table()[closed].Sum.V.String(); got != "77.0000" {
+				t.Errorf("the payment that may be read again has the sum %s", got)
+			}
 		})
 	}
 }
