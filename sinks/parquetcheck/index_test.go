@@ -225,7 +225,7 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// TestIndexOfTexts: bounds of texts may be cut off if they say so, and must be rounded.
+// TestIndexOfTexts: bounds of texts may be cut if they say so, and must be rounded.
 func TestIndexOfTexts(t *testing.T) {
 	b := array.NewStringBuilder(memory.DefaultAllocator)
 	b.AppendValues([]string{"cash", "", "card", "bank", "яблоко", "z"}, []bool{true, false, true, true, true, true})

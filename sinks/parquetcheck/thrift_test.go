@@ -98,7 +98,7 @@ func TestThriftLists(t *testing.T) {
 	}
 }
 
-// mutate calls check with many damaged versions of data: one that is cut off at each
+// mutate calls check with many damaged versions of data: one that is cut at each
 // byte, and some with one byte or more of another value.
 func mutate(data []byte, check func([]byte)) {
 	for n := range data {
