@@ -110,8 +110,10 @@ func (s *Bucket) Create(ctx context.Context, key string, data []byte) error {
 		// although its answer was lost.
 		there, rerr := s.b.ReadAll(ctx, key)
 		if isNotFound(rerr) {
-			// Temporary, unlike the original error.
-			return struct{}{}, errors.New("it was deleted before it could be read back")
+			// Temporary, unlike the original. It is not another run's object: Azure's
+			// emulator also answers a conflict where only blocks of an upload are, which
+			// was never completed. This program uploads no key in blocks that it creates.
+			return struct{}{}, errors.New("the store answers that it exists, and has no object there: it was deleted meanwhile, or an incomplete upload of another program holds the name")
 		}
 		if rerr != nil {
 			return struct{}{}, fmt.Errorf("read back: %w", rerr)

@@ -178,6 +178,22 @@ func TestCreateWithALostAnswer(t *testing.T) {
 			t.Errorf("error %v, want ErrExists", err)
 		}
 	})
+	t.Run("nobody's", func(t *testing.T) {
+		// So Azurite answers where blocks of an upload are that was never completed.
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer()
+			s.before = func(op, _ string) error {
+				if op == "put" {
+					return errCondition
+				}
+				return nil
+			}
+			err := s.store(nil).Create(t.Context(), "y", []byte("mine"))
+			if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrExists) || !strings.Contains(err.Error(), "incomplete upload") {
+				t.Errorf("error %v, want ErrUnavailable that names what can hold the name", err)
+			}
+		})
+	})
 	t.Run("deleted before it could be read back", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer()
