@@ -155,6 +155,9 @@ type Checkpoint struct {
 	DeletesHeld bool `json:"deletes_held,omitempty"`
 	// Manifest is set from phase Merged on.
 	Manifest *Manifest `json:"manifest,omitempty"`
+	// Checksum is the checksum of the stored checkpoint; the sink defines how it is
+	// made. It is the last field, and empty outside of the sink.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 // Segment is a stored part of an unfinished snapshot. It exists only while a checkpoint

@@ -26,10 +26,15 @@ func (e newerError) Error() string {
 	return fmt.Sprintf("it has version %d, this program knows up to %d: use a newer b24export", e.version, e.known)
 }
 
-func encodeCheckpoint(cp pipeline.Checkpoint) ([]byte, error) { return encodeJSON(cp) }
+// encodeCheckpoint returns a checkpoint's bytes, with their checksum.
+func encodeCheckpoint(cp pipeline.Checkpoint) ([]byte, error) {
+	cp.Checksum = noChecksum
+	return encodeSummed(cp)
+}
 
 // decodeCheckpoint reads a stored checkpoint, and checks that a run can continue from
-// it. It ignores fields that this program does not know.
+// it. It ignores fields that this program does not know. It also reads a checkpoint
+// without a checksum, which older programs wrote.
 func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
 	// The version is checked first, because another version may use the fields in
 	// another way.
@@ -39,6 +44,12 @@ func decodeCheckpoint(data []byte, number int64) (pipeline.Checkpoint, error) {
 	var cp pipeline.Checkpoint
 	if err := json.Unmarshal(data, &cp); err != nil {
 		return pipeline.Checkpoint{}, err
+	}
+	if cp.Checksum != "" {
+		if err := checkSum(data, cp.Checksum); err != nil {
+			return pipeline.Checkpoint{}, err
+		}
+		cp.Checksum = ""
 	}
 	if cp.Number != number {
 		return pipeline.Checkpoint{}, fmt.Errorf("it says that it is number %d", cp.Number)
@@ -102,16 +113,22 @@ func checkNumbers(checkpoint int64, segments []pipeline.Segment) error {
 	return nil
 }
 
-// noChecksum replaces the checksum in a manifest's bytes while the checksum is
+// noChecksum replaces the checksum in a document's bytes while the checksum is
 // computed.
 var noChecksum = strings.Repeat("0", 2*sha256.Size)
 
-// encodeManifest returns a manifest's bytes. The checksum is the SHA-256 of all of
-// them, with zeros at the place of the checksum.
+// encodeManifest returns a manifest's bytes, with their checksum.
 func encodeManifest(m *pipeline.Manifest) ([]byte, error) {
 	summed := *m
 	summed.Checksum = noChecksum
-	data, err := encodeJSON(&summed)
+	return encodeSummed(&summed)
+}
+
+// encodeSummed returns the bytes of a document whose last field is its checksum. The
+// caller sets the field to noChecksum. The checksum is the SHA-256 of all of the bytes,
+// with zeros at the place of the checksum.
+func encodeSummed(document any) ([]byte, error) {
+	data, err := encodeJSON(document)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +137,7 @@ func encodeManifest(m *pipeline.Manifest) ([]byte, error) {
 	return data, nil
 }
 
-// checkSum compares a manifest's bytes with the checksum in them.
+// checkSum compares a document's bytes with the checksum in them.
 func checkSum(data []byte, checksum string) error {
 	at := bytes.LastIndex(data, []byte(checksum))
 	if len(checksum) != len(noChecksum) || at < 0 {
