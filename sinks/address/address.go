@@ -1,12 +1,12 @@
-// Package address takes the address of a sink apart: a path, or the URL of a folder or
-// of a bucket. It opens nothing and links no SDK, so that a job file is checked by the
-// same rules by which a store is opened.
+// Package address parses the address of a sink: a path, or the URL of a folder or of a
+// bucket. It opens nothing and links no SDK, so that the rules by which a job file is
+// checked are those by which a store is opened.
 //
 //	data/b24                          a path
 //	file:///var/b24                   a folder, in a URL
 //	s3://warehouse/b24?region=eu-1    a bucket, a prefix of its keys, parameters
 //
-// Which schemes there are is not known here.
+// The package does not know which schemes exist.
 package address
 
 import (
@@ -19,20 +19,20 @@ import (
 	"strings"
 )
 
-// Address is an address in its parts. The zero value is the path "".
+// Address is a parsed address. The zero value is the path "".
 type Address struct {
-	path string // of an address that is no URL
+	path string // of an address that is not a URL
 	url  *url.URL
-	rest string // of a URL as parsed: all behind ://, as written
+	rest string // the text of a URL after ://, as written
 }
 
 var errNoScheme = errors.New("what is before :// is no scheme")
 
-// IsURL reports whether an address is a URL. If not, it is a path.
+// IsURL reports whether an address is a URL. Otherwise it is a path.
 func IsURL(text string) bool { return strings.Contains(text, "://") }
 
-// Parse takes an address apart. A path is never an error. The text of an error has no
-// more of the address than its scheme, since the parameters may hold secrets.
+// Parse parses an address. A path is never an error. The text of an error contains only
+// the scheme of the address, because the parameters may contain secrets.
 func Parse(text string) (Address, error) {
 	scheme, rest, isURL := strings.Cut(text, "://")
 	if !isURL {
@@ -43,7 +43,7 @@ func Parse(text string) (Address, error) {
 		err = errNoScheme
 	}
 	if err != nil {
-		// The error of url.Parse quotes the URL, parameters and all.
+		// The error of url.Parse quotes the URL with its parameters.
 		var quoting *url.Error
 		if errors.As(err, &quoting) {
 			err = quoting.Err
@@ -56,8 +56,8 @@ func Parse(text string) (Address, error) {
 // IsFolder reports whether a is a folder of this machine: a path or a file URL.
 func (a Address) IsFolder() bool { return a.url == nil || a.url.Scheme == "file" }
 
-// Folder returns the path of a folder as the operating system takes it. It is only
-// valid if IsFolder.
+// Folder returns the path of a folder in the form of the operating system. It is valid
+// only if IsFolder.
 func (a Address) Folder() string {
 	if a.url == nil {
 		return a.path
@@ -66,15 +66,15 @@ func (a Address) Folder() string {
 }
 
 // HasOtherHost reports whether a folder is on another host than this one. No store can
-// open that; it is often a file URL with two slashes instead of three.
+// open it. It is often a file URL with two slashes instead of three.
 func (a Address) HasOtherHost() bool {
 	host := a.parts().Host
 	return a.IsFolder() && host != "" && host != "localhost"
 }
 
 // AsWritten returns a folder or a file of this machine as Folder does, but with the
-// escapes and parameters of a URL as they are written: file:///a%20b is /a%20b. Files of
-// tokens have always been named like that, and a login must not be lost.
+// escapes and parameters of a URL as they are written: file:///a%20b is /a%20b. Files
+// of tokens have always had such names, and a login must not be lost.
 func (a Address) AsWritten() string {
 	if a.url == nil {
 		return filepath.Clean(a.path)
@@ -101,8 +101,8 @@ func (a Address) Bucket() string { return a.parts().Host }
 // Path returns the path of a URL with its escapes decoded, or the path itself.
 func (a Address) Path() string { return a.parts().Path }
 
-// Prefix returns what stands before each key in the bucket: "" or a path that ends with
-// a slash.
+// Prefix returns the text before each key in the bucket: "" or a path that ends with a
+// slash.
 func (a Address) Prefix() string {
 	prefix := strings.Trim(a.parts().Path, "/")
 	if prefix != "" {
@@ -117,27 +117,27 @@ func (a Address) Query() url.Values { return a.parts().Query() }
 // HasQuery reports whether a URL has parameters.
 func (a Address) HasQuery() bool { return a.parts().RawQuery != "" }
 
-// HasUser reports whether a URL has a user, with a password or without.
+// HasUser reports whether a URL has a user, with or without a password.
 func (a Address) HasUser() bool { return a.parts().User != nil }
 
-// HasHome reports whether a folder begins with ~, which a shell replaces by the user's
-// home folder, and nobody else does.
+// HasHome reports whether a folder begins with ~, which only a shell replaces with the
+// user's home folder.
 func (a Address) HasHome() bool {
 	return a.url == nil && strings.HasPrefix(a.path, "~") || a.Scheme() == "file" && strings.HasPrefix(a.url.Path, "/~")
 }
 
-// HasFragment reports whether a URL has a #. What follows it reaches no server.
+// HasFragment reports whether a URL has a #. The text after it reaches no server.
 func (a Address) HasFragment() bool { return strings.Contains(a.rest, "#") }
 
-// Root returns the URL of the whole bucket: with the parameters, without the prefix.
+// Root returns the URL of the whole bucket, with the parameters and without the prefix.
 func (a Address) Root() string {
 	u := *a.parts()
 	u.Path, u.RawPath = "", ""
 	return u.String()
 }
 
-// Split returns the folder or prefix that an object or a file is in, and its name. The
-// name is "" if the address ends with a slash or has no path.
+// Split returns the folder or prefix of an object or a file, and its name. The name is
+// "" if the address ends with a slash or has no path.
 func (a Address) Split() (parent Address, name string) {
 	if a.url == nil {
 		dir, name := filepath.Split(a.path)
@@ -150,8 +150,9 @@ func (a Address) Split() (parent Address, name string) {
 	return a.with(dir), name
 }
 
-// Object returns the address of an object, whose key has slashes: of a folder its path
-// for the operating system, of a bucket its URL with the parameters.
+// Object returns the address of an object, whose key has slashes. In a folder it is the
+// path in the form of the operating system; in a bucket it is the URL with the
+// parameters.
 func (a Address) Object(key string) string {
 	if a.IsFolder() {
 		return filepath.Join(a.Folder(), filepath.FromSlash(key))
@@ -159,7 +160,8 @@ func (a Address) Object(key string) string {
 	return a.with(strings.TrimSuffix(a.url.Path, "/") + "/" + key).String()
 }
 
-// Bare returns the address without what may hold secrets: the user, the parameters.
+// Bare returns the address without the parts that may contain secrets: the user and the
+// parameters.
 func (a Address) Bare() string {
 	if a.url == nil {
 		return a.path
@@ -168,7 +170,7 @@ func (a Address) Bare() string {
 }
 
 // Redact returns a text with *** instead of the user and the parameters of an address.
-// The text may be anything, such as a broken address. A password may contain @.
+// The text may be anything, such as an invalid address. A password may contain @.
 func Redact(text string) string {
 	const hidden = "***"
 	scheme, rest, isURL := strings.Cut(text, "://")
@@ -184,7 +186,7 @@ func Redact(text string) string {
 	return scheme + "://" + rest
 }
 
-// String returns the whole address, parameters included.
+// String returns the whole address with its parameters.
 func (a Address) String() string {
 	if a.url == nil {
 		return a.path
@@ -192,8 +194,8 @@ func (a Address) String() string {
 	return a.url.String()
 }
 
-// parts returns the parts of a, which the caller must not change. Those of a path are
-// all empty but the path.
+// parts returns the parts of a, which the caller must not change. A path has only the
+// part Path.
 func (a Address) parts() *url.URL {
 	if a.url == nil {
 		return &url.URL{Path: a.path}

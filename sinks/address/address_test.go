@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// parse returns an address that must be one.
+// parse returns the address of text, which must be valid.
 func parse(t *testing.T, text string) Address {
 	t.Helper()
 	a, err := Parse(text)
@@ -114,7 +114,7 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// What is no address is an error, which does not quote what may be secret.
+// An invalid address is an error, which does not quote parts that may be secret.
 func TestNoAddress(t *testing.T) {
 	const secret = "TOPSECRET"
 	for _, text := range []string{

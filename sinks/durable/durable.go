@@ -1,5 +1,5 @@
-// Package durable writes files that outlive a power cut: a reader finds the file
-// before or the file after, and what was reported written is there.
+// Package durable writes files that survive a power failure: a reader finds the old
+// file or the new one, and bytes that were reported as written exist.
 //
 // # The order of system calls
 //
@@ -9,13 +9,13 @@
 //  4. rename or link it to its name
 //  5. fsync the folder (SyncFolder)
 //
-// Died before 4: a file of another name stays, which whoever writes sweeps or
-// replaces. Died after 4: the file is complete, and perhaps not durable yet; its
-// writer does not know it. A rename without 3 may survive with no bytes in the
-// file, one without 5 may be undone. How far a disk reports the truth about its own
-// cache, no program knows.
+// If the program dies before 4, a file with another name stays, which the caller's
+// package sweeps or replaces. If it dies after 4, the file is complete but perhaps not
+// durable yet, and its writer has not reported it. A rename without 3 may leave a file
+// without bytes, and one without 5 may be undone. No program knows whether a disk
+// reports its own cache truthfully.
 //
-// All functions may be called concurrently.
+// All functions are safe for concurrent use.
 package durable
 
 import (
@@ -27,8 +27,8 @@ import (
 	"syscall"
 )
 
-// Finish makes what was written to a file durable, and closes it. err is the error of the
-// write: with one, the file is closed only, and err returned.
+// Finish makes the written bytes of a file durable, and closes the file. err is the
+// error of the write. If it is not nil, Finish only closes the file and returns err.
 func Finish(file *os.File, err error) error {
 	if err == nil {
 		err = file.Sync()
@@ -39,9 +39,9 @@ func Finish(file *os.File, err error) error {
 	return err
 }
 
-// SyncFolder makes the names in a folder durable. Windows has no such call; NTFS
-// keeps a journal of names. A mount that cannot is no error: there is nothing else to
-// do.
+// SyncFolder makes the names in a folder durable. Windows has no such call; NTFS keeps
+// a journal of names. A mount that cannot sync folders is not an error, because nothing
+// else can be done.
 func SyncFolder(dir *os.File) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -53,7 +53,7 @@ func SyncFolder(dir *os.File) error {
 	return err
 }
 
-// SyncDir is SyncFolder for a folder's name.
+// SyncDir is SyncFolder for the name of a folder.
 func SyncDir(name string) error {
 	dir, err := os.Open(name)
 	if err != nil {
@@ -62,14 +62,15 @@ func SyncDir(name string) error {
 	return errors.Join(SyncFolder(dir), dir.Close())
 }
 
-// WriteFile writes a file whole or not at all. Without replace, a file of that name
-// is fs.ErrExist, and stays as it is.
+// WriteFile writes a file completely or not at all. Without replace, it returns
+// fs.ErrExist if the file exists, and leaves it as it is.
 func WriteFile(name string, data []byte, mode fs.FileMode, replace bool) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return err
 	}
-	// Gone already after a rename; after a link, this takes the other name away.
+	// After a rename the name is gone already. After a link, this removes the other
+	// name.
 	defer func() {
 		if rerr := os.Remove(file.Name()); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) && err == nil {
 			err = rerr
@@ -82,7 +83,7 @@ func WriteFile(name string, data []byte, mode fs.FileMode, replace bool) (err er
 	if err := Finish(file, err); err != nil {
 		return err
 	}
-	place := os.Link // never replaces anything
+	place := os.Link // it never replaces a file
 	if replace {
 		place = os.Rename
 	}

@@ -38,7 +38,7 @@ func TestWriteFile(t *testing.T) {
 	if err := WriteFile(filepath.Join(dir, "absent", "x"), nil, 0o600, true); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("in no folder: %v, want fs.ErrNotExist", err)
 	}
-	// A folder stands in the way of the rename: nothing is left behind.
+	// A folder blocks the rename. No temporary file is left.
 	blocked := filepath.Join(dir, "job.yaml", "..", "folder")
 	if err := os.MkdirAll(filepath.Join(blocked, "full"), 0o700); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
-// What could not be written is closed all the same, and its error is returned.
+// A file whose write failed is still closed, and the error is returned.
 func TestFinish(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "x"))
 	if err != nil {

@@ -6,21 +6,21 @@ import (
 	"io"
 )
 
-// HeaderFilter passes on the pages that parquet-go writes, without the statistics
-// in their headers.
+// HeaderFilter passes on the pages that parquet-go writes, without the statistics in
+// their headers.
 //
-// Configured to write no statistics of pages, parquet-go writes some all the same: that
-// the page has no nulls, however many it has. Configured to write them, it puts whole
-// texts into each header. The filter renames the field, from 5 to one that no reader
-// knows, so that nothing changes its length.
+// Configured to write no statistics of pages, parquet-go still writes that the page has
+// no nulls, whatever their number. Configured to write them, it puts whole texts into
+// each header. The filter changes the number of the field from 5 to one that no reader
+// knows, so that no length changes.
 type HeaderFilter struct {
 	w       io.Writer
 	pending []byte // the beginning of a header
-	body    int64  // what is left of the bytes that are no header
+	body    int64  // remaining bytes that are not a header
 }
 
-// NewHeaderFilter returns a filter for a file from its first byte on. The filter
-// writes to w.
+// NewHeaderFilter returns a filter that writes to w. Its input must start with the
+// first byte of a file.
 func NewHeaderFilter(w io.Writer) *HeaderFilter {
 	return &HeaderFilter{w: w, body: int64(len("PAR1"))}
 }
@@ -53,7 +53,7 @@ func (f *HeaderFilter) Write(p []byte) (int, error) {
 			return written, nil // the rest comes with the next call
 		}
 		if h.statsAt > 0 {
-			// A field is stored as its distance to the field before it, and its type.
+			// A field is stored as the distance from the previous field, and its type.
 			if f.pending[h.statsAt] != 1<<4|thriftStruct {
 				return 0, errors.New("a page header that was just written: statistics after another field than expected")
 			}

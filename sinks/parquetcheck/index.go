@@ -2,21 +2,20 @@ package parquetcheck
 
 import "fmt"
 
-// What a file says about its own values, for engines that skip parts of it:
-// statistics, page indexes, order. Neither Parquet library helps to check it:
-// parquet-go wrote it, and Arrow v17 reads no page indexes. So the structs below
-// are decoded by thriftReader alone, from the format's own definition.
+// This file reads what a file says about its own values, for engines that skip parts of
+// it: statistics, page indexes, order. Neither Parquet library helps to check it:
+// parquet-go writes it, and Arrow v17 reads no page indexes. So only thriftReader
+// decodes the structs below, from the definition of the format.
 
-// maxIndex bounds the bytes of one column chunk's index.
+// maxIndex is the maximum size in bytes of the index of a column chunk.
 const maxIndex = 64 << 20
 
-// statistics describe a column chunk or a page. A bound that is not there is
-// nil.
+// statistics describes a column chunk or a page. A missing bound is nil.
 type statistics struct {
 	min, max           []byte
 	oldMin, oldMax     []byte // the deprecated fields, which some readers still use
-	nulls, distinct    int64  // -1: not there
-	minLoose, maxLoose bool   // the bound is no value of the column
+	nulls, distinct    int64  // -1 if missing
+	minLoose, maxLoose bool   // the bound is not a value of the column
 	there              bool
 }
 
@@ -50,17 +49,17 @@ func (r *thriftReader) statistics(kind byte) (s statistics, err error) {
 	return s, err
 }
 
-// footer is the part of a file's footer by which engines skip parts of the file.
+// footer is the part of a file's footer that engines use to skip parts of the file.
 type footer struct {
 	rows   int64
-	orders int // columns for which the footer says how bounds compare
+	orders int // number of columns whose order the footer defines
 	groups []groupIndex
 }
 
 type groupIndex struct {
 	rows       int64
-	offset     int64 // 0: not there
-	compressed int64 // 0: not there
+	offset     int64 // 0 if missing
+	compressed int64 // 0 if missing
 	sorting    []sortingColumn
 	chunks     []chunkIndex
 }
@@ -70,7 +69,7 @@ type sortingColumn struct {
 	descending bool
 }
 
-// chunkIndex is one column in one row group.
+// chunkIndex describes a column in a row group.
 type chunkIndex struct {
 	name                    string
 	values, compressed      int64
@@ -78,8 +77,8 @@ type chunkIndex struct {
 	bloomAt                 int64 // 0: no Bloom filter
 	stats                   statistics
 	encodings               []encodingCount
-	levels                  []int64 // how many values are null, and are not
-	columnIndexAt, columnN  int64   // where the column index is, and its length
+	levels                  []int64 // number of values that are null, and that are not
+	columnIndexAt, columnN  int64   // position of the column index, and its length
 	offsetIndexAt, offsetsN int64
 }
 
@@ -234,13 +233,13 @@ func (r *thriftReader) chunkField(c *chunkIndex, id int16, kind byte) (err error
 	return err
 }
 
-// columnIndex has what is known of each page of a column chunk.
+// columnIndex describes each page of a column chunk.
 type columnIndex struct {
-	nullPages []bool // the page has nulls alone
+	nullPages []bool // the page has only nulls
 	min, max  [][]byte
 	order     int64   // of the bounds: orderNone, orderAscending, orderDescending
-	nulls     []int64 // nil: not there
-	levels    []int64 // for each page, how many values are null, and are not
+	nulls     []int64 // nil if missing
+	levels    []int64 // for each page, the number of values that are null, and that are not
 }
 
 const (
@@ -321,7 +320,8 @@ func readOffsetIndex(file File, c *chunkIndex) ([]pageLocation, error) {
 	return pages, err
 }
 
-// readIndexBytes reads an index; nil if at is 0, which says that there is none.
+// readIndexBytes reads an index. It returns nil if at is 0, which means that there is
+// none.
 func readIndexBytes(file File, at, n int64) ([]byte, error) {
 	switch {
 	case at == 0:

@@ -12,9 +12,9 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Index compares what a file says about its own values with the values, as
-// Arrow reads them. Engines skip row groups and pages by it, so where it is wrong
-// their queries miss rows, without an error.
+// Index compares what a file says about its own values with the values that Arrow
+// reads. Engines use it to skip row groups and pages, so if it is wrong their queries
+// miss rows without an error.
 type Index struct {
 	file     File
 	footer   *footer
@@ -22,8 +22,8 @@ type Index struct {
 	problems []problem
 }
 
-// NewIndex returns an Index of a file, whose rows are sorted by the column with the
-// number id; -1: by none.
+// NewIndex returns an Index of a file whose rows are sorted by the column with the
+// number id, or not sorted if id is -1.
 func NewIndex(file File, id int) (*Index, error) {
 	footer, err := decodeFooter(file)
 	if err != nil {
@@ -32,7 +32,7 @@ func NewIndex(file File, id int) (*Index, error) {
 	return &Index{file: file, footer: footer, id: id}, nil
 }
 
-// Problems returns what is wrong in words, each kind of problem of a column once.
+// Problems returns the problems as texts, each kind of problem of a column once.
 func (c *Index) Problems() []string {
 	texts := make([]string, len(c.problems))
 	for i, f := range c.problems {
@@ -41,7 +41,7 @@ func (c *Index) Problems() []string {
 	return texts
 }
 
-// problem is one kind of problem of one column: where it is first, and how often.
+// problem is one kind of problem of a column: its first place, and how often it occurs.
 type problem struct {
 	column, what string
 	where        string
@@ -71,7 +71,8 @@ func (c *Index) add(column, where, what string) {
 	c.problems[i].times++
 }
 
-// CheckFooter checks what needs no values. columns is how many the file has.
+// CheckFooter checks what does not depend on values. columns is the number of columns
+// of the file.
 func (c *Index) CheckFooter(columns int) {
 	if c.footer.orders != columns {
 		c.add("", "", fmt.Sprintf("the footer says for %d of %d columns how bounds compare", c.footer.orders, columns))
@@ -98,7 +99,7 @@ func (c *Index) CheckFooter(columns int) {
 		if len(g.chunks) != columns {
 			c.add("", where, "the row group has another number of columns")
 		}
-		// Engines that split a file give a row group to whom its middle belongs.
+		// Engines that split a file assign a row group by its middle.
 		if g.compressed != 0 && g.compressed != compressed || g.offset != 0 && g.offset != offset {
 			c.add("", where, "the row group's place or size is not that of its columns")
 		}
@@ -109,7 +110,7 @@ func (c *Index) CheckFooter(columns int) {
 }
 
 // Readable returns an error unless the page indexes of a row group can be decoded
-// without harm. It does not compare them with anything.
+// safely. It does not compare them with anything.
 func (c *Index) Readable(number int) error {
 	if number >= len(c.footer.groups) {
 		return fmt.Errorf("%w: the footer has %d row groups", ErrCorrupt, len(c.footer.groups))
@@ -127,9 +128,9 @@ func (c *Index) Readable(number int) error {
 	return nil
 }
 
-// CheckGroup checks a row group. rec has the columns with the given numbers. pages are
-// the chunks' pages by their headers, by number of column; nil where the pages have
-// not been gone through: then the offset index says where they are.
+// CheckGroup checks a row group. rec has the columns with the given numbers. pages has
+// the pages of each chunk by their headers, by number of column. It is nil if the pages
+// were not checked; the offset index then has their positions.
 func (c *Index) CheckGroup(number int, rec arrow.Record, columns []int, pages [][]Page) error {
 	if number >= len(c.footer.groups) {
 		return fmt.Errorf("%w: the footer has %d row groups", ErrCorrupt, len(c.footer.groups))
@@ -137,7 +138,7 @@ func (c *Index) CheckGroup(number int, rec arrow.Record, columns []int, pages []
 	g := &c.footer.groups[number]
 	for i, column := range columns {
 		if column >= len(g.chunks) {
-			return nil // CheckFooter has found it
+			return nil // CheckFooter has reported it
 		}
 		k := chunkChecker{Index: c, chunk: &g.chunks[column], values: rec.Column(i), group: number}
 		if pages != nil {
@@ -150,13 +151,13 @@ func (c *Index) CheckGroup(number int, rec arrow.Record, columns []int, pages []
 	return nil
 }
 
-// chunkChecker checks one column in one row group.
+// chunkChecker checks a column in a row group.
 type chunkChecker struct {
 	*Index
 	chunk  *chunkIndex
 	values arrow.Array
 	group  int
-	pages  []Page // nil: not gone through
+	pages  []Page // nil if they were not checked
 }
 
 func (k *chunkChecker) add(page int, what string) {
@@ -183,7 +184,7 @@ func (k *chunkChecker) check() error {
 		index = nil
 	case locations != nil && !k.located(locations, rows):
 		k.add(-1, "its offset index is not that of its pages")
-		locations, index = nil, nil // which page has which rows is not known
+		locations, index = nil, nil // the rows of each page are not known
 	}
 	var pages []facts
 	var all facts
@@ -208,7 +209,7 @@ func (k *chunkChecker) check() error {
 	return nil
 }
 
-// statistics checks what the footer says of the chunk.
+// statistics checks the chunk's statistics in the footer.
 func (k *chunkChecker) statistics(all *facts) {
 	if k.chunk.values != all.rows {
 		k.add(-1, "it has another number of values than rows")
@@ -224,7 +225,7 @@ func (k *chunkChecker) statistics(all *facts) {
 	}
 }
 
-// located reports whether an offset index is that of the chunk's pages.
+// located reports whether an offset index matches the chunk's pages.
 func (k *chunkChecker) located(locations []pageLocation, rows int64) bool {
 	var data []Page
 	for _, p := range k.pages {
@@ -259,7 +260,7 @@ func (k *chunkChecker) columnIndex(x *columnIndex, facts []facts) {
 		k.add(-1, "its column index has another number of pages")
 		return
 	}
-	var last *int // the page before that has values
+	var last *int // the previous page that has values
 	for i := range facts {
 		f := &facts[i]
 		switch {
@@ -283,7 +284,7 @@ func (k *chunkChecker) columnIndex(x *columnIndex, facts []facts) {
 	}
 }
 
-// headers checks what page headers say of values, and the counts of encodings.
+// headers checks what page headers say about values, and the counts of encodings.
 func (k *chunkChecker) headers(facts []facts) {
 	var counts []encodingCount
 	data := 0
@@ -314,10 +315,10 @@ func (k *chunkChecker) headers(facts []facts) {
 	}
 }
 
-// facts are what is true of some values of a column.
+// facts are the true properties of some values of a column.
 type facts struct {
 	rows, nulls int64
-	width       int   // bytes of a value; 0: a text
+	width       int   // bytes of a value; 0 for a text
 	seen        bool  // there is a value
 	low, high   int64 // of numbers; false is 0, true is 1
 	first, last string
@@ -349,7 +350,7 @@ func factsOf(a arrow.Array, from, to int) facts {
 	return f
 }
 
-// eachValue calls value for what is not null, and counts the rest.
+// eachValue calls value for the values that are not null, and counts the others.
 func eachValue(f *facts, a arrow.Array, from, to int, value func(i int)) {
 	for i := from; i < to; i++ {
 		if a.IsNull(i) {
@@ -395,7 +396,7 @@ func (f *facts) add(more *facts) {
 	}
 }
 
-// compare compares two bounds of the column; ok is false if one is not a value of it.
+// compare compares two bounds of the column. ok is false if one is not a value of it.
 func (f *facts) compare(a, b []byte) (_ int, ok bool) {
 	if f.width == 0 {
 		return bytes.Compare(a, b), true
@@ -428,8 +429,8 @@ func (f *facts) within(low, high []byte) bool {
 	return ok1 && ok2 && l <= f.low && f.high <= h
 }
 
-// exactly reports whether statistics match the values: engines answer
-// min(), max() and count() from them. Bounds that are marked as loose need only hold.
+// exactly reports whether statistics match the values, because engines answer min(),
+// max() and count() from them. Bounds that are marked as loose need not be values.
 func (f *facts) exactly(s *statistics) bool {
 	if s.nulls >= 0 && s.nulls != f.nulls {
 		return false
@@ -470,7 +471,7 @@ func (f *facts) ordered(order int64, min1, min2, max1, max2 []byte) bool {
 	return true
 }
 
-// distinct counts the different values of a column.
+// distinct returns the number of different values of a column.
 func distinct(a arrow.Array) int64 {
 	seen := make(map[string]bool)
 	for i := range a.Len() {

@@ -10,21 +10,21 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Limits of a file that this program writes. A corrupt file that claims more is
-// refused before anything is allocated for it.
+// The limits of a file that this program writes. A corrupt file that claims more is
+// rejected before memory is allocated for it.
 const (
 	maxFooter    = 64 << 20
 	maxColumns   = 1000
 	maxRowGroups = 1 << 15 // the format's own limit
-	// MaxPage is how many bytes an uncompressed page may have.
+	// MaxPage is the maximum size in bytes of an uncompressed page.
 	MaxPage = 256 << 20
-	// MaxPageValues is how many values a page may have.
+	// MaxPageValues is the maximum number of values of a page.
 	MaxPageValues = 1 << 20
 	maxPages      = 1 << 16 // of a column chunk
 )
 
-// CheckFooter returns an error unless a file ends in a footer that the libraries
-// decode without harm.
+// CheckFooter returns an error unless a file ends with a footer that the libraries can
+// decode safely.
 func CheckFooter(file File) error {
 	footer, err := readFooter(file)
 	if err != nil {
@@ -58,7 +58,7 @@ func CheckFooter(file File) error {
 	return nil
 }
 
-// readFooter reads a file's footer, whose length is not believed.
+// readFooter reads a file's footer. It does not rely on the length of the footer.
 func readFooter(file File) ([]byte, error) {
 	size := file.Size()
 	const magic = "PAR1"
@@ -84,7 +84,7 @@ func readFooter(file File) ([]byte, error) {
 }
 
 // CheckFlat returns an error unless a schema is a root and its columns. Arrow's reader
-// allocates for as many children as a node says it has.
+// allocates memory for as many children as a node claims.
 func CheckFlat(elements []format.SchemaElement) error {
 	for i, e := range elements {
 		if n := int(e.NumChildren.V); i == 0 && n != len(elements)-1 || i > 0 && n != 0 {
@@ -94,8 +94,8 @@ func CheckFlat(elements []format.SchemaElement) error {
 	return nil
 }
 
-// ReadFull fills p or returns an error, which io.ReaderAt may leave to the next
-// call. The end of the file is ErrCorrupt.
+// ReadFull fills p or returns an error. An io.ReaderAt may return the error only at the
+// next call. The end of the file is ErrCorrupt.
 func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	if n == len(p) {
@@ -107,7 +107,7 @@ func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	return err
 }
 
-// ChunkRange returns where the bytes of a column chunk lie in a file of size bytes.
+// ChunkRange returns the range of a column chunk's bytes in a file of size bytes.
 func ChunkRange(m *format.ColumnMetaData, size int64) (start, end int64, err error) {
 	start = m.DataPageOffset
 	if m.DictionaryPageOffset != 0 {
@@ -120,10 +120,10 @@ func ChunkRange(m *format.ColumnMetaData, size int64) (start, end int64, err err
 	return start, start + m.TotalCompressedSize, nil
 }
 
-// CheckPages checks the pages of a column chunk, whose bytes are data. Sizes must
-// fit, checksums must be right, the encoding must be want, the codec one that this
-// program uses, and there must be as many values as rows. It returns the pages, with
-// offsets in the chunk.
+// CheckPages checks the pages of a column chunk. data has the bytes of the chunk. Sizes
+// must be consistent, checksums must match, the encoding must be want, this program
+// must use the codec, and the number of values must be the number of rows. It returns
+// the pages, with offsets in the chunk.
 func CheckPages(data []byte, m *format.ColumnMetaData, want format.Encoding, rows int64) (pages []Page, err error) {
 	whole := len(data)
 	values, dictionary := int64(0), false
@@ -155,7 +155,8 @@ func CheckPages(data []byte, m *format.ColumnMetaData, want format.Encoding, row
 		}
 		switch h.Kind {
 		case format.DictionaryPage:
-			// Each value takes a byte at least, and only the first page is one.
+			// Each value needs at least one byte, and only the first page is a
+			// dictionary.
 			if page != 0 || h.values > h.uncompressed || want != format.RLEDictionary || h.Encoding != format.Plain {
 				return nil, fmt.Errorf("%w: page %d: a dictionary of %d values", ErrCorrupt, page, h.values)
 			}
@@ -179,14 +180,15 @@ func CheckPages(data []byte, m *format.ColumnMetaData, want format.Encoding, row
 	return pages, nil
 }
 
-// fits reports whether a column that is written with one encoding may be read with
-// another. Integers have changed theirs from one version to the next.
+// fits reports whether a column may have the encoding got although want is expected.
+// The encoding of integers differs between versions of the program.
 func fits(got, want format.Encoding, t format.Type) bool {
 	simple := func(e format.Encoding) bool { return e == format.Plain || e == format.DeltaBinaryPacked }
 	return got == want || t == format.Int64 && simple(got) && simple(want)
 }
 
-// Page is what a page's header says, and where in its column chunk the page is.
+// Page has the contents of a page header, and the position of the page in its column
+// chunk.
 type Page struct {
 	Kind     format.PageType
 	Encoding format.Encoding
@@ -194,10 +196,10 @@ type Page struct {
 	uncompressed, compressed, crc, values, levels int64
 	offset, size                                  int64 // with the header
 	stats                                         statistics
-	statsAt                                       int // where in the header they begin; 0: not there
+	statsAt                                       int // position in the header; 0 if missing
 }
 
-// pageHeader decodes the page header that data begins with, and returns its length.
+// pageHeader decodes the page header at the beginning of data, and returns its length.
 func pageHeader(data []byte) (Page, int, error) {
 	var h Page
 	r := &thriftReader{data: data}
@@ -241,10 +243,10 @@ func pageHeader(data []byte) (Page, int, error) {
 	return h, r.at, err
 }
 
-// uncompressedSize is what compressed bytes say that they expand to, and
-// unknown if they do not say. The decoders allocate as much before they find
-// out that it is not so. ok is false for codecs that this program does not use,
-// and for bytes that are not of theirs.
+// uncompressedSize returns the size that compressed bytes claim after decompression,
+// and unknown if they claim none. The decoders allocate that much before they know
+// whether it is true. ok is false for codecs that this program does not use, and for
+// bytes that are not of the codec.
 func uncompressedSize(codec format.CompressionCodec, body []byte, unknown uint64) (_ uint64, ok bool) {
 	switch codec {
 	case format.Uncompressed:
@@ -258,8 +260,8 @@ func uncompressedSize(codec format.CompressionCodec, body []byte, unknown uint64
 	return 0, false
 }
 
-// zstdSize reads the content size in the header of a Zstandard frame. Small
-// frames may leave it out; then the decoder goes by what it finds.
+// zstdSize returns the content size in the header of a Zstandard frame. Small frames
+// may omit it; the decoder then uses the actual size.
 func zstdSize(body []byte, unknown uint64) (_ uint64, ok bool) {
 	if len(body) < 5 || binary.LittleEndian.Uint32(body) != 0xFD2FB528 {
 		return 0, false
@@ -267,9 +269,9 @@ func zstdSize(body []byte, unknown uint64) (_ uint64, ok bool) {
 	flags := body[4]
 	body = body[5:]
 	single := flags&0x20 != 0
-	skip := [4]int{0, 1, 2, 4}[flags&3] // the dictionary's id
+	skip := [4]int{0, 1, 2, 4}[flags&3] // the id of the dictionary
 	if !single {
-		skip++ // the window's size
+		skip++ // the size of the window
 	}
 	n := [4]int{0, 2, 4, 8}[flags>>6]
 	if n == 0 && single {

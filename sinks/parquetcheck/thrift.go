@@ -7,16 +7,18 @@ import (
 )
 
 // Footers, page headers and page indexes of Parquet are structs of Thrift's compact
-// protocol. Both Parquet libraries believe the lengths in there and allocate for
-// them before they look whether so much is left. thriftReader believes nothing;
-// what it has gone through can be given to them.
+// protocol. Both Parquet libraries rely on the lengths in them, and allocate memory
+// before they check whether so many bytes are left. thriftReader relies on no length.
+// What it has read can be passed to the libraries.
 
-// maxThriftDepth is how deep structs and lists may nest; a footer needs seven levels.
+// maxThriftDepth is the maximum depth of nested structs and lists. A footer needs seven
+// levels.
 const maxThriftDepth = 16
 
 var errThrift = errors.New("broken Thrift struct")
 
-// thriftReader reads what data begins with. Its slices of bytes stand in data.
+// thriftReader reads the values at the beginning of data. Its slices of bytes are parts
+// of data.
 type thriftReader struct {
 	data  []byte
 	at    int
@@ -38,8 +40,8 @@ const (
 	thriftStruct = 12
 )
 
-// fields calls field for each field of the next struct. field must read the value,
-// by the method for its kind, or skip it.
+// fields calls field for each field of the next struct. field must read the value with
+// the method for its kind, or skip it.
 func (r *thriftReader) fields(field func(id int16, kind byte) error) error {
 	if r.depth == maxThriftDepth {
 		return fmt.Errorf("%w: nested too deep", errThrift)
@@ -71,7 +73,7 @@ func (r *thriftReader) fields(field func(id int16, kind byte) error) error {
 	}
 }
 
-// structure is fields, for a value that must be a struct.
+// structure is fields for a value that must be a struct.
 func (r *thriftReader) structure(kind byte, field func(id int16, kind byte) error) error {
 	if kind != thriftStruct {
 		return fmt.Errorf("%w: type %d for a struct", errThrift, kind)
@@ -79,8 +81,8 @@ func (r *thriftReader) structure(kind byte, field func(id int16, kind byte) erro
 	return r.fields(field)
 }
 
-// list calls element for each element of a list. element must read the value, by
-// the method for its kind, or skip it.
+// list calls element for each element of a list. element must read the value with the
+// method for its kind, or skip it.
 func (r *thriftReader) list(kind byte, element func(kind byte) error) error {
 	if kind != thriftList && kind != thriftSet {
 		return fmt.Errorf("%w: type %d for a list", errThrift, kind)
@@ -100,12 +102,12 @@ func (r *thriftReader) list(kind byte, element func(kind byte) error) error {
 			return err
 		}
 	}
-	if n > uint64(len(r.data)-r.at) { // an element takes a byte at least
+	if n > uint64(len(r.data)-r.at) { // an element needs at least one byte
 		return fmt.Errorf("%w: a list of %d elements in %d bytes", errThrift, n, len(r.data)-r.at)
 	}
 	for range n {
 		kind := of
-		if of == thriftTrue || of == thriftFalse { // of an element, a byte is the value
+		if of == thriftTrue || of == thriftFalse { // in a list, the value is a byte of its own
 			b, err := r.byte()
 			if err != nil {
 				return err
@@ -122,12 +124,12 @@ func (r *thriftReader) list(kind byte, element func(kind byte) error) error {
 	return nil
 }
 
-// maxElements is how many elements thriftListOf returns: the counts by level of the pages
-// of a column chunk are the longest list. Without a limit, a list of one byte an element
-// could take hundreds of times its length.
+// maxElements is the maximum number of elements that thriftListOf returns. The longest
+// list has the counts by level of the pages of a column chunk. Without a limit, a list of
+// one byte per element could need hundreds of times its length in memory.
 const maxElements = 2 * maxPages
 
-// thriftListOf reads a list whose elements read reads.
+// thriftListOf reads a list. read reads each element.
 func thriftListOf[T any](r *thriftReader, kind byte, read func(kind byte) (T, error)) ([]T, error) {
 	var all []T
 	err := r.list(kind, func(kind byte) error {
@@ -141,7 +143,7 @@ func thriftListOf[T any](r *thriftReader, kind byte, read func(kind byte) (T, er
 	return all, err
 }
 
-// skip passes over a value.
+// skip skips a value.
 func (r *thriftReader) skip(kind byte) error {
 	switch kind {
 	case thriftTrue, thriftFalse: // the kind is the value
@@ -183,7 +185,7 @@ func (r *thriftReader) number(kind byte) (int64, error) {
 	return 0, fmt.Errorf("%w: type %d for a number", errThrift, kind)
 }
 
-// text reads bytes. They are not nil.
+// text reads bytes. The result is not nil.
 func (r *thriftReader) text(kind byte) ([]byte, error) {
 	if kind != thriftBinary {
 		return nil, fmt.Errorf("%w: type %d for bytes", errThrift, kind)

@@ -48,7 +48,7 @@ func testBackfillBesideNights(t *testing.T, open func(*testing.T) sinks.Store) {
 					checkpoints++
 				}
 				if checkpoints == 3 {
-					return Refuse // dead, with two checkpoints
+					return Refuse // it died, with two checkpoints
 				}
 				return Do
 			}), "backfill")
@@ -58,16 +58,16 @@ func testBackfillBesideNights(t *testing.T, open func(*testing.T) sinks.Store) {
 			early := maps.Clone(p.read)
 			w.later()
 
-			// What the backfill has read already: one id is deleted, others change.
+			// The backfill has read these already: one id is deleted, others change.
 			p.remove(4)
 			p.add(7, 10)
 			deleting := night("which deletes")
-			for i := range 4 { // more than the history keeps
+			for i := range 4 { // more than the history retains
 				p.add(13, int64(1+i))
 				night(fmt.Sprint("quiet ", i))
 			}
 			atNight := maps.Clone(p.read)
-			d := w.dataset(w.store) // whose history is 1
+			d := w.dataset(w.store) // its history is 1
 			if _, err := d.Prune(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +127,7 @@ func (p *living) remove(id int64) {
 	p.deleted[id] = true
 }
 
-// add adds sum to a payment's.
+// add adds sum to the sum of a payment.
 func (p *living) add(id, sum int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,9 +14,9 @@ import (
 	"b24export/sinks"
 )
 
-// RunDataset tests that datasets in a store keep the promises of pipeline.Sink, above
-// all when a runner dies at any of its side effects, and when there are two. open
-// returns an empty store, another one each time, and cleans up after the test.
+// RunDataset tests that datasets in a store satisfy the contract of pipeline.Sink, in
+// particular if a runner dies at any of its side effects, and if there are two runners.
+// open returns an empty store, another one each time, and cleans up after the test.
 func RunDataset(t *testing.T, open func(t *testing.T) sinks.Store) {
 	for _, tt := range []struct {
 		name string
@@ -40,16 +40,16 @@ func RunDataset(t *testing.T, open func(t *testing.T) sinks.Store) {
 	}
 }
 
-// start is when the first run of a test begins. It lies in the future, so that
-// what the store stamps now is old.
+// start is the time at which the first run of a test begins. It is in the future, so
+// that the present times of the store are old.
 var start = time.Date(2100, 1, 1, 2, 0, 0, 0, time.UTC)
 
-// world is a store with one portal's dataset, and a clock.
+// world is a store with a portal's dataset, and a clock.
 type world struct {
 	t     *testing.T
 	store sinks.Store
 	now   time.Time
-	// workers is how many gets are under way at once.
+	// workers is the number of gets in flight.
 	workers int
 }
 
@@ -57,16 +57,16 @@ func newWorld(t *testing.T, open func(*testing.T) sinks.Store) *world {
 	return &world{t: t, store: open(t), now: start, workers: 2}
 }
 
-// dataset is the dataset as a process of its own has it.
+// dataset returns the dataset as a separate process has it.
 func (w *world) dataset(store sinks.Store) *sinks.Dataset {
 	now := w.now
 	return sinks.New(store, &sinks.Options{
 		Portal:       "acme",
 		Program:      "b24export test",
 		RowGroupRows: 50,
-		Compression:  "snappy", // whose buffers are small: there are hundreds of runs
+		Compression:  "snappy", // its buffers are small: there are hundreds of runs
 		History:      1,
-		Lease:        time.Hour, // of the clock in now, so it is never renewed
+		Lease:        time.Hour, // by the clock in now, so it is never renewed
 		Now:          func() time.Time { return now },
 	})
 }
@@ -80,7 +80,7 @@ var paymentTable = pipeline.Table[schemas.Payment]{
 	ReadAt: func(r *schemas.Payment) time.Time { return r.ExtractedAt.V.Time() },
 }
 
-// run lets a process make a snapshot of p.
+// run publishes a snapshot of p from a new process.
 func (w *world) run(store sinks.Store, p *portal) (*pipeline.Manifest, error) {
 	now := w.now
 	s, err := pipeline.Run(w.t.Context(), pipeline.Config[schemas.Payment]{
@@ -97,7 +97,7 @@ func (w *world) run(store sinks.Store, p *portal) (*pipeline.Manifest, error) {
 	return s.Manifest, err
 }
 
-// mustRun lets a process make a snapshot, an hour or more after the last one.
+// mustRun publishes a snapshot from a new process, an hour or more after the last one.
 func (w *world) mustRun(p *portal) *pipeline.Manifest {
 	w.t.Helper()
 	m, err := w.run(w.store, p)
@@ -108,10 +108,10 @@ func (w *world) mustRun(p *portal) *pipeline.Manifest {
 	return m
 }
 
-// later lets enough time pass for leases to end.
+// later moves the clock until leases have ended.
 func (w *world) later() { w.now = w.now.Add(2 * time.Hour) }
 
-// rows reads a table.
+// rows returns the rows of a table.
 func (w *world) rows(key string) []schemas.Payment {
 	w.t.Helper()
 	var rows []schemas.Payment
@@ -124,7 +124,7 @@ func (w *world) rows(key string) []schemas.Payment {
 	return rows
 }
 
-// feed reads what a snapshot changed.
+// feed returns the changes of a snapshot.
 func (w *world) feed(m *pipeline.Manifest) []change {
 	w.t.Helper()
 	var feed []change
@@ -137,7 +137,7 @@ func (w *world) feed(m *pipeline.Manifest) []change {
 	return feed
 }
 
-// verify makes sure that a snapshot is as its manifest says.
+// verify checks that a snapshot matches its manifest.
 func (w *world) verify(m *pipeline.Manifest) {
 	w.t.Helper()
 	_, found, err := w.dataset(w.store).Verify(w.t.Context(), m.Snapshot)
@@ -149,7 +149,7 @@ func (w *world) verify(m *pipeline.Manifest) {
 	}
 }
 
-// snapshots are the manifests that are there, newest first.
+// snapshots returns the manifests, newest first.
 func (w *world) snapshots() []*pipeline.Manifest {
 	w.t.Helper()
 	all, err := w.dataset(w.store).Snapshots(w.t.Context())
@@ -159,8 +159,8 @@ func (w *world) snapshots() []*pipeline.Manifest {
 	return all
 }
 
-// wantKeys makes sure that the store has these objects and one checkpoint, and
-// nothing else.
+// wantKeys checks that the store has these objects and one checkpoint, and nothing
+// else.
 func (w *world) wantKeys(keys ...string) {
 	w.t.Helper()
 	var got []string
@@ -171,7 +171,7 @@ func (w *world) wantKeys(keys ...string) {
 			continue
 		}
 		if strings.HasPrefix(key, "_state/conditional-") {
-			continue // what is known of the store
+			continue // the record about the store
 		}
 		got = append(got, key)
 	}
@@ -184,7 +184,7 @@ func (w *world) wantKeys(keys ...string) {
 	}
 }
 
-// filesOf are the paths of a snapshot's files and manifest.
+// filesOf returns the paths of a snapshot's files and manifest.
 func (w *world) filesOf(m *pipeline.Manifest) []string {
 	paths := []string{w.dataset(w.store).ManifestPath(m.Snapshot)}
 	for _, f := range m.Files {
@@ -196,7 +196,7 @@ func (w *world) filesOf(m *pipeline.Manifest) []string {
 	return paths
 }
 
-// wantMarks makes sure that a snapshot has the marks of its rows, and no others.
+// wantMarks checks that a snapshot has the marks of its rows, and no others.
 func (w *world) wantMarks(m *pipeline.Manifest, rows []schemas.Payment) {
 	w.t.Helper()
 	var want, got []int64
@@ -238,7 +238,7 @@ func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
 	}
 	w.wantKeys(append(w.filesOf(first), d.CurrentPath())...)
 
-	// A night without changes has no change feed.
+	// A run without changes has no change feed.
 	second := w.mustRun(p)
 	w.verify(second)
 	w.wantMarks(first, table)
@@ -248,7 +248,7 @@ func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
 	}
 	w.wantKeys(slices.Concat(w.filesOf(first), w.filesOf(second), []string{d.CurrentPath()})...)
 
-	// A night with changes, and a payment that cannot be read.
+	// A run with changes, and with a payment that cannot be read.
 	p = p.change()
 	old := table
 	table = p.table(old)
@@ -286,7 +286,7 @@ func testLife(t *testing.T, open func(*testing.T) sinks.Store) {
 		t.Errorf("the fourth feed is %v, want the one payment that was fixed", feed)
 	}
 
-	// Everything is gone.
+	// All payments are deleted.
 	fifth := w.mustRun(newPortal(0))
 	w.verify(fifth)
 	w.wantMarks(fifth, nil)
@@ -316,9 +316,9 @@ func testEmpty(t *testing.T, open func(*testing.T) sinks.Store) {
 	}
 }
 
-// testDeaths kills a run at its first effect, at its second one, and so on, in
-// two ways, until one gets through untouched. Whatever was left, readers must
-// see one table or the other, and the next run must end with the same result.
+// testDeaths kills a run at its first effect, at its second one, and so on, in two
+// ways, until a run completes. After each death, readers must see one table or the
+// other, and the next run must have the same result.
 func testDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
 	for _, answer := range []Answer{Refuse, DoAndFail} {
 		name := map[Answer]string{Refuse: "effect does not happen", DoAndFail: "effect happens, answer lost"}[answer]
@@ -337,8 +337,8 @@ func testDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
 	}
 }
 
-// death kills the second run of a dataset at its k-th effect, and reports
-// whether it had so many.
+// death kills the second run of a dataset at its k-th effect, and reports whether the
+// run had that many.
 func death(t *testing.T, open func(*testing.T) sinks.Store, answer Answer, k int64) bool {
 	w := newWorld(t, open)
 	d := w.dataset(w.store)
@@ -358,7 +358,7 @@ func death(t *testing.T, open func(*testing.T) sinks.Store, answer Answer, k int
 			fatal = e
 			return answer
 		}
-		return Refuse // it is dead
+		return Refuse // it died
 	}), p)
 	died := effects.Load() >= k
 	if died && err != nil && !errors.Is(err, ErrInjected) {
@@ -368,7 +368,7 @@ func death(t *testing.T, open func(*testing.T) sinks.Store, answer Answer, k int
 		t.Fatal(err)
 	}
 
-	// What readers see of what was left.
+	// The table that readers see after the death.
 	rows := w.rows(d.CurrentPath())
 	isBefore, isAfter := slices.Equal(rows, before), slices.Equal(rows, after)
 	snapshots := w.snapshots()
@@ -385,8 +385,8 @@ func death(t *testing.T, open func(*testing.T) sinks.Store, answer Answer, k int
 		}
 	}
 
-	// The next run. Where the dead one had come as far as its manifest, that
-	// is one without changes.
+	// This is the next run. If the run that died had written its manifest, it is one
+	// without changes.
 	w.now = w.now.Add(2 * time.Hour)
 	m := w.mustRun(p)
 	w.verify(m)
@@ -394,7 +394,7 @@ func death(t *testing.T, open func(*testing.T) sinks.Store, answer Answer, k int
 		t.Fatalf("death %d, at %s: the next run's table is not the portal's", k, fatal)
 	}
 	w.wantMarks(m, after)
-	// All feeds since the first snapshot, one after another.
+	// All feeds since the first snapshot, one after the other.
 	want := changes(before, after)
 	var feed []change
 	for _, m := range slices.Backward(w.snapshots()) {

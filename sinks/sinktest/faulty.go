@@ -13,7 +13,7 @@ import (
 // Kind is a kind of side effect.
 type Kind string
 
-// The side effects that a store can have.
+// The side effects of a store.
 const (
 	Put    Kind = "put"
 	Create Kind = "create"
@@ -23,35 +23,35 @@ const (
 	Sweep  Kind = "sweep" // of temporary files; Key is the prefix
 )
 
-// Effect is a side effect that is about to take place.
+// Effect is a side effect that is about to happen.
 type Effect struct {
 	Kind Kind
 	Key  string
 }
 
-// String returns both, for logs.
+// String returns both fields, for logs.
 func (e Effect) String() string { return fmt.Sprintf("%s %s", e.Kind, e.Key) }
 
-// Answer says what becomes of an effect.
+// Answer decides what happens to an effect.
 type Answer int
 
-// What a hook can answer.
+// The answers of a hook.
 const (
-	// Do lets it take place.
+	// Do makes it happen.
 	Do Answer = iota
-	// Refuse makes it an error, and nothing takes place.
+	// Refuse returns an error, and nothing happens.
 	Refuse
-	// DoAndFail lets it take place and makes it an error: its answer was lost.
+	// DoAndFail makes it happen and returns an error, as if the answer was lost.
 	DoAndFail
 )
 
-// ErrInjected is the error that hooks make.
+// ErrInjected is the error of effects that a hook fails.
 var ErrInjected = errors.New("injected fault")
 
-// Faulty is store, but hook sees each side effect at the last moment before it
-// takes place and says what becomes of it. Of a Put that is when all bytes are
-// written and only the name is missing. Hook may be called concurrently if the
-// store is used so.
+// Faulty returns store with a hook. The hook sees each side effect at the last moment
+// before it happens, and decides what happens to it. For a Put that is when all bytes
+// are written and only the name is missing. The hook may be called concurrently if the
+// store is used concurrently.
 func Faulty(store sinks.Store, hook func(Effect) Answer) sinks.Store {
 	return &faulty{Store: store, hook: hook}
 }

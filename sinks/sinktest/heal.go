@@ -12,8 +12,8 @@ import (
 	"b24export/sinks"
 )
 
-// interrupt lets the second run of a dataset end before it writes its n-th
-// checkpoint, and returns the newest one.
+// interrupt ends the second run of a dataset before it writes its n-th checkpoint, and
+// returns the newest checkpoint.
 func (w *world) interrupt(p *portal, n int) pipeline.Checkpoint {
 	w.t.Helper()
 	_, err := w.run(Faulty(w.store, func(e Effect) Answer {
@@ -31,7 +31,7 @@ func (w *world) interrupt(p *portal, n int) pipeline.Checkpoint {
 	return mustState(w.t, w).Checkpoint
 }
 
-// damage makes an object something else than it was.
+// damage changes an object.
 func (w *world) damage(key, how string) {
 	w.t.Helper()
 	data, err := w.store.Read(w.t.Context(), key)
@@ -60,14 +60,14 @@ func (w *world) damage(key, how string) {
 	}
 }
 
-// testLostSegments loses or damages segments of an unfinished run. What they had
-// is read again, and nothing else.
+// testLostSegments loses or damages segments of an unfinished run. The next run reads
+// their payments again, and no others.
 func testLostSegments(t *testing.T, open func(*testing.T) sinks.Store) {
 	for _, how := range []string{"missing", "a bit flipped", "cut", "empty"} {
 		for _, which := range []string{"rows", "rejects", "all"} {
 			t.Run(fmt.Sprintf("%s, %s", which, how), func(t *testing.T) {
 				w := newWorld(t, open)
-				w.workers = 1 // chunks are taken as they come, so segments are of one size
+				w.workers = 1 // chunks are collected in order, so segments have the same size
 				d := w.dataset(w.store)
 				p := newPortal(240)
 				for _, i := range []int{3, 30} {

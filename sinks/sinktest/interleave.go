@@ -17,9 +17,9 @@ import (
 	"b24export/sinks"
 )
 
-// RunInterleaved lets a night and a backfill of one dataset take place at the same
-// time, their effects in so many random orders, each killed at a random one, and checks
-// that no guarantee is lost. open returns an empty store, another one each time.
+// RunInterleaved runs a nightly run and a backfill of one dataset at the same time,
+// with their effects in so many random orders. It kills each at a random effect, and
+// checks that all guarantees hold. open returns an empty store, another one each time.
 func RunInterleaved(t *testing.T, open func(*testing.T) sinks.Store, orders int) {
 	for seed := range uint64(orders) {
 		interleave(t, open, seed)
@@ -29,23 +29,23 @@ func RunInterleaved(t *testing.T, open func(*testing.T) sinks.Store, orders int)
 	}
 }
 
-// living is a portal whose payments change while they are read. It never creates an
-// id again that it has deleted. Each reading has a time of its own.
+// living is a portal whose payments change while they are read. It never creates an id
+// that it has deleted. Each reading has another time.
 type living struct {
 	mu       sync.Mutex
 	rows     map[int64]schemas.Payment
 	deleted  map[int64]bool
 	readings int64
-	read     map[int64]schemas.Instant // when each id was read last; nil: not noted
+	read     map[int64]schemas.Instant // the time of the last reading of each id; nil: not recorded
 }
 
-// now is the portal's clock: it ticks with each look at it.
+// now returns the time of the portal's clock, which ticks at each reading.
 func (p *living) now() schemas.Instant {
 	p.readings++
 	return schemas.InstantOf(start.Add(time.Duration(p.readings) * time.Millisecond))
 }
 
-// change changes some payments, deletes one and makes a new one.
+// change changes some payments, deletes one and creates one.
 func (p *living) change(rnd *rand.Rand) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,11 +68,10 @@ func (p *living) change(rnd *rand.Rand) {
 	}
 }
 
-// reader is a source over a living portal; of a backfill, whose range ends with
-// through.
+// reader is a source over a living portal. The range of a backfill ends with through.
 type reader struct {
 	*living
-	through int64 // 0: everything
+	through int64 // 0 means everything
 }
 
 func (r *reader) Begin(context.Context, pipeline.Scope) (*pipeline.Since, error) { return nil, nil }
@@ -146,7 +145,7 @@ func (r *reader) Dates() *pipeline.Dates { return nil }
 // TimeZone implements pipeline.Source.
 func (r *reader) TimeZone() string { return "" }
 
-// turns returns two jobs their effects in a random order.
+// turns runs the effects of two jobs in a random order.
 type turns struct {
 	mu     sync.Mutex
 	moved  *sync.Cond
@@ -180,7 +179,7 @@ func (s *turns) end(job int) {
 	s.moved.Broadcast()
 }
 
-// do runs a night (job 0) or a backfill (job 1) once.
+// do runs a nightly run (job 0) or a backfill (job 1) once.
 func (w *world) do(store sinks.Store, p *living, job int, name string) (*pipeline.Manifest, error) {
 	now := w.now
 	data := sinks.New(store, &sinks.Options{
@@ -203,7 +202,7 @@ func (w *world) do(store sinks.Store, p *living, job int, name string) (*pipelin
 	return s.Manifest, err
 }
 
-// interleave does one order.
+// interleave tests one order.
 func interleave(t *testing.T, open func(*testing.T) sinks.Store, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 17))
 	w := newWorld(t, open)
@@ -224,7 +223,8 @@ func interleave(t *testing.T, open func(*testing.T) sinks.Store, seed uint64) {
 			p.change(rnd)
 		}
 	})
-	// Drawn before the jobs start, which draw their turns from the same source.
+	// These are drawn before the jobs start, because the jobs draw their turns from the
+	// same source.
 	kills := [2]int{rnd.IntN(45), rnd.IntN(45)}
 	last := [2]Answer{Answer(1 + rnd.IntN(2)), Answer(1 + rnd.IntN(2))} // Refuse or DoAndFail
 	var done [2]*pipeline.Manifest
@@ -239,9 +239,9 @@ func interleave(t *testing.T, open func(*testing.T) sinks.Store, seed uint64) {
 				case n <= kill:
 					return Do
 				case n == kill+1:
-					return last[job] // the kill comes before the effect, or just after it
+					return last[job] // the kill is before the effect, or just after it
 				}
-				return Refuse // it is dead
+				return Refuse // it died
 			}), p, job, fmt.Sprintf("job %d of seed %d", job, seed))
 			if err != nil && !expected(err) {
 				t.Errorf("job %d: %v", job, err)
@@ -263,7 +263,7 @@ func interleave(t *testing.T, open func(*testing.T) sinks.Store, seed uint64) {
 		done[job] = m
 	}
 	w.checkChain(p, begun)
-	// A last night finds what was changed meanwhile.
+	// A last run finds what changed in the meantime.
 	w.later()
 	m, err := w.do(w.store, p, 0, "last")
 	if err != nil {
@@ -288,16 +288,16 @@ func interleave(t *testing.T, open func(*testing.T) sinks.Store, seed uint64) {
 	}
 }
 
-// expected reports whether a job that is disturbed by another one, or killed, may
-// end with an error.
+// expected reports whether a job may end with this error if another job disturbs it, or
+// if it is killed.
 func expected(err error) bool {
 	var held *pipeline.HeldError
 	return errors.Is(err, ErrInjected) || errors.Is(err, pipeline.ErrFenced) || errors.As(err, &held)
 }
 
-// checkChain goes through the snapshots: readings never go back, what is deleted
-// stays deleted, and all adds up. What the backfill's range had all the time was
-// read since begun.
+// checkChain checks the snapshots: times of readings never decrease, deleted payments
+// stay deleted, and all counts add up. Payments that were in the backfill's range all
+// the time were read since begun.
 func (w *world) checkChain(p *living, begun int64) {
 	w.t.Helper()
 	last := make(map[int64]schemas.Instant)

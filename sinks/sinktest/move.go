@@ -13,19 +13,19 @@ import (
 	"b24export/sinks"
 )
 
-// RunMoves tests that a Forget and a Rename which die at any of their effects are
-// finished by the next one. It tries one of step effects. open returns an empty store,
+// RunMoves tests that a Forget or a Rename which dies at any of its effects is
+// completed by the next one. It tries one of step effects. open returns an empty store,
 // another one each time.
 func RunMoves(t *testing.T, open func(t *testing.T) sinks.Store, step int64) {
 	t.Run("forget", func(t *testing.T) { testForget(t, open, step) })
 	t.Run("rename", func(t *testing.T) { testRename(t, open, step) })
 }
 
-// someDeaths is of how many effects RunDataset tries one: servers take a minute for
-// all of them.
+// someDeaths is the step of RunDataset: it tries one of so many effects, because
+// servers need a minute for all of them.
 const someDeaths = 13
 
-// named is the dataset of another portal of the store.
+// named returns the dataset of another portal of the store.
 func (w *world) named(store sinks.Store, portal string) *sinks.Dataset {
 	now := w.now
 	return sinks.New(store, &sinks.Options{
@@ -46,7 +46,7 @@ func (w *world) wantAbsent(where, portal string) {
 	}
 }
 
-// shown returns the portals whose current table readers see.
+// shown returns the portals whose current tables readers see.
 func (w *world) shown() (portals []string) {
 	w.t.Helper()
 	for e, err := range w.store.List(w.t.Context(), "payments/") {
@@ -58,7 +58,7 @@ func (w *world) shown() (portals []string) {
 	return portals
 }
 
-// moved makes a dataset with several snapshots, rejects, a related table, and the
+// moved returns a dataset with several snapshots, rejects, a related table, and the
 // unfinished work of a run that was killed.
 func moved(t *testing.T, open func(*testing.T) sinks.Store) (*world, *portal) {
 	w := newWorld(t, open)
@@ -85,8 +85,8 @@ func moved(t *testing.T, open func(*testing.T) sinks.Store) (*world, *portal) {
 	return w, p
 }
 
-// testForget kills a Forget at each of its effects. Until it is finished, no run
-// begins; in the end nothing is left.
+// testForget kills a Forget at each of its effects. Until it is complete, no run
+// begins. At the end no object is left.
 func testForget(t *testing.T, open func(*testing.T) sinks.Store, step int64) {
 	for i, answer := range []Answer{Refuse, DoAndFail} {
 		for k := 1 + int64(i); k < 200; k += step {
@@ -119,10 +119,10 @@ func testForget(t *testing.T, open func(*testing.T) sinks.Store, step int64) {
 	}
 }
 
-// testRename kills a Rename at each of its effects, and the one after it at some of its
-// own. At no time do readers of the current tables see two portals; until it is
-// finished, no run of either begins; in the end the new portal has all that the old one
-// had, and runs continue.
+// testRename kills a Rename at each of its effects, and the next one at some of its
+// effects. Readers of the current tables never see two portals. Until the Rename is
+// complete, no run of either portal begins. At the end the new portal has everything
+// that the old one had, and runs continue.
 func testRename(t *testing.T, open func(*testing.T) sinks.Store, step int64) {
 	for i, answer := range []Answer{Refuse, DoAndFail} {
 		for k := 1 + int64(i); k < 300; k += step {
@@ -173,8 +173,8 @@ func isUnfinished(err error) bool {
 	return ok
 }
 
-// die lets do meet its death at the k-th effect; died reports whether it came so far.
-// Afterwards all leases have ended.
+// die kills do at its k-th effect. died reports whether do had that many. Afterwards
+// all leases have ended.
 func (w *world) die(answer Answer, k int64, do func(sinks.Store) error) (died bool, at Effect) {
 	w.t.Helper()
 	var effects atomic.Int64
@@ -196,8 +196,8 @@ func (w *world) die(answer Answer, k int64, do func(sinks.Store) error) (died bo
 	return died, at
 }
 
-// summary is what a portal's dataset has, without its name: snapshots as verified,
-// unfinished work, related tables.
+// summary returns the content of a portal's dataset without the portal's name: verified
+// snapshots, unfinished work, related tables.
 func (w *world) summary(portal string) string {
 	w.t.Helper()
 	ctx := w.t.Context()

@@ -17,14 +17,14 @@ import (
 
 // portal is a pipeline.Source of payments in memory. It never fails.
 type portal struct {
-	rows    []schemas.Payment // by id
-	refused map[int64]bool    // listed, but cannot be got
+	rows    []schemas.Payment // sorted by id
+	refused map[int64]bool    // listed, but the get is refused
 
 	mu   sync.Mutex
-	gets map[int64]bool // ids that were got, if it is not nil
+	gets map[int64]bool // the ids of all gets, if it is not nil
 }
 
-// newPortal has n payments, with gaps between their ids.
+// newPortal returns a portal with n payments, with gaps between their ids.
 func newPortal(n int) *portal {
 	p := &portal{refused: make(map[int64]bool)}
 	for i := range n {
@@ -50,11 +50,11 @@ func payment(id int64) schemas.Payment {
 	return p
 }
 
-// listedOtherwise reports whether the list shows another value of a payment than a
-// get, so that its row has a mark.
+// listedOtherwise reports whether the list shows another value of a payment than a get,
+// so that its row has a mark.
 func listedOtherwise(id int64) bool { return id%5 == 1 }
 
-// change makes a portal as it is a day later: some payments are gone, some
+// change returns the portal as it is a day later: some payments are deleted, some
 // changed, some new, and one cannot be read.
 func (p *portal) change() *portal {
 	next := &portal{refused: maps.Clone(p.refused)}
@@ -130,7 +130,7 @@ func (p *portal) Begin(context.Context, pipeline.Scope) (*pipeline.Since, error)
 // Absent implements pipeline.Source.
 func (p *portal) Absent(pipeline.PaymentID, *schemas.Payment) pipeline.Absence { return pipeline.Gone }
 
-// Find implements pipeline.Source; nothing is ever in doubt.
+// Find implements pipeline.Source. No id is ever in doubt.
 func (p *portal) Find(context.Context, []pipeline.PaymentID) ([]pipeline.Listed[schemas.Payment], error) {
 	return nil, errors.New("nothing is in doubt")
 }
@@ -145,8 +145,9 @@ func (p *portal) Dates() *pipeline.Dates { return nil }
 // TimeZone implements pipeline.Source.
 func (p *portal) TimeZone() string { return "" }
 
-// table is what a snapshot of p must have, if the one before had old: what is
-// listed as it was keeps its old row, and so does what cannot be read.
+// table returns the table that a snapshot of p must have if the previous one had old. A
+// payment that is listed unchanged keeps its old row, and so does one that cannot be
+// read.
 func (p *portal) table(old []schemas.Payment) []schemas.Payment {
 	byID := make(map[int64]schemas.Payment)
 	for _, row := range old {
@@ -173,7 +174,7 @@ type change struct {
 	row     schemas.Payment
 }
 
-// changes is the feed between two tables.
+// changes returns the feed between two tables.
 func changes(old, now []schemas.Payment) []change {
 	var feed []change
 	for len(old)+len(now) > 0 {

@@ -10,7 +10,7 @@ import (
 	"b24export/sinks"
 )
 
-// companies are n rows of a related table, named for a version of it.
+// companies returns n rows of a related table. Their names contain the version.
 func companies(n int, version string) []schemas.Company {
 	rows := make([]schemas.Company, n)
 	for i := range rows {
@@ -19,7 +19,7 @@ func companies(n int, version string) []schemas.Company {
 	return rows
 }
 
-// putRelated lets a process replace the table of companies under the lease.
+// putRelated replaces the table of companies in a new process, under the lease.
 func (w *world) putRelated(store sinks.Store, rows []schemas.Company) error {
 	d := w.dataset(store)
 	ctx := w.t.Context()
@@ -37,8 +37,8 @@ func (w *world) putRelated(store sinks.Store, rows []schemas.Company) error {
 	return errors.Join(err, d.End(context.WithoutCancel(ctx)))
 }
 
-// relatedRows is how many rows the description names, and whether what readers see
-// is a whole table.
+// wantRelated checks that the description names an allowed number of rows, and that
+// readers see a whole table.
 func (w *world) wantRelated(where string, allowed ...int64) {
 	w.t.Helper()
 	d := w.dataset(w.store)
@@ -58,10 +58,10 @@ func (w *world) wantRelated(where string, allowed ...int64) {
 	w.t.Fatalf("%s: the table has %d rows, want one of %v", where, m.Rows, allowed)
 }
 
-// testRelatedDeaths kills a run that replaces a related table at each of its
-// effects, and then the run after it at each of its own. Whatever is left, the table
-// is whole and is described, or its description is on the way; and the run after
-// that ends as if nothing had been.
+// testRelatedDeaths kills a run that replaces a related table at each of its effects,
+// and then the next run at each of its effects. After each death, the table is whole
+// and is described, or its description is on the way. The run after that has the same
+// result as if no run had died.
 func testRelatedDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
 	kill := func(w *world, answer Answer, k int64, rows []schemas.Company) (died bool, at Effect) {
 		return w.die(answer, k, func(store sinks.Store) error { return w.putRelated(store, rows) })
@@ -77,7 +77,7 @@ func testRelatedDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
 				died, at := kill(w, answer, k, companies(second, "second"))
 				where := fmt.Sprintf("death %d of the run with %d rows, at %s", k, second, at)
 				w.wantRelated(where, 10, int64(second))
-				// A quarter of the next run's deaths is enough: k turns them.
+				// A quarter of the next run's deaths is enough; k selects the quarter.
 				for next := k%4 + 1; next < 16; next += 4 {
 					_, at := kill(w, answer, next, companies(30, "third"))
 					w.wantRelated(fmt.Sprintf("%s; then death %d, at %s", where, next, at), 10, int64(second), 30)

@@ -14,10 +14,10 @@ import (
 	"b24export/sinks"
 )
 
-// runnersSnapshot is the snapshot of all checkpoints of runners.
+// runnersSnapshot is the snapshot of all checkpoints of these tests.
 const runnersSnapshot = pipeline.SnapshotID("20261122T020000Z")
 
-// checkpoint is one that a runner could write.
+// checkpoint returns a checkpoint that a runner could write.
 func checkpoint(number int64, runner string) pipeline.Checkpoint {
 	return pipeline.Checkpoint{
 		Version: pipeline.CheckpointVersion, Number: number, Runner: runner, Program: "b24export test",
@@ -25,7 +25,7 @@ func checkpoint(number int64, runner string) pipeline.Checkpoint {
 	}
 }
 
-// begin lets a process begin, and end with the test.
+// begin begins in a new process, which ends with the test.
 func (w *world) begin() (*sinks.Dataset, pipeline.State) {
 	w.t.Helper()
 	d := w.dataset(w.store)
@@ -33,7 +33,7 @@ func (w *world) begin() (*sinks.Dataset, pipeline.State) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { d.End(w.t.Context()) }) // stops its renewals, at least
+	w.t.Cleanup(func() { d.End(w.t.Context()) }) // this stops its renewals
 	return d, state
 }
 
@@ -54,7 +54,7 @@ func testLease(t *testing.T, open func(*testing.T) sinks.Store) {
 	if err != nil || s.Lease == nil || s.Lease.Holder != held.Holder || s.Lease.Ended {
 		t.Errorf("status %+v, error %v", s.Lease, err)
 	}
-	// Given back, it is free at once.
+	// A lease that was released is free at once.
 	if err := a.End(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func testLease(t *testing.T, open func(*testing.T) sinks.Store) {
 	if _, err := w.dataset(w.store).Begin(t.Context()); !errors.As(err, &held) {
 		t.Fatalf("a second runner: error %v, want a HeldError", err)
 	}
-	// Not given back, it is free when it has ended.
+	// A lease that was not released is free when it has ended.
 	w.now = w.now.Add(time.Hour)
 	c, _ := w.begin()
 	if err := b.End(t.Context()); err != nil {
@@ -74,7 +74,7 @@ func testLease(t *testing.T, open func(*testing.T) sinks.Store) {
 	if err := c.End(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The lease of one portal is nobody's business elsewhere.
+	// The lease of one portal does not matter for another.
 	w.begin()
 	other := sinks.New(w.store, &sinks.Options{Portal: "beta", Now: func() time.Time { return w.now }})
 	if _, err := other.Begin(t.Context()); err != nil {
@@ -107,7 +107,7 @@ func testBeginRace(t *testing.T, open func(*testing.T) sinks.Store) {
 		if begun.Load() != 1 {
 			t.Fatalf("%d runners have begun at once, want 1", begun.Load())
 		}
-		w.now = w.now.Add(2 * time.Hour) // the next round takes over
+		w.now = w.now.Add(2 * time.Hour) // the next round takes the lease
 	}
 }
 
@@ -137,7 +137,7 @@ func testFence(t *testing.T, open func(*testing.T) sinks.Store) {
 	if err := commit(a, 1, "a", 1, 2); !errors.Is(err, pipeline.ErrFenced) {
 		t.Errorf("the segment of a written checkpoint was written again: error %v", err)
 	}
-	seg, _ := a.WriteSegment(t.Context(), 2, part(3)) // an orphan of number 2
+	seg, _ := a.WriteSegment(t.Context(), 2, part(3)) // an orphan with the number 2
 
 	w.now = w.now.Add(2 * time.Hour)
 	b, state := w.begin()
@@ -147,7 +147,7 @@ func testFence(t *testing.T, open func(*testing.T) sinks.Store) {
 	if err := commit(b, 2, "b", 4, 5, 6); err != nil {
 		t.Fatal(err)
 	}
-	// a wakes up.
+	// a wakes.
 	cp := checkpoint(2, "a")
 	cp.Segments = []pipeline.Segment{seg}
 	if err := a.Commit(t.Context(), cp); !errors.Is(err, pipeline.ErrFenced) {
@@ -156,7 +156,7 @@ func testFence(t *testing.T, open func(*testing.T) sinks.Store) {
 	if err := commit(a, 2, "a", 3); !errors.Is(err, pipeline.ErrFenced) {
 		t.Errorf("write of a segment that is committed: error %v, want ErrFenced", err)
 	}
-	// b's segment is as it was: the merge has its rows.
+	// b's segment is unchanged: the merge has its rows.
 	state = mustState(t, w)
 	res, err := b.Merge(t.Context(), state.Checkpoint, nil)
 	if err != nil {
@@ -191,7 +191,7 @@ func testFence(t *testing.T, open func(*testing.T) sinks.Store) {
 	}
 }
 
-// mustState reads the state without beginning.
+// mustState reads the state without Begin.
 func mustState(t *testing.T, w *world) pipeline.State {
 	t.Helper()
 	s, err := w.dataset(w.store).Status(t.Context())
@@ -205,7 +205,7 @@ func testLatePublish(t *testing.T, open func(*testing.T) sinks.Store) {
 	w := newWorld(t, open)
 	p := newPortal(60)
 	first := w.mustRun(p)
-	a, _ := w.begin() // holds the first snapshot's manifest, and sleeps
+	a, _ := w.begin() // it has the manifest of the first snapshot, and sleeps
 	w.now = w.now.Add(2 * time.Hour)
 	p = p.change()
 	second := w.mustRun(p)
@@ -219,7 +219,8 @@ func testLatePublish(t *testing.T, open func(*testing.T) sinks.Store) {
 	}
 	w.verify(second)
 
-	// It has merged the snapshot too, and finds the manifest of the run that resumed it.
+	// It has merged the snapshot too, and finds the manifest of the run that resumed
+	// it.
 	mine := *second
 	mine.FinishedAt = mine.FinishedAt.Add(time.Second)
 	if err := a.Publish(t.Context(), &mine); !errors.Is(err, pipeline.ErrFenced) {
@@ -227,8 +228,8 @@ func testLatePublish(t *testing.T, open func(*testing.T) sinks.Store) {
 	}
 	w.verify(second)
 
-	// It sleeps in the worst of moments: after it looked for later snapshots,
-	// before it replaced the current table.
+	// It sleeps at the worst moment: after it checked for later snapshots, before it
+	// replaced the current table.
 	if err := w.store.Delete(t.Context(), a.ManifestPath(first.Snapshot)); err != nil {
 		t.Fatal(err)
 	}
@@ -267,15 +268,15 @@ func testPrune(t *testing.T, open func(*testing.T) sinks.Store) {
 	first := w.mustRun(p)
 	p = p.change()
 	second := w.mustRun(p)
-	d := sinks.New(w.store, &sinks.Options{Portal: "acme", Now: func() time.Time { return w.now }}) // keeps none
-	// What this program did not make stays.
+	d := sinks.New(w.store, &sinks.Options{Portal: "acme", Now: func() time.Time { return w.now }}) // it retains none
+	// Files of other programs stay.
 	for _, key := range []string{
 		"payments/portal=acme/notes.txt", "payments_history/portal=acme/snapshot=20200101T000000Z/other.parquet",
 		"payments_history/portal=acme/latest/payments.parquet", d.StatePath() + "mine.json", "payments/portal=acme2/payments.parquet",
 	} {
 		put(t, w.store, key, []byte("x"))
 	}
-	// What an abandoned merge left does not.
+	// Files of an abandoned merge do not.
 	put(t, w.store, d.HistoryPath("20200101T000000Z"), []byte("x"))
 	want := append(w.filesOf(first), d.HistoryPath("20200101T000000Z"))
 	slices.Sort(want)
@@ -303,7 +304,7 @@ func testPrune(t *testing.T, open func(*testing.T) sinks.Store) {
 	if got, err := d.Prune(t.Context(), false); err != nil || len(got) > 0 {
 		t.Errorf("prune again: %q, error %v; want nothing to do", got, err)
 	}
-	// Not while somebody works on it.
+	// Not while a run holds the lease.
 	w.begin()
 	var held *pipeline.HeldError
 	if _, err := d.Prune(t.Context(), false); !errors.As(err, &held) {

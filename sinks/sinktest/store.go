@@ -1,6 +1,6 @@
-// Package sinktest is what every store and every dataset on it must stand: the
-// contract suite of package sinks, for its own stores and for real servers,
-// and a store that fails on demand.
+// Package sinktest is the contract suite of package sinks for stores and for datasets
+// in them. It tests the stores of that package and real servers. It also has a store
+// that fails on demand.
 package sinktest
 
 import (
@@ -22,8 +22,8 @@ import (
 	"b24export/sinks"
 )
 
-// RunStore tests that a store keeps the promises of sinks.Store, of which exclusive
-// creation is one. open returns an empty store, another one each time, and cleans up
+// RunStore tests that a store satisfies the contract of sinks.Store, including
+// exclusive creation. open returns an empty store, another one each time, and cleans up
 // after the test.
 func RunStore(t *testing.T, open func(t *testing.T) sinks.Store) {
 	for _, tt := range []struct {
@@ -61,7 +61,7 @@ func put(t *testing.T, s sinks.Store, key string, data []byte) {
 	}
 }
 
-// want makes sure that key has data.
+// want checks that key has data.
 func want(t *testing.T, s sinks.Store, key string, data []byte) {
 	t.Helper()
 	got, err := s.Read(t.Context(), key)
@@ -73,7 +73,7 @@ func want(t *testing.T, s sinks.Store, key string, data []byte) {
 	}
 }
 
-// random makes n bytes that no store can compress away.
+// random returns n bytes that no store can compress.
 func random(n int) []byte {
 	rnd := rand.NewChaCha8([32]byte{byte(n)})
 	data := make([]byte, n)
@@ -140,7 +140,7 @@ func testFailedPut(t *testing.T, s sinks.Store) {
 	put(t, s, "there", []byte("before"))
 	own := errors.New("no more rows")
 	for _, key := range []string{"there", "new"} {
-		// Small enough to be held back, and large enough to be on its way.
+		// Small enough to be buffered, and large enough to be partly sent.
 		for _, n := range []int{0, 10, 9 << 20} {
 			err := s.Put(t.Context(), key, func(w io.Writer) error {
 				if _, err := w.Write(random(n)); err != nil {
@@ -172,7 +172,7 @@ func testFailedPut(t *testing.T, s sinks.Store) {
 }
 
 func testLarge(t *testing.T, s sinks.Store) {
-	data := random(20<<20 + 17) // several parts, and blocks, with a rest
+	data := random(20<<20 + 17) // several parts and blocks, and a rest
 	err := s.Put(t.Context(), "large", func(w io.Writer) error {
 		for rest := data; len(rest) > 0; {
 			n := min(len(rest), 100_000)
@@ -306,7 +306,7 @@ func testCopy(t *testing.T, s sinks.Store) {
 func testLink(t *testing.T, s sinks.Store) {
 	put(t, s, "from/a", random(3<<20))
 	put(t, s, "to/b", []byte("before"))
-	for range 2 { // again, as after a death whose effect took place
+	for range 2 { // again, as after a death whose effect happened
 		if err := s.Link(t.Context(), "to/b", "from/a"); err != nil {
 			t.Fatal(err)
 		}
@@ -315,8 +315,8 @@ func testLink(t *testing.T, s sinks.Store) {
 	if err := s.Link(t.Context(), "new/deep/c", "from/a"); err != nil {
 		t.Fatal(err)
 	}
-	// Each name is an object of its own: neither a replacement nor a deletion of
-	// one changes another.
+	// Each name is a separate object: neither a replacement nor a deletion of one
+	// changes another.
 	put(t, s, "from/a", []byte("replaced"))
 	want(t, s, "to/b", random(3<<20))
 	if err := s.Delete(t.Context(), "to/b"); err != nil {
@@ -331,7 +331,7 @@ func testLink(t *testing.T, s sinks.Store) {
 	}
 }
 
-// list returns the keys below prefix, and makes sure that they are in order.
+// list returns the keys below prefix, and checks that they are in order.
 func list(t *testing.T, s sinks.Store, prefix string) []string {
 	t.Helper()
 	var keys []string
@@ -348,7 +348,7 @@ func list(t *testing.T, s sinks.Store, prefix string) []string {
 }
 
 func testList(t *testing.T, s sinks.Store) {
-	// No key is another one's folder: a store of files could not have both.
+	// No key is another one's folder, because a store of files could not have both.
 	all := []string{"a.b", "a/b", "a/b=1/c", "a/b=1/d", "a/b=10/c", "a0/b", "b/a"}
 	for _, key := range all {
 		put(t, s, key, []byte(key))
@@ -445,8 +445,8 @@ func testProbe(t *testing.T, s sinks.Store) {
 	}
 }
 
-// testConcurrent makes sure that a reader finds one version of an object or
-// another one, never a mixture or nothing, while it is replaced.
+// testConcurrent checks that a reader finds one version of an object or another one,
+// never a mixture or nothing, while it is replaced.
 func testConcurrent(t *testing.T, s sinks.Store) {
 	version := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, 300_000+i) }
 	put(t, s, "o/x", version(0))
