@@ -35,6 +35,9 @@ func (c *Client) Pages(ctx context.Context, l Listing, after int64) iter.Seq2[Pa
 					return false
 				}
 			}
+			if l.Beside > 0 && !w.c.isSingle(l.Method) && !w.first(ctx, send) {
+				return
+			}
 			for !w.ended {
 				if w.windowed() && w.windows(ctx, send) {
 					return

@@ -48,6 +48,9 @@ type Listing struct {
 	FullChains bool
 	// Windows lists several windows of ids concurrently, if there is much to list.
 	Windows bool
+	// Beside, if set, is how long the first chain may take before a full chain is
+	// requested beside it. It is for callers with work for each element.
+	Beside time.Duration
 	// Garbled also lists elements with a text that the portal cannot encode, with their
 	// id alone; see Page.Garbled. Otherwise such a text ends the walk. It cannot be
 	// combined with Repeats.

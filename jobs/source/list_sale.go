@@ -26,6 +26,8 @@ type listSale struct {
 	// days are the days of a backfill; nil means every day.
 	days    *days
 	counted atomic.Int64
+	// fetched: the run fetches every payment of the listing.
+	fetched bool
 	// zone is the server's zone if the job names it, else nil.
 	zone *time.Location
 	log  *slog.Logger
@@ -35,6 +37,11 @@ type listSale struct {
 	measured atomic.Pointer[listClock]
 	probed   map[pipeline.PaymentID]bitrix.Result
 }
+
+// slowAnswer is the time of an answer from which the first pages of a listing have too
+// few payments to keep the rate busy. Usual answers are faster, and cost no further
+// request.
+const slowAnswer = 1500 * time.Millisecond
 
 func (l *listSale) finder() finder {
 	return finder{
@@ -96,6 +103,9 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 		}()
 		listing := paymentListing(l.fields, l.filter)
 		listing.Garbled = true
+		if l.fetched && after == 0 {
+			listing.Beside = slowAnswer
+		}
 		for page, err := range l.client.Pages(ctx, listing, int64(after)) {
 			if err == nil {
 				<-measured

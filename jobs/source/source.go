@@ -61,6 +61,9 @@ func (s *Source) Chunk() int {
 // Begin implements pipeline.Source.
 func (s *Source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Since, error) {
 	s.zone.remember(scope.Last)
+	if sale := s.find.sale; sale != nil {
+		sale.fetched = scope.Mode == pipeline.Full && s.enrich != jobfile.EnrichList
+	}
 	if s.since == nil {
 		return keepMark(scope), nil
 	}
