@@ -11,13 +11,13 @@ import (
 	"b24export/schemas"
 )
 
-// A day is the portal's day, with that date's own offset, whatever the portal makes of
-// dates in filters and in lists.
+// A day is the portal's day, with the date's own offset, however the portal reads dates
+// in filters and shows them in lists.
 func TestBackfillOfDays(t *testing.T) {
 	const berlin = "Europe/Berlin"
 	for _, tt := range []struct {
-		name, zone string // zone of the days
-		job        string // more of the portal's keys
+		name, zone string // the zone of the days
+		job        string // further keys of the portal
 		values     bitrixtest.ValueQuirks
 	}{
 		{"summer time", berlin, "", bitrixtest.ValueQuirks{Zone: berlin}},
@@ -36,7 +36,7 @@ func TestBackfillOfDays(t *testing.T) {
 				}
 				portal := bitrixtest.New(bitrixtest.Options{Seed: 11, Payments: 3000, AllowRegets: true, Strict: t, Values: tt.values})
 				e := newRunJob(t, portal, "mode: full")
-				// A winter and a summer part; together, all days from one to the other.
+				// A winter and a summer range; together they cover all days between.
 				for _, days := range [][2]string{{"2024-01-10", "2024-07-03"}, {"2024-07-03", "2024-12-20"}} {
 					e = e.again(t, portal, fmt.Sprintf("mode: backfill\nbackfill: {%s: {from: %s, to: %s}}", what, days[0], days[1]))
 					if tt.job != "" {
@@ -64,8 +64,8 @@ func TestBackfillOfDays(t *testing.T) {
 	}
 }
 
-// wantAtLeast checks that the table has these payments, and at most a tenth more: a
-// list that does not show a date cannot show whether it is one of the days.
+// wantAtLeast checks that the table has these payments, and at most a tenth more: if a
+// list does not show a date, whether it is one of the days is not known.
 func (e *runJob) wantAtLeast(t *testing.T, want map[int64]schemas.Payment) {
 	t.Helper()
 	there := map[int64]bool{}
@@ -82,7 +82,7 @@ func (e *runJob) wantAtLeast(t *testing.T, want map[int64]schemas.Payment) {
 	}
 }
 
-// A portal that drops the condition, or matches nothing, publishes nothing.
+// A run publishes nothing if the portal ignores the condition, or matches nothing.
 func TestBackfillWithoutAFilter(t *testing.T) {
 	for _, tt := range []struct {
 		filter bitrixtest.FilterDates

@@ -21,7 +21,7 @@ import (
 	"b24export/schemas"
 )
 
-// byID are a portal's payments as rows, without the stamps.
+// byID returns a portal's payments as rows, without the times of reading.
 func byID(t *testing.T, portal *bitrixtest.Portal) map[int64]schemas.Payment {
 	t.Helper()
 	rows := map[int64]schemas.Payment{}
@@ -47,7 +47,7 @@ func (e *runJob) wantRows(t *testing.T, want map[int64]schemas.Payment) {
 	}
 }
 
-// again returns the job another meaning for the next run.
+// again returns a job with other keys for the next run.
 func (e *runJob) again(t *testing.T, portal *bitrixtest.Portal, extra string) *runJob {
 	t.Helper()
 	next := newRunJob(t, portal, extra)
@@ -55,8 +55,8 @@ func (e *runJob) again(t *testing.T, portal *bitrixtest.Portal, extra string) *r
 	return next
 }
 
-// A backfill gets what its range has, whatever became of it, and leaves all
-// other rows as they are.
+// A backfill fetches its range, whatever has changed there, and leaves all other rows
+// as they are.
 func TestBackfillOfARange(t *testing.T) {
 	day := func(text string) schemas.Instant {
 		at, err := time.Parse(time.RFC3339, text+"T00:00:00+03:00")
@@ -144,7 +144,7 @@ func TestBackfillOfARange(t *testing.T) {
 				if listed == 0 && tt.span != "" && !strings.Contains(tt.name, "nothing") && !strings.Contains(tt.name, "behind") {
 					t.Error("nothing was in the range")
 				}
-				// The night after brings the rest, and gets nothing twice.
+				// The next night fetches the rest, and nothing twice.
 				e = e.again(t, portal, enrich)
 				if out := e.run(t, jobs.ExitComplete); out.Summary.Manifest.Mode != pipeline.Incremental && !(empty && listed == 0) {
 					t.Errorf("the night after is %s", out.Summary.Manifest.Mode)
@@ -155,7 +155,7 @@ func TestBackfillOfARange(t *testing.T) {
 	}
 }
 
-// Ranges that overlap, in whichever order, come to the same table.
+// Ranges that overlap result in the same table, in either order.
 func TestBackfillsThatOverlap(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 2, Payments: 900, AllowRegets: true, Strict: t})
 	e := newRunJob(t, portal, "mode: full")
@@ -169,7 +169,7 @@ func TestBackfillsThatOverlap(t *testing.T) {
 	}
 }
 
-// interrupted is a network that a signal cuts off behind a number of requests.
+// interrupted is a network on which a signal arrives after a number of requests.
 type interrupted struct {
 	next  http.RoundTripper
 	stop  context.CancelFunc
@@ -184,8 +184,8 @@ func (i *interrupted) RoundTrip(r *http.Request) (*http.Response, error) {
 	return i.next.RoundTrip(r)
 }
 
-// A backfill that is interrupted again and again comes to its end, and reads
-// little twice; a night in between is complete, and does not touch it.
+// A backfill that is interrupted repeatedly completes, and reads little twice. A night
+// in between is complete, and does not change the backfill.
 func TestBackfillGoesOn(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 2, Payments: 4000, AllowRegets: true, Strict: t})
 	nightly := newRunJob(t, portal, "mode: incremental")
@@ -208,7 +208,8 @@ func TestBackfillGoesOn(t *testing.T) {
 			t.Fatalf("run %d: exit %d: %v", runs, out.Exit, out.Err)
 		}
 		if runs == 1 {
-			// A check shows it, as the job's own work and beside another job's.
+			// A check reports the backfill, for the job's own work and for another
+			// job's.
 			wantUnfinished(t, e, jobs.CheckOK, "a run resumes snapshot")
 			wantUnfinished(t, nightly, jobs.CheckOK, "a run of the job that began it resumes snapshot")
 			other := e.again(t, portal, "mode: backfill\nbackfill: {billed: {from: 2018-01-01, to: 2031-01-01}}")
@@ -223,13 +224,13 @@ func TestBackfillGoesOn(t *testing.T) {
 		t.Errorf("%d runs, so nothing was interrupted", runs)
 	}
 	e.wantRows(t, byID(t, portal))
-	// A signal loses nothing of what was read; half of this is the night's.
+	// A signal loses nothing that was read. Half of these gets belong to the night.
 	if gets := portal.Stats().Commands["crm.item.payment.get"]; gets > 8000+int64(2*runs+2)*measuring {
 		t.Errorf("%d gets in %d runs", gets, runs)
 	}
 }
 
-// wantUnfinished checks a job, and wants one line about an unfinished backfill.
+// wantUnfinished checks a job, and requires one line about an unfinished backfill.
 func wantUnfinished(t *testing.T, e *runJob, state jobs.CheckState, detail string) {
 	t.Helper()
 	var found []jobs.CheckLine
@@ -243,8 +244,8 @@ func wantUnfinished(t *testing.T, e *runJob, state jobs.CheckState, detail strin
 	}
 }
 
-// A backfill does not put its rows beside those of a job that meant others, and
-// shows what to do.
+// A backfill does not merge its rows with those of a job with another meaning. The
+// error shows what to do.
 func TestBackfillOfAnotherTable(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Payments: 100, AllowRegets: true, Strict: t})
 	e := newRunJob(t, portal, "mode: full\nsource: {fields: [comments]}")
@@ -256,14 +257,14 @@ func TestBackfillOfAnotherTable(t *testing.T) {
 	}
 }
 
-// A user who may not list payments cannot ask for days, and the error says so.
+// A user who may not list payments cannot request days, and the error says so.
 func TestBackfillWithoutTheListing(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Payments: 100, Rights: bitrixtest.Rights{NotAdmin: true}, Strict: t})
 	e := newRunJob(t, portal, "mode: backfill\nbackfill: {billed: {from: 2019-01-01, to: 2031-01-01}}")
 	if out := e.run(t, jobs.ExitRefused); !strings.Contains(out.Err.Error(), "needs sale.payment.list") {
 		t.Errorf("error %v", out.Err)
 	}
-	// Given ids can be got all the same.
+	// Given ids can be fetched nevertheless.
 	e = e.again(t, portal, "mode: backfill\nsource: {list: ids, ids: {from: 1, to: 60}}")
 	out := e.run(t, jobs.ExitComplete)
 	if n := len(e.rows(t)); n == 0 || int64(n) != out.Summary.Ledger.Got || out.Summary.Ledger.Unknown == 0 {

@@ -15,7 +15,7 @@ import (
 	"b24export/schemas"
 )
 
-// counted is a source that counts what it is asked for, and lists three pages.
+// counted is a source that counts its calls, and lists three pages.
 type counted struct {
 	pipeline.Source[schemas.Payment]
 	asked atomic.Int64
@@ -42,7 +42,7 @@ func (c *counted) Get(context.Context, []pipeline.Listed[schemas.Payment]) (pipe
 	return pipeline.Got[schemas.Payment]{}, nil
 }
 
-// nights is a lease of nights that tests take and give back.
+// nights is a lease of nights that tests take and release.
 type nights struct {
 	holder atomic.Pointer[pipeline.HeldError]
 	looks  atomic.Int64
@@ -57,7 +57,7 @@ func (n *nights) held(context.Context) (*pipeline.HeldError, error) {
 func (n *nights) begin() { n.holder.Store(&pipeline.HeldError{Holder: "night", Since: time.Now()}) }
 func (n *nights) end()   { n.holder.Store(nil) }
 
-// each calls the three ways to ask a source.
+// each contains the three ways to call a source.
 var each = []struct {
 	name string
 	ask  func(context.Context, *yielding) error
@@ -74,8 +74,8 @@ var each = []struct {
 	{"get", func(ctx context.Context, y *yielding) error { _, err := y.Get(ctx, nil); return err }},
 }
 
-// While a night is running, a backfill asks the portal for nothing. It continues within
-// nightLook after the night's end. All of its workers look at the lease together.
+// While a night is running, a backfill sends the portal no request. It continues within
+// nightLook after the night's end. All of its workers check the lease together.
 func TestBackfillYieldsToTheNight(t *testing.T) {
 	for _, tt := range each {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestBackfillYieldsToTheNight(t *testing.T) {
 	}
 }
 
-// A backfill that lists is stopped by a night between two pages.
+// A night stops a backfill that lists between two pages.
 func TestBackfillYieldsBetweenPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, n := new(counted), new(nights)
@@ -126,7 +126,7 @@ func TestBackfillYieldsBetweenPages(t *testing.T) {
 		go func() {
 			for range y.List(t.Context(), 0) {
 				if src.asked.Load() == 1 {
-					time.Sleep(nightLook) // the page is worked on
+					time.Sleep(nightLook) // processing the page takes this long
 					n.begin()
 				}
 			}

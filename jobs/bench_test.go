@@ -9,10 +9,10 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// BenchmarkRun exports a fake portal without limits in this process, from the
-// listing to the manifest: every payment got, taken as listed, and a night in
-// which nothing has changed. The portal's own work is in the figures; e2e/speed
-// has it in a process of its own.
+// BenchmarkRun exports a fake portal without limits in this process, from the listing
+// to the manifest: with a get of every payment, with the listed values, and a night
+// without changes. The figures include the portal's own work; in e2e/speed it is a
+// separate process.
 func BenchmarkRun(b *testing.B) {
 	const payments = 20_000
 	for _, bench := range []struct{ name, source, mode string }{

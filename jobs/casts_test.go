@@ -20,8 +20,8 @@ func casting(t *testing.T, first int64) *bitrixtest.Portal {
 		Values: bitrixtest.ValueQuirks{CastLists: true}})
 }
 
-// On such portals, runs of all kinds end with the portal's table, whether it has an
-// order and a payment 1 or not.
+// On such portals, runs of all kinds result in the portal's table, whether the portal
+// has an order 1 and a payment 1 or not.
 func TestPortalsThatCastLists(t *testing.T) {
 	for _, first := range []int64{1, 500} {
 		for _, since := range []string{"list", "orders", "events"} {
@@ -40,7 +40,7 @@ func TestPortalsThatCastLists(t *testing.T) {
 	}
 }
 
-// A file of ids is asked for one by one: no payment of it disappears.
+// The ids of a file are requested one by one, and no payment of it disappears.
 func TestFileOfIDsOnAPortalThatCastsLists(t *testing.T) {
 	portal := casting(t, 500)
 	var lines strings.Builder
@@ -59,7 +59,7 @@ func TestFileOfIDsOnAPortalThatCastsLists(t *testing.T) {
 	}
 }
 
-// Listings by owners have the same rows as on a portal that reads lists.
+// Listings by owners have the same rows as on a portal that reads lists correctly.
 func TestListingsByItemsOnAPortalThatCastsLists(t *testing.T) {
 	for _, list := range []string{"bindings", "items"} {
 		t.Run(list, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestRecheckOnAPortalThatCastsLists(t *testing.T) {
 	}
 }
 
-// Related tables have each order that payments name.
+// Related tables have each order that payments refer to.
 func TestRelatedOrdersOnAPortalThatCastsLists(t *testing.T) {
 	portal := casting(t, 1)
 	e := newRunJob(t, portal, "source: {related: [orders]}")
@@ -119,7 +119,7 @@ func TestRelatedOrdersOnAPortalThatCastsLists(t *testing.T) {
 	}
 }
 
-// check says so, and nothing of it elsewhere.
+// check reports this, and does not on other portals.
 func TestCheckTellsOfCastLists(t *testing.T) {
 	for _, casts := range []bool{false, true} {
 		portal := casting(t, 500)
@@ -135,7 +135,7 @@ func TestCheckTellsOfCastLists(t *testing.T) {
 	}
 }
 
-// An order has no owner only if the portal says so twice.
+// An order has no owner only if two answers of the portal say so.
 func TestOwnersThatAreMissingOnce(t *testing.T) {
 	bubble(t, "empty once", func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Seed: 8, Payments: 100, AllowRegets: true, Strict: t})

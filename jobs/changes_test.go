@@ -9,8 +9,9 @@ import (
 	"b24export/schemas"
 )
 
-// What docs/sources.md says about when a run sees that an order belongs to another CRM
-// item, that an order was deleted, and that a refused payment may be read again.
+// These tests show what docs/sources.md describes: when a run sees that an order has
+// another owner, that an order was deleted, and that a refused payment can be read
+// again.
 func TestChangesBesideThePayment(t *testing.T) {
 	for _, tt := range []struct {
 		name, since, job string
@@ -33,7 +34,7 @@ func TestChangesBesideThePayment(t *testing.T) {
 			} else {
 				e = newRunJob(t, portal, tt.job)
 			}
-			// The first run is refused some payments, which the second may read.
+			// In the first run some payments are refused, which the second may read.
 			e.run(t, jobs.ExitRejects)
 			e.run(t, jobs.ExitComplete)
 			if tt.owners {
@@ -78,10 +79,10 @@ func TestChangesBesideThePayment(t *testing.T) {
 	}
 }
 
-// What docs/sources.md says about when a run sees that payments are new, changed and
-// deleted, and that one may not be read any more: the run that fetches it has it as a
-// reject with its last row, and no other run sees that. Where ids cannot be listed, a
-// deleted payment is such a reject as well.
+// This test shows what docs/sources.md says: when a run sees that payments are new, changed
+// or deleted, and that a payment may no longer be read. The run that fetches such a payment
+// has it as a reject with its last row, and no other run sees that. If ids cannot be listed,
+// a deleted payment is such a reject as well.
 func TestChangesOfThePayment(t *testing.T) {
 	for _, tt := range []struct {
 		name, since, job string
@@ -159,7 +160,7 @@ func TestChangesOfThePayment(t *testing.T) {
 	}
 }
 
-// A sum of 2^39 or more is what the portal's float makes of it, and verify counts it.
+// A sum of 2^39 or more has the value of the portal's float, and verify counts it.
 func TestLargeSums(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 60, Gap: -1, AllowRegets: true, Strict: t})
 	for id, sum := range map[int64]int64{7: 5_501_428_560_265_959, 8: 5_497_558_138_879_999} {

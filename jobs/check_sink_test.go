@@ -17,7 +17,7 @@ import (
 	"b24export/sinks/sinktest"
 )
 
-// lax is a store that takes a condition and ignores it, as some servers do.
+// lax is a store that accepts a condition and ignores it, as some servers do.
 type lax struct{ sinks.Store }
 
 func (s lax) Create(ctx context.Context, key string, data []byte) error {
@@ -34,7 +34,7 @@ func (s racy) Create(ctx context.Context, key string, data []byte) error {
 	if _, err := s.Read(ctx, key); err == nil {
 		return sinks.ErrExists
 	}
-	time.Sleep(time.Second) // of the bubble
+	time.Sleep(time.Second) // virtual time
 	return lax(s).Create(ctx, key, data)
 }
 
@@ -165,7 +165,7 @@ func TestCheckOfADatasetsState(t *testing.T) {
 	}
 }
 
-// A store that is away is reported once, not for each operation and portal.
+// A store that cannot be reached is reported once, not for each operation and portal.
 func TestCheckOfAStoreThatIsAway(t *testing.T) {
 	var r report
 	if r.store(t.Context(), away{memory(t)}, "_state/payments/portal=acme/", false) {
@@ -181,7 +181,7 @@ type away struct{ sinks.Store }
 
 func (away) Put(context.Context, string, func(io.Writer) error) error { return sinks.ErrUnavailable }
 
-// Folders that a probe had to make go again, but no others.
+// Folders that a probe had to create are removed, but no others.
 func TestCheckLeavesNoFolders(t *testing.T) {
 	dir := t.TempDir()
 	spec := &jobfile.Spec{Name: "payments", Patience: time.Second, Portals: []jobfile.PortalSpec{{Name: "acme", Webhook: "https://acme.example/rest/1/abc/"}}}

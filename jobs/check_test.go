@@ -34,7 +34,7 @@ func checked(t *testing.T, e *runJob) (lines []jobs.CheckLine, byName map[string
 	return lines, byName
 }
 
-// exitOf is the exit code of a check, as the program returns it.
+// exitOf returns the exit code of a check, as the program does.
 func exitOf(lines []jobs.CheckLine) int {
 	var outcomes []jobs.Outcome
 	for _, line := range lines {
@@ -71,8 +71,8 @@ func TestCheckOfAGoodJob(t *testing.T) {
 	}
 }
 
-// A problem of a portal is one failed line, with what to do
-// and the exit code of a run; what can still be checked follows it.
+// A problem of a portal is one failed line, with what to do and the exit code of a run.
+// Checks that are still possible follow it.
 func TestCheckOfPortals(t *testing.T) {
 	bySale := func(s *jobfile.Spec) { s.Source.List = jobfile.ListSale }
 	for _, tt := range []struct {
@@ -164,7 +164,7 @@ func TestCheckOfPortals(t *testing.T) {
 	}
 }
 
-// Nobody waits for half an hour to hear that a portal is not there.
+// A check does not wait for half an hour if a portal cannot be reached.
 func TestCheckOfAPortalThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newRunJob(t, bitrixtest.New(bitrixtest.Options{}), "")
@@ -180,7 +180,7 @@ func TestCheckOfAPortalThatIsAway(t *testing.T) {
 	})
 }
 
-// A budget that others have used up is waited for by a run; a check says so.
+// A run waits for a budget that other programs have used up; a check reports it.
 func TestCheckOfAPortalInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{
@@ -221,7 +221,7 @@ func TestCheckComparesClocks(t *testing.T) {
 	}
 }
 
-// Portals are looked at side by side, and reported in the job's order.
+// Portals are checked concurrently, and reported in the job's order.
 func TestCheckOfSeveralPortals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 60, Latency: time.Second})
@@ -248,7 +248,7 @@ func TestCheckOfSeveralPortals(t *testing.T) {
 	})
 }
 
-// Who has seen enough, or interrupts, does not wait for the rest.
+// A reader that stops early, or an interrupt, does not wait for the rest.
 func TestCheckEndsWithItsReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newRunJob(t, bitrixtest.New(bitrixtest.Options{Payments: 60, Latency: time.Minute}), "")

@@ -8,7 +8,7 @@ import (
 	"b24export/jobs"
 )
 
-// Where counting a list takes too long, the orders of owners are paged without a count.
+// If counting a list takes too long, the orders of owners are listed without a count.
 func TestOrdersOfItemsAreListedWithoutACount(t *testing.T) {
 	for _, job := range []string{"source: {list: bindings}", "source: {list: items}", "source: {list: bindings, batch: never}"} {
 		for _, unresolved := range []bitrixtest.Unresolved{bitrixtest.UnresolvedPart, bitrixtest.UnresolvedText, bitrixtest.UnresolvedEmpty} {

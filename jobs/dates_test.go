@@ -11,8 +11,8 @@ import (
 	"b24export/schemas"
 )
 
-// A night without changes on a portal whose lists show other dates than gets:
-// nothing is fetched again, and date_bill is the portal's.
+// On a portal whose lists show other dates than gets, a night without changes fetches
+// nothing again, and date_bill is the portal's.
 func TestDatesOfLists(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -69,8 +69,8 @@ func TestDatesOfLists(t *testing.T) {
 	}
 }
 
-// measuring is the most gets, and pages, that a run needs to measure the dates of a
-// list by.
+// measuring is the highest number of gets and pages that a run needs to measure the
+// dates of a list.
 const measuring = 48
 
 var moscow = time.FixedZone("", 3*3600)
@@ -82,8 +82,8 @@ func unless(at time.Time, missing bool) time.Time {
 	return at
 }
 
-// The user's zone moves: all listed dates are others than the night before, and
-// nothing has changed.
+// The user's zone changes: all listed dates differ from the night before, but no
+// payment has changed.
 func TestDatesMoveBetweenNights(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 2000, AllowRegets: true, Strict: t})
 	e := newRunJob(t, portal, "")
@@ -99,7 +99,7 @@ func TestDatesMoveBetweenNights(t *testing.T) {
 	}
 }
 
-// A portal on which no payment is paid has nothing to measure by but profile.
+// If no payment of a portal is paid, only profile shows the dates' shift.
 func TestDatesOfAPortalWithoutPaidPayments(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 300, AllowRegets: true, Strict: t,
 		Values: bitrixtest.ValueQuirks{ListShift: 2 * time.Hour, ProfileOffset: true}})
@@ -138,15 +138,16 @@ func TestCheckTellsOfDatesOfLists(t *testing.T) {
 	}
 }
 
-// Payments of the hours that come twice when summer time ends, which lists show by the
-// season of the call: a night in another season fetches nothing and changes nothing.
+// For payments in the hours that occur twice when summer time ends, lists depend on the
+// season of the call. A night in another season fetches nothing and changes nothing.
 func TestHoursThatComeTwiceAcrossNights(t *testing.T) {
 	bubble(t, "Berlin", func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 120, AllowRegets: true, Strict: t,
 			Until:  time.Date(1999, 11, 20, 0, 0, 0, 0, time.UTC),
 			Values: bitrixtest.ValueQuirks{Zone: "Europe/Berlin"}})
 		e := newBubbleJob(t, portal, "full_every: 0")
-		// The first and the second 2:30 of 31 October 1999, and an hour around them.
+		// The first and the second 2:30 of 31 October 1999, and an hour before and
+		// after.
 		var odd []int64
 		for i, at := range []time.Time{
 			time.Date(1999, 10, 30, 23, 30, 0, 0, time.UTC), time.Date(1999, 10, 31, 0, 30, 0, 0, time.UTC),

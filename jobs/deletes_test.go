@@ -10,8 +10,7 @@ import (
 	"b24export/pipeline"
 )
 
-// A portal that shows too few payments changes nothing, until somebody says that
-// it may.
+// If a portal shows too few payments, nothing changes until the user allows it.
 func TestDeletesAboveTheLimit(t *testing.T) {
 	for _, tt := range []struct {
 		name, job    string

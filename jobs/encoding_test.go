@@ -12,9 +12,8 @@ import (
 	"b24export/jobs"
 )
 
-// One text that the portal cannot encode fails the whole answer that has it. The
-// payment with that text becomes a reject that keeps its last known row, and all
-// others are read.
+// One text that the portal cannot encode fails the whole answer. The payment with that
+// text becomes a reject that keeps its last known row, and all others are read.
 func TestTextThatCannotBeEncoded(t *testing.T) {
 	for _, job := range []string{
 		"", "mode: full", "source: {enrich: list}", "source: {since: orders}", "source: {batch: never}",
@@ -37,7 +36,7 @@ func TestTextThatCannotBeEncoded(t *testing.T) {
 			e.wantTable(t, portal, none)
 
 			if strings.Contains(job, "orders") {
-				return // it reads no payment of an order that was not saved since
+				return // it reads only payments of orders that were saved since
 			}
 			portal.Adjust(func(o *bitrixtest.Options) { o.Server.BadTexts = bad })
 			if l := e.run(t, jobs.ExitRejects).Summary.Ledger; l.Rejected != int64(len(bad)) || l.Kept != int64(len(bad)) {
@@ -48,8 +47,8 @@ func TestTextThatCannotBeEncoded(t *testing.T) {
 	}
 }
 
-// The lists by owners have no select: a payment whose text cannot be encoded is found by
-// ranges of ids, and is one reject.
+// The lists by owners have no select. A payment whose text cannot be encoded is found
+// by ranges of ids, and becomes one reject.
 func TestTextThatCannotBeEncodedByOwners(t *testing.T) {
 	for _, job := range []string{"source: {list: bindings}", "source: {list: items}", "source: {list: bindings, enrich: list, batch: never}"} {
 		bubble(t, job, func(t *testing.T) {

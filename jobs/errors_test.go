@@ -17,7 +17,7 @@ import (
 
 const markedClientSecret = "markedclientsecret"
 
-// newAppJob is newRunJob for a portal with OAuth, whose tokens file has an access
+// newAppJob is like newRunJob for a portal with OAuth, whose tokens file has an access
 // token that the portal knows.
 func newAppJob(t *testing.T, portal *bitrixtest.Portal, extra string) *runJob {
 	t.Helper()
@@ -48,8 +48,8 @@ func newAppJob(t *testing.T, portal *bitrixtest.Portal, extra string) *runJob {
 	return e
 }
 
-// outcome is how a run ends: with an exit code and, unless that is 0, with an
-// error and a hint that have these texts.
+// outcome is how a run ends: with an exit code and, unless that is 0, with an error and
+// a hint that contain these texts.
 type outcome struct {
 	exit        int
 	error, hint string
@@ -60,11 +60,10 @@ func rejected() outcome                { return outcome{exit: 3} }
 func stops(error, hint string) outcome { return outcome{4, error, hint} }
 func givesUp(error string) outcome     { return outcome{75, error, "run again"} }
 
-// TestEveryError goes through the table of the portal's errors. Each error comes
-// for one request or command, and then for all of them: in the answer to the
-// run's first request, in one in its middle, and for commands of a batch; to a
-// webhook and to an application. A run that is complete has every payment, as
-// the portal has it.
+// TestEveryError iterates over the table of the portal's errors. Each error is sent for
+// one request or command, and then for all of them: in the answer to the run's first
+// request, in one in its middle, and for commands of a batch; to a webhook and to an
+// application. A complete run has every payment, as the portal has it.
 func TestEveryError(t *testing.T) {
 	const auth = "b24export auth JOB"
 	failing := func(code string, status int) bitrixtest.Fault {
@@ -79,7 +78,7 @@ func TestEveryError(t *testing.T) {
 		fault   bitrixtest.Fault
 		webhook access
 		app     access
-		command *access // for a command of a batch, where that is another matter; of both
+		command *access // for a command of a batch, if that differs; for both
 	}
 	passes := func(name string, fault bitrixtest.Fault, text string) row {
 		both := access{complete(), givesUp(text)}
@@ -89,7 +88,8 @@ func TestEveryError(t *testing.T) {
 		w, a := stops(code, webhook), stops(code, app)
 		return row{name: code, fault: failing(code, status), webhook: access{w, w}, app: access{a, a}}
 	}
-	// A gate's page may pass, and is not awaited for as long as the patience.
+	// The page of a gate may be temporary, but the run does not retry for all its
+	// patience.
 	page := func(status int) row {
 		w := access{complete(), stops("HTML instead of JSON", "check the webhook's address")}
 		a := access{complete(), stops("HTML instead of JSON", "check oauth.portal")}
@@ -102,7 +102,8 @@ func TestEveryError(t *testing.T) {
 		passes("OPERATION_TIME_LIMIT", failing("OPERATION_TIME_LIMIT", 429), "OPERATION_TIME_LIMIT"),
 		{name: "ERROR_BATCH_METHOD_NOT_ALLOWED", fault: failing("ERROR_BATCH_METHOD_NOT_ALLOWED", 405),
 			webhook: access{complete(), complete()}, app: access{complete(), complete()},
-			// It continues even for the single call: that is the portal's last word.
+			// The error also occurs in the single call, so the portal's refusal is
+			// permanent.
 			command: &access{complete(), outcome{exit: 4, error: "ERROR_BATCH_METHOD_NOT_ALLOWED"}}},
 		{name: "ERROR_BATCH_LENGTH_EXCEEDED", fault: failing("ERROR_BATCH_LENGTH_EXCEEDED", 400),
 			webhook: access{complete(), outcome{exit: 4, error: "ERROR_BATCH_LENGTH_EXCEEDED"}},
@@ -117,7 +118,7 @@ func TestEveryError(t *testing.T) {
 		{name: "ACCESS_DENIED", fault: failing("ACCESS_DENIED", 403),
 			webhook: access{stops("ACCESS_DENIED", "subscription"), stops("ACCESS_DENIED", "subscription")},
 			app:     access{stops("ACCESS_DENIED", "subscription"), stops("ACCESS_DENIED", "subscription")},
-			// Of one payment, it is that payment's.
+			// An error of one payment makes only that payment a reject.
 			command: &access{rejected(), rejected()}},
 		final("INVALID_CREDENTIALS", 403, "let an administrator make the webhook", auth),
 		final("insufficient_scope", 403, "give the webhook the scope", "give the application the scope"),
@@ -151,7 +152,7 @@ func TestEveryError(t *testing.T) {
 					fault.From = 4
 				case "inside a batch":
 					if fault.Kind != bitrixtest.FaultError {
-						continue // there is no such thing
+						continue // this case does not exist
 					}
 					if row.command != nil {
 						want = *row.command
@@ -173,7 +174,7 @@ func TestEveryError(t *testing.T) {
 	}
 }
 
-// ends runs a job against a portal with a fault, and looks how that ends.
+// ends runs a job against a portal with a fault, and checks how that ends.
 func ends(t *testing.T, fault bitrixtest.Fault, oauth bool, want outcome) {
 	t.Helper()
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 3, Payments: 160, Strict: t, AllowRegets: true})
@@ -222,8 +223,8 @@ func ends(t *testing.T, fault bitrixtest.Fault, oauth bool, want outcome) {
 	}
 }
 
-// TestRights goes through what a portal may not let one do. What is missing, and
-// where it is given, is said.
+// TestRights iterates over missing rights. The error says which right is missing, and
+// where to grant it.
 func TestRights(t *testing.T) {
 	const auth = "b24export auth JOB"
 	for _, tt := range []struct {

@@ -11,8 +11,8 @@ import (
 	"b24export/jobs"
 )
 
-// Portals whose queue of events is not what its page says: each night's table is
-// the portal's, and where the queue cannot be trusted the manifest says why.
+// On portals whose queue of events differs from its documentation, each night's table
+// is the portal's. If the queue cannot be trusted, the manifest says why.
 func TestSinceEventsOnOddQueues(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -47,8 +47,8 @@ func TestSinceEventsOnOddQueues(t *testing.T) {
 	}
 }
 
-// The events of a snapshot whose manifest is lost were cleared: everything is
-// listed.
+// If the manifest of a snapshot is lost, its events were already cleared: the run lists
+// everything.
 func TestSinceEventsAfterALostManifest(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 600, AllowRegets: true, Strict: t})
 	e := newSinceJob(t, portal, "events", "")
@@ -71,7 +71,7 @@ func TestSinceEventsAfterALostManifest(t *testing.T) {
 	}
 }
 
-// A run that dies behind the reservation, on a queue that does not show it.
+// A run dies after the reservation, on a queue that does not show it.
 func TestSinceEventsDiesOnAHiddenQueue(t *testing.T) {
 	for after := int64(1); after < 12; after++ {
 		synctest.Test(t, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestSinceEventsDiesOnAHiddenQueue(t *testing.T) {
 	}
 }
 
-// A queue that cannot be used is no fault of the run, and check reports it.
+// A queue that cannot be used does not fail the run, and check reports it.
 func TestCheckOfAPlanWithoutEvents(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 60, AllowRegets: true, Strict: t,
 		Values: bitrixtest.ValueQuirks{NoOfflineFeature: true}})

@@ -9,10 +9,9 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// TestSoupOfFaults: everything that can go wrong with a request does, each kind at
-// three of a hundred, and together with the others. The table is complete and exact all
-// the same, and the portal, which is strict, sees no payment fetched again that was
-// got.
+// TestSoupOfFaults lets everything fail that can fail in a request, each kind at three
+// of a hundred requests, and together with the others. The table is complete and exact
+// nevertheless, and the strict portal sees no second get of a payment that was fetched.
 func TestSoupOfFaults(t *testing.T) {
 	slow(t)
 	const payments, share = 20_000, 0.03

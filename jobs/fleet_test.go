@@ -18,8 +18,8 @@ type byHost map[string]http.RoundTripper
 
 func (m byHost) RoundTrip(r *http.Request) (*http.Response, error) { return m[r.URL.Host].RoundTrip(r) }
 
-// TestFleetIsAsQuickAsItsSlowest: two hundred portals, each under its own limits,
-// take as long as the slowest of them alone. None waits for another.
+// TestFleetIsAsQuickAsItsSlowest exports two hundred portals, each under its own
+// limits. They take as long as the slowest of them alone. None waits for another.
 func TestFleetIsAsQuickAsItsSlowest(t *testing.T) {
 	slow(t)
 	const portals = 200

@@ -14,8 +14,8 @@ import (
 	"b24export/sinks"
 )
 
-// Each error of the class table that needs a person says what to do, in words for a
-// webhook or for an application.
+// Each error of the class table that needs a person has a hint, in words for a webhook
+// or for an application.
 func TestHintsOfThePortalsErrors(t *testing.T) {
 	for _, application := range []bool{false, true} {
 		for _, e := range bitrix.Stopping(application) {
@@ -43,7 +43,7 @@ func TestHintsOfThePortalsErrors(t *testing.T) {
 	}
 }
 
-// No hint names --restart without the loss that it means.
+// Hints with --restart mention the work that is lost.
 func TestHintsOfRestartNameTheLoss(t *testing.T) {
 	found := false
 	for _, h := range hints {
@@ -66,13 +66,13 @@ func TestHintsOfRestartNameTheLoss(t *testing.T) {
 	}
 }
 
-// Where the same error is met decides what can be done about it.
+// The hint for an error depends on where it occurs.
 func TestHintsOfAMoment(t *testing.T) {
 	const none = "no hint"
 	for _, tt := range []struct {
 		name             string
 		err              error
-		run, check, sink string // a part of each
+		run, check, sink string // a part of each hint
 	}{
 		{"patience", fmt.Errorf("get: %w", bitrix.ErrPatience), "run again", "DNS, proxy", "DNS, proxy"},
 		{"storage away", fmt.Errorf("put: %w", sinks.ErrUnavailable), "run again", "run again", "endpoint, DNS"},

@@ -11,7 +11,7 @@ import (
 	"b24export/jobs/source"
 )
 
-// Ids none of which exists are an error of the job, and publish nothing.
+// If none of the ids exists, that is an error of the job, and nothing is published.
 func TestNoneOfTheIDs(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ids.txt")
 	if err := os.WriteFile(file, []byte("900001\n900002\n"), 0o600); err != nil {

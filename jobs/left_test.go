@@ -13,15 +13,15 @@ import (
 	"b24export/pipeline"
 )
 
-// prediction is what a run under way was predicted to take from an instant on.
+// prediction is the predicted rest of a run at one moment.
 type prediction struct {
 	at   time.Time
-	done float64 // share of the payments that is done
+	done float64 // share of the payments that are done
 	left time.Duration
 }
 
-// predicted runs a job and notes each second what is predicted. It returns the
-// outcome and when the run ended.
+// predicted runs a job and records the prediction each second. It returns the outcome
+// and when the run ended.
 func predicted(ctx context.Context, t *testing.T, flags map[string]string, portal *bitrixtest.Portal) (seen []prediction, end time.Time, out jobs.Outcome) {
 	t.Helper()
 	all := map[string]string{"mode": "full", "compression": "none"}
@@ -50,7 +50,7 @@ func predicted(ctx context.Context, t *testing.T, flags map[string]string, porta
 			}
 		}()
 	}
-	// As in newExport, no two requests take the same time.
+	// As in newExport, requests take different times.
 	transport := &road{to: portal.RoundTripper(), spread: 240 * time.Millisecond}
 	out = jobs.Run(ctx, spec, &jobs.RunOptions{Program: "b24export/test", Transport: transport, Watch: watch})[0]
 	end = time.Now()
@@ -59,9 +59,9 @@ func predicted(ctx context.Context, t *testing.T, flags map[string]string, porta
 	return seen, end, out
 }
 
-// wantPredicted: a run predicts its end in its first two seconds, and from a share of
-// its payments on within 15 % of the truth. Of the last answers only their mean is
-// known: they may come 2 s sooner or later.
+// wantPredicted: a run predicts its end in its first two seconds and, from a share of
+// its payments on, within 15 % of the true time. Only the mean of the last answers is
+// known: they may arrive 2 s earlier or later.
 func wantPredicted(t *testing.T, seen []prediction, share float64, start, end time.Time) {
 	t.Helper()
 	if len(seen) == 0 || seen[0].at.Sub(start) > 2*time.Second {
@@ -85,7 +85,7 @@ func TestLeftIsPredictedFromTheFirstSecond(t *testing.T) {
 		portal  bitrixtest.Options
 		flags   map[string]string
 		slowly  bool
-		atLeast time.Duration // that the run takes
+		atLeast time.Duration // how long the run takes at least
 		atMost  time.Duration
 	}{
 		{name: "rate", portal: bitrixtest.Options{Payments: 6000, Costs: quickGets}, atLeast: 30 * time.Second, atMost: time.Minute},
@@ -121,8 +121,8 @@ func TestLeftIsPredictedFromTheFirstSecond(t *testing.T) {
 	}
 }
 
-// A resumed run predicts its own end, and counts what it has cost itself: neither the
-// work nor the waits of the run before are its own.
+// A resumed run predicts its own end, and counts only its own cost: neither the work
+// nor the waits of the previous run are its own.
 func TestResumedRunCountsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{
@@ -135,7 +135,7 @@ func TestResumedRunCountsItsOwn(t *testing.T) {
 		if first.Err == nil || first.Summary.Own.RateWaitS < 40 {
 			t.Fatalf("the first run ended with %v after %.0f s of waiting", first.Err, first.Summary.Own.RateWaitS)
 		}
-		// Long enough for the portal's limits to be as good as new.
+		// After this time the portal's limits are unused again.
 		time.Sleep(time.Hour)
 		start := time.Now()
 		seen, end, out := predicted(t.Context(), t, flags, portal)
@@ -153,8 +153,8 @@ func TestResumedRunCountsItsOwn(t *testing.T) {
 	})
 }
 
-// In a night, the new payments at the end of the listing are known of from the first
-// page on.
+// In a night, the new payments at the end of the listing are known from the first page
+// on.
 func TestLeftOfANight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 20_000, Costs: quickGets, Seed: 11, Latency: 1100 * time.Millisecond, Plan: bitrixtest.PlanStandard})

@@ -14,14 +14,15 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// The order of the README: check, plan, run, and a run again at once. The portal counts
-// the requests of all of them together. A machine that remembers nothing has check and
-// plan use no burst, so that the first run finds it whole except their last request.
+// The order in the README: check, plan, run, and a second run directly afterwards. The
+// portal counts the requests of all of them together. On a machine that saves nothing,
+// check and plan use none of the burst, so the first run has all of it except for their
+// last request.
 func TestProcessesOneAfterAnother(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		cache bool
-		// other is another machine: the second run has a folder of its own.
+		// other means another machine: the second run has a folder of its own.
 		other   bool
 		refused int64
 	}{
@@ -62,7 +63,7 @@ func TestProcessesOneAfterAnother(t *testing.T) {
 	}
 }
 
-// Two portals of a job at one host, as two names of one portal have, share its
+// Two portals of a job at one host, which are two names of the same portal, share its
 // limits.
 func TestPortalsOfOneHostShareLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -80,22 +81,22 @@ func TestPortalsOfOneHostShareLimits(t *testing.T) {
 	})
 }
 
-// A process that was killed leaves a note that the whole burst may be used.
+// A process that was killed leaves a record that the whole burst may be used.
 func TestKilledProcessUsedTheBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newExport(t, bitrixtest.Options{Payments: 3000, AllowRegets: true}, 50*time.Millisecond, nil)
 		spec, cache := e.job(t), t.TempDir()
-		var note []byte // as it stands while a run is under way
+		var note []byte // its content while a run continues
 		opts := &jobs.RunOptions{Program: "b24export/test", Transport: e.road, Cache: cache,
 			Watch: func(*jobs.Watch) { note = readOnly(t, cache) }}
 		if out := jobs.Run(t.Context(), spec, opts)[0]; out.Err != nil {
 			t.Fatal(out.Err)
 		}
-		// The folder as a kill at the end would leave it.
+		// The folder as a kill at the end leaves it.
 		if err := os.WriteFile(onlyFile(t, cache), note, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		spec.Sink.URL = t.TempDir() // a dataset without memory
+		spec.Sink.URL = t.TempDir() // a dataset without a saved state
 		if out := jobs.Run(t.Context(), spec, opts)[0]; out.Err != nil {
 			t.Fatal(out.Err)
 		}
@@ -106,7 +107,7 @@ func TestKilledProcessUsedTheBurst(t *testing.T) {
 	})
 }
 
-// A folder of rubbish, or one that cannot be written, disturbs nobody.
+// A folder with invalid files, or one that cannot be written, has no effect.
 func TestDamagedMemoryIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newExport(t, bitrixtest.Options{Payments: 100, AllowRegets: true}, 0, nil)
@@ -131,7 +132,7 @@ func TestDamagedMemoryIsNone(t *testing.T) {
 	})
 }
 
-// job is the export's job, into a new folder.
+// job returns the export's job, with a new folder.
 func (e *export) job(t *testing.T) *jobfile.Spec {
 	t.Helper()
 	spec, err := jobfile.FromFlags(map[string]string{"to": t.TempDir(), "mode": "full", "compression": "none"},

@@ -9,8 +9,8 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// banned is a portal whose operating budget is smaller than the job says, so that it
-// refuses. 2,000 gets of half a second are 1,000 s of operating time.
+// banned returns the options of a portal that refuses, because its operating budget is
+// smaller than the job says. 2,000 gets of half a second are 1,000 s of operating time.
 func banned(server bitrixtest.Server, charge bitrixtest.Charge) bitrixtest.Options {
 	return bitrixtest.Options{
 		Payments: 2000, Charge: charge, TakeTime: true, AllowRegets: true, Server: server,
@@ -19,8 +19,8 @@ func banned(server bitrixtest.Server, charge bitrixtest.Charge) bitrixtest.Optio
 	}
 }
 
-// A method that is over its budget is banned for 300 s by the newest module. The ban is
-// waited out: a call in between would begin it again.
+// The newest module bans a method that is over its budget for 300 s. The export waits
+// until the ban ends: a call meanwhile would restart it.
 func TestBanIsWaitedOut(t *testing.T) {
 	for _, counters := range []string{"counters", "no counters", "zero counters"} {
 		for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
@@ -47,9 +47,9 @@ func TestBanIsWaitedOut(t *testing.T) {
 	}
 }
 
-// What requests cost by the portal's books may be half or double of what they take. The
-// export is complete, bans are waited out, and a budget that is charged double costs no
-// more than the time that it needs.
+// Portals may charge requests with half or double of the time that they take. The
+// export is complete, it waits until bans end, and with double charges it takes no
+// longer than the budget requires.
 func TestOtherWeightsDoNoHarm(t *testing.T) {
 	for weight, longest := range map[float64]time.Duration{0.5: 40 * time.Minute, 2: 90 * time.Minute} {
 		for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {

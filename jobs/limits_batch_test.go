@@ -8,8 +8,8 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// TestWithoutBatches: where the job wants no batches, or the portal does not take
-// a method in one, each of its commands is a request, and the table is the same.
+// TestWithoutBatches: if the job disables batches, or the portal does not accept a
+// method in one, each of its commands is a request, and the table is the same.
 func TestWithoutBatches(t *testing.T) {
 	slow(t)
 	const payments, chunks = 980, 20

@@ -8,10 +8,10 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// TestBudgetIsUsedToTheFull: 24,000 gets of 50 ms are 1,200 s of operating time,
-// of which the portal grants 480 s in 10 minutes. Whoever pays for a batch, the
-// export is complete, takes hardly longer than a schedule that uses the budget as
-// soon as there is some, and no command is refused for want of it.
+// TestBudgetIsUsedToTheFull: 24,000 gets of 50 ms are 1,200 s of operating time, of
+// which the portal allows 480 s in 10 minutes. Whoever is charged for a batch, the
+// export is complete, it takes hardly longer than a schedule that uses the budget at
+// once, and no command is refused because of the budget.
 func TestBudgetIsUsedToTheFull(t *testing.T) {
 	slow(t)
 	for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
@@ -43,13 +43,13 @@ func TestBudgetIsUsedToTheFull(t *testing.T) {
 	}
 }
 
-// budgetedRequest is a request by what it costs of the budget that binds, and by
-// how long its answer takes.
+// budgetedRequest is the cost of a request in the budget that limits, and how long its
+// answer takes.
 type budgetedRequest struct{ cost, answer time.Duration }
 
-// budgetedRequests are the requests of an export, the listing first, on a portal that
-// needs 50 ms for a get, 90 ms for a page and 40 ms for a page of owners, and
-// charges all of that to the batch, or the gets alone to their method.
+// budgetedRequests returns the requests of an export, the listing first. The portal
+// needs 50 ms for a get, 90 ms for a page and 40 ms for a page of owners. It charges
+// all of that to the batch, or only the gets to their method.
 func budgetedRequests(payments int64, charge bitrixtest.Charge) []budgetedRequest {
 	const get, page, owners, way = 50 * time.Millisecond, 90 * time.Millisecond, 40 * time.Millisecond, 200 * time.Millisecond
 	var requests []budgetedRequest
@@ -72,11 +72,11 @@ func budgetedRequests(payments int64, charge bitrixtest.Charge) []budgetedReques
 	return requests
 }
 
-// leastUnderBudget is when the last answer is there if each request goes as soon
-// as both limits of the standard plan let it go: fewer than 50 on the counter,
-// which falls by 2 a second, and room for its cost in 480 s of the ten baskets
-// of a minute that count. It looks at each hundredth of a second, and knows all
-// the requests from the start, which no export can.
+// leastUnderBudget returns when the last answer arrives if each request is sent as soon
+// as both limits of the standard plan allow it: fewer than 50 on the counter, which
+// falls by 2 per second, and room for its cost in 480 s of the ten baskets of a minute
+// that count. It checks each hundredth of a second, and knows all the requests from the
+// start, which no export can.
 func leastUnderBudget(requests []budgetedRequest) time.Duration {
 	const step, basket, budget = 10 * time.Millisecond, time.Minute, 480 * time.Second
 	var (

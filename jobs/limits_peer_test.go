@@ -14,10 +14,9 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// neighbour is another client of the portal at the same address: it sends a
-// request a second on average, whatever the portal answers. It sends at odd times, as
-// programs do: one that ticks in step with the export is refused either never or
-// always, by chance.
+// neighbour is another client of the portal at the same address. It sends a request per
+// second on average, whatever the portal answers, at irregular times as programs do. At
+// regular times it would be refused either never or always, by chance.
 type neighbour struct {
 	portal        *bitrixtest.Portal
 	sent, refused atomic.Int64
@@ -61,9 +60,9 @@ func (n *neighbour) ask(t *testing.T) {
 	}
 }
 
-// TestBesideAnotherClient: where another client of the same portal takes half of the
-// rate, both continue. The export takes the other half, and fewer than 2 % of its
-// requests are refused.
+// TestBesideAnotherClient: if another client of the same portal uses half of the rate,
+// both continue. The export uses the other half, and fewer than 2 % of its requests are
+// refused.
 func TestBesideAnotherClient(t *testing.T) {
 	slow(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +79,7 @@ func TestBesideAnotherClient(t *testing.T) {
 		life.Wait()
 		e.wantExact(t)
 		use := e.outcome.Summary.Use
-		// The neighbour leaves a request a second.
+		// The neighbour leaves a request per second.
 		least := time.Duration(float64(use.Requests-50) * float64(time.Second))
 		t.Logf("%d requests in %v, at least %v: %.4f; %d refused: %.2f %%; the other client: %d sent, %d refused", use.Requests, e.span, least,
 			float64(e.span)/float64(least), use.Refused, 100*float64(use.Refused)/float64(use.Requests), other.sent.Load(), other.refused.Load())

@@ -8,23 +8,23 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// quickGets is what a get costs where it is the rate that is to bind: 10,000 of
-// them at the 50 ms of the vendor's example would be more than the 480 s that
-// the portal grants.
+// quickGets is the cost of a get in tests in which the rate must be the limit: 10,000
+// of them at the 50 ms of the vendor's example would exceed the 480 s that the portal
+// allows.
 var quickGets = map[string]time.Duration{"crm.item.payment.get": 20 * time.Millisecond}
 
-// TestRateIsUsedToTheFull: under the standard plan, with answers of 1.1 to
-// 1.34 s, an export takes hardly more requests than its commands fill, and
-// hardly more time than the limit makes that many requests take. What it loses
-// is half a token, a quarter of a second's worth, and what falls off the portal's
-// counter while the first answer is awaited. No request is refused.
+// TestRateIsUsedToTheFull: under the standard plan, with answers of 1.1 to 1.34 s, an
+// export takes hardly more requests than its commands fill, and hardly more time than
+// the limit requires for so many requests. It loses half a token, which is a quarter of
+// a second, and what falls off the portal's counter until the first answer. No request
+// is refused.
 func TestRateIsUsedToTheFull(t *testing.T) {
 	slow(t)
 	for _, tt := range []struct {
 		name        string
 		payments    int64
 		flags       map[string]string
-		rate        float64 // what the limits leave us
+		rate        float64 // what the limits allow
 		burst       int
 		requestsMax float64 // of the least
 		spanMax     float64 // of the least
@@ -61,10 +61,10 @@ func TestRateIsUsedToTheFull(t *testing.T) {
 	}
 }
 
-// TestListedValuesAreCheap: with enrich: list, 100,000 payments take a request
-// for each 2,400 of the listing, and one for each 4,700 for the owners of their orders
-// and the sample that is fetched all the same. So many are under way that the rate limit
-// decides how long that takes, not how long an answer does.
+// TestListedValuesAreCheap: with enrich: list, 100,000 payments take a request for each
+// 2,400 of the listing, and one for each 4,700 for the owners of their orders and for
+// the sample, which is fetched nevertheless. So many requests are in flight that the
+// rate limit decides how long that takes, not the time of an answer.
 func TestListedValuesAreCheap(t *testing.T) {
 	slow(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -93,22 +93,22 @@ func TestListedValuesAreCheap(t *testing.T) {
 	})
 }
 
-// TestTheBucketBindsNotTheWorkers: however long answers take, so many requests
-// are under way that the rate limit decides when the next one goes. More
-// concurrency changes nothing.
+// TestTheBucketBindsNotTheWorkers: however long answers take, so many requests are in
+// flight that the rate limit decides when the next one is sent. More concurrency
+// changes nothing.
 func TestTheBucketBindsNotTheWorkers(t *testing.T) {
 	slow(t)
 	for _, tt := range []struct {
 		name string
-		long time.Duration // that a full batch of gets takes
-		cost time.Duration // of a get, if it is the portal's work that takes so long
-		// ramp is how many answers long the listing does not yet show enough
-		// payments to keep the rate busy.
+		long time.Duration // time of a full batch of gets
+		cost time.Duration // of a get, if the portal itself takes so long
+		// ramp is for how many answers the listing has not yet shown enough payments to
+		// use the rate.
 		ramp float64
 	}{
 		{"answers of 2 s", 2 * time.Second, 0, 1},
 		{"answers of 20 s", 20 * time.Second, 0, 1.1},
-		{"answers of 20 s that the portal works on", 20 * time.Second, 400 * time.Millisecond, 0.2}, // the gets that the list's dates are measured by take 4 s
+		{"answers of 20 s that the portal works on", 20 * time.Second, 400 * time.Millisecond, 0.2}, // the gets that measure the list's dates take 4 s
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spans := map[string]time.Duration{}
@@ -142,9 +142,9 @@ func TestTheBucketBindsNotTheWorkers(t *testing.T) {
 	}
 }
 
-// TestConcurrencyBindsWhereItIsLow: with 8 requests at once and answers of 20 s,
-// 44 requests take seven rounds: three in which the listing grows, and four of
-// 8 gets each, less those that the listing's rounds had room for.
+// TestConcurrencyBindsWhereItIsLow: with 8 concurrent requests and answers of 20 s, 44
+// requests take seven rounds: three in which the listing grows, and four of 8 gets
+// each, less the gets for which the listing's rounds had room.
 func TestConcurrencyBindsWhereItIsLow(t *testing.T) {
 	slow(t)
 	synctest.Test(t, func(t *testing.T) {

@@ -21,21 +21,21 @@ import (
 )
 
 // The tests of limits_*_test.go run whole exports, from the job to the table, in
-// virtual time against the strict portal of package bitrixtest, and compare them with
-// the least that the portal's limits allow. docs/limits.md has what they show.
+// virtual time against the strict portal of package bitrixtest. They compare them with
+// the least time that the portal's limits allow. docs/limits.md has the results.
 
-// export is a whole export of a portal, and what became of it.
+// export is a whole export of a portal, and its result.
 type export struct {
 	portal  *bitrixtest.Portal
 	road    *road
-	flags   map[string]string // the job's, on top of those of every export here
+	flags   map[string]string // of the job, on top of those of every export here
 	spec    *jobfile.Spec
 	outcome jobs.Outcome
 	span    time.Duration
 }
 
-// newExport makes a portal, of a standard plan if o does not say, and an export
-// of it. Answers take what o says, and up to spread more on the way there.
+// newExport returns a portal, with the standard plan unless o has another, and an
+// export of it. Answers take the time in o, and up to spread more on the way there.
 func newExport(t *testing.T, o bitrixtest.Options, spread time.Duration, flags map[string]string) *export {
 	t.Helper()
 	o.Seed, o.Strict = 11, t
@@ -49,12 +49,12 @@ func newExport(t *testing.T, o bitrixtest.Options, spread time.Duration, flags m
 	return &export{portal: portal, road: &road{to: portal.RoundTripper(), spread: spread}, flags: flags}
 }
 
-// run exports the portal into a new folder, which must end in exit code 0. It is
-// called in a bubble of synctest, where nothing but waiting takes time.
+// run exports the portal into a new folder, which must end with exit code 0. It is
+// called in a bubble of synctest, in which only waiting takes time.
 func (e *export) run(t *testing.T) {
 	t.Helper()
-	// The encoders of zstd outlive the bubble that made them, and are of no use
-	// in the next one.
+	// The encoders of zstd outlive the bubble that created them, and cannot be used in
+	// the next one.
 	flags := map[string]string{"to": t.TempDir(), "mode": "full", "compression": "none"}
 	maps.Copy(flags, e.flags)
 	var err error
@@ -90,13 +90,15 @@ func (e *export) wantExact(t *testing.T) {
 			t.Fatalf("payment %d (-want +got):\n%s", row.ID, cmp.Diff(want, got))
 		}
 	}
-	// The rows ascend by id, so as many as there are payments are all of them.
+	// The rows ascend by id, so if their number is that of the payments, they are
+	// complete.
 	if rows != e.portal.Count() {
 		t.Errorf("the table has %d rows, the portal %d payments", rows, e.portal.Count())
 	}
 }
 
-// wantNoRefusals: nothing was refused, neither for its rate nor for its budget.
+// wantNoRefusals checks that no request was refused, neither by the rate nor by the
+// budget.
 func (e *export) wantNoRefusals(t *testing.T) {
 	t.Helper()
 	if s := e.portal.Stats(); s.Refused != 0 || s.RefusedCommands != 0 {
@@ -107,14 +109,14 @@ func (e *export) wantNoRefusals(t *testing.T) {
 // road is the way to a portal. It is safe for concurrent use.
 type road struct {
 	to http.RoundTripper
-	// spread is by how much the slowest requests are longer under way than the
-	// quickest; a request of the same body is always equally quick.
+	// spread is by how much the slowest requests take longer than the quickest. A
+	// request with the same body always takes the same time.
 	spread time.Duration
 
 	mu       sync.Mutex
 	requests int64
 	listing  int64         // requests for pages of the listing
-	sent     time.Time     // when the last request set out
+	sent     time.Time     // when the last request was sent
 	last     time.Duration // how long its answer took
 }
 
@@ -148,18 +150,17 @@ func (r *road) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// leastSpan is how long the requests that were sent take at least under a rate
-// limit: a burst at once, then one as often as the portal's counter falls; and
-// the answer to the last one.
+// leastSpan returns how long the requests that were sent take at least under a rate
+// limit: a burst at once, then one each time that the portal's counter falls; and the
+// answer to the last one.
 func (e *export) leastSpan(rate float64, burst int) time.Duration {
 	return time.Duration(float64(e.road.requests-int64(burst))/rate*float64(time.Second)) + e.road.last
 }
 
-// leastRequests is how many requests carry commands.
+// leastRequests returns how many requests carry commands.
 func leastRequests(commands int64) int64 {
 	return int64(math.Ceil(float64(commands) / bitrix.MaxCommands))
 }
 
-// pages is how many pages a listing has. The last one is short, if only because
-// it is empty.
+// pages returns how many pages a listing has. The last one is short or empty.
 func pages(payments int64) int64 { return payments/bitrix.PageSize + 1 }

@@ -23,7 +23,7 @@ import (
 	"b24export/schemas"
 )
 
-// unseen takes what a listing by owners cannot know from a row.
+// unseen removes from a row what a listing by owners cannot know.
 func unseen(row schemas.Payment, severalOrders bool) schemas.Payment {
 	row.DateBill = schemas.Null[schemas.Instant]{}
 	row.Returned, row.ResponsibleID = schemas.Null[string]{}, schemas.Null[int64]{}
@@ -46,8 +46,8 @@ func ordersOfItems(portal *bitrixtest.Portal) map[[2]int64]int {
 	return count
 }
 
-// emptyTemp makes a folder the one for temporary files, and looks into it at the
-// end of the test.
+// emptyTemp sets an empty folder for temporary files, and checks it at the end of the
+// test.
 func emptyTemp(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,14 +61,14 @@ func emptyTemp(t *testing.T) {
 }
 
 // Every way to find payments returns the same table, except the columns that it cannot
-// know, on a portal with everything odd about it.
+// know, on a portal with all oddities.
 func TestEveryListingGivesTheSameTable(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		source string
 		rights bitrixtest.Rights
 		atOnce bool
-		byItem bool // bound payments only, without date_bill
+		byItem bool // only payments with an owner, without date_bill
 		bare   bool // only the values of a get
 		want   string
 	}{
@@ -131,7 +131,7 @@ func TestEveryListingGivesTheSameTable(t *testing.T) {
 	}
 }
 
-// A job whose listing is by items sees what changes, and nothing else.
+// A job that lists by items sees what changes, and nothing else.
 func TestIncrementalByItems(t *testing.T) {
 	for _, list := range []string{"bindings", "items"} {
 		t.Run(list, func(t *testing.T) {
@@ -170,15 +170,15 @@ func TestIncrementalByItems(t *testing.T) {
 	}
 }
 
-// A portal that takes a right away changes nothing: a run by auto does not go to a
-// listing that sees less than the newest snapshot's did, unless the job says so.
+// If a portal removes a right, nothing changes: a run with auto does not switch to a
+// listing that shows less than that of the newest snapshot, unless the job says so.
 func TestRightsThatShrink(t *testing.T) {
 	emptyTemp(t)
 	all := bitrixtest.Rights{}
 	for _, tt := range []struct {
 		name, job    string
 		before, then bitrixtest.Rights
-		gone         string // a method that an update takes away
+		gone         string // a method that an update removes
 		lacks        string
 		written      string // a job that may continue
 	}{
@@ -236,8 +236,8 @@ func TestRightsThatShrink(t *testing.T) {
 	}
 }
 
-// A dataset that was begun with few rights continues with them, and gets the rest when
-// they grow.
+// A dataset that was begun with few rights continues with them, and fetches the rest
+// when there are more.
 func TestRightsThatGrow(t *testing.T) {
 	emptyTemp(t)
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 2, Payments: 600, AllowRegets: true, Strict: t, Rights: bitrixtest.Rights{NotAdmin: true}})
@@ -254,8 +254,8 @@ func TestRightsThatGrow(t *testing.T) {
 	e.wantTable(t, portal, none)
 }
 
-// Where a portal refuses what is not there and what is not for this user in the
-// same words, given ids delete nothing.
+// If a portal refuses missing payments and forbidden payments with the same text, given
+// ids delete nothing.
 func TestIDsRefusedInWordsThatDoNotTell(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{
 		Payments: 300, AllowRegets: true, Strict: t, Rights: bitrixtest.Rights{NotAdmin: true}, Server: bitrixtest.Server{OneRefusal: true},
@@ -284,8 +284,8 @@ func TestIDsRefusedInWordsThatDoNotTell(t *testing.T) {
 	}
 }
 
-// crm.type.list is for CRM administrators: without it, deals and smart invoices are
-// listed.
+// Only CRM administrators may call crm.type.list. Without it, deals and smart invoices
+// are listed.
 func TestItemsWithoutTheListOfTypes(t *testing.T) {
 	emptyTemp(t)
 	portal := bitrixtest.New(bitrixtest.Options{
@@ -397,7 +397,7 @@ func TestFilesOfIDs(t *testing.T) {
 	}
 }
 
-// errStopped is what a run meets whose machine goes away.
+// errStopped is the error of a run whose machine stops.
 var errStopped = errors.New("stopped")
 
 // stopAt cancels a run at its n-th request.
@@ -415,8 +415,8 @@ func (s *stopAt) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(r)
 }
 
-// A run by bindings is stopped at each of its requests in turn, and resumed: the table
-// is complete, and what was got and saved is not fetched again.
+// A run by bindings is stopped at each of its requests in turn, and resumed. The table
+// is complete, and what was fetched and saved is not fetched again.
 func TestStoppedAtEveryRequestByBindings(t *testing.T) {
 	emptyTemp(t)
 	for n := int64(1); ; n++ {
@@ -457,8 +457,8 @@ func TestStoppedAtEveryRequestByBindings(t *testing.T) {
 	}
 }
 
-// Payments change, appear and disappear while a run continues: one that exists all the
-// while is in the table, with values that it had at some instant of the run.
+// Payments are changed, added and deleted during a run. A payment that exists the whole
+// time is in the table, with values that it had at some moment of the run.
 func TestAPortalThatChangesAllTheWhile(t *testing.T) {
 	for _, list := range []string{"sale", "bindings", "items"} {
 		t.Run(list, func(t *testing.T) {
@@ -488,7 +488,8 @@ func TestAPortalThatChangesAllTheWhile(t *testing.T) {
 						if old && !there && (list == "sale" || p.OwnerID != 0) {
 							t.Errorf("seed %d: payment %d existed all the while, and is not in the table", seed, p.ID)
 						}
-						// Paid and unpaid again looks the same afterwards; a sum never comes back.
+						// A payment that is paid and unpaid again looks as before; a
+						// former sum never returns.
 						if sum := wantRow(t, p).Sum; old && there && was.Sum == p.Sum && row.Sum != sum {
 							t.Errorf("seed %d: the sum of payment %d did not change, and is %v in the table", seed, p.ID, row.Sum.V)
 						}

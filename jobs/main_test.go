@@ -6,11 +6,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if a run, or what it started, outlives its test.
+// TestMain fails if a run, or a goroutine of it, outlives its test.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// slow marks a test of many thousand payments under a portal's limits, or of a year
-// of nights: seconds in virtual time, and minutes with the race detector.
+// slow marks a test of many thousand payments under a portal's limits, or of a year of
+// nights. It takes seconds in virtual time, and minutes with the race detector.
 func slow(t *testing.T) {
 	t.Helper()
 	if testing.Short() {

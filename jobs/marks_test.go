@@ -12,8 +12,8 @@ import (
 	"b24export/jobs"
 )
 
-// A list and a get that differ in a column for good: nights without changes fetch
-// nothing, and what changes is seen.
+// If a list and a get always differ in a column, nights without changes fetch nothing,
+// and changes are found.
 func TestNightsWhereListAndGetDiffer(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 3, Payments: 600, AllowRegets: true, Strict: t,
 		Values: bitrixtest.ValueQuirks{ListNames: true}})
@@ -39,8 +39,9 @@ func TestNightsWhereListAndGetDiffer(t *testing.T) {
 	}
 }
 
-// What the listing showed is lost, or damaged: the night after fetches those payments
-// once more, says which column made it, and the one after that is quiet again.
+// If what the listing showed is lost, or damaged, the next night fetches those payments
+// once more and reports the column that caused it. The night after that fetches nothing
+// again.
 func TestWhatWasListedIsLost(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -87,7 +88,7 @@ func TestWhatWasListedIsLost(t *testing.T) {
 	}
 }
 
-// A backfill beside nights keeps what was listed, its own and that of the rest.
+// A backfill beside nights keeps what was listed, its own and that of the other rows.
 func TestBackfillKeepsWhatWasListed(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 3, Payments: 400, AllowRegets: true, Strict: t,
 		Values: bitrixtest.ValueQuirks{ListNames: true}})
@@ -104,8 +105,8 @@ func TestBackfillKeepsWhatWasListed(t *testing.T) {
 	e.wantTable(t, portal, none)
 }
 
-// Two jobs of one name whose rows mean something else fetch everything in turn. The
-// third run says so.
+// Two jobs with the same name, whose rows have different meanings, alternately fetch
+// everything. The third run reports that.
 func TestTwoJobsOfOneNameAreTold(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Payments: 60, AllowRegets: true, Strict: t})
 	one := newRunJob(t, portal, "")
@@ -120,8 +121,8 @@ func TestTwoJobsOfOneNameAreTold(t *testing.T) {
 	}
 }
 
-// A site whose date format is changed to one that lists cannot show: dates of bill that
-// are known stay, and nothing is fetched because of it a second time.
+// The site's date format changes to one that lists cannot show. Known dates of bill
+// stay, and nothing is fetched a second time because of it.
 func TestKnownDatesOfBillStay(t *testing.T) {
 	for _, format := range []bitrixtest.DateFormat{bitrixtest.DatesNull, bitrixtest.DatesSwapped, bitrixtest.DatesShort, bitrixtest.DatesMinutes, bitrixtest.DatesDays} {
 		for _, mode := range []string{"incremental", "full"} {
@@ -137,7 +138,7 @@ func TestKnownDatesOfBillStay(t *testing.T) {
 					}
 				}
 				e.wantTable(t, portal, none)
-				// Also where the payment has changed in another column.
+				// The same if the payment has changed in another column.
 				for p := range portal.All() {
 					if !p.Paid {
 						portal.Pay(p.ID)

@@ -21,8 +21,8 @@ import (
 	"b24export/pipeline"
 )
 
-// change makes n changes: of four, one payment is paid, one unpaid, one deleted,
-// and one is new.
+// change makes n changes: of four, one pays a payment, one unpays one, one deletes one,
+// and one adds one.
 func change(portal *bitrixtest.Portal, n int) (gets int64) {
 	count := portal.Count()
 	ids := make([]int64, count)
@@ -50,8 +50,8 @@ func change(portal *bitrixtest.Portal, n int) (gets int64) {
 	return gets
 }
 
-// A night on 40,000 payments of which 400 have changed: its cost follows the
-// change, and table and change feed are exact.
+// A night on 40,000 payments of which 400 have changed: its cost depends on the
+// changes, and table and change feed are exact.
 func TestNightCostsWhatHasChanged(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 6, Payments: 40_000, AllowRegets: true, Strict: t})
 	e := newRunJob(t, portal, "")
@@ -75,7 +75,7 @@ func TestNightCostsWhatHasChanged(t *testing.T) {
 	}
 }
 
-// The table of what a listing costs, in docs/sources.md, is what a run measures.
+// A run measures the numbers in the table of the cost of listings, in docs/sources.md.
 func TestCostOfListings(t *testing.T) {
 	text, err := os.ReadFile("../docs/sources.md")
 	if err != nil {
@@ -129,10 +129,10 @@ func TestCostOfListings(t *testing.T) {
 	}
 }
 
-// BenchmarkNight is a night on a million payments of which one in a hundred has
-// changed, after a first full run: its requests against those of the full run,
-// the most memory in use at once, its CPU and that of its merge. The portal is in
-// the process, and its CPU and memory are in the figures.
+// BenchmarkNight is a night on a million payments of which one in a hundred has changed,
+// after a first full run. It reports its requests and those of the full run, the most
+// memory in use at once, its CPU and that of its merge. The portal is in the same process,
+// so the figures include its CPU and memory.
 //
 //	go test ./jobs -run '^$' -bench Night/1000000 -benchtime 1x
 func BenchmarkNight(b *testing.B) {
@@ -193,8 +193,8 @@ func night(b *testing.B, payments int) {
 	b.ReportMetric(merge.Seconds(), "merge-cpu-s")
 }
 
-// mostMemory is the most memory that the process had from the system at once, in
-// bytes, until stop is closed.
+// mostMemory returns the most memory that the process had from the system, in bytes,
+// until stop is closed.
 func mostMemory(stop <-chan struct{}) (most uint64) {
 	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	for {
@@ -208,7 +208,7 @@ func mostMemory(stop <-chan struct{}) (most uint64) {
 	}
 }
 
-// cpu is what the process has used of it so far.
+// cpu returns the CPU time that the process has used so far.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -18,7 +18,7 @@ import (
 	"b24export/schemas"
 )
 
-// passing are the answers that a portal returns at one request, or call, in 200.
+// passing are temporary answers of a portal, each at one request, or call, in 200.
 var passing = []bitrixtest.Fault{
 	{Kind: bitrixtest.FaultResult, Method: "sale.payment.list", Result: `null`},
 	{Kind: bitrixtest.FaultResult, Method: "sale.payment.list", Result: `[]`},
@@ -40,7 +40,7 @@ var passing = []bitrixtest.Fault{
 	{Kind: bitrixtest.FaultWarning},
 }
 
-// trait is what a portal is like in all of its nights.
+// trait is a property of a portal in all of its nights.
 type trait struct {
 	name string
 	set  func(*bitrixtest.Options)
@@ -80,9 +80,10 @@ var strategies = []string{
 var oddPortals = flag.Int("odd-portals", 2, "how many portals TestOddNights has for each way to find payments")
 
 // TestOddNights goes through 300 nights in which payments change and the portal
-// answers oddly now and then, with each way to find payments on two portals of three
-// traits. After each night the table is the portal's, with rejects as expected, or the exit
-// code is another and the table is the one before. The flag -odd-portals asks for more.
+// sometimes answers oddly, with each way to find payments on two portals of three
+// traits. After each night the table is the portal's, with the expected rejects, or the
+// exit code is another and the table is that of the night before. The flag -odd-portals
+// sets more portals.
 func TestOddNights(t *testing.T) { oddNights(t, *oddPortals, 15) }
 
 func oddNights(t *testing.T, portals, nights int) {
@@ -109,7 +110,7 @@ func oddNights(t *testing.T, portals, nights int) {
 	}
 }
 
-// oddPortal goes through the nights of one portal.
+// oddPortal runs the nights of one portal.
 func oddPortal(t *testing.T, strategy string, traits []trait, dice *rand.Rand, nights int) {
 	o := bitrixtest.Options{Seed: dice.Uint64(), Payments: 150, AllowRegets: true, Strict: t}
 	for _, tr := range traits {
@@ -128,8 +129,9 @@ func oddPortal(t *testing.T, strategy string, traits []trait, dice *rand.Rand, n
 	var failed []string
 	for night := range nights {
 		portal.Mutate(dice.IntN(12), dice.Uint64())
-		// The first that fits counts, so that none of the others is for tokens: their
-		// lost answer costs the refresh token, and a person has to log in again.
+		// The first fault that matches is used, so none of the others affects tokens: a
+		// lost answer would cost the refresh token, and a person would have to log in
+		// again.
 		faults := []bitrixtest.Fault{{Kind: bitrixtest.FaultSlow, Method: bitrixtest.TokenMethod, Every: 1, Delay: time.Millisecond}}
 		for _, f := range passing {
 			f.Share = 1.0 / 200
@@ -165,8 +167,8 @@ func oddPortal(t *testing.T, strategy string, traits []trait, dice *rand.Rand, n
 	}
 }
 
-// oddTable is the table that a published night must leave. A reject has the row that
-// it had before, or none.
+// oddTable returns the table that a published night must leave. A reject has the row
+// that it had before, or none.
 func (e *runJob) oddTable(t *testing.T, portal *bitrixtest.Portal, out *jobs.Outcome, strategy string, before map[int64]schemas.Payment) map[int64]schemas.Payment {
 	t.Helper()
 	byItem := strings.Contains(strategy, "bindings") || strings.Contains(strategy, "items")
@@ -195,10 +197,10 @@ func (e *runJob) oddTable(t *testing.T, portal *bitrixtest.Portal, out *jobs.Out
 	return want
 }
 
-// tolerate makes rows that are wanted those that the table has, where docs/sources.md
-// or docs/portals.md says that they may differ: dates of bill that the list does not show,
-// or not exactly, a date of payment that alone has changed where lists show no dates, and
-// orders of items that have several.
+// tolerate copies values of the table to the rows that are wanted, if docs/sources.md
+// or docs/portals.md says that they may differ: dates of bill that the list does not
+// show, or not exactly, a date of payment that alone has changed if lists show no
+// dates, and orders of owners that have several.
 func tolerate(want, got, before map[int64]schemas.Payment, o *bitrixtest.Options) {
 	for _, id := range slices.Sorted(maps.Keys(want)) {
 		w, g := want[id], got[id]
@@ -217,7 +219,7 @@ func tolerate(want, got, before map[int64]schemas.Payment, o *bitrixtest.Options
 		case o.Values.DateFormat == bitrixtest.DatesMinutes && w.DateBill.V.Time().Truncate(time.Minute).Equal(bill.V.Time()):
 			w.DateBill = bill
 		case o.Values.Zone != "" && w.DateBill.V-bill.V == schemas.Instant(3600e6) && o.Values.DateFormat == "":
-			w.DateBill = bill // in the hour that comes twice
+			w.DateBill = bill // in the hour that occurs twice
 		}
 		want[id] = w
 	}

@@ -26,13 +26,12 @@ import (
 	"b24export/sinks"
 )
 
-// nights is how many nights each way to learn of changes goes through.
+// nights is how many nights are run with each way to find changes.
 const nights = 122
 
-// TestYearOfNights: night after night some payments change, runs are killed, the
-// past is brought in again. After each night the table is the portal's, the
-// change feed is the difference of the two tables, and all feeds, played from
-// nothing, give the table.
+// TestYearOfNights: each night some payments change, runs are killed, and backfills
+// run. After each night the table is the portal's, the change feed is the difference
+// between the two tables, and all feeds, applied to an empty table, produce the table.
 func TestYearOfNights(t *testing.T) {
 	slow(t)
 	for _, since := range []string{"list", "orders", "events"} {
@@ -60,7 +59,7 @@ func year(t *testing.T, since string) {
 		job, backfill := nightly, night > 0 && dice.IntN(8) == 0
 		if backfill {
 			backfills++
-			from := 1993 + dice.IntN(7) // a bubble's clock begins in 2000
+			from := 1993 + dice.IntN(7) // a bubble's clock starts in 2000
 			days := fmt.Sprintf("{from: %d-06-01, to: %d-06-01}", from, from+1+dice.IntN(3))
 			job = newRunJob(t, portal, "mode: backfill\nbackfill: {billed: "+days+"}\n"+common)
 			job.spec.Portals = nightly.spec.Portals
@@ -77,7 +76,7 @@ func year(t *testing.T, since string) {
 			if killed = k.dead; killed {
 				kills++
 				folder = k.to
-				time.Sleep(time.Hour) // the lease of the one that was killed runs out
+				time.Sleep(time.Hour) // the lease of the killed run expires
 			}
 		}
 		if out.Exit != jobs.ExitRejects && out.Exit != jobs.ExitComplete {
@@ -87,7 +86,7 @@ func year(t *testing.T, since string) {
 			byChanges++
 		}
 		job.folder = folder
-		// A run that was killed behind its manifest has published all the same.
+		// A run that was killed after its manifest has published nevertheless.
 		for _, m := range job.since(t, last) {
 			last = m.Snapshot
 			now := job.table(t, fmt.Sprintf("payments_history/portal=acme/snapshot=%s/payments.parquet", m.Snapshot))
@@ -127,7 +126,7 @@ func year(t *testing.T, since string) {
 	}
 }
 
-// dataset opens what the job has made of its portal.
+// dataset opens the job's dataset.
 func (e *runJob) dataset(t *testing.T) *sinks.Dataset {
 	t.Helper()
 	data, closeData, err := jobs.OpenDataset(t.Context(), e.spec, "acme", e.opts)
@@ -142,7 +141,7 @@ func (e *runJob) dataset(t *testing.T) *sinks.Dataset {
 	return data
 }
 
-// since returns the manifests of the snapshots behind one, oldest first.
+// since returns the manifests of the snapshots after one, oldest first.
 func (e *runJob) since(t *testing.T, last pipeline.SnapshotID) []*pipeline.Manifest {
 	t.Helper()
 	all, err := e.dataset(t).Snapshots(t.Context())
@@ -153,7 +152,7 @@ func (e *runJob) since(t *testing.T, last pipeline.SnapshotID) []*pipeline.Manif
 	return slices.DeleteFunc(all, func(m *pipeline.Manifest) bool { return m.Snapshot <= last })
 }
 
-// table reads a table by id, without the stamps.
+// table reads a table by id, without the times of reading.
 func (e *runJob) table(t *testing.T, key string) map[int64]schemas.Payment {
 	t.Helper()
 	store, err := sinks.OpenFolder(e.folder)
@@ -173,7 +172,7 @@ func (e *runJob) table(t *testing.T, key string) map[int64]schemas.Payment {
 	return rows
 }
 
-// feed reads a snapshot's changes, without the stamps.
+// feed reads a snapshot's changes, without the times of reading.
 func (e *runJob) feed(t *testing.T, m *pipeline.Manifest) []sinks.Change {
 	t.Helper()
 	if m.Changes.Sum() == 0 {
@@ -197,7 +196,7 @@ func (e *runJob) feed(t *testing.T, m *pipeline.Manifest) []sinks.Change {
 	return feed
 }
 
-// difference says what a change feed must have, from the tables alone.
+// difference returns what a change feed must contain, from the tables alone.
 func difference(before, after map[int64]schemas.Payment) []sinks.Change {
 	ids := maps.Clone(before)
 	maps.Copy(ids, after)
@@ -233,9 +232,9 @@ func changedColumns(was, is *schemas.Payment) (names []string) {
 	return names
 }
 
-// kill ends a process as SIGKILL does, as far as anybody else can see: at some
-// request, the folder as it is at that moment becomes the one of the next run,
-// and the portal hears no more of this one.
+// kill ends a process as SIGKILL does, as far as others can see: at some request, the
+// next run receives a copy of the folder, and the portal receives no further request of
+// this run.
 type kill struct {
 	from, to string
 	next     http.RoundTripper
@@ -279,8 +278,8 @@ func (k *kill) now() bool {
 	return k.dead
 }
 
-// copyFolder copies a folder as it is at one moment: again, if it has changed
-// meanwhile.
+// copyFolder copies a folder as it is at one moment: it repeats the copy if the folder
+// has changed meanwhile.
 func copyFolder(from, to string) error {
 	for {
 		before, err := entries(from)
@@ -313,7 +312,7 @@ func copyFolder(from, to string) error {
 	}
 }
 
-// entries are a folder's files, except those that are being written.
+// entries returns a folder's files, except those that are being written.
 func entries(dir string) (map[string]string, error) {
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {

@@ -19,11 +19,11 @@ import (
 	"b24export/pipeline"
 )
 
-// notifySecret stands wherever a secret may stand. No error may show it.
+// notifySecret is wherever a secret may be. No error may show it.
 const notifySecret = "MARKEDSECRET"
 
-// receiver answers one attempt after the other; after the last answer it says
-// 200. An answer of 0 is no answer at all.
+// receiver sends its answers one after another, and 200 after the last one. An answer
+// of 0 is no answer at all.
 type receiver struct {
 	t       *testing.T
 	answers []int
@@ -104,7 +104,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// checkSignature does what a receiver does.
+// checkSignature checks a signature as a receiver does.
 func checkSignature(header, body string) error {
 	at, sum, ok := strings.Cut(strings.TrimPrefix(header, "t="), ",v1=")
 	if !ok {

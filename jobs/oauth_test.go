@@ -12,8 +12,8 @@ import (
 	"b24export/jobs"
 )
 
-// TestRunByOAuth: a run of 16 workers whose token expires at every 20th request
-// is complete and exact, with one refresh for each expiry; also when the portal
+// TestRunByOAuth: a run of 16 workers whose token expires at every 20th request is
+// complete and exact, with one refresh for each expiry. The same is true if the portal
 // was renamed meanwhile, which the log shows.
 func TestRunByOAuth(t *testing.T) {
 	for _, renamed := range []string{"", "https://new.acme.example"} {
@@ -40,13 +40,13 @@ func TestRunByOAuth(t *testing.T) {
 	}
 }
 
-// TestLostTokens: a refresh token that is void in the middle of a run ends it with what
-// to do; with new tokens the next run continues and is exact.
+// TestLostTokens: if a refresh token becomes invalid during a run, the run ends with
+// what to do. With new tokens the next run continues and is exact.
 func TestLostTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Seed: 5, Payments: 900, Strict: t, AllowRegets: true, OAuth: bitrixtest.OAuth{ExpireAfter: 8}})
 		e := newAppJob(t, portal, "  compression: none\nsource: {list: sale}\ncheckpoint: {rows: 100}")
-		e.spec.Portals[0].Limits.Concurrency = 1 // so that some payments are there before the tokens are lost
+		e.spec.Portals[0].Limits.Concurrency = 1 // so that some payments are fetched before the tokens are lost
 		portal.Adjust(func(o *bitrixtest.Options) {
 			o.Faults = []bitrixtest.Fault{{Kind: bitrixtest.FaultLostAnswer, Method: bitrixtest.TokenMethod, Times: 1}}
 		})
@@ -58,7 +58,7 @@ func TestLostTokens(t *testing.T) {
 		if err := os.WriteFile(e.spec.Portals[0].OAuth.Tokens.Reveal(), []byte(`{"refresh_token":"`+portal.RefreshToken()+`"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		portal.ExpireTokens() // the one that was lost is nobody's
+		portal.ExpireTokens() // no client has the lost one
 		portal.Adjust(func(o *bitrixtest.Options) { o.OAuth.ExpireAfter = 0 })
 		if out := e.run(t, 0); !out.Summary.Resumed {
 			t.Error("the next run has not gone on")

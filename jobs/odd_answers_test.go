@@ -11,19 +11,19 @@ import (
 	"b24export/jobs"
 )
 
-// noLists are what a portal answered where a list belongs.
+// noLists are answers of portals without the expected list.
 var noLists = []string{
 	`null`, `false`, `""`, `[]`, `{}`, `0`, `"ok"`,
 	`{"payments":null}`, `{"payments":false}`, `{"payments":""}`, `{"payments":{}}`, `{"items":[]}`,
 }
 
-// bubble runs f in a synctest bubble: the client pauses before it asks again.
+// bubble runs f in a synctest bubble: the client pauses between attempts.
 func bubble(t *testing.T, name string, f func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
-// newBubbleJob is newRunJob for a bubble: zstd's encoders do not outlive one.
+// newBubbleJob is like newRunJob for a bubble, which zstd's encoders outlive.
 func newBubbleJob(t *testing.T, portal *bitrixtest.Portal, job string) *runJob {
 	t.Helper()
 	e := newRunJob(t, portal, job)
@@ -31,13 +31,13 @@ func newBubbleJob(t *testing.T, portal *bitrixtest.Portal, job string) *runJob {
 	return e
 }
 
-// faulty brings faults to a portal, which had none.
+// faulty adds faults to a portal that had none.
 func faulty(portal *bitrixtest.Portal, faults ...bitrixtest.Fault) {
 	portal.Adjust(func(o *bitrixtest.Options) { o.Faults = faults })
 }
 
-// A list command that answers once without its list is asked again: no payment
-// is gone, and the table is the portal's.
+// A list command that answers once without its list is repeated: no payment is deleted,
+// and the table is the portal's.
 func TestAnswerWithoutItsListIsAskedAgain(t *testing.T) {
 	const payments, orders, owners, items = "sale.payment.list", "sale.order.list", "crm.orderentity.list", "crm.item.payment.list"
 	for _, tt := range []struct {
@@ -78,8 +78,8 @@ func TestAnswerWithoutItsListIsAskedAgain(t *testing.T) {
 	}
 }
 
-// A portal that answers every list command without its list loses nothing from
-// the table: the run ends with another code than 0 or 3.
+// If a portal answers every list command without its list, the table loses nothing, and
+// the exit code is neither 0 nor 3.
 func TestAnswersWithoutListsChangeNothing(t *testing.T) {
 	for _, result := range []string{`null`, `[]`, `{"payments":null}`} {
 		bubble(t, result, func(t *testing.T) {
@@ -93,8 +93,7 @@ func TestAnswersWithoutListsChangeNothing(t *testing.T) {
 	}
 }
 
-// Empty pages that the portal's own count contradicts end a run, and remove
-// nothing.
+// Empty pages that the portal's own count contradicts end a run, and delete nothing.
 func TestEmptyPagesAgainstTheCount(t *testing.T) {
 	for _, behind := range []int64{-1, 400} {
 		for _, count := range []time.Duration{0, 70 * time.Millisecond} {
@@ -109,7 +108,7 @@ func TestEmptyPagesAgainstTheCount(t *testing.T) {
 				e.wantTable(t, portal, none)
 				want := "counts"
 				if behind < 0 && count > 0 {
-					want = "shows none of the 1000 payments" // nothing shows that they are there
+					want = "shows none of the 1000 payments" // nothing shows that they exist
 				}
 				if text := out.Err.Error(); !strings.Contains(text, want) {
 					t.Errorf("error %q does not have %q", text, want)
@@ -119,7 +118,7 @@ func TestEmptyPagesAgainstTheCount(t *testing.T) {
 	}
 }
 
-// An empty page that passes ends nothing.
+// A temporary empty page ends nothing.
 func TestEmptyPageThatPasses(t *testing.T) {
 	for name, fault := range map[string]bitrixtest.Fault{
 		"within a chain":          {Places: []int{5}, Times: 1},

@@ -16,7 +16,7 @@ import (
 	"b24export/pipeline"
 )
 
-// planned compares a plan with the run that it predicts: both over the fake portal in
+// planned compares a plan with the run that it predicts, both on the fake portal in
 // virtual time.
 type planned struct {
 	plan     jobs.PortalPlan
@@ -24,8 +24,8 @@ type planned struct {
 	span     time.Duration
 }
 
-// planAndRun runs in a bubble of virtual time, where tables cannot be compressed:
-// the library's pool of encoders is the whole process's.
+// planAndRun runs in a bubble of virtual time, in which tables cannot be compressed:
+// the whole process shares the library's pool of encoders.
 func planAndRun(t *testing.T, o bitrixtest.Options, edit func(*jobfile.Spec)) planned {
 	t.Helper()
 	portal := bitrixtest.New(o)
@@ -43,7 +43,7 @@ func planAndRun(t *testing.T, o bitrixtest.Options, edit func(*jobfile.Spec)) pl
 	if p.plan, err = jobs.MakePlan(context.Background(), spec, "acme", opts); err != nil {
 		t.Fatal(err)
 	}
-	// A run of its own day: the plan's few requests are long forgotten.
+	// The run is an hour later, when the plan's few requests no longer count.
 	time.Sleep(time.Hour)
 	start := time.Now()
 	out := jobs.Run(context.Background(), spec, opts)[0]
@@ -107,8 +107,8 @@ func TestPlanIsWithinATenthOfTheRun(t *testing.T) {
 	}
 }
 
-// A night after which nothing but new payments came: the sample finds no
-// change, and the new ones are counted.
+// In a night with only new payments, the sample finds no change, and the new ones are
+// counted.
 func TestPlanOfANight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 5000, Plan: bitrixtest.PlanStandard})

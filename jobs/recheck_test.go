@@ -11,8 +11,8 @@ import (
 	"b24export/schemas"
 )
 
-// TestRecheck compares rows with a portal that has continued: what changed since is
-// separate from what is wrong, and from what is gone.
+// TestRecheck compares rows with a portal that has changed since. It distinguishes rows
+// that have changed since from wrong rows and deleted ones.
 func TestRecheck(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 8, Payments: 400, AllowRegets: true, Strict: t})
 	e := newRunJob(t, portal, "")
@@ -37,11 +37,11 @@ func TestRecheck(t *testing.T) {
 		t.Errorf("of an unchanged portal: %v, want %d equal", n, len(rows))
 	}
 
-	// Wrong rows: nobody saved their orders since they were read.
+	// Wrong rows: their orders were not saved since they were read.
 	wrong := append([]schemas.Payment(nil), rows[:10]...)
 	for i := range wrong {
 		wrong[i].Sum.V++
-		// Far enough behind the last change of any order that clocks do not matter.
+		// Late enough after the last change of any order that clocks do not matter.
 		wrong[i].ExtractedAt.V += schemas.Instant(3600 * 1e6)
 	}
 	list, err := jobs.Recheck(t.Context(), e.spec, "acme", wrong, e.opts)
@@ -64,8 +64,8 @@ func TestRecheck(t *testing.T) {
 	}
 }
 
-// Lists may show when an order was saved by another clock, or not at all. Rows that are
-// wrong are not taken for rows that were changed since, nor the other way round.
+// Lists may show by another clock when an order was saved, or not at all. Recheck does
+// not mistake wrong rows for rows that have changed since, nor the other way round.
 func TestRecheckOnAPortalWithShiftedDates(t *testing.T) {
 	for name, values := range map[string]bitrixtest.ValueQuirks{
 		"late":    {ListShift: 7 * time.Hour},

@@ -8,8 +8,8 @@ import (
 	"b24export/jobs"
 )
 
-// A database in trouble for a while answers under codes that also mean "not found":
-// no row is lost, and none becomes a reject.
+// A database with temporary errors answers with codes that also mean "not found". No
+// row is lost, and none becomes a reject.
 func TestDatabaseInTrouble(t *testing.T) {
 	for _, tt := range []struct{ code, text string }{
 		{"ERROR_CORE", "SQL query error!"},
@@ -28,7 +28,7 @@ func TestDatabaseInTrouble(t *testing.T) {
 			})
 		}
 	}
-	// One that lasts is temporary to a list, and a reject to a payment.
+	// A permanent error is temporary for a list, and a reject for a payment.
 	bubble(t, "lasting, of a list", func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 300, AllowRegets: true, Strict: t})
 		e := newBubbleJob(t, portal, "patience: 2m")
@@ -49,7 +49,7 @@ func TestDatabaseInTrouble(t *testing.T) {
 	})
 }
 
-// A refusal has the meaning that it has, whatever its status.
+// The meaning of a refusal does not depend on its status.
 func TestRefusalsMeanWhatTheyMean(t *testing.T) {
 	for _, tt := range []struct {
 		state bitrixtest.State
@@ -76,8 +76,8 @@ func TestRefusalsMeanWhatTheyMean(t *testing.T) {
 	}
 }
 
-// A 403 ACCESS_DENIED of one method is a missing right, not a lapsed plan: the ways
-// for users who are no administrators are open.
+// A 403 ACCESS_DENIED of one method is a missing right, not a lapsed plan: the ways for
+// users who are not administrators still work.
 func TestAccessDeniedOfOneMethod(t *testing.T) {
 	bubble(t, "auto", func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 60, Strict: t, Faults: []bitrixtest.Fault{
@@ -90,7 +90,7 @@ func TestAccessDeniedOfOneMethod(t *testing.T) {
 	})
 }
 
-// What stands around an answer's JSON does not matter.
+// Text around an answer's JSON does not matter.
 func TestAnswersWithSomethingAround(t *testing.T) {
 	for _, kind := range []bitrixtest.FaultKind{bitrixtest.FaultBOM, bitrixtest.FaultComment, bitrixtest.FaultWarning} {
 		bubble(t, string(kind), func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestAnswersWithSomethingAround(t *testing.T) {
 	}
 }
 
-// A sampled payment that get shows unreadable is a reject, not the end of the run.
+// If a get of a sampled payment cannot be read, it is a reject, and the run continues.
 func TestSampleThatCannotBeRead(t *testing.T) {
 	bubble(t, "enrich: list", func(t *testing.T) {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 300, AllowRegets: true, Strict: t})

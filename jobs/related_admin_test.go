@@ -8,8 +8,8 @@ import (
 	"b24export/jobs"
 )
 
-// For a user who is no administrator the portal refuses payment systems with 403
-// ACCESS_DENIED, which elsewhere means that a plan has lapsed: the table is left out
+// For a user who is not an administrator the portal refuses payment systems with 403
+// ACCESS_DENIED, which elsewhere means that a plan has lapsed. The table is left out
 // with that reason, and neither the payments nor the tables of the CRM fail.
 func TestRelatedTablesOfNoAdministrator(t *testing.T) {
 	rights := everyScope

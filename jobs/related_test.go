@@ -24,7 +24,7 @@ const allRelated = "source: {related: [orders, owners, stages, companies, contac
 
 var everyScope = bitrixtest.Rights{Scopes: []string{"crm", "sale", "user", "pay_system"}}
 
-// related reads a related table as lines of text, with the columns that a test names.
+// related reads the named columns of a related table as lines of text.
 func (e *runJob) related(t *testing.T, table string, columns ...string) []string {
 	t.Helper()
 	path := filepath.Join(e.folder, "payments_"+table, "portal=acme", table+".parquet")
@@ -48,7 +48,7 @@ func (e *runJob) related(t *testing.T, table string, columns ...string) []string
 			switch v := value.(type) {
 			case nil:
 				text = "-"
-			case float64: // how the library reads decimals
+			case float64: // the library's type for decimals
 				text = strconv.FormatFloat(v, 'f', 4, 64)
 			}
 			line = append(line, text)
@@ -82,7 +82,7 @@ func textOrDash(s string) string {
 	return s
 }
 
-// micros is an instant as the tables have it.
+// micros formats an instant as the tables do.
 func micros(at time.Time) string {
 	if at.IsZero() {
 		return "-"
@@ -90,8 +90,8 @@ func micros(at time.Time) string {
 	return fmt.Sprint(at.UnixMicro())
 }
 
-// wantRelated compares every related table with the portal, field by field, and
-// returns how many requests of 2,500 rows they would take at least.
+// wantRelated compares every related table with the portal, field by field. It returns
+// how many requests of 2,500 rows they would take at least.
 func (e *runJob) wantRelated(t *testing.T, portal *bitrixtest.Portal) (least int64) {
 	t.Helper()
 	orders, owners, companies, contacts := map[int64]bool{}, map[[2]int64]bool{}, map[int64]bool{}, map[int64]bool{}
@@ -172,7 +172,7 @@ func (e *runJob) wantRelated(t *testing.T, portal *bitrixtest.Portal) (least int
 	for _, s := range bitrixtest.Stages() {
 		if types[s.TypeID] {
 			category := "-"
-			if s.TypeID == 2 { // the one type with several funnels
+			if s.TypeID == 2 { // the only type with several funnels
 				category = s.Category
 			}
 			want = append(want, strings.Join([]string{
@@ -198,9 +198,9 @@ func sortedKeys(set map[int64]bool) []int64 {
 	return keys
 }
 
-// TestRelatedTables: they equal the portal's truth, on portals that spell oddly,
-// print items' times an hour off, and cast lists in filters to 1; verify finds
-// nothing; and they are read at most once in related_every.
+// TestRelatedTables: the tables equal the portal's data, on portals that spell oddly,
+// print the times of items an hour off, and cast lists in filters to 1. verify finds no
+// problem, and the tables are read at most once per related_every.
 func TestRelatedTables(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -237,8 +237,8 @@ func TestRelatedTables(t *testing.T) {
 	}
 }
 
-// TestRelatedCost: related tables of a portal with 128,000 payments, 64,000 orders
-// and 40,000 deals cost at most 3 % more requests than full ones would.
+// TestRelatedCost: the related tables of a portal with 128,000 payments, 64,000 orders
+// and 40,000 deals need at most 3 % more requests than if each were full.
 func TestRelatedCost(t *testing.T) {
 	const payments = 128_000
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 5, Payments: payments, Rights: everyScope, Strict: t})
@@ -254,7 +254,7 @@ func TestRelatedCost(t *testing.T) {
 	for _, m := range tables {
 		t.Logf("%s: %d rows, %d requests", m.Table, m.Rows, m.Requests)
 		if m.Table == "users" || m.Table == "pay_systems" {
-			continue // their requests are counted under stages
+			continue // the requests are counted under stages
 		}
 		cost += m.Requests
 	}
@@ -263,8 +263,8 @@ func TestRelatedCost(t *testing.T) {
 	}
 }
 
-// TestRelatedTablesThatAreRefused: a scope or a right that is missing leaves a table
-// out, says why, and fails nothing; a table of before stays.
+// TestRelatedTablesThatAreRefused: without a scope or a right, the run leaves out a
+// table, records why, and does not fail. An older table stays.
 func TestRelatedTablesThatAreRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -35,8 +35,8 @@ type runJob struct {
 	folder string
 }
 
-// newExport makes a job for a fake portal. extra is YAML for the end of the job
-// file; its key source stands for the source's keys.
+// newRunJob returns a job for a fake portal. extra is YAML for the end of the job file.
+// Its key source replaces the default one.
 func newRunJob(t *testing.T, portal *bitrixtest.Portal, extra string) *runJob {
 	t.Helper()
 	e := &runJob{folder: t.TempDir()}
@@ -77,7 +77,7 @@ func (e *runJob) rows(t *testing.T) []schemas.Payment {
 	return rows
 }
 
-// wantRow is the row that a payment of the portal must become.
+// wantRow returns the row that a payment of the portal must become.
 func wantRow(t *testing.T, p bitrixtest.Payment) schemas.Payment {
 	t.Helper()
 	number := func(n int64) schemas.Null[int64] { return schemas.Null[int64]{V: n, Valid: n != 0} }
@@ -102,7 +102,7 @@ func wantRow(t *testing.T, p bitrixtest.Payment) schemas.Payment {
 }
 
 // wantTable compares the current table with the portal, except the ids that are left
-// out, and looks at every row's stamp.
+// out, and checks every row's time of reading.
 func (e *runJob) wantTable(t *testing.T, portal *bitrixtest.Portal, without func(bitrixtest.Payment) bool) {
 	t.Helper()
 	e.wantPortal(t, portal, e.rows(t), without)
@@ -163,8 +163,8 @@ func TestFieldsGoIntoExtra(t *testing.T) {
 func TestVanishedPaymentsAreNotRejects(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Payments: 500, Refuse: 0.01, Strict: t})
 	e := newRunJob(t, portal, "mode: full\nrejects: {max: 100}")
-	// Between the listing's first chain of pages and the first get, some of the
-	// payments that it has shown are deleted.
+	// Between the listing's first chain of pages and the first get, some of the listed
+	// payments are deleted.
 	gone := []int64{portal.ID(10), portal.ID(11), portal.ID(150)}
 	e.opts.Transport = &beforeGets{next: portal.RoundTripper(), do: func() {
 		for _, id := range gone {
@@ -179,8 +179,8 @@ func TestVanishedPaymentsAreNotRejects(t *testing.T) {
 	}
 }
 
-// beforeGets does something once, before the first request with a get of a payment
-// that was listed. Those that measure the dates of the list name none.
+// beforeGets does something once, before the first request with a get of a listed
+// payment. Gets that measure the dates of the list do not count.
 type beforeGets struct {
 	next http.RoundTripper
 	do   func()
@@ -224,7 +224,7 @@ func TestEnrichListFailsWhereTheListingIsWrong(t *testing.T) {
 	}
 }
 
-// rewriting changes the answers of gets, and leaves listings as they are.
+// rewriting changes the answers of gets, but not those of listings.
 type rewriting struct {
 	next     http.RoundTripper
 	old, new string
@@ -234,7 +234,7 @@ func (w rewriting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return rewritten(w.next, r, "crm.item.payment.get", func(body string) string { return strings.ReplaceAll(body, w.old, w.new) })
 }
 
-// rewritten sends a request on, and edits the answer if the request has the text.
+// rewritten sends a request, and edits the answer if the request contains the text.
 func rewritten(next http.RoundTripper, r *http.Request, text string, edit func(string) string) (*http.Response, error) {
 	asked, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -355,7 +355,7 @@ func TestExitCodesOfOtherErrors(t *testing.T) {
 		}
 		return out
 	}
-	// The contract's order: what another run helps comes first.
+	// The order in the contract: codes that another run can clear come first.
 	order := []int{130, 75, 1, 5, 2, 4, 3, 0}
 	for i := range order {
 		if got := jobs.ExitOfAll(outcomes(order[i:]...)); got != order[i] {

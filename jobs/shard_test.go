@@ -33,8 +33,8 @@ func TestShardOwnsOnce(t *testing.T) {
 	}
 }
 
-// TestShardMovesLittle: one shard more takes portals from the others, and moves
-// none between them.
+// TestShardMovesLittle: one more shard takes portals from the others, and moves none
+// between them.
 func TestShardMovesLittle(t *testing.T) {
 	owner := func(name string, n int) int {
 		for i := range n {
@@ -50,7 +50,7 @@ func TestShardMovesLittle(t *testing.T) {
 			t.Errorf("%s moved from %d to %d", name, before, after)
 		}
 	}
-	// Of the places that runs out there rely on, some that must not change.
+	// Some of the assignments on which existing runs rely, and which must not change.
 	for name, want := range map[string]int{"acme": 1, "beta": 3, "own-server": 0} {
 		if got := owner(name, 4); got != want {
 			t.Errorf("%s is at %d/4, want %d", name, got, want)

@@ -9,13 +9,13 @@ import (
 	"b24export/jobs"
 )
 
-// Portals that do not obey a filter by a date list everything: each night's table is
-// the portal's, and the manifest says why.
+// If a portal does not obey a filter by a date, the run lists everything: each night's
+// table is the portal's, and the manifest says why.
 func TestSinceOrdersWithoutAFilter(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		values bitrixtest.ValueQuirks
-		why    string // "" where orders show the changes
+		why    string // "" if orders show the changes
 	}{
 		{"right", bitrixtest.ValueQuirks{}, ""},
 		{"summer time", bitrixtest.ValueQuirks{Zone: "Europe/Berlin"}, ""},

@@ -15,8 +15,7 @@ import (
 	"b24export/pipeline"
 )
 
-// newSinceJob makes a job for each way to learn of changes: events need an
-// application.
+// newSinceJob returns a job for each way to find changes. Events need an application.
 func newSinceJob(t *testing.T, portal *bitrixtest.Portal, since, extra string) *runJob {
 	t.Helper()
 	source := "source: {since: " + since + "}\n" + extra
@@ -26,7 +25,7 @@ func newSinceJob(t *testing.T, portal *bitrixtest.Portal, since, extra string) *
 	return newRunJob(t, portal, source)
 }
 
-// Orders and events cost less than the whole listing, and find as much.
+// Orders and events cost less than the whole listing, and find the same changes.
 func TestSinceFindsWhatChanged(t *testing.T) {
 	for _, since := range []string{"orders", "events"} {
 		t.Run(since, func(t *testing.T) {
@@ -37,8 +36,8 @@ func TestSinceFindsWhatChanged(t *testing.T) {
 			if first.Since == nil || first.Since.By != "list" || first.Since.Why == "" || !strings.HasPrefix(first.Since.Watermark, since+":") {
 				t.Errorf("the first night: since %+v", first.Since)
 			}
-			// Until an event has shown that reserved ones can be seen, a queue is
-			// not trusted, so the night without a change is the second one.
+			// A queue is trusted only after an event has shown that reserved ones can
+			// be seen, so the second night is the one without a change.
 			for night, changed := range []int{100, 0, 200, 300} {
 				mutations := portal.Mutate(changed, uint64(night))
 				before := portal.Stats()
@@ -68,8 +67,8 @@ func TestSinceFindsWhatChanged(t *testing.T) {
 	}
 }
 
-// The days between two full runs go by the queue; then everything is fetched again, and
-// the queue emptied all the same.
+// Between two full runs, nights use the queue. The full run then fetches everything
+// again, and clears the queue nevertheless.
 func TestSinceEventsOnAFullNight(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 500, AllowRegets: true, Strict: t})
 	e := newSinceJob(t, portal, "events", "")
@@ -89,7 +88,7 @@ func TestSinceEventsOnAFullNight(t *testing.T) {
 	e.wantTable(t, portal, none)
 }
 
-// Where the queue cannot be trusted, everything is listed, once.
+// If the queue cannot be trusted, everything is listed, once.
 func TestSinceEventsFallsBack(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -135,8 +134,8 @@ func TestSinceEventsFallsBack(t *testing.T) {
 	}
 }
 
-// A handler that is unbound while a snapshot is unfinished: what happened to
-// payments that were done by then is seen by no queue, so the next run lists all.
+// A handler is unbound while a snapshot is unfinished. No queue shows later changes of
+// payments that were already read, so the next run lists everything.
 func TestSinceEventsUnboundBetweenTwoRunsOfASnapshot(t *testing.T) {
 	for _, mode := range []pipeline.Mode{pipeline.Incremental, pipeline.Full} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -170,7 +169,7 @@ func TestSinceEventsUnboundBetweenTwoRunsOfASnapshot(t *testing.T) {
 	}
 }
 
-// odd spells the events' data as PHP spells an empty map.
+// odd changes the events' data to the spelling of an empty map in PHP.
 type odd struct{ next http.RoundTripper }
 
 func (o odd) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -179,7 +178,7 @@ func (o odd) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 }
 
-// noEvents is a portal that does not know events any more.
+// noEvents is a portal that no longer supports events.
 type noEvents struct{ next http.RoundTripper }
 
 func (o noEvents) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -188,8 +187,8 @@ func (o noEvents) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 }
 
-// A run that dies between its snapshot and the clearing of the queue, or before
-// either, costs the next one the same events again, and nothing else.
+// If a run dies between its snapshot and the clearing of the queue, or before both, the
+// next run reads the same events again, and nothing else.
 func TestSinceEventsSurvivesItsRuns(t *testing.T) {
 	requests := int64(0)
 	for cut := true; cut; requests++ {
@@ -203,8 +202,8 @@ func TestSinceEventsSurvivesItsRuns(t *testing.T) {
 	}
 }
 
-// survives cuts a night off behind some requests, unless it has no more, and
-// looks at the nights after it.
+// survives interrupts a night after some requests, if it has more, and checks the
+// nights after it.
 func survives(t *testing.T, requests int64) (cut bool) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 900, AllowRegets: true, Strict: t})
 	e := newSinceJob(t, portal, "events", "patience: 1m\ncheckpoint: {rows: 40}")
@@ -220,8 +219,8 @@ func survives(t *testing.T, requests int64) (cut bool) {
 	if m := e.run(t, jobs.ExitComplete).Summary.Manifest; m.Since.By != "events" {
 		t.Errorf("since %+v", m.Since)
 	}
-	// What changed behind the place where the night was resumed is left for the next
-	// one.
+	// What changed after the place where the night was resumed is left for the next
+	// night.
 	e.run(t, jobs.ExitComplete)
 	e.wantTable(t, portal, none)
 	if portal.Queued() != 0 {
@@ -230,7 +229,7 @@ func survives(t *testing.T, requests int64) (cut bool) {
 	return road.sent.Load() > road.after
 }
 
-// dies is a network that is gone behind a number of requests, several at once among them.
+// dies is a network that fails after a number of requests, with several in flight.
 type dies struct {
 	next  http.RoundTripper
 	after int64

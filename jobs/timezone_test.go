@@ -8,8 +8,8 @@ import (
 	"b24export/jobs"
 )
 
-// The manifest has the portal's time zone, in each way to find payments, and keeps
-// it on nights that see nothing new.
+// The manifest has the portal's time zone, with each way to find payments, and keeps it
+// in nights that see nothing new.
 func TestManifestTimeZone(t *testing.T) {
 	for _, tt := range []struct {
 		name, job string

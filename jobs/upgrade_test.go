@@ -10,9 +10,9 @@ import (
 	"b24export/pipeline"
 )
 
-// upgraded makes a job whose folder has what version 0.1.0 of the program left of
-// a portal with 400 payments, and that portal. Its table lacks the columns
-// returned and responsible_id.
+// upgraded returns a job whose folder contains the dataset that version 0.1.0 of the
+// program wrote for a portal with 400 payments, and that portal. The table lacks the
+// columns returned and responsible_id.
 func upgraded(t *testing.T, extra string) (*bitrixtest.Portal, *runJob) {
 	t.Helper()
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 41, Payments: 400, Odd: true, Refuse: 0.005, AllowRegets: true, Strict: t})
@@ -23,9 +23,9 @@ func upgraded(t *testing.T, extra string) (*bitrixtest.Portal, *runJob) {
 	return portal, e
 }
 
-// TestUpgradeFetchesNothing: the night after an upgrade takes the values of new
-// columns from the listing, for rows that it carries over, and fetches only what
-// has changed and what was rejected.
+// TestUpgradeFetchesNothing: the night after an upgrade reads the values of new columns
+// from the listing, for rows that it carries over. It fetches only what has changed and
+// what was rejected.
 func TestUpgradeFetchesNothing(t *testing.T) {
 	for _, source := range []string{"fields: [comments]", "fields: [comments], since: orders"} {
 		t.Run(source, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestUpgradeFetchesNothing(t *testing.T) {
 				rows[i].Extra.V, rows[i].Extra.Valid = "", false
 			}
 			e.wantPortal(t, portal, rows, refused)
-			// The refused payment is asked for each night.
+			// The refused payment is requested each night.
 			if gets := portal.Stats().Commands["crm.item.payment.get"]; gets < 4 || gets > 4+measuring {
 				t.Errorf("%d payments were fetched, want the three that changed and the one that is refused", gets)
 			}
@@ -59,7 +59,7 @@ func TestUpgradeFetchesNothing(t *testing.T) {
 			if m.Since != nil && m.Since.Why != "the table has new columns, whose values the listing has" {
 				t.Errorf("since %+v", m.Since)
 			}
-			// The night after that is like any other.
+			// The next night is like any other.
 			m = e.run(t, jobs.ExitRejects).Summary.Manifest
 			if m.Changes.Sum() != 0 || m.Ledger.Filled != 0 || m.Ledger.Got != 0 {
 				t.Errorf("the second night: changes %+v, ledger %+v", m.Changes, m.Ledger)

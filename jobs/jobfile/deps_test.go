@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A test of a job file links no cloud: neither the package nor its tests depend on
-// a storage, or on an SDK.
+// Package jobfile needs no cloud: neither the package nor its tests depend on a storage,
+// or on an SDK.
 func TestNoCloudIsLinked(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-test", ".").Output()
 	if err != nil {
@@ -19,7 +19,7 @@ func TestNoCloudIsLinked(t *testing.T) {
 	}
 	for _, dep := range deps {
 		if dep == "b24export/sinks/durable" || dep == "b24export/sinks/address" {
-			continue // system calls and parsing, and nothing else
+			continue // system calls and parsing only
 		}
 		for _, prefix := range []string{
 			"b24export/sinks", "b24export/jobs/source", "gocloud.dev/",

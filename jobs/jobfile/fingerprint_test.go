@@ -9,8 +9,8 @@ import (
 	"b24export/pipeline"
 )
 
-// TestFingerprintStays compares the fingerprint of the smallest job with the one that
-// datasets out there have in their manifests.
+// TestFingerprintStays compares the fingerprint of the smallest job with the one in the
+// manifests of existing datasets.
 func TestFingerprintStays(t *testing.T) {
 	const want = "49943b83143423701e2a74e9dd9de62c"
 	if got := minimalSpec().Fingerprint("acme"); got != want {
@@ -73,7 +73,7 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// A file of ids counts by its content, however its path is spelled.
+// The fingerprint of a file of ids is that of its content, however its path is spelled.
 func TestFingerprintOfAFileOfIDs(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {

@@ -17,11 +17,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the transcripts and the reference")
 
-// marked stands in the test files wherever a secret may stand. No problem may
-// show it.
+// marked is in the test files wherever a secret may be. No problem may show it.
 const marked = "MARKEDSECRET"
 
-// environment is what the test files refer to.
+// environment returns the values of the variables in the test files.
 func environment(name string) (string, bool) {
 	v, ok := map[string]string{
 		"B24_WEBHOOK":       "https://acme.bitrix24.com/rest/1/" + marked + "/",
@@ -59,8 +58,8 @@ func section(a *txtar.Archive, name string) ([]byte, bool) {
 }
 
 // TestBadJobs reads each malformed job file of testdata/bad and compares the whole text
-// of its problems with the transcript. They are read as if the program could do
-// everything: what it refuses changes with time, the rules do not.
+// of its problems with the transcript. It allows every feature: what the program
+// supports changes with time, the rules do not.
 func TestBadJobs(t *testing.T) {
 	paths, err := filepath.Glob("testdata/bad/*.txtar")
 	if err != nil {
@@ -98,7 +97,7 @@ func TestBadJobs(t *testing.T) {
 	}
 }
 
-// checkQuiet compares a text for users with what must never be in one.
+// checkQuiet checks that a text for users contains nothing that must never be in one.
 func checkQuiet(t *testing.T, text string) {
 	t.Helper()
 	for _, never := range []string{marked, "goroutine", ".go:", "panic", "%!"} {

@@ -11,8 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// FuzzParse: whatever a job file is, Parse returns a spec that keeps the rules, or
-// problems that are short, have their place in the file, and show no secret.
+// FuzzParse: for any job file, Parse returns a spec that obeys the rules, or problems
+// that are short, have a position in the file, and show no secret.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/bad/*.txtar", "../examples/*.yaml"} {
 		paths, err := filepath.Glob(pattern)
@@ -48,14 +48,15 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("problem %+v of a file of %d lines", p, lines)
 			}
 		}
-		// What the file itself spells out may be shown; what it refers to not.
+		// What the file itself contains may be shown, but not the values of its
+		// references.
 		if text := err.Error(); strings.Contains(text, marked) && !strings.Contains(string(data), marked) {
 			t.Errorf("shows a secret: %s", text)
 		}
 	})
 }
 
-// checkSpec compares a spec with what users of it rely on.
+// checkSpec checks what users of a spec rely on.
 func checkSpec(t *testing.T, s *Spec) {
 	t.Helper()
 	names := make(map[string]bool)

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestInclude: portals come in the order of the job file and then of the files
-// that it includes, each of which has paths that begin at its own folder.
+// TestInclude: portals are in the order of the job file and then of the files that it
+// includes. Paths in an included file are relative to its own folder.
 func TestInclude(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

@@ -16,7 +16,7 @@ import (
 	"b24export/pipeline"
 )
 
-// minimalSpec is what the smallest job means.
+// minimalSpec returns the spec of the smallest job.
 func minimalSpec() *Spec {
 	return &Spec{
 		Version:   1,
@@ -127,11 +127,11 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// specsAsTheyAre lets cmp see secrets, which print as ***.
+// specsAsTheyAre makes cmp compare secrets, which print as ***.
 var specsAsTheyAre = cmp.Transformer("reveal", func(s bitrix.Secret) string { return s.Reveal() })
 
-// everything is a job with every key that the contract with users has, except those
-// that exclude each other.
+// everything is a job with every key of the contract with users, except keys that
+// exclude each other.
 const everything = `
 version: 1
 name: payments_2
@@ -256,7 +256,7 @@ func TestParseForms(t *testing.T) {
 	}
 }
 
-// TestParseNoText are files that a transcript cannot hold.
+// TestParseNoText parses files that a transcript cannot contain.
 func TestParseNoText(t *testing.T) {
 	tests := []struct{ name, job, want string }{
 		{"not UTF-8", "version: 1\nname: caf\xe9\n", "job.yaml:2:10: is not UTF-8 text"},
@@ -340,8 +340,8 @@ func TestResolvedPaths(t *testing.T) {
 	}
 }
 
-// A sink's path begins at the job file's folder, unless it is whole, an address or a
-// flag's. Where it led in version 0.1.0 is known.
+// A sink's path is relative to the job file's folder, unless it is absolute, an address
+// or from a flag. The spec also has the path as version 0.1.0 read it.
 func TestSinkPaths(t *testing.T) {
 	base := "version: 1\nname: payments\nportals:\n  - webhook: ${B24_WEBHOOK}\nsink:\n  url: %s\n"
 	for _, tt := range []struct{ file, url, flag, want, former string }{
@@ -369,8 +369,7 @@ func TestSinkPaths(t *testing.T) {
 	}
 }
 
-// A command that only reads needs no secret. It needs to know what a portal is
-// called.
+// A command that only reads needs no secret, but the names of portals.
 func TestLoadReading(t *testing.T) {
 	nothing := func(string) (string, bool) { return "", false }
 	noFile := func(string) ([]byte, error) { return nil, fs.ErrNotExist }

@@ -12,8 +12,8 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// Whatever can be asked for, the file that is written loads without problems,
-// and means the same as flags that say it.
+// Whatever is requested, the written file loads without problems, and means the same as
+// the corresponding flags.
 func TestNewFileMeansWhatWasAsked(t *testing.T) {
 	const hook = "https://acme.bitrix24.com/rest/1/abcdef/"
 	lookup := func(name string) (string, bool) { return hook, name == "B24_WEBHOOK" }
@@ -63,7 +63,7 @@ func TestNewFileMeansWhatWasAsked(t *testing.T) {
 	}
 }
 
-// localPath is a path as a job file beside it means it.
+// localPath returns a path as a job file next to it means it.
 func localPath(url string) string {
 	if strings.Contains(url, "://") || strings.HasPrefix(url, "/") {
 		return url

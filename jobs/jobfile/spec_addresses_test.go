@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// An address of the sink that would name another place than a user means is a problem,
-// also where the path begins at the job file's folder.
+// An address of the sink that would refer to another place than the user means is a
+// problem, also if the path is relative to the job file's folder.
 func TestAddressesOfSinks(t *testing.T) {
 	for url, want := range map[string]string{
 		"~/data":                         "begins with ~",

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestKeys compares the table with itself: what the reference shows people to write
-// must be what the program reads.
+// TestKeys checks the table for consistency: the program must accept what the reference
+// shows.
 func TestKeys(t *testing.T) {
 	flags := make(map[string]string)
 	for _, key := range Keys() {
@@ -69,9 +69,8 @@ func TestKeysAreACopy(t *testing.T) {
 	}
 }
 
-// TestDocumentation holds the parts of the documentation that are made of
-// something else against that: the reference against the table, the examples
-// against the files.
+// TestDocumentation compares the generated parts of the documentation with their
+// sources: the reference with the table, the examples with the files.
 func TestDocumentation(t *testing.T) {
 	const path = "../../docs/job-file.md"
 	data, err := os.ReadFile(path)
@@ -122,7 +121,7 @@ func TestDocumentedJobs(t *testing.T) {
 	for i, part := range strings.Split(string(data), "```yaml\n")[1:] {
 		job, _, _ := strings.Cut(part, "```")
 		if !strings.Contains(job, "version: 1\n") {
-			continue // a part of a job
+			continue // only a part of a job
 		}
 		jobs++
 		if _, err := parse("job.yaml", []byte(job), environment, nil, nil); err != nil {

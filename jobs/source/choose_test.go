@@ -12,7 +12,7 @@ import (
 )
 
 // Every way to find payments, for every answer of the portal. Run, check and plan
-// obey this table.
+// follow this table.
 func TestChoose(t *testing.T) {
 	payments := &bitrix.Error{Method: bitrix.MethodPaymentList, Code: bitrix.CodeAccessDenied}
 	owners := &bitrix.Error{Method: bitrix.MethodOrderEntityList, Code: bitrix.CodeAccessDenied}
@@ -24,7 +24,7 @@ func TestChoose(t *testing.T) {
 		name    string
 		spec    jobfile.Spec
 		refused Refusals
-		want    *Way // nil: there is none
+		want    *Way // nil if there is none
 	}{
 		{"sale", jobfile.Spec{Source: jobfile.SourceSpec{List: jobfile.ListSale}}, none, way(jobfile.ListSale, false)},
 		{"sale, refused", jobfile.Spec{Source: jobfile.SourceSpec{List: jobfile.ListSale}}, noPayments, nil},
@@ -72,7 +72,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// A strategy that nobody has wired is an error, and never another strategy.
+// An unknown strategy is an error, and never another strategy.
 func TestUnknownStrategiesAreErrors(t *testing.T) {
 	for _, spec := range []jobfile.Spec{
 		{Mode: pipeline.Full, Source: jobfile.SourceSpec{List: "orders"}},

@@ -7,8 +7,8 @@ import (
 	"b24export/schemas"
 )
 
-// sampled makes the samples of a server in a zone, with whole seconds of three
-// years, as one payment of a listing was changed meanwhile.
+// sampled returns the samples of a server in a zone, with whole seconds from three
+// years, as if one payment of a listing had changed meanwhile.
 func sampled(zone *time.Location, form dateForm, shift time.Duration, n int) []dateSample {
 	var samples []dateSample
 	for i := range n {
@@ -39,7 +39,7 @@ func TestClockFromSamples(t *testing.T) {
 			for _, shift := range []time.Duration{0, 2 * time.Hour, -11*time.Hour - 30*time.Minute, 3 * time.Hour} {
 				c := clockFrom(sampled(zone, form, shift, 40))
 				if form == formNull {
-					shift = 0 // which cannot be known
+					shift = 0 // it cannot be known
 				}
 				if c.form != form || c.shift != schemas.Instant(shift/time.Microsecond) {
 					t.Errorf("%s, %q, %v: form %q, shift %v", zone, form, shift, c.form, c.shift)
@@ -50,7 +50,7 @@ func TestClockFromSamples(t *testing.T) {
 			t.Errorf("%s, days: form %q", zone, c.form)
 		}
 	}
-	// Dates that have nothing to do with each other are no clock.
+	// Unrelated dates make no clock.
 	samples := sampled(berlin, formRight, 0, 40)
 	for i := range samples {
 		samples[i].shown.V += schemas.Instant(i) * 7 * minute
@@ -60,7 +60,7 @@ func TestClockFromSamples(t *testing.T) {
 	}
 }
 
-// What a list shows leads back to what is stored, wherever it can.
+// The stored date is computed from the listed date wherever possible.
 func TestStoredDates(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// A range of ids ends, also at the greatest id.
+// A range of ids ends, also at the largest id.
 func TestRangeOfIDs(t *testing.T) {
 	const most = math.MaxInt64
 	for _, tt := range []struct {

@@ -51,7 +51,7 @@ func TestTimeZone(t *testing.T) {
 	}
 }
 
-// A zone that other dates were found to be in is believed if it fits.
+// A zone that was measured from other dates is accepted if it fits.
 func TestTimeZoneMeasured(t *testing.T) {
 	var z timeZone
 	for _, text := range []string{"2025-01-15T12:00:00+01:00", "2025-07-15T12:00:00+02:00"} {

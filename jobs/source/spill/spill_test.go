@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// Whatever is added, in whatever order and in however many runs, comes back
-// sorted, each record once, and nothing stays behind.
+// Whatever is added, in any order and in any number of runs, is returned sorted, each
+// record once, and no file remains.
 func TestSorts(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, n := range []int{0, 1, 30, 20_000} {
-		s := Sorter{limit: 4000} // some hundred runs, and so merges between
+		s := Sorter{limit: 4000} // some hundred runs, and so intermediate merges
 		r := rand.New(rand.NewPCG(1, uint64(n)))
 		for _, i := range r.Perm(n) {
 			var value [8]byte
@@ -46,8 +46,7 @@ func TestSorts(t *testing.T) {
 	}
 }
 
-// A file of a million ids in disorder: the memory is that of a run, not of the
-// file.
+// Sort a file of a million unsorted ids: the memory is that of a run, not of the file.
 func BenchmarkMillionIDs(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
