@@ -23,8 +23,8 @@ func gets(n int) []Command {
 	return cmds
 }
 
-// scripted answers the commands of batches one by one; f returns a result or an error
-// as raw JSON, or neither, for the n-th time that a command comes.
+// scripted answers the commands of batches one by one. f returns a result or an error
+// as raw JSON, or neither, for the n-th occurrence of a command.
 type scripted struct {
 	t     testing.TB
 	f     func(c sentCommand, n int) (result, err string)
@@ -83,8 +83,8 @@ func TestBatchOrder(t *testing.T) {
 	})
 }
 
-// TestCommandErrors: what may pass is sent again alone, what stays stays with
-// its command, what concerns all ends the batch.
+// TestCommandErrors: temporary errors make the client send the command again alone,
+// permanent ones stay with their command, and errors that concern all end the batch.
 func TestCommandErrors(t *testing.T) {
 	const good = `{"a":1}`
 	first := func(err string) func(sentCommand, int) (string, string) {
@@ -184,7 +184,7 @@ func TestCommandErrors(t *testing.T) {
 	}
 }
 
-// TestBatchErrors: what the portal may say to a batch as a whole.
+// TestBatchErrors: the errors of a portal for a batch as a whole.
 func TestBatchErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -234,7 +234,7 @@ func TestBatchErrors(t *testing.T) {
 	}
 }
 
-// TestCalledSinglyFromThenOn: what was learnt about a method is kept.
+// TestCalledSinglyFromThenOn: the client remembers what it has learned about a method.
 func TestCalledSinglyFromThenOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{t: t, f: func(c sentCommand, _ int) (string, string) {
@@ -255,8 +255,8 @@ func TestCalledSinglyFromThenOn(t *testing.T) {
 	})
 }
 
-// sorted returns sizes with all from the n-th on in ascending order: they are of
-// requests that run at once.
+// sorted returns sizes with all from the n-th on in ascending order, because those
+// requests run concurrently.
 func sorted(sizes []int, n int) []int {
 	out := append([]int(nil), sizes[:n]...)
 	ones := 0
@@ -375,10 +375,9 @@ func TestCancelledBatch(t *testing.T) {
 	})
 }
 
-// TestCancelledByAnotherCall: a context may end with the Error of another call for its
-// cause. What that one's class asks for, this call must not do: it would send smaller
-// and smaller batches forever, or take a command for rejected that the portal has never
-// seen.
+// TestCancelledByAnotherCall: the cause of a context may be the Error of another call.
+// This call must not react to its class: it would send smaller and smaller batches
+// without end, or reject a command that the portal has never seen.
 func TestCancelledByAnotherCall(t *testing.T) {
 	for _, code := range []string{CodeBatchLength, CodeTimeout, CodeMethodNotAllowed, CodeCore, CodeInternal} {
 		for _, never := range []bool{false, true} {
@@ -388,7 +387,7 @@ func TestCancelledByAnotherCall(t *testing.T) {
 					ctx, cancel := context.WithCancelCause(t.Context())
 					var requests atomic.Int64
 					c := clientOf(t, portal(func(r *http.Request) (*http.Response, error) {
-						if r.Context().Err() == nil { // else a transport does not send it
+						if r.Context().Err() == nil { // otherwise a transport does not send it
 							requests.Add(1)
 						}
 						<-r.Context().Done()
@@ -407,8 +406,8 @@ func TestCancelledByAnotherCall(t *testing.T) {
 	}
 }
 
-// TestBudgetThatIsNeverGiven: waits for limits cost no patience, but a portal
-// that has nothing else to say is given up in the end.
+// TestBudgetThatIsNeverGiven: waits for limits cost no patience, but the client gives
+// up a portal that answers nothing else.
 func TestBudgetThatIsNeverGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{t: t, f: func(c sentCommand, _ int) (string, string) {
@@ -427,8 +426,8 @@ func TestBudgetThatIsNeverGiven(t *testing.T) {
 	})
 }
 
-// TestSinglesAmongTheOthers: one that cannot be batched does not take the rest
-// of its batch along.
+// TestSinglesAmongTheOthers: a command that cannot be batched does not affect the rest
+// of its batch.
 func TestSinglesAmongTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{t: t, f: func(sentCommand, int) (string, string) { return "1", "" }}

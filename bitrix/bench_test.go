@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// BenchmarkBatch is a batch of 50 gets from the commands to their results, with
-// an answer that is there at once: what the client itself costs.
+// BenchmarkBatch is a batch of 50 gets from the commands to their results, with an
+// immediate answer: the cost of the client itself.
 func BenchmarkBatch(b *testing.B) {
 	body, _ := batchBody(50)
 	var packed bytes.Buffer
@@ -45,8 +45,8 @@ func BenchmarkBatch(b *testing.B) {
 	}
 }
 
-// BenchmarkListBody is the answer of a list of 2,500 rows, read to its end: gzipped, as
-// portals send it, and as it is.
+// BenchmarkListBody reads the answer of a list of 2,500 rows to its end, gzipped, as
+// portals send it, and plain.
 func BenchmarkListBody(b *testing.B) {
 	var body bytes.Buffer
 	for i := range 2500 {

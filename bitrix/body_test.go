@@ -11,7 +11,7 @@ import (
 	"testing/iotest"
 )
 
-// TestReadAll reads bodies whose stated lengths are right, missing and wrong.
+// TestReadAll reads bodies whose stated lengths are correct, missing and wrong.
 func TestReadAll(t *testing.T) {
 	pack := func(parts ...string) string {
 		var b bytes.Buffer
@@ -22,7 +22,7 @@ func TestReadAll(t *testing.T) {
 		}
 		return b.String()
 	}
-	lying := func(size string) string { // the length at the end is not the body's
+	lying := func(size string) string { // the length at the end is not that of the body
 		p := pack("body")
 		return p[:len(p)-4] + size
 	}

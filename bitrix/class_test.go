@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestClasses goes through the class table row by row, by what the portal sends
-// and where.
+// TestClasses checks the class table row by row, by what the portal sends and where.
 func TestClasses(t *testing.T) {
 	for _, tt := range []struct {
 		code                 string
@@ -63,8 +62,8 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// TestUnknownCodes: what is not about one thing, or not in the table, counts as
-// unknown, and is tried again before it is believed.
+// TestUnknownCodes: a code that is not about one payment, or not in the table, counts
+// as unknown, and the call is retried before the error counts.
 func TestUnknownCodes(t *testing.T) {
 	for _, tt := range []struct {
 		code  string
@@ -84,7 +83,7 @@ func TestUnknownCodes(t *testing.T) {
 	}
 }
 
-// What Stopping returns needs a person, with each row of the table among it.
+// The errors of Stopping need a person, and each such row of the table is among them.
 func TestStopping(t *testing.T) {
 	rows := 0
 	for _, r := range rules {

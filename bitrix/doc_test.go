@@ -11,7 +11,7 @@ import (
 )
 
 // TestPackageCommentShowsTheClassTable compares the table of the package comment with
-// the one that decides.
+// the class table.
 func TestPackageCommentShowsTheClassTable(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
@@ -28,7 +28,7 @@ func TestPackageCommentShowsTheClassTable(t *testing.T) {
 	}
 }
 
-// tableText writes the rules as the package comment has them.
+// tableText returns the rules in the form of the package comment.
 func tableText() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -49,8 +49,8 @@ func tableText() string {
 	return b.String()
 }
 
-// codeBlock returns the indented lines of a comment that follow the one that begins
-// with "code".
+// codeBlock returns the indented lines of a comment after the one that begins with
+// "code".
 func codeBlock(doc *ast.CommentGroup) string {
 	var b strings.Builder
 	inside := false

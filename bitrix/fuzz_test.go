@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzBatchAnswer: whatever comes, nothing panics, and what is taken for a
-// result is valid JSON that stands in the answer.
+// FuzzBatchAnswer: no input causes a panic, and each result is valid JSON that is part
+// of the answer.
 func FuzzBatchAnswer(f *testing.F) {
 	body, _ := batchBody(2)
 	for _, seed := range []string{
@@ -49,7 +49,7 @@ func FuzzBatchAnswer(f *testing.F) {
 	})
 }
 
-// show spells all that an answer has.
+// show formats everything in an answer.
 func show(a wireAnswer) string {
 	var b strings.Builder
 	one := func(result []byte, err *wireError, total, next int64, t wireTime) {
@@ -65,7 +65,7 @@ func show(a wireAnswer) string {
 	return b.String()
 }
 
-// FuzzListPage: whatever comes, nothing panics, and each element has an id.
+// FuzzListPage: no input causes a panic, and each element has an id.
 func FuzzListPage(f *testing.F) {
 	for _, seed := range []string{
 		`{"payments":[{"id":1,"sum":0.10000000000000001},{"id":"2"}]}`, `{"payments":{"7":{"x":{"id":1},"id":9}}}`, `[]`, `null`,
@@ -91,8 +91,8 @@ func FuzzListPage(f *testing.F) {
 	})
 }
 
-// FuzzErrorBody: whatever comes as an error, nothing panics, its class is one of
-// the table's, and its text is one bounded line without the secret.
+// FuzzErrorBody: no input causes a panic, the error's class is one of the table's, and
+// its text is one bounded line without the secret.
 func FuzzErrorBody(f *testing.F) {
 	for _, seed := range []string{
 		`{"error":"QUERY_LIMIT_EXCEEDED","error_description":"Too many requests"}`, `{"error":0,"error_description":"Access denied"}`,

@@ -48,7 +48,7 @@ func TestShare(t *testing.T) {
 	})
 }
 
-// TestGaugeNamesWhatBinds goes through the states of a client.
+// TestGaugeNamesWhatBinds checks the states of a client.
 func TestGaugeNamesWhatBinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGovernor(Limits{Rate: 1, Burst: 2, Operating: 100 * time.Second, Window: 100 * time.Second}, quiet)
@@ -99,8 +99,8 @@ func TestGaugeNamesWhatBinds(t *testing.T) {
 	})
 }
 
-// TestCeiling: no more requests at once than the limits say; who gives up
-// waiting leaves nothing behind.
+// TestCeiling: there are no more concurrent requests than the limits allow. A request
+// that ends its wait leaves nothing behind.
 func TestCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGovernor(Limits{Concurrency: 1, Operating: time.Second}, quiet)
@@ -126,8 +126,8 @@ func TestCeiling(t *testing.T) {
 	})
 }
 
-// TestGrantedButUsedUp: a request that has its budget, and waits for its token,
-// is not sent if its method was refused in the meantime.
+// TestGrantedButUsedUp: a request that has its budget, and waits for its token, is not
+// sent if its method was refused meanwhile.
 func TestGrantedButUsedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGovernor(Limits{Rate: 1, Burst: 1, Operating: 100 * time.Second, Window: 100 * time.Second}, quiet)
@@ -149,7 +149,7 @@ func TestGrantedButUsedUp(t *testing.T) {
 		g.leave(first)
 		g.settle(first, map[string]spent{"get": {refused: true}})
 		all.Go(func() {
-			// The token that was given back is somebody else's at once.
+			// Another request uses the returned token at once.
 			if _, waited, err := g.acquire(t.Context(), []need{{"list", 1}}); err != nil || waited != time.Second {
 				t.Errorf("another method went on after %v, error %v", waited, err)
 			}

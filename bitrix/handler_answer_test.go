@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// readOnce sends an answer through the layer that reads it.
+// readOnce passes an answer to the layer that reads it.
 func readOnce(x *exchange, g *governor, a *answer) (*answer, error) {
 	a.ticket = &ticket{needs: x.needs, sent: a.received.Add(-time.Second)}
 	return readAnswers(g, Secret(testSecret), &counters{}, func(context.Context, *exchange) (*answer, error) {
@@ -51,8 +51,8 @@ func TestErrorsFromBodies(t *testing.T) {
 	}
 }
 
-// TestFiguresReachTheGovernor: what an answer says about itself is booked with
-// the methods that it is about.
+// TestFiguresReachTheGovernor: the figures of an answer are recorded for the methods
+// that they are about.
 func TestFiguresReachTheGovernor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clientOf(t, says(`{"result":{"result":{"a":1,"b":2,"l":[]},"result_error":{"c":{"error":"OPERATION_TIME_LIMIT"}},
@@ -93,7 +93,7 @@ func TestFiguresReachTheGovernor(t *testing.T) {
 	})
 }
 
-// A reset that is announced for behind the window is none: no basket is that young.
+// A reset later than the window is invalid: no basket is that new.
 func TestResetBehindTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clientOf(t, says(`{"result":{"result":{"a":1},"result_error":{"b":{"error":"OPERATION_TIME_LIMIT"}},
@@ -115,8 +115,8 @@ func TestResetBehindTheWindow(t *testing.T) {
 	})
 }
 
-// A portal that always says that nothing was used has no counter: what it refuses
-// then is the measure, as on portals that say nothing.
+// A portal that always reports 0 has no counter. Its refusals are then the measure, as
+// on portals without reports.
 func TestConstantCounter(t *testing.T) {
 	now := time.Now()
 	a := &account{budget: 100 * time.Second, window: 10 * time.Minute, clock: new(clock)}

@@ -21,7 +21,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// overHTTP makes the innermost layer for a real server, and an exchange for it.
+// overHTTP returns the innermost layer for a real server, and an exchange for it.
 func overHTTP(t *testing.T, f http.HandlerFunc) (handler, *exchange, *counters) {
 	t.Helper()
 	server := httptest.NewServer(f)
@@ -117,8 +117,8 @@ func TestAnswersThatDoNotArrive(t *testing.T) {
 	}
 }
 
-// TestTransportErrorsDoNotShowTheSecret: what net/http says about a request may
-// quote its address, at any depth.
+// TestTransportErrorsDoNotShowTheSecret: errors of net/http about a request may quote
+// its address, at any depth.
 func TestTransportErrorsDoNotShowTheSecret(t *testing.T) {
 	for _, cause := range []error{
 		&url.Error{Op: "Post", URL: testHook + "a.b", Err: errors.New("no route")},
@@ -139,8 +139,8 @@ func TestTransportErrorsDoNotShowTheSecret(t *testing.T) {
 	}
 }
 
-// TestSlowFailures: what fails after half a minute was too much; what fails
-// sooner was the connection. Nothing takes longer than 70 s.
+// TestSlowFailures: a request that fails after half a minute was too large; one that
+// fails sooner had a connection problem. Nothing takes longer than 70 s.
 func TestSlowFailures(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -187,10 +187,10 @@ func TestCancelledRequest(t *testing.T) {
 	})
 }
 
-// A certificate that does not prove who the server is ends the call at once.
+// A certificate that cannot be verified ends the call at once.
 func TestCertificates(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that fail
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // for the handshakes that fail
 	server.StartTLS()
 	defer server.Close()
 	known := x509.NewCertPool()

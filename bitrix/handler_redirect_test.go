@@ -86,7 +86,7 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestSameSite lists what counts as one site beyond the refused ones above.
+// TestSameSite lists hosts of the same site, besides the refused ones above.
 func TestSameSite(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
@@ -107,8 +107,8 @@ func TestSameSite(t *testing.T) {
 	}
 }
 
-// TestMovedMethodIsFollowedOnce: a redirect to another path is followed, but
-// does not make that host the portal's.
+// TestMovedMethodIsFollowedOnce: a redirect to another path is followed, but does not
+// change the portal's host.
 func TestMovedMethodIsFollowedOnce(t *testing.T) {
 	var hosts []string
 	c := clientOf(t, portal(func(r *http.Request) (*http.Response, error) {

@@ -58,8 +58,8 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestPatience: something temporary that stays is given up when patience has
-// run out, and not before; what limits cost does not count.
+// TestPatience: a temporary problem that does not end fails when patience is exhausted,
+// and not before. Waits for limits do not count.
 func TestPatience(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -92,8 +92,7 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestLimitsCostNoPatience: the minutes that budgets cost in between do not
-// count.
+// TestLimitsCostNoPatience: the minutes of waiting for budgets do not count.
 func TestLimitsCostNoPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var answers []string
@@ -109,7 +108,7 @@ func TestLimitsCostNoPatience(t *testing.T) {
 	})
 }
 
-// TestPausesGrow: from half a second to half a minute, with chance in them.
+// TestPausesGrow: pauses grow from half a second to half a minute, with a random part.
 func TestPausesGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatience(time.Hour)
@@ -138,8 +137,8 @@ func TestPausesGrow(t *testing.T) {
 	})
 }
 
-// TestEachAttemptPays: with a token a second and a burst of one, attempts come
-// no faster, and during a pause another call may have the token.
+// TestEachAttemptPays: with a token per second and a burst of one, attempts are not
+// faster, and another call can use the token during a pause.
 func TestEachAttemptPays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -181,8 +180,8 @@ func TestCallChecks(t *testing.T) {
 	}
 }
 
-// TestEndedByAnotherCallsError: a context that ends for an error of the portal
-// ends a call with that, whatever its class; it is not taken for an answer.
+// TestEndedByAnotherCallsError: a context that ends because of an error of the portal
+// ends a call with that error, whatever its class. It does not count as an answer.
 func TestEndedByAnotherCallsError(t *testing.T) {
 	for _, code := range []string{CodeQueryLimit, CodeOperatingLimit, CodeInternal, CodeBatchLength, CodeMethodNotAllowed, CodeExpiredToken, CodeNoAuth} {
 		synctest.Test(t, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// nonsense are values that may come instead of any other.
+// nonsense are values that can replace any other.
 var nonsense = map[string]string{
 	"nothing": "", "null": "null", "true": "true", "zero": "0", "negative": "-1", "fraction": "1.5", "huge": "1e999", "tiny": "1e-999999999",
 	"beyond int64": "9223372036854775808", "empty text": `""`, "text": `"x"`, "number in a text": `"7"`, "not UTF-8": "\"\xff\xfe\"",
@@ -19,9 +19,9 @@ var nonsense = map[string]string{
 	"negative id": `[{"id":-3}]`, "id of a wrong type": `[{"id":{"id":3}}]`, "element of a wrong type": `[{"id":3},7]`,
 }
 
-// places are answers in which nonsense stands for @: of a batch of two commands,
-// which the first chain of a listing and a batch of a and c00 can take for theirs,
-// or of a single call.
+// places are answers in which nonsense replaces @: the answers of a batch of two
+// commands, which the first chain of a listing and a batch of a and c00 accept, or of a
+// single call.
 var places = map[string]string{
 	"answer": `@`, "result": `{"result":@}`, "error": `{"error":@}`, "error's text": `{"error":"X","error_description":@}`,
 	"time": `{"result":{"result":{"c00":{"payments":[]},"a":1}},"time":@}`, "total": `{"result":{"payments":[]},"total":@}`,
@@ -37,9 +37,9 @@ var places = map[string]string{
 	"behind the answer": `{"result":{"result":{"c00":{"payments":[]},"a":1}}}@`,
 }
 
-// TestNonsenseAnywhere: whatever stands wherever in an answer, and however often
-// it comes, a call, a batch and a listing each end, in a bounded number of
-// requests: with a result, or with one error of one bounded line.
+// TestNonsenseAnywhere: for any value at any place of an answer, and however often, a
+// call, a batch and a listing end after a bounded number of requests: with a result, or
+// with one error of one bounded line.
 func TestNonsenseAnywhere(t *testing.T) {
 	for place, template := range places {
 		for kind, value := range nonsense {

@@ -10,7 +10,7 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// tokenHosts notes the hosts that requests for tokens go to.
+// tokenHosts records the hosts of requests for tokens.
 type tokenHosts struct {
 	to    http.RoundTripper
 	hosts []string
@@ -23,8 +23,9 @@ func (h *tokenHosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	return h.to.RoundTrip(r)
 }
 
-// The authorization server names the region's own in its answers. The next refresh goes
-// there if it is one of the vendor's; the client secret goes to no other host.
+// The authorization server names the region's own server in its answers. The next
+// refresh uses that one if it is one of the vendor's. The client secret is sent to no
+// other host.
 func TestRegionalAuthorizationServer(t *testing.T) {
 	const regional = "https://oauth.bitrix24.tech"
 	for _, tt := range []struct{ server, endpoint, want string }{

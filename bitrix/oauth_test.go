@@ -26,14 +26,14 @@ const (
 	appServer = "https://oauth.bitrix.info"
 )
 
-// memoryTokens is a TokenStore that several clients may share, and whose effects
-// a test can stop.
+// memoryTokens is a TokenStore that several clients may share, and whose effects a test
+// can prevent.
 type memoryTokens struct {
 	doc   *[]byte
 	begun *time.Time
 	turn  chan struct{}
-	// effect, if set, is asked before each change: it lets it happen or not, and
-	// returns what the caller receives.
+	// effect, if set, is called before each change. It decides whether the change
+	// happens, and returns what the caller receives.
 	effect func(name string) (apply bool, err error)
 	saves  int
 }
@@ -88,7 +88,7 @@ func (m *memoryTokens) Unlock(_ context.Context, open bool) error {
 	})
 }
 
-// appOptions are a portal with an application.
+// appOptions returns the options of a portal with an application.
 func appOptions(t *testing.T) bitrixtest.Options {
 	return bitrixtest.Options{
 		Seed: 1, Payments: 300, Strict: t, AllowRegets: true,
@@ -115,10 +115,10 @@ func appClient(t *testing.T, p *bitrixtest.Portal, store bitrix.TokenStore, opts
 	return c
 }
 
-// firstTokens is a store's content to begin with.
+// firstTokens returns the initial content of a store.
 func firstTokens(p *bitrixtest.Portal) string { return `{"refresh_token":"` + p.RefreshToken() + `"}` }
 
-// storedRefresh is the refresh token in a store.
+// storedRefresh returns the refresh token in a store.
 func storedRefresh(t *testing.T, doc []byte) string {
 	t.Helper()
 	var pair struct {
@@ -130,9 +130,9 @@ func storedRefresh(t *testing.T, doc []byte) string {
 	return pair.Refresh
 }
 
-// TestTokensExpire: with a token that is good for 20 requests and 16 workers, every
-// payment is had, each expiry costs one refresh, and each new pair is stored before it
-// is used (the strict portal reports a needless refresh).
+// TestTokensExpire: with a token that is valid for 20 requests and 16 workers, every
+// payment is fetched, each expiry costs one refresh, and each new pair is stored before
+// it is used (the strict portal reports a needless refresh).
 func TestTokensExpire(t *testing.T) {
 	for _, single := range []bool{true, false} {
 		t.Run(fmt.Sprintf("one by one %v", single), func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestTokensExpire(t *testing.T) {
 					t.Errorf("got %d payments, want 300", len(got))
 				}
 				// Each token serves 20 requests; the last one fewer.
-				served := s.Requests - s.Refreshes // the rest were refused, or served
+				served := s.Requests - s.Refreshes // the others were refused, or answered
 				if most := served/20 + 1; s.Refreshes > most || int64(m.saves) != s.Refreshes || s.Refreshes < 15 {
 					t.Errorf("%d refreshes and %d saves for %d requests, want one for 20", s.Refreshes, m.saves, s.Requests)
 				}
@@ -190,7 +190,7 @@ func TestTokensExpire(t *testing.T) {
 	}
 }
 
-// storedBeforeUse fails the test if a token is used that has not been stored.
+// storedBeforeUse fails the test if a token is used that was not stored.
 type storedBeforeUse struct {
 	t      *testing.T
 	p      *bitrixtest.Portal
@@ -231,16 +231,15 @@ func codeOf(err error) string {
 }
 
 // TestStopAtEveryTokenEffect stops a refresh at each of the store's effects in turn, in
-// four variants; then another process takes over. It works, or the error says precisely
-// that the tokens were lost on the way, and only if the authorization server has issued
-// new ones.
+// four variants. Then another process continues. It works, or the error says precisely
+// that the tokens were lost, and only if the authorization server has issued new ones.
 func TestStopAtEveryTokenEffect(t *testing.T) {
 	errStopped := errors.New("stopped")
 	for _, variant := range []struct {
 		name    string
 		applied bool // the effect happens
 		told    bool // the caller gets an error
-		dead    bool // everything after it does not happen
+		dead    bool // nothing after it happens
 	}{
 		{"not done", false, true, false},
 		{"done but reported as failed", true, true, false},
@@ -297,7 +296,7 @@ func TestStopAtEveryTokenEffect(t *testing.T) {
 	}
 }
 
-// TestSharedTokens: two clients with one file refresh as one.
+// TestSharedTokens: two clients with one file refresh only once.
 func TestSharedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := appOptions(t)
@@ -332,9 +331,9 @@ func TestSharedTokens(t *testing.T) {
 	})
 }
 
-// TestTokenOfAnotherProcess: a token that the portal does not know any more, as
-// another process has refreshed it, is replaced by the stored one, without a
-// refresh; one that is stored and unknown is a stop.
+// TestTokenOfAnotherProcess: a token that the portal no longer knows, because another
+// process has refreshed it, is replaced by the stored one, without a refresh. If the
+// stored token is unknown too, the error is of class Stop.
 func TestTokenOfAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := appOptions(t)
@@ -361,7 +360,7 @@ func TestTokenOfAnotherProcess(t *testing.T) {
 	})
 }
 
-// TestAuthorizationServer goes through what it may answer to a refresh.
+// TestAuthorizationServer checks the possible answers to a refresh.
 func TestAuthorizationServer(t *testing.T) {
 	token := func(f bitrixtest.Fault) []bitrixtest.Fault {
 		f.Method = bitrixtest.TokenMethod
@@ -375,7 +374,7 @@ func TestAuthorizationServer(t *testing.T) {
 		faults []bitrixtest.Fault
 		edit   func(*bitrixtest.Options)
 		code   string // of the error; "" for none
-		temp   bool   // patience runs out
+		temp   bool   // patience is exhausted
 		asked  int    // how often, at least
 	}{
 		{name: "tokens"},
@@ -428,7 +427,7 @@ func TestAuthorizationServer(t *testing.T) {
 	}
 }
 
-// TestPortalRefusesEveryToken: that ends, and soon.
+// TestPortalRefusesEveryToken: the call ends soon.
 func TestPortalRefusesEveryToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := appOptions(t)
@@ -442,8 +441,8 @@ func TestPortalRefusesEveryToken(t *testing.T) {
 	})
 }
 
-// TestTokenExpiresInsideABatch: only the commands that were refused for it are
-// sent again, after one refresh.
+// TestTokenExpiresInsideABatch: only the commands that were refused because of the
+// token are sent again, after one refresh.
 func TestTokenExpiresInsideABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := appOptions(t)
@@ -474,7 +473,8 @@ func TestTokenExpiresInsideABatch(t *testing.T) {
 	})
 }
 
-// TestRenamedPortalOfAnApplication: the token goes along, within the domain.
+// TestRenamedPortalOfAnApplication: the token is sent to the new host within the same
+// domain.
 func TestRenamedPortalOfAnApplication(t *testing.T) {
 	for _, tt := range []struct{ to, code string }{
 		{"https://newname.bitrix24.com", ""},
@@ -501,7 +501,7 @@ func TestRenamedPortalOfAnApplication(t *testing.T) {
 	}
 }
 
-// TestExchange: a code becomes tokens once; what else stood in the store stays.
+// TestExchange: a code becomes tokens once. Other members of the store's document stay.
 func TestExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bitrixtest.New(appOptions(t))

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// books is the portal's side of operating budgets, as it is documented and read
-// in its source: ten baskets, booked at a request's end, if above a floor;
-// checked at each command's start.
+// books is the portal's side of operating budgets, as documented and read in its
+// source: ten baskets; costs above a floor are recorded at a request's end, and checked
+// at each command's start.
 type books struct {
 	mu     sync.Mutex
 	window time.Duration
@@ -51,18 +51,18 @@ func (b *books) add(method string, cost float64) {
 	b.by[method][(time.Now().UnixNano()+int64(b.phase))/int64(b.window/baskets)] += cost
 }
 
-// budgetRun does requests of gets against books.
+// budgetRun sends requests of gets against books.
 type budgetRun struct {
 	limits    Limits
 	requests  int
-	gets      int // a request
+	gets      int // per request
 	cost      time.Duration
 	batch     bool          // charge `batch`, not the methods
 	late      bool          // counters are as of the answer, not of the start
 	silent    bool          // no counters
 	travel    time.Duration // to the portal, and back
-	before    float64       // what an earlier run has left, of the budget
-	trueShare float64       // of the budget that the portal really grants
+	before    float64       // share of the budget that an earlier run has used
+	trueShare float64       // share of the budget that the portal really allows
 	booked    *books
 }
 
@@ -157,16 +157,16 @@ func fast(speed int) Limits {
 	return Limits{Rate: 2 * float64(speed), Burst: 50, Operating: 480 * time.Second / d, Window: 10 * time.Minute / d}
 }
 
-// TestBudgetIsUsedUpAndKept does 24,000 gets at 0.05 s: 1,200 s of operating time, of
-// which 480 s are allowed in 600 s. So at best 480 s are used before the first instant
-// at which a basket of the first minute falls out, 480 s before the second, and the
-// rest after it: 20 minutes and a bit. Even where the portal hides its figures, or they
-// differ from what it reports, no more than 240 commands, 1 %, may be refused.
+// TestBudgetIsUsedUpAndKept sends 24,000 gets at 0.05 s: 1,200 s of operating time, of
+// which 480 s are allowed in 600 s. At best 480 s are used before the first time at
+// which a basket of the first minute expires, 480 s before the second, and the rest
+// after it: slightly more than 20 minutes. Even if the portal hides its figures, or
+// they differ from its limit, it may refuse no more than 240 commands, 1 %.
 func TestBudgetIsUsedUpAndKept(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		run     budgetRun
-		most    float64 // minutes on the portal's clock
+		most    float64 // minutes by the portal's clock
 		refused int     // commands of 24,010
 	}{
 		{"methods pay", budgetRun{limits: standard}, 20.3, 0},
@@ -204,7 +204,7 @@ func TestBudgetIsUsedUpAndKept(t *testing.T) {
 	}
 }
 
-// budgetCase drives budgets by hand.
+// budgetCase uses budgets directly.
 type budgetCase struct {
 	*budgets
 	t *testing.T
@@ -216,7 +216,7 @@ func newBudgetCase(t *testing.T, budget, window time.Duration) budgetCase {
 	return budgetCase{b, t}
 }
 
-// begin takes a request's stakes at once, or fails.
+// begin takes a request's stakes. It fails the test if that has to wait.
 func (b budgetCase) begin(needs ...need) []*stake {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), time.Nanosecond)
@@ -228,7 +228,7 @@ func (b budgetCase) begin(needs ...need) []*stake {
 	return s
 }
 
-// waits fails if a request may start at once.
+// waits fails the test if a request may start at once.
 func (b budgetCase) waits(needs ...need) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), time.Nanosecond)
@@ -239,7 +239,7 @@ func (b budgetCase) waits(needs ...need) {
 	}
 }
 
-// finish ends a request that was begun now, with one method's figures.
+// finish ends a request that began now, with one method's figures.
 func (b budgetCase) finish(s []*stake, method string, sp spent) {
 	b.end(&ticket{stakes: s, sent: time.Now()}, map[string]spent{method: sp})
 }
@@ -248,8 +248,8 @@ func counted(n int, cost, operating float64, reset time.Time) spent {
 	return spent{done: n, known: n, cost: cost, counted: true, operating: operating, reset: reset}
 }
 
-// TestBudgetInstants: the budget of 100 s in 100 s is used up to the margin, and what
-// the oldest basket frees is used at once.
+// TestBudgetInstants: a budget of 100 s in 100 s is used up to the margin, and what the
+// oldest basket frees is used at once.
 func TestBudgetInstants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudgetCase(t, 100*time.Second, 100*time.Second)
@@ -264,8 +264,8 @@ func TestBudgetInstants(t *testing.T) {
 		b.finish(b.begin(one), "get", counted(1, 30, 60, reset)) // at 25 s: 90 s
 		b.waits(one)
 		for _, at := range []time.Duration{100 * time.Second, 110 * time.Second, 120 * time.Second} {
-			// The baskets of the first, second and third ten seconds fall out, each
-			// with 30 s in it.
+			// The baskets of the first, second and third ten seconds expire, each with
+			// 30 s in it.
 			s, err := b.take(t.Context(), []need{one})
 			if err != nil {
 				t.Fatal(err)
@@ -285,8 +285,8 @@ func TestBudgetInstants(t *testing.T) {
 	})
 }
 
-// TestMethodsAreBudgetedApart: a list does not wait for get's budget, nor for
-// requests that do; who needs both waits for both.
+// TestMethodsAreBudgetedApart: a list waits neither for get's budget nor for requests
+// that do. A request that needs both waits for both.
 func TestMethodsAreBudgetedApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudgetCase(t, 100*time.Second, 100*time.Second)
@@ -312,8 +312,8 @@ func TestMethodsAreBudgetedApart(t *testing.T) {
 	})
 }
 
-// TestFirstAnswerIsAwaited: what an earlier run has left in the baskets is known
-// only from the first answer.
+// TestFirstAnswerIsAwaited: only the first answer shows what an earlier run has left in
+// the baskets.
 func TestFirstAnswerIsAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudgetCase(t, 480*time.Second, 10*time.Minute)
@@ -347,11 +347,9 @@ func TestDearerThanTheBudget(t *testing.T) {
 	})
 }
 
-// TestRefusedMethodIsBlocked: until the reset that the portal announced, or for
-// a tenth of the window.
-// TestDearOneWaitsForTheCheapOne: a request that is dearer than the whole budget
-// is let through by itself only. Were it granted beside another one, what was
-// granted would be taken back, and granted again, without an end.
+// TestDearOneWaitsForTheCheapOne: a request that costs more than the whole budget is
+// admitted only alone. If it were granted beside another one, the grant would be revoked
+// and repeated without end.
 func TestDearOneWaitsForTheCheapOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGovernor(Limits{Operating: time.Second, Window: 10 * time.Second}, quiet)
@@ -368,7 +366,7 @@ func TestDearOneWaitsForTheCheapOne(t *testing.T) {
 			g.leave(k)
 			g.settle(k, map[string]spent{"get": {done: commands, known: commands, cost: 0.03 * float64(commands), counted: true}})
 		}
-		end(send(1), 1) // shows what a command costs
+		end(send(1), 1) // shows the cost of a command
 		cheap := send(1)
 		start := time.Now()
 		time.AfterFunc(3*time.Second, func() { end(cheap, 1) })
@@ -424,8 +422,8 @@ func TestRefusedMethodIsBlocked(t *testing.T) {
 	}
 }
 
-// TestNoBudgetNoLimit: without a budget, and on portals without counters, only
-// refusals limit.
+// TestNoBudgetNoLimit: without a budget, and on portals without counters, only refusals
+// limit.
 func TestNoBudgetNoLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, budget := range []time.Duration{0, 100 * time.Second} {

@@ -11,7 +11,7 @@ import (
 
 var payments = Listing{Method: "sale.payment.list", Items: "payments", IDField: "id", Select: []string{"id", "sum"}, Filter: Params{"paid": "Y"}}
 
-// TestChainCommands writes down what a chain asks for.
+// TestChainCommands checks the commands of a chain.
 func TestChainCommands(t *testing.T) {
 	cmds := payments.chain(1200, 0, 12, countFirst)
 	if cmds[0].Key != "c00" || cmds[9].Key != "c09" || cmds[10].Key != "c10" || cmds[11].Method != "sale.payment.list" {
@@ -35,7 +35,7 @@ func TestChainCommands(t *testing.T) {
 	}
 }
 
-// pageOf makes a page of n ids from first on.
+// pageOf returns a page of n ids from first on.
 func pageOf(first int64, n int) string {
 	var b strings.Builder
 	b.WriteString(`{"payments":[`)

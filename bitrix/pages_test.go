@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// listPortal is a portal with a list of ids, and ways to be odd about it.
+// listPortal is a portal with a list of ids, and options for odd behaviour.
 type listPortal struct {
 	t   testing.TB
 	ids []int64
@@ -77,7 +77,7 @@ func (p *listPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 		if ref, ok := strings.CutPrefix(cursor, "$result["); ok {
 			page := results[ref[:3]]
 			if len(page) < PageSize || p.noRefs {
-				cursor = "0" // what PHP makes of a text that stayed as it was
+				cursor = "0" // what PHP converts an unresolved text to
 			} else {
 				cursor = fmt.Sprint(page[PageSize-1])
 			}
@@ -157,7 +157,7 @@ func idsUpTo(n int) []int64 {
 	return ids
 }
 
-// walkAll collects a walk.
+// walkAll collects the pages of a walk.
 func walkAll(c *Client, ctx context.Context, after int64) (ids []int64, totals []int64, err error) {
 	for page, e := range c.Pages(ctx, Listing{Method: "sale.payment.list", Items: "payments", IDField: "id"}, after) {
 		if e != nil {
@@ -175,7 +175,7 @@ func TestPages(t *testing.T) {
 		portal   listPortal
 		never    bool
 		after    int64
-		from     int // the index of the first id that is expected
+		from     int // the index of the first expected id
 		requests []int
 		counts   int   // pages that are counted; 0: one
 		total    int64 // of the first page, if it is not the ids
@@ -319,8 +319,8 @@ func TestListsThatCannotBeWalked(t *testing.T) {
 	}
 }
 
-// TestOneChainAhead: while the caller looks at one chain's pages, the next one
-// is under way, and no third.
+// TestOneChainAhead: while the caller processes one chain's pages, the next one is in
+// flight, and no third.
 func TestOneChainAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &listPortal{t: t, ids: idsUpTo(10_000), onReply: func(int) { after(4 * time.Second) }}
@@ -345,7 +345,7 @@ func TestOneChainAhead(t *testing.T) {
 	})
 }
 
-// TestStoppedWalk: a caller that stops, in whatever way, leaves nothing behind.
+// TestStoppedWalk: a caller that stops, in any way, leaves nothing running.
 func TestStoppedWalk(t *testing.T) {
 	list := Listing{Method: "sale.payment.list", Items: "payments", IDField: "id"}
 	slow := func(r *http.Request, p *listPortal) (*http.Response, error) {
@@ -391,7 +391,7 @@ func TestStoppedWalk(t *testing.T) {
 		{"never begun", func(t *testing.T, c *Client) { c.Pages(t.Context(), list, 0) }, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			// The bubble fails if a goroutine is left.
+			// The bubble fails if a goroutine remains.
 			synctest.Test(t, func(t *testing.T) {
 				p := &listPortal{t: t, ids: idsUpTo(10_000)}
 				c := clientOf(t, portal(func(r *http.Request) (*http.Response, error) { return slow(r, p) }), Options{})

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// windowedList is a listing of p by windows, with answers of a second.
+// windowedList returns a client for a listing of p by windows, with answers of a
+// second.
 func windowedList(t *testing.T, p *listPortal) *Client {
 	var mu sync.Mutex
 	return clientOf(t, portal(func(r *http.Request) (*http.Response, error) {
@@ -27,8 +28,8 @@ func windowedList(t *testing.T, p *listPortal) *Client {
 
 var windowed = Listing{Method: "sale.payment.list", Items: "payments", IDField: "id", Windows: true}
 
-// TestWindows lists by windows, in the order of ids, whatever the ids are like and
-// whatever the portal does: each id once, within the time and the requests of the row.
+// TestWindows lists by windows, in the order of ids, for any ids and any portal: each
+// id once, within the time and the requests of the row.
 func TestWindows(t *testing.T) {
 	const n = 40_000
 	varied := make([]int64, 0, n) // from dense to sparse and back
@@ -85,8 +86,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestWindowsWhileThePortalChanges deletes ids behind and ahead of the listing and makes
-// new ones at its end: those that stay are all listed, once.
+// TestWindowsWhileThePortalChanges deletes ids before and after the position of the
+// listing and creates new ones at its end. All ids that remain are listed once.
 func TestWindowsWhileThePortalChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &listPortal{t: t, ids: idsUpTo(40_000)}
@@ -122,8 +123,8 @@ func TestWindowsWhileThePortalChanges(t *testing.T) {
 	})
 }
 
-// TestWindowsEndWithTheirCaller stops in the middle, by a break and by the context:
-// nothing continues after it, or the bubble would not end.
+// TestWindowsEndWithTheirCaller stops during the listing, by a break and by the
+// context. Nothing continues after it, or the bubble would not end.
 func TestWindowsEndWithTheirCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &listPortal{t: t, ids: idsUpTo(40_000)}
@@ -150,8 +151,8 @@ func TestWindowsEndWithTheirCaller(t *testing.T) {
 	})
 }
 
-// TestCountsBehindWindows: a portal that shows nothing of a window, and counts
-// elements in it, contradicts itself.
+// TestCountsBehindWindows: a portal that lists nothing in a window, but counts elements
+// in it, contradicts itself.
 func TestCountsBehindWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &listPortal{t: t, ids: idsUpTo(40_000), empty: map[int]int{}}

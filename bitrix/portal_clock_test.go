@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestClock follows answers of a portal whose clock is 100 s ahead.
+// TestClock observes answers of a portal whose clock is 100 s ahead.
 func TestClock(t *testing.T) {
 	ours := time.Unix(1_000_000, 0)
 	theirs := func(d time.Duration) time.Time { return ours.Add(100*time.Second + d) }

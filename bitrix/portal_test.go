@@ -13,13 +13,13 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// These tests export a whole portal in virtual time, as the engine does: one
-// lists, others get what was listed, 49 payments and the owners of their orders
-// a request. The portal is the strict one of package bitrixtest.
+// These tests export a whole portal in virtual time, as the engine does: one goroutine
+// lists, others fetch what was listed, 49 payments and the owners of their orders per
+// request. The portal is the strict one of package bitrixtest.
 
 var allPayments = bitrix.Listing{Method: "sale.payment.list", Items: "payments", IDField: "id", Select: []string{"id", "orderId"}}
 
-// export is one run, and what became of it.
+// export is one run, and its result.
 type export struct {
 	client  *bitrix.Client
 	workers int
@@ -28,7 +28,7 @@ type export struct {
 	took    time.Duration
 }
 
-// run exports what stands behind after.
+// run exports what follows after.
 func (e *export) run(t *testing.T, ctx context.Context) {
 	t.Helper()
 	if e.workers == 0 {
@@ -92,7 +92,7 @@ func (e *export) run(t *testing.T, ctx context.Context) {
 	e.took = time.Since(start)
 }
 
-// check compares the run with the portal's truth.
+// check compares the run with the portal's data.
 func (e *export) check(t *testing.T, p *bitrixtest.Portal) {
 	t.Helper()
 	seen := 0
@@ -119,7 +119,8 @@ func (e *export) check(t *testing.T, p *bitrixtest.Portal) {
 	}
 }
 
-// standardPlan is a portal of a standard plan that takes its time.
+// standardPlan returns the options of a portal with a standard plan and realistic
+// times.
 func standardPlan(payments int) bitrixtest.Options {
 	return bitrixtest.Options{
 		Seed: 7, Payments: payments, Plan: bitrixtest.PlanStandard, TakeTime: true,
@@ -129,7 +130,7 @@ func standardPlan(payments int) bitrixtest.Options {
 
 var standardLimits = bitrix.Limits{Rate: 2, Burst: 50, Operating: 480 * time.Second, Window: 10 * time.Minute}
 
-// newExport makes a portal and a client for it, in the test's bubble.
+// newExport returns a portal and a client for it, in the test's bubble.
 func newExport(t *testing.T, o bitrixtest.Options, opts bitrix.Options) (*bitrixtest.Portal, *export) {
 	t.Helper()
 	o.Strict = t
@@ -149,9 +150,9 @@ func newClient(t *testing.T, p *bitrixtest.Portal, opts bitrix.Options) *bitrix.
 	return c
 }
 
-// TestLeastSpan: an export that the rate limit binds takes the time that the
-// limit says, (requests-burst)/rate, and the last answer, and 3 % at most.
-// No request is refused, however differently they travel.
+// TestLeastSpan: an export that is limited by the rate takes the time that the limit
+// requires, (requests-burst)/rate, and the last answer, and 3 % more at most. No
+// request is refused, however long each travels.
 func TestLeastSpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, e := newExport(t, standardPlan(5900), bitrix.Options{Limits: standardLimits})
@@ -173,8 +174,8 @@ func TestLeastSpan(t *testing.T) {
 	})
 }
 
-// TestBudgetBinds: 24,000 gets cost 1,200 s, of which the portal grants 480 s in
-// 10 minutes: two windows and a bit. It must make no difference to us who pays.
+// TestBudgetBinds: 24,000 gets cost 1,200 s, of which the portal allows 480 s in 10
+// minutes: slightly more than two windows. Who is charged must make no difference.
 func TestBudgetBinds(t *testing.T) {
 	for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
 		for _, speed := range []float64{1, 60} {
@@ -210,8 +211,8 @@ func TestBudgetBinds(t *testing.T) {
 	}
 }
 
-// TestBesideAnotherClient: one who takes half of the rate all the time leaves us
-// the other half, and fewer than 2 % of our requests are refused.
+// TestBesideAnotherClient: a client that always uses half of the rate leaves us the
+// other half, and fewer than 2 % of our requests are refused.
 func TestBesideAnotherClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := standardPlan(30_000)
@@ -242,8 +243,7 @@ func TestBesideAnotherClient(t *testing.T) {
 	})
 }
 
-// TestPortalsOfAllKinds: whatever a portal is like, an export has every payment
-// that it has, once.
+// TestPortalsOfAllKinds: an export has every payment of any kind of portal once.
 func TestPortalsOfAllKinds(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -281,7 +281,7 @@ func TestPortalsOfAllKinds(t *testing.T) {
 				if o.Plan == bitrixtest.PlanUnlimited {
 					opts.Limits = bitrix.Limits{}
 				}
-				o.AllowRegets = true // what was cut is asked for again
+				o.AllowRegets = true // what was cut is requested again
 				p, e := newExport(t, o, opts)
 				e.run(t, t.Context())
 				e.check(t, p)
@@ -300,7 +300,7 @@ func TestPortalsOfAllKinds(t *testing.T) {
 	}
 }
 
-// TestFaults: whatever goes wrong on the way, nothing is lost or doubled.
+// TestFaults: whatever fails on the way, nothing is lost or duplicated.
 func TestFaults(t *testing.T) {
 	kinds := []bitrixtest.FaultKind{
 		bitrixtest.FaultLostRequest, bitrixtest.FaultLostAnswer, bitrixtest.FaultTruncated, bitrixtest.FaultReset, bitrixtest.FaultHalfJSON,
@@ -323,8 +323,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A command that may fail ends nothing: its error is its result, in a batch of
-// which others are repeated, and where its method is not batched at all.
+// The error of an optional command is its result. It ends nothing, in a batch of which
+// other commands are retried, and if its method cannot be batched.
 func TestOptionalCommands(t *testing.T) {
 	for _, single := range [][]string{nil, {"crm.item.payment.get"}} {
 		portal := bitrixtest.New(bitrixtest.Options{Payments: 60, NotInBatch: single, Strict: t})

@@ -15,7 +15,7 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// counter is the portal's side of the rate limit, as it is documented.
+// counter is the portal's side of the rate limit, as documented.
 type counter struct {
 	mu           sync.Mutex
 	rate, burst  float64
@@ -42,13 +42,13 @@ func (c *counter) take() bool {
 // after waits in virtual time.
 func after(d time.Duration) { <-time.After(d) }
 
-// TestRateInstants: the burst at once, then each token at its instant.
+// TestRateInstants: the burst is sent at once, then each token when it exists.
 func TestRateInstants(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		rate, burst float64
 		n           int
-		last        time.Duration // when the n-th may go
+		last        time.Duration // when the n-th request may be sent
 	}{
 		{"all of the burst but the slack", 2, 50, 49, 0},
 		{"one more", 2, 50, 50, 250 * time.Millisecond},
@@ -77,8 +77,8 @@ func TestRateInstants(t *testing.T) {
 	}
 }
 
-// TestRateIsTheLeast: no request sequence can be done sooner than in
-// (requests-burst)/rate; ours takes at most 1.03 of that.
+// TestRateIsTheLeast: no sequence of requests can finish sooner than in
+// (requests-burst)/rate. Ours takes at most 1.03 of that.
 func TestRateIsTheLeast(t *testing.T) {
 	for _, tt := range []struct {
 		rate, burst float64
@@ -101,8 +101,8 @@ func TestRateIsTheLeast(t *testing.T) {
 	}
 }
 
-// TestNoRefusalsHoweverRequestsTravel sends at full speed to a portal that is
-// ours alone; what travels takes up to a quarter of a second longer or shorter.
+// TestNoRefusalsHoweverRequestsTravel sends at full speed to a portal that no other
+// client uses. Travel times differ by up to a quarter of a second.
 func TestNoRefusalsHoweverRequestsTravel(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -126,7 +126,7 @@ func TestNoRefusalsHoweverRequestsTravel(t *testing.T) {
 					if err := g.wait(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-					// The slowest first, the quickest after it: as bad as can be.
+					// The slowest first, the quickest after it: the worst case.
 					travel := tt.spread - time.Duration(i%7)*tt.spread/6
 					under.Go(func() {
 						after(travel)
@@ -157,7 +157,7 @@ func TestRateIsFair(t *testing.T) {
 				defer mu.Unlock()
 				order = append(order, i)
 			})
-			synctest.Wait() // the i-th is in the queue before the next comes
+			synctest.Wait() // the i-th is in the queue before the next one
 		}
 		if s := g.state(); s.queued != 19 {
 			t.Errorf("%d wait, want 19", s.queued)
@@ -196,8 +196,8 @@ func TestCancelledWaitCostsNothing(t *testing.T) {
 	})
 }
 
-// TestRefusalSlowsDown: requests that were under way together slow the gate
-// down once, and the rate comes back by equal steps.
+// TestRefusalSlowsDown: requests that were in flight together slow the gate down once,
+// and the rate returns by equal steps.
 func TestRefusalSlowsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines strings.Builder
@@ -216,7 +216,7 @@ func TestRefusalSlowsDown(t *testing.T) {
 		if s := g.state(); s.rate != 1 || !s.slowed || s.tokens != 0 || s.room != 1 {
 			t.Errorf("after a refusal: %+v", s)
 		}
-		after(time.Minute) // nothing is saved up while slowed
+		after(time.Minute) // no tokens are saved while the rate is reduced
 		start := time.Now()
 		for range 201 {
 			if err := g.wait(t.Context()); err != nil {
@@ -254,9 +254,8 @@ func TestSlowestRate(t *testing.T) {
 	})
 }
 
-// TestSecondClient: someone else takes half of the rate all the time, and is so
-// stubborn about it that it gets it. Of our requests fewer than 2 % are refused,
-// and we get what is left.
+// TestSecondClient: another client always uses half of the rate, and insists on it.
+// Fewer than 2 % of our requests are refused, and we get the rest.
 func TestSecondClient(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -328,8 +327,8 @@ func TestSecondClient(t *testing.T) {
 	}
 }
 
-// TestUnlimitedThatIsNot: a portal that was said to have no limit refuses. The
-// gate finds one that holds, and forgets it once it is not needed.
+// TestUnlimitedThatIsNot: a portal that was configured without a limit refuses. The
+// gate finds a limit that works, and removes it once it is not needed.
 func TestUnlimitedThatIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRateGate(0, 0, quiet)
@@ -342,7 +341,7 @@ func TestUnlimitedThatIsNot(t *testing.T) {
 					t.Fatal(err)
 				}
 				sent := time.Now()
-				after(20 * time.Millisecond) // one after the other: 50 a second
+				after(20 * time.Millisecond) // one after another: 50 per second
 				if c.take() {
 					break
 				}
@@ -366,7 +365,7 @@ func TestUnlimitedThatIsNot(t *testing.T) {
 	})
 }
 
-// TestCancelledAtTheInstantOfTheToken: whichever comes first, no token is lost.
+// TestCancelledAtTheInstantOfTheToken: no token is lost, whichever event is first.
 func TestCancelledAtTheInstantOfTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cancelled := 0

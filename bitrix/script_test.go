@@ -11,13 +11,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// portal is a portal that a test writes down: what it says to each request.
+// portal is a scripted portal: it answers each request.
 type portal func(*http.Request) (*http.Response, error)
 
 func (p portal) RoundTrip(r *http.Request) (*http.Response, error) { return p(r) }
 
-// says makes a portal that returns one answer after the other, and the last one
-// forever. An answer is a body, or "STATUS body".
+// says returns a portal that sends one answer after another, and then repeats the last
+// one. An answer is a body, or "STATUS body".
 func says(answers ...string) portal {
 	n := 0
 	return func(*http.Request) (*http.Response, error) {
@@ -46,7 +46,7 @@ func clientOf(t testing.TB, p http.RoundTripper, opts Options) *Client {
 	return c
 }
 
-// sentCommand is a command as a request carries it.
+// sentCommand is a command in a request.
 type sentCommand struct {
 	key, method string
 	params      url.Values
@@ -54,8 +54,8 @@ type sentCommand struct {
 
 func (c sentCommand) param(name string) string { return c.params.Get(name) }
 
-// commandsOf reads the commands of a batch, in their order; nil if the request
-// is no batch.
+// commandsOf returns the commands of a batch, in their order; nil if the request is not
+// a batch.
 func commandsOf(t testing.TB, r *http.Request) []sentCommand {
 	t.Helper()
 	if !strings.HasSuffix(r.URL.Path, "/batch") {
@@ -93,8 +93,8 @@ func commandsOf(t testing.TB, r *http.Request) []sentCommand {
 	return cmds
 }
 
-// batchReply makes a batch's answer of each command's result or error, both raw
-// JSON; a command without either is left out.
+// batchReply returns a batch's answer with each command's result or error, both raw
+// JSON. A command without either is left out.
 func batchReply(results, errs map[string]string) *http.Response {
 	object := func(m map[string]string) string {
 		var parts []string

@@ -13,8 +13,8 @@ import (
 
 const testSecret = "s3cr3tc0de"
 
-// TestSecretsDoNotPrint prints everything that knows the secret in every way
-// there is.
+// TestSecretsDoNotPrint prints everything that contains the secret in every possible
+// way.
 func TestSecretsDoNotPrint(t *testing.T) {
 	hook := mustParse(t, "https://acme.bitrix24.com/rest/1/"+testSecret+"/")
 	client := New(hook, nil)
@@ -67,8 +67,8 @@ func mustParse(t testing.TB, s string) Webhook {
 	return hook
 }
 
-// TestSecretsInPanics panics with secrets, in a process of its own: neither the
-// value nor the stack shows them.
+// TestSecretsInPanics panics with secrets, in a separate process: neither the value nor
+// the stack shows them.
 func TestSecretsInPanics(t *testing.T) {
 	const asked = "B24EXPORT_TEST_PANIC"
 	hook := mustParse(t, "https://acme.bitrix24.com/rest/1/"+testSecret+"/")

@@ -24,8 +24,8 @@ func tokenFile(t *testing.T, doc string) (*TokenFile, string) {
 	return NewTokenFile(name), name
 }
 
-// TestTokenFileThatIsWrong: one clear sentence for each, which names the file
-// and shows nothing of what is in it.
+// TestTokenFileThatIsWrong: each problem has one clear sentence, which names the file
+// and shows none of its content.
 func TestTokenFileThatIsWrong(t *testing.T) {
 	const good = `{"refresh_token":"` + testSecret + `"}`
 	for _, tt := range []struct {
@@ -78,8 +78,8 @@ func TestTokenFileThatIsWrong(t *testing.T) {
 	}
 }
 
-// TestTokenFile: what is saved is there, for its owner only, under locks that
-// exclude each other, and nothing else is left.
+// TestTokenFile: what is saved can be loaded, by its owner only, under locks that
+// exclude each other, and nothing else remains.
 func TestTokenFile(t *testing.T) {
 	ctx := t.Context()
 	a, name := tokenFile(t, `{"refresh_token":"one"}`)
@@ -122,8 +122,8 @@ func TestTokenFile(t *testing.T) {
 	}
 }
 
-// TestTokenFileTakesUpWhatWasWritten: a process that died between writing and
-// renaming has not lost its tokens; half of them are thrown away.
+// TestTokenFileTakesUpWhatWasWritten: if a process died between writing and renaming,
+// its tokens are not lost. Half of a document is discarded.
 func TestTokenFileTakesUpWhatWasWritten(t *testing.T) {
 	for _, tt := range []struct{ next, want string }{
 		{`{"refresh_token":"two"}`, `{"refresh_token":"two"}`},
@@ -151,8 +151,8 @@ func TestTokenFileTakesUpWhatWasWritten(t *testing.T) {
 	}
 }
 
-// FuzzTokens: whatever a store has, nothing panics, what is taken can be sent,
-// no error quotes it, and merging keeps what was there.
+// FuzzTokens: no content of a store causes a panic, accepted tokens can be sent, no
+// error quotes the content, and merging keeps it.
 func FuzzTokens(f *testing.F) {
 	for _, seed := range []string{
 		`{"access_token":"a","refresh_token":"r","expires":1780319382,"expires_in":3600,"client_endpoint":"https:\/\/acme.bitrix24.com\/rest\/","scope":"crm,sale"}`,

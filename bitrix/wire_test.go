@@ -160,8 +160,8 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// TestValuesAreParts: a result is a part of the body, not a copy, and what
-// follows it cannot be overwritten by appending to it.
+// TestValuesAreParts: a result is a part of the body, not a copy, and appending to it
+// cannot overwrite what follows.
 func TestValuesAreParts(t *testing.T) {
 	body := []byte(`{"result":{"result":{"a":{"id":1},"b":{"id":2}}}}`)
 	a, err := decodeAnswer(body, testKeys)
@@ -175,7 +175,7 @@ func TestValuesAreParts(t *testing.T) {
 	}
 }
 
-// batchBody is an answer to n gets, as a portal sends it.
+// batchBody returns an answer to n gets, as a portal sends it.
 func batchBody(n int) (body []byte, keys map[string]int) {
 	keys = map[string]int{}
 	var results, times strings.Builder

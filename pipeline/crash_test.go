@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// TestStopAtEveryEffect stops a run at its k-th side effect, in each variant,
-// lets further runs finish the work, and checks every guarantee; then k+1,
-// until a run is not stopped any more. Five nights in a row: a full run, an
-// incremental one with changes, a full one with a last snapshot, a backfill, and
-// an incremental one whose listing shows values only of what has changed.
+// TestStopAtEveryEffect stops a run at its k-th side effect, in each variant, lets
+// further runs complete the work, and checks every guarantee. It increments k until a
+// run is not stopped. There are five consecutive nights: a full run, an incremental one
+// with changes, a full one with a last snapshot, a backfill, and an incremental one
+// whose listing shows only the values of changed payments.
 func TestStopAtEveryEffect(t *testing.T) {
 	for _, variant := range []struct {
 		name string
@@ -41,12 +41,12 @@ func TestStopAtEveryEffect(t *testing.T) {
 	}
 }
 
-// stopAt runs three nights and stops the k-th effect of them all. It reports
-// whether there was such an effect.
+// stopAt runs the nights and stops the k-th effect of all of them. It reports whether
+// there was such an effect.
 func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 	p, m := newPortal(300), newMemory(t)
 	p.refuse = map[PaymentID]bool{30: true}
-	// Not among the rows that the backfill is about.
+	// Not among the rows of the backfill's range.
 	p.otherwise = func(id PaymentID) bool { return id%7 == 0 && (id < 300 || id > 700) }
 	count, dead := 0, false
 	m.effect = func(name string) outcome {
@@ -135,8 +135,8 @@ func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 		if err := m.newestManifest().Ledger.Check(); err != nil {
 			t.Error(err)
 		}
-		// What is read again is at most a segment, which closes within a window
-		// of its size, and the window behind it.
+		// At most a segment is read again, which closes within a window of its size,
+		// and the window after it.
 		if n == 0 {
 			if again := p.getsSum() - 300; again > 100+2*8*10 {
 				t.Errorf("%d payments got again", again)
@@ -144,7 +144,8 @@ func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 		}
 		time.Sleep(time.Hour)
 	}
-	// A quiet night fetches nothing but the payment that is refused each night.
+	// A night without changes fetches nothing but the payment that is refused each
+	// night.
 	p.show, p.gets, m.effect = nil, map[PaymentID]int{}, nil
 	cfg := config(p, m)
 	cfg.Mode = Incremental
@@ -160,7 +161,7 @@ func stopAt(t *testing.T, k int, out outcome) (stopped bool) {
 	return stopped
 }
 
-// TestTwoRunners lets a second runner continue while the first one is paused: the first
+// TestTwoRunners lets a second runner continue while the first one is paused. The first
 // one must stop, and change nothing.
 func TestTwoRunners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -42,7 +42,7 @@ func TestDeletesAboveTheLimitPublishNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		gone  int
-		allow bool // in the second run; else the payments are back by then
+		allow bool // in the second run; otherwise the portal shows the payments again
 	}{
 		{"too many, and allowed", 300, true},
 		{"too many, and back again", 300, false},
@@ -68,7 +68,7 @@ func TestDeletesAboveTheLimitPublishNothing(t *testing.T) {
 				}
 				p.rows[9000] = row{id: 9000, value: 1}
 
-				for range 2 { // and again, as nothing has changed
+				for range 2 { // and again, because nothing has changed
 					time.Sleep(time.Hour)
 					s, err := Run(t.Context(), cfg)
 					e, ok := errors.AsType[*DeletesError](err)
@@ -94,7 +94,7 @@ func TestDeletesAboveTheLimitPublishNothing(t *testing.T) {
 				if *s.Manifest.Deletes != want || first.Manifest.Deletes != nil {
 					t.Errorf("manifest: %+v, want %+v; the first one's: %+v", s.Manifest.Deletes, want, first.Manifest.Deletes)
 				}
-				// What was fetched serves in any case.
+				// The fetched rows are used in both cases.
 				if n := p.getsSum(); n != 0 || !s.Resumed {
 					t.Errorf("%d gets, resumed %v", n, s.Resumed)
 				}

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fillingTable has rows whose value's last digit is known to a listing alone.
+// fillingTable has rows in which only a listing shows the value's last digit.
 var fillingTable = Table[row]{
 	ID:     rowTable.ID,
 	Same:   rowTable.Same,
@@ -20,8 +20,8 @@ var fillingTable = Table[row]{
 	},
 }
 
-// A row that differs in nothing but what the listing alone has is written
-// without a get: also where it was refused before that, it is got.
+// A row that differs only in what the listing alone shows is written without a get. If
+// it was refused before, it is fetched.
 func TestFilledRowsAreNotGot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(3000), newMemory(t)
@@ -45,7 +45,7 @@ func TestFilledRowsAreNotGot(t *testing.T) {
 		if n := p.getsSum(); n != 2 {
 			t.Errorf("%d gets, want those of the changed and of the rejected payment: %v", n, p.gets)
 		}
-		// Of ten values, one ended in 7 before.
+		// One of ten values ended in 7 before.
 		if want := (Ledger{Listed: 3000, Got: 2, Carried: 2998, Filled: 2698}); s.Manifest.Ledger != want {
 			t.Errorf("ledger %+v, want %+v", s.Manifest.Ledger, want)
 		}

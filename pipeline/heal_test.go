@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// stopWhen lets a run end at the first checkpoint after one that is as asked.
+// stopWhen stops a run at the first checkpoint after one for which is returns true.
 func stopWhen(t *testing.T, cfg Config[row], m *memory, is func(Checkpoint) bool) {
 	t.Helper()
 	before := m.newestCheckpoint().Number
@@ -27,17 +27,17 @@ func stopWhen(t *testing.T, cfg Config[row], m *memory, is func(Checkpoint) bool
 	}
 }
 
-// stopAfter lets a run end when it has so many segments.
+// stopAfter stops a run when it has so many segments.
 func stopAfter(t *testing.T, cfg Config[row], m *memory, n int) {
 	t.Helper()
 	stopWhen(t, cfg, m, func(cp Checkpoint) bool { return len(cp.Segments) >= n })
 }
 
-// stopAtPhase lets a run end at a phase.
+// stopAtPhase stops a run at a phase.
 func stopAtPhase(t *testing.T, cfg Config[row], m *memory, phase Phase) {
 	t.Helper()
 	if phase == Fetched {
-		// Its checkpoint is written only if the merge fails.
+		// The checkpoint of that phase is written only if the merge fails.
 		m.effect = func(name string) outcome {
 			if name == "history" {
 				return notDone
@@ -53,8 +53,8 @@ func stopAtPhase(t *testing.T, cfg Config[row], m *memory, phase Phase) {
 	stopWhen(t, cfg, m, func(cp Checkpoint) bool { return cp.Phase == phase })
 }
 
-// The way out of a damaged snapshot: its manifest is deleted while a run that
-// was based on it is unfinished.
+// How to recover from a damaged snapshot: its manifest is deleted while a run that is
+// based on it is unfinished.
 func TestUnfinishedRunWhoseBaseIsGone(t *testing.T) {
 	for _, mode := range []Mode{Full, Incremental} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -86,8 +86,8 @@ func TestUnfinishedRunWhoseBaseIsGone(t *testing.T) {
 				if err := s.Manifest.Ledger.Check(); err != nil || s.Manifest.Previous == second.Snapshot {
 					t.Errorf("ledger %v; previous %s", err, s.Manifest.Previous)
 				}
-				// What the second run had read is to be read again; what the third
-				// one had read is not.
+				// What the second run had read must be read again; what the third one
+				// had read must not.
 				want := map[Mode]int{Full: 1000, Incremental: 601}[mode] - int(unfinished.Ledger.Got)
 				if got := p.getsSum(); got != want || unfinished.Ledger.Got < 100 {
 					t.Errorf("%d gets, want %d: %d were read before", got, want, unfinished.Ledger.Got)
@@ -100,7 +100,7 @@ func TestUnfinishedRunWhoseBaseIsGone(t *testing.T) {
 	}
 }
 
-// Rows of earlier work are not used where the portal lists other values by now.
+// Rows of earlier work are not used if the portal lists other values now.
 func TestRowsOfEarlierWorkThatNoLongerStand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(500), newMemory(t)
@@ -111,7 +111,7 @@ func TestRowsOfEarlierWorkThatNoLongerStand(t *testing.T) {
 		p.rows[3] = row{id: 3, value: -3}
 		delete(p.rows, 6)
 		p.rows[7] = row{id: 7, value: 7}
-		// Another base: somebody deleted nothing but put a snapshot there.
+		// Another base: nothing was deleted, but there is another snapshot.
 		m.manifests["20000101T000001Z"] = Manifest{Snapshot: "20000101T000001Z", Fingerprint: "f1", StartedAt: time.Now().Add(-time.Hour)}
 		m.history["20000101T000001Z"] = nil
 		p.gets = map[PaymentID]int{}
@@ -125,7 +125,7 @@ func TestRowsOfEarlierWorkThatNoLongerStand(t *testing.T) {
 	})
 }
 
-// What was read before the newest snapshot was begun is not used.
+// Rows that were read before the newest snapshot began are not used.
 func TestRowsOlderThanTheNewestSnapshotAreNotUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(500), newMemory(t)
@@ -170,7 +170,7 @@ func TestFullRunOverAnUnfinishedIncrementalOne(t *testing.T) {
 	}
 }
 
-// A segment that is lost costs its own range again, and nothing else.
+// A lost segment costs its own range again, and nothing else.
 func TestLostSegmentCostsItsOwnRange(t *testing.T) {
 	for _, lose := range [][]int{{0}, {1}, {4}, {0, 1}, {0, 2, 4}, {0, 1, 2, 3, 4}} {
 		t.Run(fmt.Sprint(lose), func(t *testing.T) {
@@ -217,8 +217,8 @@ func TestLostSegmentCostsItsOwnRange(t *testing.T) {
 	}
 }
 
-// A lost segment of a run with a snapshot before: what it had to say of what is
-// gone or kept is found out again.
+// A segment of a run with a last snapshot is lost: the run finds out again which
+// payments are gone or kept.
 func TestLostSegmentBesideASnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(1000), newMemory(t)
@@ -237,7 +237,7 @@ func TestLostSegmentBesideASnapshot(t *testing.T) {
 		for _, seg := range cp.Segments {
 			m.lose(seg.Number)
 		}
-		// The run that reads them again is stopped as well.
+		// The run that reads them again is stopped too.
 		stopAfter(t, cfg, m, 3)
 		if cp := m.newestCheckpoint(); len(cp.Holes) != 1 || cp.Version != 2 {
 			t.Errorf("holes %v, version %d", cp.Holes, cp.Version)
@@ -252,7 +252,7 @@ func TestLostSegmentBesideASnapshot(t *testing.T) {
 	})
 }
 
-// Segments of an older program say nothing of what they account for.
+// Segments of an older program do not record what they account for.
 func TestLostSegmentOfAnOlderProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(1000), newMemory(t)
@@ -273,8 +273,8 @@ func TestLostSegmentOfAnOlderProgram(t *testing.T) {
 	})
 }
 
-// Rejects above the limit leave the snapshot unfinished; the next run reads
-// those payments again, and no others.
+// Rejects above the limit leave the snapshot unfinished. The next run reads those
+// payments again, and no others.
 func TestRejectsAreTriedAgain(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

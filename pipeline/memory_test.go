@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// row is what these tests export: the value stands for all columns that a
-// listing shows, detail for one that only a get shows.
+// row is the row type of these tests: value represents all columns that a listing
+// shows, detail a column that only a get shows.
 type row struct {
 	id     PaymentID
 	value  int
@@ -33,10 +33,10 @@ var rowTable = Table[row]{
 	ReadAt: func(r *row) time.Time { return r.read },
 }
 
-// markOf is the mark of a listing's row.
+// markOf returns the mark of a listed row.
 func markOf(listed *row) uint64 { return uint64(listed.value) + 1<<63 }
 
-// values are rows without their times.
+// values returns rows without their times.
 func values(rows []row) []row {
 	rows = slices.Clone(rows)
 	for i := range rows {
@@ -45,14 +45,14 @@ func values(rows []row) []row {
 	return rows
 }
 
-// errGone is what a process that died sees of its own further effects.
+// errGone is the error of all further effects of a process that died.
 var errGone = errors.New("the process is gone")
 
-// memory is a strict sink: it fails the test when an immutable object changes
-// or when a segment is missing that no test has lost.
+// memory is a strict sink: it fails the test if an immutable object changes, or if a
+// segment is missing that no test has removed.
 type memory struct {
 	t testing.TB
-	// effect, if set, is asked before each side effect.
+	// effect, if set, is called before each side effect.
 	effect func(name string) outcome
 
 	mu          sync.Mutex
@@ -67,15 +67,15 @@ type memory struct {
 	feeds       map[SnapshotID]Changes
 }
 
-// outcome is what a test makes of an effect.
+// outcome is the result that a test chooses for an effect.
 type outcome int
 
 const (
 	done      outcome = iota
-	notDone           // nothing happened, and an error says so
-	doneError         // it happened, but an error came back
-	doneGone          // it happened, and nothing else will
-	gone              // nothing happened, and nothing else will
+	notDone           // nothing happened, and an error is returned
+	doneError         // it happened, but an error is returned
+	doneGone          // it happened, and no later effect will
+	gone              // nothing happened, and no later effect will
 )
 
 func newMemory(t testing.TB) *memory {
@@ -206,7 +206,7 @@ func (m *memory) Pool(_ context.Context, segments []Segment, after PaymentID) it
 	return func(yield func(*row, error) bool) {
 		rows := map[PaymentID]row{}
 		m.mu.Lock()
-		for _, seg := range segments { // by their numbers
+		for _, seg := range segments { // in the order of their numbers
 			part, ok := m.segments[seg.Number]
 			if !ok && !m.lost[seg.Number] {
 				m.t.Errorf("segment %d is in a pool, and is not there", seg.Number)
@@ -228,7 +228,7 @@ func (m *memory) Pool(_ context.Context, segments []Segment, after PaymentID) it
 	}
 }
 
-// lose makes a segment missing.
+// lose removes a segment.
 func (m *memory) lose(number int64) {
 	m.lost[number] = true
 	delete(m.segments, number)

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A pace of any length has few samples, about the same time apart, up to the newest;
-// resumed, it continues where it had ended.
+// A pace of any length has few samples, at almost equal intervals, up to the newest. A
+// resumed pace continues where it ended.
 func TestPaceIsBounded(t *testing.T) {
 	now := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	var kept *Pace
@@ -34,8 +34,8 @@ func TestPaceIsBounded(t *testing.T) {
 			if gap := kept.At[i] - kept.At[i-1]; gap <= 0 || gap > 4*float64(second)/float64(n) {
 				t.Errorf("run %d: %v s between samples %d and %d of %d", run, gap, i-1, i, n)
 			}
-			// What a run did after its last sample is time that the next one does
-			// not know of.
+			// The next run does not know the time after the last sample of the run
+			// before.
 			if done := float64(kept.Done[i]) / 100; done < kept.At[i] || done > kept.At[i]+float64(run)*400 {
 				t.Errorf("run %d: %d payments after %v s", run, kept.Done[i], kept.At[i])
 			}
@@ -57,8 +57,8 @@ func TestPaceOfAFileThatLies(t *testing.T) {
 	}
 }
 
-// The manifest of a run that took its time has its pace, also when the run was
-// interrupted and resumed a day later.
+// The manifest of a run has its pace, also if the run was interrupted and resumed a day
+// later.
 func TestManifestHasThePace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(2000), newMemory(t)

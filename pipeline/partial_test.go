@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A backfill gets its range, whatever it holds, and leaves the rest alone.
+// A backfill fetches its range, whatever it contains, and does not change other rows.
 func TestBackfill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(1000), newMemory(t)
@@ -28,8 +28,8 @@ func TestBackfill(t *testing.T) {
 			return Outside
 		}
 		p.gets = map[PaymentID]int{}
-		p.refuse = nil                                     // 30 can be read by now
-		p.rows[330] = row{id: 330, value: 110, detail: -1} // changed where only a get shows it
+		p.refuse = nil                                     // 30 can be read now
+		p.rows[330] = row{id: 330, value: 110, detail: -1} // changed in a column that only a get shows
 		p.rows[451] = row{id: 451, value: 150}             // new in the range
 		p.rows[360] = row{id: 360, value: 5000}            // no longer in the range
 		p.rows[999] = row{id: 999, value: 120}             // now in the range
@@ -46,7 +46,8 @@ func TestBackfill(t *testing.T) {
 		if diff := cmp.Diff(want, values(m.current), cmp.AllowUnexported(row{})); diff != "" {
 			t.Errorf("table (-want +got):\n%s", diff)
 		}
-		// The range's 98 that stay, two that came, the one that left it, and 30.
+		// The range's 98 payments that stay, two new ones, the one that left the range,
+		// and 30.
 		wantLedger := Ledger{Listed: 102, Got: 102, Outside: 1000 - 1 - 100 - 1, Gone: 1}
 		if s.Manifest.Ledger != wantLedger {
 			t.Errorf("ledger %+v, want %+v", s.Manifest.Ledger, wantLedger)
@@ -60,7 +61,7 @@ func TestBackfill(t *testing.T) {
 	})
 }
 
-// A payment that only the bounds of the range made doubtful is not got.
+// A payment that is doubtful only because of the range's bounds is not fetched.
 func TestBackfillFindsWhatIsAsItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(100), newMemory(t)
@@ -78,8 +79,8 @@ func TestBackfillFindsWhatIsAsItWas(t *testing.T) {
 	})
 }
 
-// An unfinished backfill is not resumed by a run that is about something else, nor the
-// other way round.
+// A run of another kind or range does not resume an unfinished backfill, and a backfill
+// does not resume another run.
 func TestUnfinishedSnapshotOfAnotherRange(t *testing.T) {
 	for _, tt := range []struct{ name, begun, next string }{
 		{"a nightly run meets a backfill", "billed 2019", ""},
@@ -117,7 +118,7 @@ func TestUnfinishedSnapshotOfAnotherRange(t *testing.T) {
 	}
 }
 
-// A backfill does not mix its rows with those of a job that meant others.
+// A backfill does not mix its rows with those of a job with another meaning.
 func TestBackfillOfAnotherTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(10), newMemory(t)
@@ -131,8 +132,8 @@ func TestBackfillOfAnotherTable(t *testing.T) {
 	})
 }
 
-// A listing that shows of most payments only that they exist costs no more gets
-// than there are changes, and knows what is gone.
+// A listing that shows only the ids of most payments costs no more gets than there are
+// changes, and finds what is gone.
 func TestListingOfIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(1000), newMemory(t)
@@ -156,7 +157,7 @@ func TestListingOfIDs(t *testing.T) {
 		p.refuse = map[PaymentID]bool{33: true}
 		p.rows[60] = row{id: 60, value: -1}
 		p.rows[9000] = row{id: 9000, value: 1} // new
-		p.rows[62] = row{id: 62, value: 62}    // new, and nothing reported it
+		p.rows[62] = row{id: 62, value: 62}    // new, without a change event
 		delete(p.rows, 90)
 		delete(p.rows, 93)
 		p.missing = []PaymentID{93, 94}
@@ -165,7 +166,7 @@ func TestListingOfIDs(t *testing.T) {
 		if diff := cmp.Diff(p.truth(), values(m.current), cmp.AllowUnexported(row{})); diff != "" {
 			t.Errorf("table (-want +got):\n%s", diff)
 		}
-		// Got: 60, 9000, 62, 30 and, in vain, 33.
+		// Fetched: 60, 9000, 62, 30 and, without success, 33.
 		if want := (Ledger{Listed: 1000, Got: 4, Carried: 995, Rejected: 1, Gone: 2}); s.Manifest.Ledger != want || p.getsSum() != 5 {
 			t.Errorf("ledger %+v, want %+v; %d gets", s.Manifest.Ledger, want, p.getsSum())
 		}
@@ -179,8 +180,8 @@ func TestListingOfIDs(t *testing.T) {
 	})
 }
 
-// A snapshot that is resumed keeps the watermark of its beginning: what changed since
-// then may lie before the place where it continues.
+// A resumed snapshot keeps the watermark of its beginning: what has changed since then
+// may be before the place where it continues.
 func TestWatermarkIsThatOfTheBeginning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, m := newPortal(300), newMemory(t)
@@ -198,8 +199,8 @@ func TestWatermarkIsThatOfTheBeginning(t *testing.T) {
 	})
 }
 
-// The greatest id that a payment can have is an id like any other: as a row, as a
-// reject, and when it is deleted.
+// The largest possible id is an id like any other: as a row, as a reject, and when it
+// is deleted.
 func TestGreatestID(t *testing.T) {
 	for _, refused := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

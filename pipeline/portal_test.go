@@ -11,15 +11,14 @@ import (
 	"time"
 )
 
-// portal is a scripted source of rows. It counts gets, and can be slow or fail on
-// request.
+// portal is a scripted source of rows. It counts gets, and can be slow or fail.
 type portal struct {
-	zone   string // by TimeZone
+	zone   string // returned by TimeZone
 	mu     sync.Mutex
 	rows   map[PaymentID]row
 	refuse map[PaymentID]bool // listed, but a get is refused
-	vanish map[PaymentID]bool // listed, but gone when got
-	// otherwise, if set, says which payments the listing shows with another value.
+	vanish map[PaymentID]bool // listed, but gone at the get
+	// otherwise, if set, reports which payments the listing shows with another value.
 	otherwise func(PaymentID) bool
 	badList   map[PaymentID]bool // listed with values that cannot be read
 	gets      map[PaymentID]int
@@ -29,12 +28,12 @@ type portal struct {
 	since     *Since
 	scopes    []Scope
 	finds     map[PaymentID]int
-	// show, if set, is what a listing makes of a payment; false leaves it out,
-	// and absent is what that means.
+	// show, if set, changes how the listing shows a payment. If it returns false, the
+	// payment is not listed, and absent is what that means.
 	show     func(Listed[row]) (Listed[row], bool)
 	absent   func(PaymentID, *row) Absence
-	missing  []PaymentID // listed as such
-	listFail PaymentID   // the listing fails when it comes to this id
+	missing  []PaymentID // listed as missing
+	listFail PaymentID   // the listing fails at this id
 }
 
 func newPortal(n int) *portal {
@@ -74,7 +73,7 @@ func (p *portal) Find(_ context.Context, ids []PaymentID) ([]Listed[row], error)
 	return found, nil
 }
 
-// listed is the value that the listing shows of a row.
+// listed returns the value that the listing shows for a row.
 func (p *portal) listed(r row) int {
 	if p.otherwise != nil && p.otherwise(r.id) {
 		return r.value + 1_000_000
@@ -174,7 +173,7 @@ func (p *portal) getsSum() (n int) {
 	return n
 }
 
-// truth is the table that a run must end in.
+// truth returns the table that a run must result in.
 func (p *portal) truth() []row {
 	var rows []row
 	for _, r := range p.rows {

@@ -68,14 +68,14 @@ func TestIncrementalRun(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		p.gets = map[PaymentID]int{}
 		p.rows[60] = row{id: 60, value: -1, detail: 7}   // changed
-		p.rows[63] = row{id: 63, value: 21, detail: -1}  // changed where only a get shows it
+		p.rows[63] = row{id: 63, value: 21, detail: -1}  // changed in a column that only a get shows
 		p.rows[61] = row{id: 61, value: 61, detail: 61}  // new
 		p.rows[9000] = row{id: 9000, value: 1}           // new, at the end
 		p.refuse[66] = true                              // changed, and refused: keeps its row
 		p.rows[66] = row{id: 66, value: -66, detail: -6} //
 		delete(p.rows, 90)                               // gone
 		delete(p.rows, 3000)                             // gone, the last one
-		p.vanish = map[PaymentID]bool{93: true}          // listed as changed, gone when got
+		p.vanish = map[PaymentID]bool{93: true}          // listed as changed, gone at the get
 		p.rows[93] = row{id: 93, value: -93}
 		second := mustRun(t, cfg)
 
@@ -90,7 +90,7 @@ func TestIncrementalRun(t *testing.T) {
 		if diff := cmp.Diff(want, values(m.current), cmp.AllowUnexported(row{})); diff != "" {
 			t.Errorf("table (-want +got):\n%s", diff)
 		}
-		// 1000 + 2 new - 2 gone are listed; 60, 61, 9000, 66, 93 are got, and 30,
+		// 1000 + 2 new - 2 gone are listed. 60, 61, 9000, 66, 93 are fetched, and 30,
 		// which was refused before.
 		wantLedger := Ledger{Listed: 1000, Got: 3, Carried: 994, Rejected: 2, Vanished: 1, Kept: 1, Gone: 3}
 		if second.Manifest.Ledger != wantLedger {
@@ -174,7 +174,7 @@ func TestRejectsAboveTheLimitPublishNothing(t *testing.T) {
 				if !strings.Contains(err.Error(), "payment 3") || !strings.Contains(err.Error(), "Access denied") {
 					t.Errorf("error %q does not name a reject", err)
 				}
-				// Once that is fixed, the next run resumes and succeeds.
+				// After the fix, the next run resumes and succeeds.
 				p.refuse = nil
 				if s := mustRun(t, cfg); !s.Resumed || s.Manifest.Ledger.Got != 100 {
 					t.Errorf("after the fix: %+v", s)
@@ -195,8 +195,8 @@ func TestInterruptedRunSavesAndResumes(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("error %v, want canceled", err)
 		}
-		// Four workers, ten payments a chunk, a second each: ten rounds done,
-		// and the eleventh, under way, is waited for.
+		// Four workers, ten payments per chunk, a second each: ten rounds are complete,
+		// and the run waits for the eleventh, which is in flight.
 		if s.Ledger.Got != 440 {
 			t.Errorf("saved %d, want 440", s.Ledger.Got)
 		}
@@ -264,7 +264,7 @@ func TestListErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "list payments: portal down at 1530") {
 			t.Errorf("error %v", err)
 		}
-		// Chunks that no getter had taken yet are not saved.
+		// Chunks that no getter had received are not saved.
 		if s.Ledger.Got > 500 || s.Ledger.Got < 500-8*10 {
 			t.Errorf("saved %d, want what was got before: 500 less a window at most", s.Ledger.Got)
 		}
@@ -306,7 +306,7 @@ func TestSnapshotsNeverShareAName(t *testing.T) {
 	})
 }
 
-// brokenSource answers a chunk wrongly.
+// brokenSource answers a chunk incorrectly.
 type brokenSource struct {
 	*portal
 	breakIt func(*Got[row])

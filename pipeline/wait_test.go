@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// leased is a sink whose lease another run holds for a time.
+// leased is a sink whose lease another run holds for some time.
 type leased struct {
 	*memory
 	held HeldError
@@ -23,8 +23,8 @@ func (l *leased) Begin(ctx context.Context) (State, error) {
 	return l.memory.Begin(ctx)
 }
 
-// A night waits for the merge of a backfill, which takes minutes, and not for another
-// night. A backfill's merge waits for either. Neither waits for longer than its patience.
+// A night waits for the merge of a backfill, which takes minutes, but not for another
+// night. A backfill's merge waits for both. Neither waits longer than its patience.
 func TestWaitForAnotherRunsLease(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -48,7 +48,7 @@ func TestWaitForAnotherRunsLease(t *testing.T) {
 				cfg.Sink, cfg.Patience = nights, 10*time.Minute
 				if tt.backfill {
 					own := newMemory(t)
-					own.segments = nights.segments // which is where the merge of the fake looks
+					own.segments = nights.segments // the merge of the fake reads them there
 					cfg.Sink, cfg.Nights = own, nights
 					cfg.Mode, cfg.Range = Backfill, "all"
 				}

@@ -12,7 +12,7 @@ func TestParseDecimal(t *testing.T) {
 	tests := []struct {
 		name string
 		text string
-		want string // "" where rule is set
+		want string // "" if rule is set
 		rule string
 	}{
 		{name: "zero", text: "0", want: "0.0000"},
@@ -82,9 +82,9 @@ func TestParseDecimal(t *testing.T) {
 	}
 }
 
-// The time for a number must not follow the value of its exponent, and its
-// error must not grow with its length. Were a digit made for each power of ten,
-// the first two would never end.
+// The time for a number must not depend on the value of its exponent, nor the length of
+// its error on that of the number. If a digit were written for each power of ten, the
+// first two would never end.
 func TestParseDecimalIsBounded(t *testing.T) {
 	for _, text := range []string{
 		"1e999999999999999999", "1e-999999999999999999",

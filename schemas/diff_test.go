@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// touch sets the i-th field of row to another value. Tests that must hold for every
-// column go through the struct this way, so that none is forgotten.
+// touch sets the i-th field of row to another value. Tests that must be true for every
+// column use it to iterate over the struct, so that they omit none.
 func touch(row *Payment, i int) {
 	switch f := reflect.ValueOf(row).Elem().Field(i).Addr().Interface().(type) {
 	case *int64:
@@ -116,9 +116,9 @@ func TestSameListedExtra(t *testing.T) {
 	}
 }
 
-// A payment that is got as it was listed, with fields that the get spells in its own
-// way or has besides, must not look changed to the next listing: it would be fetched
-// again every night.
+// A payment that is fetched as it was listed, with fields that the get spells
+// differently or has in addition, must not look changed in the next listing: it would
+// be fetched every night.
 func TestSameListedAfterGet(t *testing.T) {
 	raw := []byte(`{"id":1,"sum":"1.5","orderId":3,"companyId":"5","comments":null}`)
 	fields := []string{"companyId", "comments"}
@@ -140,7 +140,7 @@ func TestSameListedAfterGet(t *testing.T) {
 	}
 }
 
-// A mark stands for the columns that a get has too, and for nothing else.
+// A mark represents the columns that a get has too, and nothing else.
 func TestMark(t *testing.T) {
 	listed := Payment{ID: 7, PaySystemName: Some("Card (2)"), Sum: Some(Decimal(15000)), DateBill: Some(Instant(5)), OrderID: Some(int64(3))}
 	got := listed
@@ -149,7 +149,7 @@ func TestMark(t *testing.T) {
 	}
 	got.PaySystemName = Some("Card")
 	mark := Mark(&listed, &got)
-	// Stored marks depend on it.
+	// Stored marks depend on this value.
 	if mark != 0x8bb4192a630da98a {
 		t.Errorf("mark %#x: another one than stored marks have", mark)
 	}

@@ -26,8 +26,8 @@ func TestExtraIsCanonical(t *testing.T) {
 	}
 }
 
-// An Extra that this package did not write is not merged into as if it were an
-// object.
+// Nothing is merged into an Extra that is not an object, which this package never
+// writes.
 func TestExtraThatIsNoObject(t *testing.T) {
 	for _, extra := range []string{`[]`, `{"a":`, ``} {
 		p := Payment{ID: 1, Extra: Some(extra)}

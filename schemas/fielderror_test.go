@@ -14,7 +14,7 @@ func TestReadErrors(t *testing.T) {
 		name  string
 		raw   string
 		field string
-		rule  string // what it begins with
+		rule  string // how it begins
 	}{
 		{"nothing", ``, "", "must be an object"},
 		{"white space", ` `, "", "must be an object"},
@@ -75,7 +75,7 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// checkFieldError fails the test if err is not what every reader promises.
+// checkFieldError fails the test if err is not as the readers promise.
 func checkFieldError(t *testing.T, name string, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*FieldError](err)

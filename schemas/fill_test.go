@@ -2,8 +2,8 @@ package schemas
 
 import "testing"
 
-// A row that differs from the last snapshot's only where a listing alone has the
-// value is filled from the listing; nothing else is.
+// A row that differs from the last snapshot's only in values that a listing alone has
+// is filled from the listing. No other row is.
 func TestFill(t *testing.T) {
 	read := func(raw string, fields ...string) Payment {
 		t.Helper()
@@ -26,7 +26,7 @@ func TestFill(t *testing.T) {
 		name   string
 		listed *Payment
 		fields []string
-		extra  string // "": not filled
+		extra  string // "" if not filled
 		bill   bool
 	}{
 		{"the same", later(base, "companyId"), []string{"companyId"}, `{"companyId":5}`, true},
@@ -47,7 +47,7 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// A field that got its column after job files named it stays in extra, too.
+// A field that got its column after job files named it also stays in extra.
 func TestListedFieldWithAColumnStaysInExtra(t *testing.T) {
 	var p Payment
 	if err := p.ReadListed([]byte(`{"id":1,"responsibleId":"7","sum":1}`), []string{"responsibleId", "sum"}); err != nil {

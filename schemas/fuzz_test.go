@@ -13,8 +13,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// render writes a row as the portal would spell it at its plainest: the inverse
-// of the readers, for rows whose Extra has no name that a column has.
+// render writes a row in the portal's plainest spelling. It is the inverse of the
+// readers, for rows whose Extra has no name of a column.
 func render(p *Payment) []byte {
 	b := strconv.AppendInt([]byte(`{"id":`), p.ID, 10)
 	add := func(name, value string) { b = fmt.Appendf(b, `,%q:%s`, name, value) }
@@ -22,7 +22,7 @@ func render(p *Payment) []byte {
 		if v.Valid {
 			quoted, err := jsontext.AppendQuote(nil, v.V)
 			if err != nil {
-				panic(err) // the readers let no invalid text through
+				panic(err) // the readers accept only valid text
 			}
 			add(name, string(quoted))
 		}
@@ -73,8 +73,8 @@ func addPaymentSeeds(f *testing.F) {
 	}
 }
 
-// Whatever a portal sends: no panic, the argument untouched, and either a
-// *FieldError and the row as before, or a row that reads back as itself.
+// For any input there is no panic, the argument is unchanged, and the result is either
+// a *FieldError and the unchanged row, or a row that parses to itself.
 func FuzzReadGot(f *testing.F) {
 	addPaymentSeeds(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -103,8 +103,8 @@ func FuzzReadGot(f *testing.F) {
 	})
 }
 
-// As FuzzReadGot; besides, a listing is the same as itself, and only the given
-// fields are kept.
+// As FuzzReadGot. In addition, a listing is the same as itself, and only the given
+// fields are stored.
 func FuzzReadListed(f *testing.F) {
 	addPaymentSeeds(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -158,8 +158,8 @@ func FuzzReadOwner(f *testing.F) {
 	})
 }
 
-// What ParseDecimal takes is a number to math/big as well, and its value is
-// big's, rounded half to even; it refuses numbers only for their size.
+// A number that ParseDecimal accepts is a number in math/big too, and its value is that
+// of math/big, rounded half to even. It refuses numbers only because of their size.
 func FuzzParseDecimal(f *testing.F) {
 	for _, seed := range []string{
 		"0", "-0", "12.3456", "0.10000000000000001", "1e3", "1.5E2", "1e999999999", "-1e-999999999", "0.00005", "0.00015",
@@ -185,8 +185,8 @@ func FuzzParseDecimal(f *testing.F) {
 	})
 }
 
-// bigDecimal reads text with math/big, if it is in the grammar that the portal's
-// numbers have and small enough for big's arithmetic.
+// bigDecimal parses text with math/big, if it has the form of the portal's numbers and
+// is small enough for math/big.
 func bigDecimal(text string) (*big.Rat, bool) {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")
 	digits := strings.TrimPrefix(mantissa, "-")
@@ -214,8 +214,8 @@ func roundHalfEven(r *big.Rat) (Decimal, bool) {
 	return Decimal(floor.Int64()), true
 }
 
-// What parseInstant takes, time.Parse takes as the same time; and its String
-// reads back as itself.
+// A time that parseInstant accepts is the same time for time.Parse, and its String
+// parses to itself.
 func FuzzParseInstant(f *testing.F) {
 	for _, seed := range []string{
 		"2024-05-20T12:32:02+02:00", "2024-02-29T23:59:59.999999999Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-00:01",

@@ -11,7 +11,7 @@ func TestParseInstant(t *testing.T) {
 	tests := []struct {
 		name string
 		text string
-		want string // "" where rule is set
+		want string // "" if rule is set
 		rule string
 	}{
 		{name: "offset", text: "2024-05-20T12:32:02+02:00", want: "2024-05-20T10:32:02.000000Z"},

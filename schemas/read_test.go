@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// sampleGot is the answer that the portal's documentation shows.
+// sampleGot is the answer in the portal's documentation.
 const sampleGot = `{"id":1036,"accountNumber":"3653\/1","paid":"Y","datePaid":"2024-05-20T12:32:02+02:00",` +
 	`"empPaidId":1,"paySystemId":6,"sum":0,"currency":"USD","paySystemName":"Cash"}`
 
@@ -78,7 +78,7 @@ func TestReadGot(t *testing.T) {
 		name string
 		on   Payment
 		raw  string
-		want func(p *Payment) // what differs from on
+		want func(p *Payment) // the differences from on
 	}{
 		{"documented answer over a listed row", listed, sampleGot, func(p *Payment) { *p = full }},
 		{"documented answer over nothing", Payment{}, sampleGot, func(p *Payment) {
@@ -135,8 +135,7 @@ func TestReadGotOfAnotherPayment(t *testing.T) {
 	}
 }
 
-// Readers are shared between goroutines, one after the other: none may see what
-// another one left behind.
+// Goroutines share readers one after another: none may see what another one has left.
 func TestReadConcurrently(t *testing.T) {
 	var group sync.WaitGroup
 	for worker := range int64(4) {
@@ -148,7 +147,7 @@ func TestReadConcurrently(t *testing.T) {
 				want := Payment{ID: id, PaySystemName: Some(name), Extra: Some(fmt.Sprintf(`{"x%d":"A%d"}`, worker, i))}
 				var got Payment
 				err := got.ReadGot(raw)
-				clear(raw) // the row must not lean on it
+				clear(raw) // the row must not refer to it
 				if err != nil || got != want {
 					t.Errorf("got %+v, %v; want %+v", got, err, want)
 				}
@@ -161,7 +160,7 @@ func TestReadConcurrently(t *testing.T) {
 	group.Wait()
 }
 
-// A value larger than what a reader keeps of its memory is read like any other.
+// A value larger than the memory that a reader keeps is read like any other.
 func TestReadLargeValues(t *testing.T) {
 	text := strings.Repeat(`\u044f`, 50_000)
 	want := Payment{

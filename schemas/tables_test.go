@@ -23,9 +23,9 @@ func columnLines(schema *arrow.Schema) string {
 	return b.String()
 }
 
-// TestColumns: what every column has to have, and that those which snapshots in
-// the field have stay as they are. Lines are added to testdata/frozen-*.txt by
-// -update; nothing else is ever done to them, and -update does not do it.
+// TestColumns checks what every column must have, and that the columns of existing
+// snapshots do not change. -update appends lines to testdata/frozen-*.txt. Lines are
+// never changed in any other way.
 func TestColumns(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -80,18 +80,18 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// The portal's fields that a payment's columns name as their source must be
-// those that are read into them.
+// The fields that a payment's columns name as their source must be the fields that are
+// read into them.
 func TestSourcesAreRead(t *testing.T) {
 	var row Payment
 	for i, f := range Payments().Fields() {
-		source, _, _ := strings.Cut(meta(f.Metadata, MetaSource), " ") // as people read it
+		source, _, _ := strings.Cut(meta(f.Metadata, MetaSource), " ") // the text for people
 		for _, text := range []string{`1`, `"1"`, `"2024-05-20T12:32:02Z"`} {
 			if row.ReadGot([]byte(`{"id":1,"`+source+`":`+text+`}`)) == nil {
 				break
 			}
 		}
-		if f.Name == "id" || f.Name == "extra" { // in every answer; all that no column wants
+		if f.Name == "id" || f.Name == "extra" { // id is in every answer; extra has all fields without a column
 			continue
 		}
 		from := PaymentTable.Columns[i].From

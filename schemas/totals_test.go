@@ -38,8 +38,7 @@ func TestTotals(t *testing.T) {
 	}
 }
 
-// However many decimals of whatever sign are added, the sum is the one that
-// math/big has.
+// The sum of any number of decimals of any sign equals that of math/big.
 func TestWideSum(t *testing.T) {
 	tests := []struct {
 		name string
@@ -68,7 +67,7 @@ func TestWideSum(t *testing.T) {
 	}
 }
 
-// Totals continue from what a manifest has of them, in either direction.
+// Totals continue from those of a manifest, in either direction.
 func TestTotalsContinue(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 3))
 	rows := make([]Payment, 400)

@@ -19,7 +19,7 @@ func TestSpellings(t *testing.T) {
 		name  string
 		field string
 		raw   string
-		want  func(*Payment) // nil where rule is set
+		want  func(*Payment) // nil if rule is set
 		rule  string
 	}{
 		{name: "id as number", field: "paySystemId", raw: `6`, want: id(6)},

@@ -58,8 +58,7 @@ func checkNine(t *testing.T, got nine, q Payment) {
 	}
 }
 
-// chain makes a chain of pages from a cursor, each asking from where the one
-// before ended.
+// chain returns a chain of pages from a cursor. Each starts where the one before ended.
 func chain(after int64, pages int, escape bool) []string {
 	var commands []string
 	for i := range pages {
@@ -85,7 +84,7 @@ func TestChainOfPages(t *testing.T) {
 			for i := range 50 {
 				var page struct{ Payments []struct{ ID json.Number } }
 				if err := json.Unmarshal(b.Result[fmt.Sprintf("c%d", i)], &page); err != nil {
-					// Ids as strings decode into a json.Number all the same.
+					// Ids in strings decode to a json.Number too.
 					t.Fatal(err)
 				}
 				for _, p := range page.Payments {
@@ -105,8 +104,8 @@ func TestChainOfPages(t *testing.T) {
 	}
 }
 
-// After a short page, a reference leads nowhere, and the portal begins from the
-// first page again, however it treats such references.
+// After a short page, a reference has no target. The portal then starts from the first
+// page again, however it treats such references.
 func TestChainBeyondTheEnd(t *testing.T) {
 	for _, how := range []Unresolved{UnresolvedText, UnresolvedEmpty, UnresolvedPart} {
 		for _, payments := range []int{120, 100} {
@@ -146,7 +145,7 @@ func TestBatchTotals(t *testing.T) {
 	}
 }
 
-// Rules of batches, with what the portal answers and what a strict one reports.
+// The rules of batches, with the portal's answers and the reports of a strict portal.
 func TestBatchRules(t *testing.T) {
 	many := map[string]string{}
 	for i := range 53 {
@@ -231,7 +230,7 @@ func TestBatchRefusedWhole(t *testing.T) {
 	}
 }
 
-// Parameters come as JSON, as a form or in a query.
+// Parameters are JSON, a form or a query.
 func TestBodies(t *testing.T) {
 	c := open(t, Options{Seed: 1, Payments: 10})
 	id := fmt.Sprint(c.p.ID(4))

@@ -43,7 +43,7 @@ func postJSON(b *testing.B, c *http.Client, url, body string) {
 	}
 }
 
-// BenchmarkGets gets payments of a portal of five million in batches of 50.
+// BenchmarkGets fetches payments of a portal of five million in batches of 50.
 func BenchmarkGets(b *testing.B) {
 	for _, odd := range []bool{false, true} {
 		b.Run(fmt.Sprintf("odd=%t", odd), func(b *testing.B) {
@@ -97,7 +97,7 @@ func BenchmarkChain(b *testing.B) {
 	b.ReportMetric(rows/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkPage asks for the page after a cursor, and for one with a total.
+// BenchmarkPage requests the page after a cursor, with and without a total.
 func BenchmarkPage(b *testing.B) {
 	p := New(Options{Seed: 1, Payments: 5_000_000})
 	for _, test := range []struct {

@@ -34,8 +34,7 @@ func TestDataIsAFunctionOfTheSeed(t *testing.T) {
 	}
 }
 
-// The data looks like a portal's: these are the proportions that tests and
-// predictions rely on.
+// The data is like a portal's: tests and predictions rely on these proportions.
 func TestDataIsRealistic(t *testing.T) {
 	const n = 40_000
 	p := New(Options{Seed: 11, Payments: n, Until: anchors[0], Refuse: 0.01, Rights: Rights{Deny: 0.02}, Poison: 0.005})
@@ -118,7 +117,7 @@ func TestDataIsRealistic(t *testing.T) {
 	}
 }
 
-// A binary float carries every sum exactly enough.
+// A binary float represents every sum precisely enough.
 func TestSumsSurviveAFloat(t *testing.T) {
 	b := newBase(3, 20_000, 1, 1, anchors[0].Unix())
 	for k := range b.payments {
@@ -182,7 +181,7 @@ func TestOwnersAreInverse(t *testing.T) {
 	if unbound == 0 || len(seen) >= owned {
 		t.Errorf("%d orders of %d owners, %d unbound: want some unbound and some owners with two", owned, len(seen), unbound)
 	}
-	// Every order that an item has says so of the item, too.
+	// Every order of an item names that item as its owner.
 	total := 0
 	for kind := range itemTypes {
 		for n := range b.itemCount(kind) {

@@ -79,7 +79,7 @@ func TestDecimals(t *testing.T) {
 	}
 }
 
-// appendTime writes what package time writes.
+// appendTime writes the same as package time.
 func TestTimes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 3))
 	offsets := []int64{0, 3 * 3600, -5 * 3600, 14 * 3600, -(3*3600 + 1800), 20700}
@@ -133,8 +133,8 @@ func TestPHPMaps(t *testing.T) {
 	}
 }
 
-// From 2^39 on a float has no room for four digits after the point: PHP writes another
-// number than the one that is stored.
+// From 2^39 on a float cannot represent four digits after the point: PHP writes another
+// number than the stored one.
 func TestFloatLosesTheFourthDigit(t *testing.T) {
 	for units, want := range map[int64]string{
 		5_501_428_560_265_959:  "550142856026.596",

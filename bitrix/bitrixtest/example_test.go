@@ -9,7 +9,7 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// A portal without a network, its truth, and what a client sees of it.
+// A portal without a network, its data, and what a client sees of it.
 func Example() {
 	p := bitrixtest.New(bitrixtest.Options{Seed: 1, Payments: 1000})
 	client := &http.Client{Transport: p.RoundTripper()}

@@ -37,19 +37,19 @@ func observe(t *testing.T, c *http.Client, url, body string) outcome {
 	return outcome{resp.StatusCode, data, err, err != nil, len(data) == seenAtMost}
 }
 
-// Each fault as a client sees it, in process and over sockets, plain and TLS.
-// Some errors of sockets are said differently, but their kind is the same.
+// Each fault as a client sees it, in process and over sockets, plain and TLS. The
+// errors of sockets have other texts, but are of the same kind.
 func TestFaults(t *testing.T) {
 	valid := func(o outcome) bool { return json.Valid(o.body) }
 	tests := []struct {
 		fault   Fault
-		handled bool // the payment counts as got
+		handled bool // the payment counts as fetched
 		ok      func(o outcome) bool
 	}{
 		{Fault{Kind: FaultLostRequest}, false, func(o outcome) bool { return errors.Is(o.err, io.EOF) && !o.inBody }},
 		{Fault{Kind: FaultLostAnswer}, true, func(o outcome) bool { return errors.Is(o.err, io.EOF) && !o.inBody }},
 		{Fault{Kind: FaultTruncated}, true, func(o outcome) bool { return errors.Is(o.err, io.ErrUnexpectedEOF) && o.inBody && len(o.body) > 0 }},
-		// A socket may drop what it had received before the reset.
+		// A socket may drop what it received before the reset.
 		{Fault{Kind: FaultReset}, true, func(o outcome) bool { return errors.Is(o.err, syscall.ECONNRESET) }},
 		{Fault{Kind: FaultHalfJSON}, true, func(o outcome) bool { return o.err == nil && o.status == 200 && !valid(o) && o.body[0] == '{' }},
 		{Fault{Kind: FaultHTML}, false, func(o outcome) bool { return o.status == 502 && strings.HasPrefix(string(o.body), "<html>") }},
@@ -93,7 +93,7 @@ func TestFaults(t *testing.T) {
 				if handled := p.Stats().GetsMax == 1; handled != test.handled {
 					t.Errorf("handled %t, want %t", handled, test.handled)
 				}
-				// Whatever went wrong, another try is rightful and goes well.
+				// Whatever failed, another attempt is allowed and succeeds.
 				if test.fault.Kind == FaultSlow {
 					return
 				}
@@ -112,7 +112,7 @@ func TestWhenFaultsComeUp(t *testing.T) {
 	tests := []struct {
 		name  string
 		fault Fault
-		want  string // of 12 requests, x for those with the fault
+		want  string // 12 requests, x for those with the fault
 	}{
 		{"always", Fault{}, "xxxxxxxxxxxx"},
 		{"at", Fault{At: []int{2, 5}}, ".x..x......."},
@@ -141,7 +141,7 @@ func TestWhenFaultsComeUp(t *testing.T) {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
 	}
-	// A share is seeded, and near what it says.
+	// A share is seeded, and close to its value.
 	count := func(seed uint64) (n int, which string) {
 		c := open(t, Options{Seed: seed, Faults: []Fault{{Kind: FaultError, Share: 0.2}}})
 		for i := range 500 {
@@ -160,7 +160,7 @@ func TestWhenFaultsComeUp(t *testing.T) {
 	}
 }
 
-// Two faults at one request: the first that fits is taken.
+// If two faults match a request, the first one is used.
 func TestFirstFaultWins(t *testing.T) {
 	c := open(t, Options{Faults: []Fault{{Kind: FaultError, Code: "A", At: []int{2}}, {Kind: FaultError, Code: "B"}}})
 	if a, b := c.call("profile", ""), c.call("profile", ""); a.Error != "B" || b.Error != "A" {

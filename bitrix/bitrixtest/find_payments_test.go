@@ -23,8 +23,8 @@ func (l listed) ids() []int64 {
 	return ids
 }
 
-// Whatever is filtered by, the portal finds what looking at each payment finds,
-// and counts it right, at any offset, upward and downward, after changes too.
+// For any filter, the portal finds the same payments as a search through all. It counts
+// them correctly, at any offset, in both directions, also after changes.
 func TestFiltersFindWhatTheTruthHas(t *testing.T) {
 	for _, changes := range []int{0, 300} {
 		c := open(t, Options{Seed: 6, Payments: 900, Offset: 3 * time.Hour})
@@ -136,7 +136,7 @@ func TestFiltersFindWhatTheTruthHas(t *testing.T) {
 	}
 }
 
-// What the portal would silently ignore, a strict one reports.
+// A strict portal reports what the portal silently ignores.
 func TestFiltersThatAreIgnored(t *testing.T) {
 	for _, test := range []struct{ params, want string }{
 		{`{"filter":{"payed":"N"}}`, `"payed"`},
@@ -157,7 +157,7 @@ func TestFiltersThatAreIgnored(t *testing.T) {
 	}
 }
 
-// Five million payments: what must be fast touches no more than a page.
+// Five million payments: fast operations touch at most a page.
 func TestLargePortal(t *testing.T) {
 	c := open(t, Options{Seed: 6, Payments: 5_000_000})
 	var page listed

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Ids ascend; the rank of an id is its number; the rank of what is no id is the
-// number of ids below it.
+// Ids ascend. The rank of an id is its number. The rank of another number is how many
+// ids are below it.
 func TestIDsAndRanksAreInverse(t *testing.T) {
 	for _, gap := range []int64{0, 1, 3, 1000} {
 		for seed := range uint64(5) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A burst is accepted at once, then a request exactly each 1/Y seconds; a refused
-// one does not count.
+// A burst is accepted at once, then a request exactly each 1/Y seconds. A refused
+// request does not count.
 func TestRateToTheInstant(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -45,7 +45,7 @@ func TestRateToTheInstant(t *testing.T) {
 					ask(200)
 					ask(503)
 				}
-				<-time.After(3 * time.Duration(test.burst) * test.step) // it falls to nothing, not below
+				<-time.After(3 * time.Duration(test.burst) * test.step) // it falls to 0, not below
 				for range test.burst {
 					ask(200)
 				}
@@ -59,8 +59,8 @@ func TestRateToTheInstant(t *testing.T) {
 	}
 }
 
-// A method's budget: what is spent shows a request later; over it, calls are
-// refused, singly and as commands of a batch, until the oldest basket falls out.
+// The budget of a method: a request's cost shows in the next report. Calls over the
+// budget are refused, alone and in a batch, until the oldest basket expires.
 func TestOperatingToTheInstant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := open(t, Options{Seed: 1, Payments: 100, AllowRegets: true, Limits: Limits{Operating: 10 * time.Second},
@@ -76,7 +76,7 @@ func TestOperatingToTheInstant(t *testing.T) {
 			if want := start.Add(10 * time.Minute).Unix(); *r.Time.Reset != want {
 				t.Fatalf("call %d: reset at %d, want %d, when the first minute falls out", n, *r.Time.Reset, want)
 			}
-			if n == 2 { // the rest goes into the next basket
+			if n == 2 { // the rest is in the next basket
 				<-time.After(31 * time.Second)
 			}
 		}
@@ -95,7 +95,7 @@ func TestOperatingToTheInstant(t *testing.T) {
 			t.Fatalf("a nanosecond early: %s", r.raw)
 		}
 		<-time.After(time.Nanosecond)
-		r := c.call("crm.item.payment.get", get) // 12 - 6: what is in later baskets stays
+		r := c.call("crm.item.payment.get", get) // 12 - 6: later baskets remain
 		if r.status != 200 || *r.Time.Operating != 6 || *r.Time.Reset != start.Add(11*time.Minute).Unix() {
 			t.Fatalf("when the first basket fell out: %s", r.raw)
 		}
@@ -128,7 +128,7 @@ func TestOperatingFloor(t *testing.T) {
 	})
 }
 
-// Both ways of charging a batch, and none.
+// Both ways to charge a batch, and none.
 func TestWhoPaysForABatch(t *testing.T) {
 	for _, test := range []struct {
 		charge       Charge
@@ -182,7 +182,7 @@ func TestWhoPaysForABatch(t *testing.T) {
 	}
 }
 
-// Faster motion divides windows, budgets and costs alike.
+// Speed divides windows, budgets and costs equally.
 func TestOperatingInFastMotion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := open(t, Options{Seed: 1, Payments: 10, AllowRegets: true, Plan: PlanStandard, Speed: 60, Limits: Limits{Rate: -1},
@@ -204,7 +204,8 @@ func TestOperatingInFastMotion(t *testing.T) {
 	})
 }
 
-// Calls of a batch follow one another by what they cost, failed ones too.
+// Calls of a batch take the time of their cost one after another, including failed
+// ones.
 func TestTimesOfCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := open(t, Options{Seed: 1, Payments: 10})
@@ -231,8 +232,8 @@ func TestNoCounters(t *testing.T) {
 	}
 }
 
-// A request lasts what its latency and, if wanted, its calls take; its context
-// ends it early; what takes longer than 60 s is cut.
+// A request takes its latency and, if TakeTime is set, the time of its calls. Its
+// context ends it early. A request that takes longer than 60 s ends with an error.
 func TestHowLongRequestsTake(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -278,7 +279,7 @@ func TestHowLongRequestsTake(t *testing.T) {
 	})
 }
 
-// Costs vary by seed, around what they are set to.
+// Costs vary by seed, around their configured values.
 func TestCostJitter(t *testing.T) {
 	c := newConfig(Options{Seed: 3, CostJitter: 0.2})
 	var sum, most, least time.Duration = 0, 0, time.Hour

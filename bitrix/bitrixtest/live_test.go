@@ -10,12 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// model is what live promises, kept as a plain map.
+// model is the live data as a plain map.
 type model map[int64]row
 
 func (m model) ids() []int64 { return slices.Sorted(maps.Keys(m)) }
 
-// After any changes, the live data answers as a plain map of payments does.
+// After any changes, the live data has the same content as a plain map of payments.
 func TestLiveDataIsLikeAMap(t *testing.T) {
 	for _, n := range []int{0, 1, 60, 1500} {
 		p := New(Options{Seed: 8, Payments: n})
@@ -93,7 +93,7 @@ func compareLive(t *testing.T, l *live, m model, random *rand.Rand) {
 			t.Fatalf("walk(%d, %d): %s", x, to, diff)
 		}
 	}
-	// Each payment is found by its order, and orders have nothing else.
+	// Each payment is found by its order, and orders have no others.
 	byOrder := map[int64][]int64{}
 	for _, id := range ids {
 		byOrder[m[id].order] = append(byOrder[m[id].order], id)

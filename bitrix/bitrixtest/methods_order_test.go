@@ -13,7 +13,7 @@ import (
 
 type binding struct{ OrderID, OwnerID, OwnerTypeID int64 }
 
-// bindings returns the truth about bindings, by order.
+// bindings returns the true owners, by order.
 func bindings(p *Portal) (list []binding) {
 	seen := map[int64]bool{}
 	for q := range p.All() {

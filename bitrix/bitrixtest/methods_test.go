@@ -41,7 +41,7 @@ func do(t *testing.T, c *http.Client, req *http.Request) string {
 	return string(data)
 }
 
-// The answer to a get is, to the byte, what the vendor's reference page shows.
+// The answer to a get equals that of the vendor's reference page, byte for byte.
 func TestGetIsSpelledAsInTheReference(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := open(t, Options{Seed: 1, Payments: 50, Limits: Limits{Operating: 480 * time.Second}})
@@ -63,7 +63,7 @@ func TestGetIsSpelledAsInTheReference(t *testing.T) {
 	})
 }
 
-// keyOrder returns the keys of a JSON object as they come.
+// keyOrder returns the keys of a JSON object in their order.
 func keyOrder(t *testing.T, raw []byte) (keys []string) {
 	t.Helper()
 	v, err := parseJSON(string(raw))

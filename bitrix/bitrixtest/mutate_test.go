@@ -100,7 +100,7 @@ func TestMutateIsAMixAndSeeded(t *testing.T) {
 	}
 }
 
-// Churn changes the data after each n-th request, and no further than asked.
+// Churn changes the data after each n-th request, and not more often than configured.
 func TestChurn(t *testing.T) {
 	c := open(t, Options{Seed: 1, Payments: 1000, Churn: Churn{Every: 3, Count: 5, Times: 2, Seed: 7}})
 	twin := New(Options{Seed: 1, Payments: 1000})

@@ -20,8 +20,8 @@ type pair struct {
 	Error          string
 }
 
-// application is a client of the authorization server and, with its token, of
-// the portal.
+// application is a client of the authorization server and, with its token, of the
+// portal.
 type application struct {
 	*client
 	pair
@@ -145,7 +145,7 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
-// Tokens are refreshed only after the portal said that they expired.
+// Tokens may be refreshed only after the portal has reported that they expired.
 func TestEarlyRefresh(t *testing.T) {
 	var strict recorder
 	a := openApp(t, Options{Strict: &strict})
@@ -222,7 +222,7 @@ func TestOfflineEvents(t *testing.T) {
 			}
 			tick()
 		}
-		change(first) // before anything is bound: not queued
+		change(first) // before an event is bound: not queued
 		var ok bool
 		for _, event := range []string{"OnPaymentEntitySaved", "ONPAYMENTDELETED"} {
 			if result("event.bind", map[string]any{"event": event, "event_type": "offline"}, &ok); !ok {
@@ -238,7 +238,7 @@ func TestOfflineEvents(t *testing.T) {
 		}
 		change(first)
 		change(second)
-		change(first) // the same again: dated again, not doubled
+		change(first) // the same again: only its date changes
 		q, _ := a.p.Truth(third)
 		a.p.Touch(q.OrderID)
 		a.p.Delete(third)
@@ -254,7 +254,7 @@ func TestOfflineEvents(t *testing.T) {
 			t.Fatalf("reserved %+v, want %d and %d, oldest first", got, second, first)
 		}
 		process := *got.ProcessID
-		change(second) // a new event beside the reserved one
+		change(second) // a new event besides the reserved one
 		var rest offline
 		if result("event.offline.get", map[string]any{"clear": 0}, &rest); fmt.Sprint(rest.payments()) != fmt.Sprint([]int64{third, second}) || *rest.ProcessID == process {
 			t.Errorf("the rest %+v", rest)
@@ -262,7 +262,7 @@ func TestOfflineEvents(t *testing.T) {
 		if rest.Events[0].Name != eventDeleted {
 			t.Errorf("the deleted one is %s", rest.Events[0].Name)
 		}
-		// What was reserved can be read again by its process, until it is cleared.
+		// The process can read reserved events again until they are cleared.
 		var again offline
 		if result("event.offline.get", map[string]any{"clear": 0, "process_id": process}, &again); fmt.Sprint(again.payments()) != fmt.Sprint(got.payments()) {
 			t.Errorf("again %v, want %v", again.payments(), got.payments())
@@ -285,7 +285,7 @@ func TestOfflineEvents(t *testing.T) {
 		if result("event.offline.get", nil, &got); len(got.Events) != 1 || got.ProcessID != nil || a.p.Queued() != 0 {
 			t.Errorf("cleared as read: %+v, %d left", got, a.p.Queued())
 		}
-		// Handlers at an address are bound, too, but nothing is sent to them.
+		// Handlers with an address can be bound too, but nothing is sent to them.
 		if r := a.do("event.bind", map[string]any{"event": eventSaved}); r.Error != "100" {
 			t.Errorf("without a handler: %s", r.raw)
 		}

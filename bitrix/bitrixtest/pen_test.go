@@ -24,7 +24,7 @@ func shape(raw string) string {
 	return "number"
 }
 
-// Oddly spelled, each field shows all its forms, and each form means the truth.
+// With odd spelling, each field has all its forms, and each form means the true value.
 func TestOddSpellings(t *testing.T) {
 	p := New(Options{Seed: 21, Payments: 4000, Odd: true, Offset: 3 * time.Hour})
 	shapes := map[string]map[string]bool{}
@@ -121,7 +121,7 @@ func TestOddSpellings(t *testing.T) {
 	}
 }
 
-// The same question gets the same spelling; list and get spell independently.
+// The same request gets the same spelling. List and get spell independently.
 func TestSpellingsAreStable(t *testing.T) {
 	c := open(t, Options{Seed: 4, Payments: 300, Odd: true, AllowRegets: true})
 	differ := 0
@@ -143,7 +143,7 @@ func TestSpellingsAreStable(t *testing.T) {
 	}
 }
 
-// A poisoned payment has one value that cannot be typed, in list and get alike.
+// A poisoned payment has one value that cannot be read, in lists and gets alike.
 func TestPoison(t *testing.T) {
 	c := open(t, Options{Seed: 4, Payments: 2000, Poison: 0.05})
 	found := map[string]bool{}

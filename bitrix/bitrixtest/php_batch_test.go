@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// randomJSON makes a JSON text as a portal's answers have them, with what matters to PHP.
+// randomJSON returns a JSON text like those of a portal's answers, with what matters to
+// PHP.
 func randomJSON(dice *rand.Rand, depth int) string {
 	pick := func(list ...string) string { return list[dice.IntN(len(list))] }
 	if depth == 0 || dice.IntN(4) == 0 {
@@ -31,7 +32,7 @@ func randomJSON(dice *rand.Rand, depth int) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-// randomReference makes a text of pieces of references.
+// randomReference returns a text of parts of references.
 func randomReference(dice *rand.Rand) string {
 	pieces := []string{"$result", "$result", "$result[a]", "$result[b]", "$result[c]", "$next[a]", "$total[b]", "$error[c][error]", "$error_description[c]",
 		"$Result[a]", "$time", "$", "[a]", "[b]", "[payments]", "[0]", "[1]", "[01]", "[-1]", "[+1]", "[49]", "[id]", "[]", "[[a]", "]", "[", " ", "\t", "x", "ж"}
@@ -122,14 +123,14 @@ func TestReferencesAgreeWithPHP(t *testing.T) {
 	}
 }
 
-// The fake portal halts a batch where PHP takes halt for true, and reads JSON, numbers in
+// The fake portal halts a batch if halt is true in PHP, and parses JSON, numbers in
 // texts, and floats as PHP does.
 func TestValuesAgreeWithPHP(t *testing.T) {
 	dice := rand.New(rand.NewPCG(9, 10))
 	var texts []string
 	for range 3000 {
 		text := randomJSON(dice, 4)
-		for range dice.IntN(3) { // of which two thirds are spoiled
+		for range dice.IntN(3) { // two thirds of the texts are damaged
 			at := dice.IntN(len(text) + 1)
 			text = text[:at] + []string{"1", ".", "e", "-", "+", `"`, "\\", `\ud800`, `\udc00`, "\xff", "[", "{", ",", " ", "\n", "N", "\x00", "true", "TRUE"}[dice.IntN(19)] + text[at:]
 		}
@@ -176,8 +177,8 @@ func TestValuesAgreeWithPHP(t *testing.T) {
 	}
 }
 
-// The fake portal writes seconds, maps and lists as PHP does, and PHP reads the texts that
-// it writes.
+// The fake portal writes seconds, maps and lists as PHP does, and PHP parses the texts
+// that it writes.
 func TestAnswersAgreeWithPHP(t *testing.T) {
 	dice := rand.New(rand.NewPCG(11, 12))
 	var micros []int64

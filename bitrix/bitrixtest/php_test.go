@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// php runs a script of PHP's on lines of input, each in base64, and returns its
-// lines of output.
+// php runs a PHP script on lines of input, each in base64, and returns its lines of
+// output.
 func php(t *testing.T, script string, input []string) []string {
 	t.Helper()
 	path, err := exec.LookPath("php")
@@ -42,11 +42,11 @@ func php(t *testing.T, script string, input []string) []string {
 	return lines
 }
 
-// phpShown is a function of PHP that writes a value as shown does.
+// phpShown is a PHP function that writes a value as shown does.
 const phpShown = `$f = function ($v) use (&$f) { if ($v === null) return null; if (!is_array($v)) return base64_encode((string)$v); $r = [];
 	foreach ($v as $k => $e) $r[] = [base64_encode((string)$k), $f($e)]; return $r; };`
 
-// shown returns what of a value can be compared with PHP's.
+// shown returns a value in a form that can be compared with PHP's.
 func shown(v *value) any {
 	if v.kind == kindNone {
 		return nil
@@ -61,7 +61,7 @@ func shown(v *value) any {
 	return list
 }
 
-// randomQuery makes a query of pieces that matter to PHP.
+// randomQuery returns a query of parts that matter to PHP.
 func randomQuery(dice *rand.Rand) string {
 	pieces := []string{"a", "b", "[", "]", "[]", "[x]", "[0]", "[1]", "[07]", "[-3]", "=", "=1", "&", "&", "%5B", "%5D", "%20", "+", ".", " ", "%", "%zz",
 		"%41", "%00", "c[d][e]=2", "select[]=id", "filter[>id]=7", "filter%5B%3E%3Did%5D=7", "a[b]=1&a[c]=2", "é", "%C3%A9", "a[[b]]=3", "a.b=4", "x[y.z]=5"}
@@ -72,7 +72,7 @@ func randomQuery(dice *rand.Rand) string {
 	return b.String()
 }
 
-// The fake portal reads a query as PHP's parse_str does.
+// The fake portal parses a query as PHP's parse_str does.
 func TestQueriesAgreeWithPHP(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
 	var queries []string

@@ -32,7 +32,7 @@ type client struct {
 	http *http.Client
 }
 
-// open makes a portal and a client of it. A broken rule fails the test.
+// open returns a portal and a client of it. A broken rule fails the test.
 func open(t *testing.T, o Options) *client {
 	t.Helper()
 	if o.Strict == nil {
@@ -70,7 +70,7 @@ type batchReply struct {
 	Times   map[string]timeObject
 	status  int
 	Time    timeObject
-	listed  []string // names of the maps that came as lists
+	listed  []string // names of the maps that were sent as lists
 	failure reply
 }
 
@@ -161,7 +161,7 @@ func (c *client) batchBody(body string) batchReply {
 	return out
 }
 
-// nine is the result of crm.item.payment.get, spelled plainly.
+// nine is the result of crm.item.payment.get in plain spelling.
 type nine struct {
 	ID            int64
 	AccountNumber string

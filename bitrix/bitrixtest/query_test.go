@@ -72,7 +72,7 @@ func writeQuery(b *strings.Builder, prefix string, v *value) {
 	}
 }
 
-// Any parameters that are written as a query and read back are the same.
+// Parameters that are written as a query and parsed again are the same.
 func TestQueriesComeBack(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	var make func(depth int) value
@@ -96,8 +96,8 @@ func TestQueriesComeBack(t *testing.T) {
 	}
 }
 
-// Whatever comes in: no panic, names as PHP allows them, bounded nesting, and
-// what is written back as a query reads the same again.
+// For any input there is no panic, names are as PHP allows them, nesting is bounded,
+// and what is written as a query parses to the same value.
 func FuzzParseQuery(f *testing.F) {
 	for _, s := range []string{"id=1", "a[b][]=c&a[b][]=d", "a[b=1", "[=1", "a[]]=2", "%5B%5D=x", "a[b]=1&a=2", "a.b+c=%zz", "&&==&[]=", "a[%00]=1"} {
 		f.Add(s)
@@ -131,15 +131,16 @@ func depth(v *value) int {
 	return most + 1
 }
 
-// writable reports whether a query can stand for the value: no empty array in
-// it, and no key that a bracketed name would end early.
+// writable reports whether a query can represent the value: it has no empty array, and
+// no key that would end a name in brackets early.
 func writable(v *value, top bool) bool {
 	for i := range v.items {
 		child := &v.items[i].value
 		if child.kind == kindArray && len(child.items) == 0 || strings.ContainsAny(v.items[i].key, "]\x00") || v.items[i].key == "" || !writable(child, false) {
 			return false
 		}
-		// Only a name's first part is changed by PHP; inside, these keys are plain.
+		// PHP changes only the first part of a name; inside brackets, these keys are
+		// plain.
 		if top && strings.ContainsAny(v.items[i].key, "[. ") {
 			return false
 		}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A return leaves the sum and the time of payment, takes paid back, and shows in
-// isReturn as N, Y or P; paying again ends it.
+// A refund does not change the sum and the time of payment. It sets paid to N, and
+// isReturn to N, Y or P. Paying again ends it.
 func TestReturns(t *testing.T) {
 	p := New(Options{Seed: 5, Payments: 2000, Returns: 0.1})
 	counts := map[string]int{}

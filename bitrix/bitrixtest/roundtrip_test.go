@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A context ends a request while it waits; the portal has handled it all the
-// same, but does not count its answer as delivered.
+// A context ends a request while it waits. The portal has handled it nevertheless, but
+// does not count its answer as delivered.
 func TestContextEndsARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := open(t, Options{Seed: 1, Payments: 10, Latency: 10 * time.Second})
@@ -45,8 +45,8 @@ func TestContextEndsARequest(t *testing.T) {
 	})
 }
 
-// A bomb is unpacked unseen, as a network's transport would, unless the client
-// asked for gzip itself.
+// The client unpacks a bomb automatically, as a network's transport would, unless it
+// requests gzip itself.
 func TestBombInProcess(t *testing.T) {
 	c := open(t, Options{Faults: []Fault{{Kind: FaultBomb}}})
 	for _, asked := range []bool{false, true} {
@@ -92,8 +92,8 @@ func TestEndlessBodyEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Over sockets, answers come compressed to those who take it, unless switched
-// off; the network's transport unpacks them.
+// Over sockets, answers are compressed for clients that accept it, unless NoGzip is
+// set. The network's transport unpacks them.
 func TestGzipOverSockets(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		p := New(Options{Seed: 1, Payments: 100, NoGzip: off, Strict: t})
@@ -115,7 +115,7 @@ func TestGzipOverSockets(t *testing.T) {
 	}
 }
 
-// Both ways in, the same answers.
+// Both transports return the same answers.
 func TestTransportsAgree(t *testing.T) {
 	p := New(Options{Seed: 1, Payments: 500, Odd: true, AllowRegets: true, NoCounters: true, Strict: t})
 	server := httptest.NewServer(p)

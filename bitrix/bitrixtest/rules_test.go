@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Each rule that a request alone can break.
+// Each rule that a single request can break.
 func TestRulesOfRequests(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -105,12 +105,12 @@ func TestRegets(t *testing.T) {
 	}
 }
 
-// brokenWriter is a connection that fails as the answer is written.
+// brokenWriter is a connection that fails while the answer is written.
 type brokenWriter struct{ http.ResponseWriter }
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-// An answer that could not be written has not arrived: another get is rightful.
+// An answer that could not be written has not arrived: another get is allowed.
 func TestGetWhoseAnswerCannotBeWritten(t *testing.T) {
 	c := open(t, Options{Seed: 1, Payments: 10})
 	get := fmt.Sprintf(`{"id":%d}`, c.p.ID(0))
@@ -191,7 +191,7 @@ func TestStats(t *testing.T) {
 	})
 }
 
-// Many clients at once, with changes continuing: for the race detector.
+// Many concurrent clients, with changes meanwhile: for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	c := open(t, Options{Seed: 1, Payments: 5000, AllowRegets: true, Odd: true, Limits: Limits{Rate: 1e6, Burst: 1000, Operating: time.Hour},
 		OAuth: OAuth{ClientID: "app", ClientSecret: "s"}, Churn: Churn{Every: 5, Count: 3}})

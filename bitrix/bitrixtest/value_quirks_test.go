@@ -38,8 +38,8 @@ func config8(q ValueQuirks) *config {
 	return newConfig(Options{Values: q})
 }
 
-// What each date format leaves of 7,515 instants of three years, against the
-// shares that PHP 8.2 produced.
+// How each date format changes 7,515 instants of three years, compared with the shares
+// in PHP 8.2.
 func TestDateFormats(t *testing.T) {
 	for _, tt := range []struct {
 		format            DateFormat
@@ -71,8 +71,8 @@ func TestDateFormats(t *testing.T) {
 	}
 }
 
-// The shift of a server with summer time is one number except in an hour or two a year,
-// and those change with the season in which they are listed.
+// The shift of a server with summer time is constant except in an hour or two a year,
+// whose shift depends on the season of the listing.
 func TestShiftAroundSummerTime(t *testing.T) {
 	c := config8(ValueQuirks{Zone: "Europe/Berlin", ListShift: 2 * time.Hour})
 	july, december := time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC).Unix(), time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC).Unix()
@@ -82,8 +82,8 @@ func TestShiftAroundSummerTime(t *testing.T) {
 		inDecember, _ := c.shown(at.Unix(), december)
 		shifts[fmt.Sprint(inJuly-at.Unix(), inDecember-at.Unix())]++
 	}
-	// The hour that comes twice, as it is shown: its second half is read as the
-	// first in July, its first half as the second in December.
+	// The hour that occurs twice, as a list shows it: in July its second half is read
+	// as its first half, in December its first half as its second.
 	if len(shifts) != 3 || shifts["7200 10800"] != 6 || shifts["3600 7200"] != 6 {
 		t.Errorf("shifts in July and in December: %v", shifts)
 	}
@@ -133,7 +133,7 @@ func TestFilterDates(t *testing.T) {
 	want, _ := p.Truth(50)
 	count := func(q ValueQuirks, shift time.Duration) int {
 		p.Adjust(func(o *Options) { o.Values = q })
-		// In the portal's own offset, as it prints them.
+		// In the portal's own offset, in which it prints them.
 		at := want.DateBill.Add(shift).In(time.FixedZone("", 3*3600))
 		var page struct{ Payments []json.RawMessage }
 		ask(t, p, &page, "sale.payment.list", "filter[=id]", "50", "filter[>=dateBill]", at.Add(-time.Second).Format(time.RFC3339),

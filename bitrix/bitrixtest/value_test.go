@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// plain turns a value into what is easy to compare: nil, string, or a list of
+// plain converts a value to a form that is easy to compare: nil, string, or a list of
 // pairs.
 func plain(v value) any {
 	switch v.kind {

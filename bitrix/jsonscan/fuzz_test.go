@@ -16,7 +16,7 @@ var seeds = []string{
 	`[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]`,
 }
 
-// decoder is what Scanner and jsontext.Decoder have in common.
+// decoder is the common interface of Scanner and jsontext.Decoder.
 type decoder interface {
 	PeekKind() jsontext.Kind
 	ReadToken() (jsontext.Token, error)
@@ -24,7 +24,7 @@ type decoder interface {
 	InputOffset() int64
 }
 
-// step does what choice says to d, and returns what came of it.
+// step executes choice on d, and returns the result.
 func step(d decoder, choice byte) (kind jsontext.Kind, value string, at int64, err error) {
 	kind = d.PeekKind()
 	opens := kind == '{' || kind == '['
@@ -38,8 +38,8 @@ func step(d decoder, choice byte) (kind jsontext.Kind, value string, at int64, e
 	return kind, value, d.InputOffset(), err
 }
 
-// FuzzScanner: what a Scanner reads, a Decoder reads as well, whatever of it is
-// read as a whole and whatever token by token.
+// FuzzScanner: a Decoder reads everything that a Scanner reads, in any combination of
+// whole values and tokens.
 func FuzzScanner(f *testing.F) {
 	for _, seed := range seeds {
 		f.Add([]byte(seed), []byte{0})
@@ -59,7 +59,7 @@ func FuzzScanner(f *testing.F) {
 				}
 				kind, value, at, err := step(s, choice)
 				if err != nil {
-					break // nothing is promised
+					break // there is no guarantee
 				}
 				wantKind, wantValue, wantAt, err := step(d, choice)
 				if err != nil || kind != wantKind || value != wantValue || at != wantAt {
@@ -70,7 +70,7 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// readMembers reads an object by Member, and by a Decoder.
+// readMembers reads an object with Member, and with a Decoder.
 func readMembers(t *testing.T, text []byte) {
 	s := &Scanner{}
 	s.Reset(text)
