@@ -17,16 +17,36 @@ func TestOrdersOfItemsAreListedWithoutACount(t *testing.T) {
 					Server: bitrixtest.Server{CountCost: 2 * time.Second}})
 				e := newBubbleJob(t, portal, job)
 				e.run(t, jobs.ExitComplete)
-				items, lacks := 0, 0
-				for _, row := range e.rows(t) {
-					if row.OrderID.Valid {
-						items++
-					} else {
-						lacks++
+				// Every payment of an owner is there, with its order where the owner has one
+				// only, and without one where it has several.
+				orders, want := map[[2]int64]map[int64]bool{}, map[int64]bitrixtest.Payment{}
+				for p := range portal.All() {
+					if own := [2]int64{p.OwnerTypeID, p.OwnerID}; p.OwnerID != 0 {
+						want[p.ID] = p
+						if orders[own] == nil {
+							orders[own] = map[int64]bool{}
+						}
+						orders[own][p.OrderID] = true
 					}
 				}
-				if items == 0 {
-					t.Errorf("%d rows have an order and %d have none", items, lacks)
+				several := 0
+				for _, row := range e.rows(t) {
+					p, ok := want[row.ID]
+					delete(want, row.ID)
+					own := orders[[2]int64{p.OwnerTypeID, p.OwnerID}]
+					switch {
+					case !ok || row.EntityTypeID.V != p.OwnerTypeID || row.EntityID.V != p.OwnerID:
+						t.Errorf("payment %d has the owner %v/%v, want %d/%d", row.ID, row.EntityTypeID, row.EntityID, p.OwnerTypeID, p.OwnerID)
+					case len(own) > 1:
+						if several++; row.OrderID.Valid {
+							t.Errorf("payment %d has the order %d, its owner has %d", row.ID, row.OrderID.V, len(own))
+						}
+					case row.OrderID.V != p.OrderID:
+						t.Errorf("payment %d has the order %v, want %d", row.ID, row.OrderID, p.OrderID)
+					}
+				}
+				if len(want) > 0 || several == 0 {
+					t.Errorf("%d payments are missing; %d are of owners with several orders", len(want), several)
 				}
 			})
 		}
