@@ -11,7 +11,7 @@ import (
 )
 
 func TestRenamedPortal(t *testing.T) {
-	for _, status := range []int{301, 302, 307, 308} {
+	for _, status := range []int{301, 302, 303, 307, 308} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			var seen []string
 			var lines strings.Builder

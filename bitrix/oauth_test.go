@@ -382,6 +382,7 @@ func TestAuthorizationServer(t *testing.T) {
 		{name: "invalid_client", faults: says("invalid_client", 401), code: "invalid_client"},
 		{name: "invalid_request", faults: says("invalid_request", 400), code: "invalid_request"},
 		{name: "insufficient_scope", faults: says("insufficient_scope", 403), code: "insufficient_scope"},
+		{name: "invalid_scope", faults: says("invalid_scope", 400), code: "invalid_scope"},
 		{name: "PAYMENT_REQUIRED", faults: says("PAYMENT_REQUIRED", 402), code: "PAYMENT_REQUIRED"},
 		{name: "a code that nobody knows", faults: says("NOT_INSTALLED", 400), code: "NOT_INSTALLED"},
 		{name: "the same, and then not", faults: token(bitrixtest.Fault{Kind: bitrixtest.FaultError, Code: "WHIM", Status: 400, Times: 2})},

@@ -9,6 +9,8 @@ import (
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/jobs"
+	"b24export/jobs/jobfile"
+	"b24export/pipeline"
 )
 
 // noLists are answers of portals without the expected list.
@@ -51,6 +53,7 @@ func TestAnswerWithoutItsListIsAskedAgain(t *testing.T) {
 		{"owners", "mode: full", owners, nil, []string{`null`, `[]`, `{"orderEntity":null}`, `{"orderEntity":{}}`}},
 		{"orders", "source: {since: orders}", orders, nil, []string{`null`, `{"orders":""}`}},
 		{"payments of orders", "source: {since: orders}", payments, nil, []string{`null`, `[]`}},
+		{"ids", "source: {list: ids, ids: {from: 1, to: 100000}}", payments, nil, []string{`null`, `[]`, `{"payments":false}`}},
 		{"bindings", "source: {list: bindings}", owners, nil, []string{`null`, `[]`}},
 		{"payments of items", "source: {list: bindings}", items, nil, []string{`null`, `{}`, `false`}},
 	} {
@@ -71,6 +74,34 @@ func TestAnswerWithoutItsListIsAskedAgain(t *testing.T) {
 						t.Errorf("%d rows, there were %d", len(rows), len(before))
 					}
 					return
+				}
+				e.wantTable(t, portal, none)
+			})
+		}
+	}
+}
+
+// A look-up of ids that answers once without its list is made again: for events, which
+// are cleared afterwards, and in a backfill. No payment is lost.
+func TestLookUpWithoutItsListIsMadeAgain(t *testing.T) {
+	for _, backfill := range []bool{false, true} {
+		for _, result := range noLists[:8] {
+			bubble(t, fmt.Sprint(backfill, " ", result), func(t *testing.T) {
+				portal := bitrixtest.New(bitrixtest.Options{Seed: 1, Payments: 300, AllowRegets: true, Strict: t})
+				e := newAppJob(t, portal, "source: {since: events}")
+				e.spec.Sink.Compression = "none"
+				e.run(t, jobs.ExitComplete)
+				change(portal, 20)
+				e.run(t, jobs.ExitComplete) // it shows that the queue can be used
+				change(portal, 21)
+				if backfill {
+					e.spec.Mode, e.spec.Source.List = pipeline.Backfill, jobfile.ListIDs
+					e.spec.Source.IDs = jobfile.IDsSpec{From: 1, To: 100_000}
+				}
+				faulty(portal, bitrixtest.Fault{Kind: bitrixtest.FaultResult, Method: "sale.payment.list", Places: []int{0}, Times: 1, Result: result})
+				e.run(t, jobs.ExitComplete)
+				if n := portal.Stats().Faults; n != 1 {
+					t.Errorf("%d answers were without their list, want 1", n)
 				}
 				e.wantTable(t, portal, none)
 			})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -105,7 +106,10 @@ func TestSinceEventsFallsBack(t *testing.T) {
 			e.spec.Source.Since = jobfile.SinceEvents
 		}, "was not made with since: events", true},
 		{"events without a payment", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
-			e.opts.Transport = odd{portal.RoundTripper()}
+			e.opts.Transport = odd{portal.RoundTripper(), `"EVENT_DATA":{"FIELDS":{"NO":1}}`}
+		}, "does not name its payment", false},
+		{"events whose data is false", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
+			e.opts.Transport = odd{portal.RoundTripper(), `"EVENT_DATA":false`}
 		}, "does not name its payment", false},
 		{"no longer an administrator of events", func(t *testing.T, e *runJob, portal *bitrixtest.Portal) {
 			e.opts.Transport = noEvents{portal.RoundTripper()}
@@ -169,12 +173,17 @@ func TestSinceEventsUnboundBetweenTwoRunsOfASnapshot(t *testing.T) {
 	}
 }
 
-// odd changes the events' data to the spelling of an empty map in PHP.
-type odd struct{ next http.RoundTripper }
+// odd replaces the data of events.
+type odd struct {
+	next http.RoundTripper
+	data string
+}
+
+var eventData = regexp.MustCompile(`"EVENT_DATA":\{"FIELDS":\{"ID":[^}]*\}\}`)
 
 func (o odd) RoundTrip(r *http.Request) (*http.Response, error) {
 	return rewritten(o.next, r, "event.offline.list", func(body string) string {
-		return strings.ReplaceAll(body, `"EVENT_DATA":{"FIELDS":{"ID":`, `"EVENT_DATA":{"FIELDS":{"NO":`)
+		return eventData.ReplaceAllString(body, o.data)
 	})
 }
 
