@@ -16,7 +16,7 @@
 //
 // A caller checks the footer first, then the pages of a row group, and only then passes
 // the row group to a library. If a library no longer has its fault, that part of this
-// package is unnecessary; the tests of package sinks show whether it has.
+// package is unnecessary: TestUpstreamCountsNulls fails once parquet-go writes no counts.
 package parquetcheck
 
 import (

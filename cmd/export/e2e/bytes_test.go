@@ -14,9 +14,9 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// TestSameBytes exports one state of a portal several times, with answers that
-// arrive in other orders: with a clock that stands still the tables have the
-// same SHA-256, and with one that goes they differ in extracted_at only.
+// TestSameBytes exports one state of a portal several times, with answers that arrive
+// in different orders. With a clock that stands still, the tables have the same
+// SHA-256. With a running clock they differ only in extracted_at.
 func TestSameBytes(t *testing.T) {
 	still := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	export := func(t *testing.T, concurrency, checkpointRows int, now func() time.Time) place {
@@ -68,7 +68,7 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// columnChunk is what a Parquet file has of one column in one row group.
+// columnChunk has the metadata of a column in a row group of a Parquet file.
 type columnChunk struct {
 	group  int
 	column string

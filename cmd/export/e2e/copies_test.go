@@ -13,14 +13,15 @@ import (
 	"b24export/sinks"
 )
 
-// Some gateways answer a copy with 200 and no more than the preamble of the XML, and do
-// nothing: AWS sends the preamble early so that the connection stays open during a long copy.
-// Its client takes that for a success. The current table is the new one all the same.
+// Some gateways answer a copy with 200 and only the preamble of the XML, and do not
+// copy. AWS sends the preamble early so that the connection stays open during a long
+// copy. Its client accepts that as success. The current table must be the new one all
+// the same.
 func TestCopyThatDoesNothing(t *testing.T) {
 	s := servers.StartS3(t)
 	for _, tt := range []struct {
 		name string
-		lies int64 // so many copies do nothing
+		lies int64 // the number of copies that do nothing
 	}{
 		{"once", 1},
 		{"always", 1 << 30},

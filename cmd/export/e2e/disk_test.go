@@ -12,12 +12,11 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// TestFullDisk lets the disk of a local folder fill up at several moments of a
-// run, makes room, and runs again: nothing is lost, and at no time is there half
-// a table.
+// TestFullDisk fills the disk of a local folder at several moments of a run, frees
+// space, and runs again. Nothing is lost, and readers never see half a table.
 func TestFullDisk(t *testing.T) {
-	// How much room there is: for next to nothing, for some segments, for all of
-	// them, and for the table but not for its copy.
+	// The free space: for almost nothing, for some segments, for all of them, and for
+	// the table but not for its copy.
 	for _, room := range []int{8 << 10, 40 << 10, 100 << 10, 180 << 10, 300 << 10, 420 << 10} {
 		t.Run(fmt.Sprintf("%d KiB", room>>10), func(t *testing.T) {
 			mount := t.TempDir()
@@ -39,7 +38,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// diskBytes is how large the disk is, ample for what the test exports.
+// diskBytes is the size of the disk, which is ample for this export.
 const diskBytes = 4 << 20
 
 func testFullDisk(t *testing.T, mount string, filler int) {
@@ -80,8 +79,8 @@ func testFullDisk(t *testing.T, mount string, filler int) {
 	if again.Resumed != saved {
 		t.Errorf("with a checkpoint (%v) left, the next run says resumed: %v", saved, again.Resumed)
 	}
-	// The portal may have still been at work on the last requests of the run that
-	// had ended: 16 at most, of 49 gets each.
+	// The portal may still have worked on the last requests of the run that had ended:
+	// at most 16, of 49 gets each.
 	if got, want := gets(portal)-before, int64(8000)-cp.Ledger.Got; got < want || got > want+16*49 {
 		t.Errorf("the next run got %d payments, want the %d that no checkpoint had", got, want)
 	}

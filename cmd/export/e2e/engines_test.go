@@ -22,7 +22,7 @@ import (
 	"b24export/schemas/totals"
 )
 
-// node has engines.mjs read input, and reads its answer.
+// node runs a command of engines.mjs on input, and decodes its answer.
 func node(t testing.TB, word string, input []byte, answer any) {
 	t.Helper()
 	cmd := exec.Command("node", "engines.mjs", word)
@@ -38,8 +38,8 @@ func node(t testing.TB, word string, input []byte, answer any) {
 	}
 }
 
-// manyNights exports a portal night after night into a folder: everything, then what
-// changed, with rejects, and everything again in between.
+// manyNights exports a portal several times into a folder: everything, then the
+// changes, with rejects, and everything again in between.
 func manyNights(t *testing.T) (place, *bitrixtest.Portal, string) {
 	t.Helper()
 	p := newFolder(t)
@@ -63,17 +63,17 @@ func manyNights(t *testing.T) (place, *bitrixtest.Portal, string) {
 	return p, portal, file
 }
 
-// perCurrency asks for the aggregate lines that all engines must agree on.
+// perCurrency is the query of the aggregate lines on which all engines must agree.
 const perCurrency = `SELECT currency, count(*), sum(sum)::DECIMAL(38,4)::VARCHAR, count(*) FILTER (paid), coalesce(sum(sum) FILTER (paid), 0)::DECIMAL(38,4)::VARCHAR,
 	min(id), max(id), count(order_id), count(date_paid), coalesce(max(epoch_us(date_bill)), 0), sum(length(coalesce(pay_system_name, '')))::BIGINT
 	FROM %s GROUP BY ALL ORDER BY currency`
 
-// inClickHouse is the same question as ClickHouse has it.
+// inClickHouse is the same query for ClickHouse.
 const inClickHouse = `SELECT currency, count(), sum(sum), countIf(paid), sumIf(sum, paid),
 	min(id), max(id), count(order_id), count(date_paid), toUnixTimestamp64Micro(max(date_bill)), sum(lengthUTF8(pay_system_name))
 	FROM %s GROUP BY currency ORDER BY currency SETTINGS output_format_decimal_trailing_zeros = 1`
 
-// lines makes the same lines of rows that were read in another way.
+// lines computes the same lines from rows that were read in another way.
 func lines(t testing.TB, rows []table.Row) [][]string {
 	t.Helper()
 	at := func(row table.Row, name string) string { return row[slices.Index(table.Columns[:], name)] }
@@ -131,9 +131,9 @@ func lines(t testing.TB, rows []table.Row) [][]string {
 	return all
 }
 
-// TestEnginesAgree: DuckDB, DuckDB in Node (another version), ClickHouse, Arrow, the
-// portal and the manifest agree on a table, to the last digit; and all files of a
-// dataset load together, whichever night made them.
+// DuckDB, DuckDB in Node (another version), ClickHouse, Arrow, the portal and the
+// manifest agree on a table, to the last digit. All files of a dataset load together,
+// whichever run wrote them.
 func TestEnginesAgree(t *testing.T) {
 	p, portal, _ := manyNights(t)
 	duck := table.OpenDuckDB(t)
@@ -147,7 +147,7 @@ func TestEnginesAgree(t *testing.T) {
 	describe := func(from string) string {
 		return "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM " + from + ")"
 	}
-	// Without union_by_name: a file with other columns would fail, or mix them up.
+	// Without union_by_name, a file with other columns would fail, or mix them up.
 	drift := func(folder string) string {
 		files := table.Quote(filepath.Join(p.dir, folder, "portal=acme", "*", "*.parquet"))
 		return "SELECT count(DISTINCT file_name), count(DISTINCT columns) FROM (SELECT file_name, string_agg(concat_ws(' ', name, type, converted_type, logical_type, repetition_type), ',') AS columns FROM parquet_schema(" +
@@ -236,8 +236,8 @@ func number(t testing.TB, text string) (n int64) {
 	return n
 }
 
-// TestArrowStreamInNode: what cat writes as an Arrow stream, another
-// implementation reads: the same values as cat's lines of JSON.
+// Another implementation reads the Arrow stream of cat, with the same values as cat's
+// lines of JSON.
 func TestArrowStreamInNode(t *testing.T) {
 	p, _, file := manyNights(t)
 	for _, what := range []string{"", "--changes", "--rejects"} {
@@ -274,7 +274,7 @@ func TestArrowStreamInNode(t *testing.T) {
 	}
 }
 
-// jsonCell spells a value of the stream as cat does in JSON.
+// jsonCell returns a value of the stream in the form of cat's JSON.
 func jsonCell(t testing.TB, column string, cell *string) string {
 	t.Helper()
 	switch {
@@ -290,7 +290,7 @@ func jsonCell(t testing.TB, column string, cell *string) string {
 	return *cell
 }
 
-// jsonText is a JSON value without the quotes and escapes of a text.
+// jsonText returns a JSON value without the quotes and escapes of a text.
 func jsonText(raw json.RawMessage) string {
 	var text string
 	var compact bytes.Buffer
@@ -305,13 +305,13 @@ func jsonText(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// TestBigQueryStatementsParse: each statement that sql prints for BigQuery, and
-// each of the recipes' queries for it, is one for a parser of BigQuery's dialect. Only BigQuery itself can show more.
+// A parser of BigQuery's dialect accepts each statement that sql prints for BigQuery,
+// and each of the recipes' queries for it. Only BigQuery itself can show more.
 func TestBigQueryStatementsParse(t *testing.T) {
 	gcs := servers.StartGCS(t)
 	p := place{url: gcs.Bucket("warehouse"), dir: t.TempDir(), env: gcs.Env()}
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 4, Payments: 300, AllowRegets: true, Strict: t})
-	// Some related tables have files, others are empty ones.
+	// Some related tables have files, others are empty.
 	j := newJob(serve(t, portal, portal), p.url).with("source", "related", []string{"orders", "owners", "stages"})
 	j["mode"] = "incremental"
 	file := j.write(t)
@@ -352,7 +352,7 @@ func TestBigQueryStatementsParse(t *testing.T) {
 	for _, statement := range wrong {
 		t.Error(statement)
 	}
-	// The parser does refuse what is none.
+	// The parser does reject an invalid statement.
 	node(t, "bigquery", []byte(`{"SQL":"MERGE INTO WHERE x"}`), &wrong)
 	if len(wrong) == 0 {
 		t.Error("nonsense was taken for BigQuery")

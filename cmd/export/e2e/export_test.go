@@ -11,9 +11,9 @@ import (
 	"b24export/cmd/export/e2e/internal/table"
 )
 
-// TestExport exports 8,000 payments in odd spellings, some of which the portal
-// lists but does not give, through the built program, and compares the table
-// with the portal field by field: by DuckDB, and by Arrow's reader.
+// TestExport exports 8,000 payments in odd spellings with the built program. The portal
+// lists some of them but refuses their gets. The test compares the table with the
+// portal field by field, with DuckDB and with Arrow's reader.
 func TestExport(t *testing.T) {
 	const payments = 8000
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 1, Payments: payments, Odd: true, Refuse: 0.003, Strict: t})
@@ -66,14 +66,14 @@ func TestExport(t *testing.T) {
 		t.Errorf("changes %+v of a first snapshot of %d rows", o.Changes, l.Got)
 	}
 	wantTotals(t, duck, p, o)
-	// The way of reading that the paths are made for.
+	// The paths are made for this query.
 	byPortal := duck.Query(t, `SELECT portal, count(*) FROM read_parquet(`+
 		table.Quote(p.path("payments")+"/**/*.parquet")+`, hive_partitioning = true) GROUP BY ALL`, 2)
 	if len(byPortal) != 1 || byPortal[0][0] != "acme" || byPortal[0][1] != fmt.Sprint(len(want)) {
 		t.Errorf("by portal: %v, want acme with %d rows", byPortal, len(want))
 	}
-	// One request for 2,500 ids, one for each 49 payments, one more for a refusal
-	// that has to be asked about alone, and few besides.
+	// One request for 2,500 ids, one for each 49 payments, one more for each refused
+	// payment, which is asked for alone, and a few others.
 	if most := int64(payments/2500 + payments/49 + len(rejected) + 10); o.PortalUse.Requests > most {
 		t.Errorf("%d requests, want at most %d", o.PortalUse.Requests, most)
 	}
@@ -96,8 +96,8 @@ func wantTotals(t *testing.T, duck *table.DuckDB, p place, o outcome) {
 	}
 }
 
-// TestTooManyRejects wants a run with more rejects than the job allows to fail,
-// and to leave what readers see as it was.
+// A run with more rejects than the job allows fails, and leaves what readers see
+// unchanged.
 func TestTooManyRejects(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 2, Payments: 2000, AllowRegets: true, Strict: t})
 	p := newFolder(t)
@@ -124,15 +124,15 @@ func TestTooManyRejects(t *testing.T) {
 	if p.sum(t, currentTable) != before {
 		t.Error("a run that failed has changed the current table")
 	}
-	// What it read is kept: the next run tries the rejects again.
+	// Its work is saved: the next run tries the rejects again.
 	portal.Adjust(func(o *bitrixtest.Options) { o.Refuse = 0 })
 	runJob(t, p.env, file, 0)
 	p.wantWhole(t)
 }
 
-// TestIncremental exports, changes the portal, and exports again: the table is
-// the portal's, few payments were got, and the change feed turns the snapshot
-// before into the one after.
+// TestIncremental exports, changes the portal, and exports again. The table is that of
+// the portal, the run fetched few payments, and the change feed converts the previous
+// snapshot to the new one.
 func TestIncremental(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 6, Payments: 8000, Odd: true, AllowRegets: true, Strict: t})
 	p := newFolder(t)
@@ -172,7 +172,7 @@ func TestIncremental(t *testing.T) {
 	p.wantWhole(t)
 }
 
-// tempFile stores data in a file of its own.
+// tempFile stores data in a new file.
 func tempFile(t testing.TB, data []byte) string {
 	t.Helper()
 	f, err := os.CreateTemp(t.TempDir(), "*.parquet")

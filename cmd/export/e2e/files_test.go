@@ -46,7 +46,7 @@ func BenchmarkFiles(b *testing.B) {
 		}
 		return float64(info.Size())
 	}
-	// once returns how long a query takes over both files, one after the other.
+	// once returns the time of a query on both files, one after the other.
 	once := func(query string, n int) (took [2]time.Duration) {
 		var answers [2][][]string
 		for i, path := range []string{ours, theirs} {

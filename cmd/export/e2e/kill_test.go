@@ -13,11 +13,11 @@ import (
 	"b24export/pipeline"
 )
 
-// kills is how often an export is killed at least before it may end.
+// kills is the number of kills of an export before it may end.
 const kills = 100
 
-// The job's numbers that bound what a kill costs. A chunk is what one request
-// gets; the window is how many chunks can be under way.
+// The job's numbers that limit the cost of a kill. A chunk is what one request fetches.
+// The window is the number of chunks in flight.
 const (
 	killRows       = 60_000
 	killCheckpoint = 300
@@ -26,10 +26,10 @@ const (
 	window         = 256
 )
 
-// TestKilled kills one export of 60,000 payments with SIGKILL, a hundred times
-// and more: at every kind of moment, from the start of the process to the last
-// cleaning up. What comes out is the whole table and nothing else, and what was
-// read twice is within what a checkpoint allows.
+// TestKilled kills one export of 60,000 payments with SIGKILL, a hundred times and
+// more: at every kind of moment, from the start of the process to the last cleaning up.
+// The result is the whole table and nothing else, and what was read twice is within
+// what a checkpoint allows.
 func TestKilled(t *testing.T) {
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) { testKilled(t, p.open(t)) })
@@ -91,30 +91,29 @@ func testKilled(t *testing.T, p place) {
 	again := all - killRows
 	t.Logf("%d kills (found at: %v), %d gets of %d payments: %d again, %.0f a kill",
 		killed, found, all, killRows, again, float64(again)/float64(killed))
-	// Few requests are under way at once and none is slow, so that the window
-	// cannot fill: a kill costs a checkpoint's rows and what is under way.
+	// Few requests are in flight at once and none is slow, so the window cannot fill. A
+	// kill costs the rows since a checkpoint and the requests in flight.
 	if most := int64(killed) * (killCheckpoint + (2*killWorkers+1)*chunk); again > most {
 		t.Errorf("%d payments were got again, want at most %d", again, most)
 	}
 
-	// What writers leave behind that died is swept once it is old.
+	// A sweep deletes what writers left that died, once it is old.
 	p.age(t)
 	runJob(t, p.env, file, 0)
 	p.wantWhole(t)
 }
 
-// lateKills is how many kills there are behind the last request: in the merge,
-// while it is published, while it is cleaned up.
+// lateKills is the number of kills after the last request: during the merge, publishing
+// and cleaning up.
 const lateKills = 14
 
 func isLate(cp pipeline.Checkpoint) bool {
 	return cp.Phase != "" && cp.Phase != pipeline.Fetching
 }
 
-// killMoment says when a run is to be killed: at which request of it (0: none),
-// or after what time, whichever comes first. It leaves each run about as much as
-// lets the export last for the wanted number of kills, and in the end lets a run
-// through.
+// killMoment returns when a run is to be killed: at which request of it (0: none), or
+// after what time, whichever comes first. It leaves each run enough that the export
+// lasts for the wanted number of kills, and at the end lets a run complete.
 func killMoment(dice *rand.Rand, cp pipeline.Checkpoint, killed, late int) (request int64, limit time.Duration) {
 	switch {
 	case cp.Phase == pipeline.Fetched && late < lateKills/2:
@@ -128,9 +127,9 @@ func killMoment(dice *rand.Rand, cp pipeline.Checkpoint, killed, late int) (requ
 	return 2 + dice.Int64N(int64(2*left)+3), runLimit
 }
 
-// awaitMoment returns when a run is to be killed: a little after the alarm rings,
-// after limit, or after what late says once the run has come to a phase behind
-// its last request. It returns, too, when the run ends by itself.
+// awaitMoment returns when a run is to be killed: a little after the alarm rings, after
+// limit, or after what late returns once the run is in a phase after its last request.
+// It also returns when the run ends by itself.
 func awaitMoment(t *testing.T, p place, run *procs.Process, dice *rand.Rand,
 	rung <-chan struct{}, limit time.Duration, late func(pipeline.Phase) time.Duration) {
 	t.Helper()
@@ -147,7 +146,7 @@ func awaitMoment(t *testing.T, p place, run *procs.Process, dice *rand.Rand,
 			return
 		case <-rung:
 			rung = nil
-			// Not always at the very request: somewhere behind it.
+			// Not always exactly at the request, but some time after it.
 			end.Reset(time.Duration(dice.IntN(15_000)) * time.Microsecond)
 		case <-look.C:
 			if cp, _ := p.checkpoint(t); isLate(cp) && cp.Phase != was.Phase {
@@ -158,8 +157,8 @@ func awaitMoment(t *testing.T, p place, run *procs.Process, dice *rand.Rand,
 	}
 }
 
-// alarm lets requests through to a portal, and rings when one of a given number
-// has arrived since it was set.
+// alarm passes requests to a portal, and rings when a given number has arrived since it
+// was set.
 type alarm struct {
 	next http.Handler
 	at   atomic.Pointer[bell]

@@ -24,7 +24,7 @@ import (
 	"b24export/schemas"
 )
 
-// block finds a section's fenced text in docs/recipes.md.
+// block returns the fenced text of a section in docs/recipes.md.
 func block(t testing.TB, section, language string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../docs/recipes.md")
@@ -102,7 +102,7 @@ func TestLoadFiles(t *testing.T) {
 
 const textFiles = "Text files, without losing digits"
 
-// TestTextFiles loads what cat prints, by the lines of the recipes, into DuckDB and
+// TestTextFiles loads the output of cat with the lines of the recipes into DuckDB and
 // ClickHouse, and compares each with its own reading of the Parquet file.
 func TestTextFiles(t *testing.T) {
 	p, _, file := manyNights(t)
@@ -167,7 +167,7 @@ func TestClickHouse(t *testing.T) {
 	j := newJob("", p.url)
 	j["rejects"] = map[string]any{"max": "5%"}
 	var portals []any
-	// Names that engines take for numbers, booleans and days.
+	// Names that engines read as numbers, booleans and days.
 	for i, name := range []string{"12", "012", "acme", "true", "2024-01-01"} {
 		portal := bitrixtest.New(bitrixtest.Options{Seed: uint64(i + 1), Payments: 200 + 100*i, Odd: true, Strict: t})
 		portals = append(portals, map[string]any{"name": name, "webhook": serve(t, portal, portal), "plan": "unlimited"})
@@ -214,8 +214,8 @@ func TestClickHouse(t *testing.T) {
 	}
 }
 
-// startPostgres starts a server of its own on a socket, and returns the variables that
-// connect psql. PostgreSQL refuses to be root, so then it is its own user.
+// startPostgres starts a server on a socket, and returns the variables that connect
+// psql. PostgreSQL refuses to run as root; it then runs as its own user.
 func startPostgres(t testing.TB) (env []string) {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")
@@ -250,14 +250,14 @@ func startPostgres(t testing.TB) (env []string) {
 		}
 	}
 	ctl("-s", "-o", "-A trust -U postgres --no-sync", "initdb")
-	// With its own log: a server that kept our output would never let go of it.
+	// The server has its own log: a server that held our output would never release it.
 	ctl("-s", "-w", "-l", filepath.Join(dir, "log"), "-o", "-k "+dir+" -c listen_addresses= -c fsync=off", "start")
 	t.Cleanup(func() { ctl("-s", "-m", "immediate", "stop") })
 	return []string{"PGHOST=" + dir, "PGUSER=postgres", "PGDATABASE=postgres"}
 }
 
-// TestDBTSource: the source file of the recipes is YAML, and names the table's
-// columns, in their order, and the one that the folders make.
+// The source file of the recipes is YAML. It names the table's columns in their order,
+// and the column of the folders.
 func TestDBTSource(t *testing.T) {
 	var doc struct {
 		Version int

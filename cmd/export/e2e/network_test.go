@@ -11,8 +11,8 @@ import (
 )
 
 // TestNetworkFaults puts a bad network between the program and the bucket. A run
-// gets through with a complete and exact table, or gives up with what it has
-// saved, and then the next run gets through once the network is well.
+// publishes a complete and exact table, or ends with saved work. Then the next run
+// succeeds once the network is good.
 func TestNetworkFaults(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -68,8 +68,8 @@ func TestNetworkFaults(t *testing.T) {
 	}
 }
 
-// TestOutage takes the bucket away in the middle of a run, for longer than the
-// job's patience.
+// TestOutage takes the bucket away in the middle of a run, for longer than the job's
+// patience.
 func TestOutage(t *testing.T) {
 	gateway := servers.StartS3(t)
 	setEnv(t, gateway.Env())
@@ -101,8 +101,8 @@ func TestOutage(t *testing.T) {
 	wantTable(t, p, portal)
 }
 
-// throughIn runs a job to its end: with the network as it is or, should that be
-// given up, with a good one.
+// throughIn runs a job to its end with the present network. If that run ends without a
+// result, it runs the job again with a good one.
 func throughIn(t *testing.T, p place, portal *bitrixtest.Portal, proxy *servers.Proxy, file string) {
 	t.Helper()
 	o := finish(t, startRun(t, p.env, file))

@@ -20,8 +20,8 @@ import (
 	"b24export/schemas"
 )
 
-// The columns of a version of the program that did not know the last two, encoded
-// as verify wants them: what may be a dictionary is not guessed.
+// The columns of a version of the program that did not know the last two, encoded as
+// verify requires them. They have no dictionaries.
 type (
 	olderPayment struct {
 		ID            *int64  `parquet:"id,optional"`
@@ -47,7 +47,7 @@ type (
 	}
 )
 
-// rewrite writes a file again with the columns of T, and what it says of itself.
+// rewrite writes a file again with the columns of T and its metadata.
 func rewrite[T any](t *testing.T, path string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -66,11 +66,11 @@ func rewrite[T any](t *testing.T, path string) {
 		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("id"))),
 	}
 	for _, kv := range file.Metadata().KeyValueMetadata {
-		if kv.Key != "b24export.layout" { // which came with real bounds of pages
+		if kv.Key != "b24export.layout" { // it came with real bounds of pages
 			options = append(options, parquet.KeyValueMetadata(kv.Key, kv.Value))
 		}
 	}
-	// Row by row: a struct in another one would have nulls read as zeros.
+	// Row by row, because a struct in another one would have nulls read as zeros.
 	narrow, err := parquet.Convert(parquet.SchemaOf(*new(T)), file.Schema())
 	if err != nil {
 		t.Fatal(err)
@@ -92,8 +92,8 @@ func rewrite[T any](t *testing.T, path string) {
 	}
 }
 
-// makeOlder turns all that is published into what an older program would have
-// left: without the columns returned and responsible_id.
+// makeOlder changes all published files to what an older program would have left:
+// without the columns returned and responsible_id.
 func (p place) makeOlder(t *testing.T) {
 	t.Helper()
 	for _, m := range p.manifests(t) {
@@ -123,7 +123,7 @@ func (p place) makeOlder(t *testing.T) {
 	}
 }
 
-// writeManifest stores a manifest with its checksum, made as docs/dataset.md says.
+// writeManifest stores a manifest with its checksum, as docs/dataset.md describes it.
 func (p place) writeManifest(t *testing.T, m *pipeline.Manifest) {
 	t.Helper()
 	zeros := strings.Repeat("0", 64)
@@ -139,8 +139,8 @@ func (p place) writeManifest(t *testing.T, m *pipeline.Manifest) {
 	}
 }
 
-// withoutNewer are lines of JSON without the columns that the older program did
-// not have.
+// withoutNewer returns lines of JSON without the columns that the older program did not
+// have.
 func withoutNewer(t *testing.T, lines []byte, want int) string {
 	t.Helper()
 	var b strings.Builder
@@ -168,9 +168,8 @@ func withoutNewer(t *testing.T, lines []byte, want int) string {
 	return b.String()
 }
 
-// TestOlderDataset: every command and engine reads what an older program has
-// published. The next run fills the columns that came later from its listing, and
-// fetches only what changed.
+// Every command and engine reads the files of an older program. The next run fills the
+// newer columns from its listing, and fetches only what changed.
 func TestOlderDataset(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 31, Payments: 900, Odd: true, AllowRegets: true, Strict: t})
 	p := newFolder(t)
@@ -197,7 +196,7 @@ func TestOlderDataset(t *testing.T) {
 	}
 
 	p.makeOlder(t)
-	// Their statistics of pages are wrong, as those of version 0.1.0 were.
+	// Their statistics of pages are wrong, like those of version 0.1.0.
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
 	if exit := start(t, p.env, "verify", file, "--all").Wait(t, ctx); exit.Code != 1 || !bytes.Contains(exit.Stdout, []byte("Version 0.1.0 wrote files so")) {
@@ -228,7 +227,7 @@ func TestOlderDataset(t *testing.T) {
 	withoutNewer(t, output(t, p.env, "diff", file, string(second.Snapshot), string(third.Snapshot), "--json"), int(third.Changes.Sum()))
 	duck := table.OpenDuckDB(t)
 	execute(t, duck, p, printSQL(t, p.env, file))
-	responsible := 0 // for how many payments there is somebody
+	responsible := 0 // the number of payments with a responsible user
 	for payment := range portal.All() {
 		if payment.ResponsibleID != 0 {
 			responsible++
@@ -248,7 +247,7 @@ func TestOlderDataset(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.query, got, tt.want)
 		}
 	}
-	// The older files beside the newer, in other engines.
+	// Other engines read the older files together with the newer ones.
 	files := table.Quote(p.path("payments_history/*/*/*.parquet"))
 	want := fmt.Sprint([][]string{{fmt.Sprint(first.Ledger.Rows() + second.Ledger.Rows() + third.Ledger.Rows()), fmt.Sprint(responsible)}})
 	for engine, query := range map[string]string{
@@ -266,7 +265,7 @@ func TestOlderDataset(t *testing.T) {
 		}
 	}
 
-	// Everything again finds nothing that was not there.
+	// A full run finds no changes.
 	if last := runJob(t, p.env, full, 0); last.Changes.Sum() != 0 {
 		t.Errorf("a full run after it has %d changes", last.Changes.Sum())
 	}

@@ -30,9 +30,9 @@ type peerPayment struct {
 	PaySystemName string      `json:"paySystemName"`
 }
 
-// TestPeer lets the vendor's own SDK, with its own limiter on, read a portal
-// with the limits of the standard plan over TLS: our portal is one that others'
-// clients get along with, and they see the values that ours exports.
+// TestPeer runs the vendor's own SDK, with its own limiter, on a portal with the limits
+// of the standard plan over TLS. Our portal works with other clients, and they see the
+// values that our program exports.
 func TestPeer(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{
 		Seed: 8, Payments: 1400, Plan: bitrixtest.PlanStandard, RequireHTTPS: true, AllowRegets: true,
@@ -76,7 +76,7 @@ func TestPeer(t *testing.T) {
 	}
 }
 
-// row has the nine fields of crm.item.payment.get; the others are empty.
+// row returns the nine fields of crm.item.payment.get; the others are empty.
 func (p *peerPayment) row(t testing.TB) table.Row {
 	t.Helper()
 	id := func(n *int64) string {
@@ -93,7 +93,7 @@ func (p *peerPayment) row(t testing.TB) table.Row {
 		}
 		datePaid = at.UTC().Format(table.TimeLayout)
 	}
-	sum, err := p.Sum.Float64() // as any client in JavaScript has it
+	sum, err := p.Sum.Float64() // as every client in JavaScript has it
 	if err != nil {
 		t.Fatal(err)
 	}

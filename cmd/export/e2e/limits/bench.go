@@ -15,8 +15,8 @@ type client struct {
 	read func(ctx context.Context, s *settings, at *site, dir string) (payments int64, span time.Duration, err error)
 }
 
-// bench lets one client after the other read the portal, and prints the table.
-// A client that fails has its line all the same, and makes an error.
+// bench runs one client after the other on the portal, and prints the table. A client
+// that fails also has a line, and results in an error.
 func bench(ctx context.Context, s *settings, stdout io.Writer) error {
 	clients := []client{{"b24export", export}}
 	if s.peer {
@@ -43,7 +43,7 @@ func bench(ctx context.Context, s *settings, stdout io.Writer) error {
 	return failed
 }
 
-// limits are the settings as the table's heading has them.
+// limits returns the settings for the heading of the table.
 func (s *settings) limits() string {
 	text := "no rate limit"
 	if s.rate > 0 {
@@ -62,8 +62,8 @@ func (s *settings) limits() string {
 	return text
 }
 
-// measure lets one client read a portal of its own, and writes its line, and the
-// neighbour's if there is one.
+// measure runs one client on a new portal, and writes its line, and the neighbour's if
+// there is one.
 func (s *settings) measure(ctx context.Context, c client, w io.Writer) error {
 	dir, err := os.MkdirTemp("", "b24export-limits-")
 	if err != nil {

@@ -7,15 +7,16 @@ import (
 	"testing"
 )
 
-// TestTable runs the command as a whole: every number of its table is there, and
-// nothing was refused but what a neighbour was.
+// TestTable runs the whole command. Every number of its table is there, and only a
+// neighbour causes refusals.
 func TestTable(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args []string
 		want string
 	}{
-		// A first page, the rest of the list, its end counted once more, and eleven batches.
+		// A first page, the rest of the list, a second count of its end, and eleven
+		// batches.
 		{"gets", []string{"-payments", "500", "-speed", "20"},
 			`(?m)^ *b24export +500 +\d+\.\d s +\d\.\d s +\d+\.\d{3} +14 +0 +0 *$`},
 		{"what the list shows", []string{"-payments", "3000", "-speed", "20", "-enrich", "list", "-operating", "480s", "-charge", "batch"},

@@ -18,8 +18,8 @@ import (
 	"b24export/jobs/jobfile"
 )
 
-// export does what the command run does: it lists, gets, merges and publishes
-// into a folder. Its span is that of the whole run.
+// export does the same as the command run: it lists, gets, merges and publishes into a
+// folder. Its span is that of the whole run.
 func export(ctx context.Context, s *settings, at *site, dir string) (int64, time.Duration, error) {
 	flags := map[string]string{
 		"to": filepath.Join(dir, "data"), "mode": "full", "enrich": s.enrich,
@@ -45,12 +45,12 @@ func export(ctx context.Context, s *settings, at *site, dir string) (int64, time
 	return out.Summary.Ledger.Got, span, nil
 }
 
-// peerScript stands in this folder, so that Node finds the SDK.
+// peerScript is in this folder, so that Node finds the SDK.
 const peerScript = "limits/peer.mjs"
 
-// peer gives the client that runs the vendor's SDK in one of the script's ways.
-// Its span is what the script measures around its calls: the start of Node does
-// not count, and nothing is written.
+// peer returns the client that runs the vendor's SDK in one of the script's ways. Its
+// span is what the script measures around its calls: it does not include the start of
+// Node, and the client writes nothing.
 func peer(way string) func(context.Context, *settings, *site, string) (int64, time.Duration, error) {
 	return func(ctx context.Context, s *settings, at *site, _ string) (int64, time.Duration, error) {
 		concurrency := s.concurrency
@@ -79,8 +79,8 @@ func peer(way string) func(context.Context, *settings, *site, string) (int64, ti
 	}
 }
 
-// live sends a request each period from the same address, whatever the portal
-// answers, until the function that it gives is called.
+// live sends a request each period from the same address, whatever the portal answers,
+// until the returned function is called.
 func (p *site) live(ctx context.Context, period time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var life sync.WaitGroup
@@ -102,7 +102,7 @@ func (p *site) live(ctx context.Context, period time.Duration) (stop func()) {
 	}
 }
 
-// ask sends one request. What becomes of it, the site sees.
+// ask sends one request. The site records the result.
 func (p *site) ask(ctx context.Context) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.webhook()+"server.time", strings.NewReader("{}"))
 	if err != nil {

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// What the portal needs for a page of payments and for one of owners.
+// The portal's time for a page of payments and for one of owners.
 const (
 	pageCost   = 90 * time.Millisecond
 	ownersCost = 40 * time.Millisecond
 )
 
-// floor is what a request must cost a method to be counted at all.
+// floor is the minimum cost of a request that a method counts.
 const floor = 100 * time.Millisecond
 
-// load is a request by what it costs each method, or the batch.
+// load is the cost of a request for each method, or for the batch.
 type load map[string]time.Duration
 
 func (s *settings) load(v visit) load {
@@ -30,11 +30,11 @@ func (s *settings) load(v visit) load {
 	return l
 }
 
-// leastSpan is how long the visits take at least, on the portal's clock, if each
-// request goes as soon as the limits let it: the counter takes it, and each of
-// its methods has room for its cost in the ten baskets that count. phase is how
-// far the basket at the start has come. All requests are known from the start
-// here, which no client can know, and no answer is waited for but the last.
+// leastSpan returns the least time of the visits on the portal's clock, if each request
+// is sent as soon as the limits allow it: the counter accepts it, and the ten baskets
+// that count have room for its cost in each of its methods. phase is the elapsed part
+// of the basket at the start. All requests are known from the start, which no client
+// can know, and only the last answer is waited for.
 func (s *settings) leastSpan(visits []visit, phase time.Duration) time.Duration {
 	if len(visits) == 0 {
 		return 0
@@ -43,7 +43,7 @@ func (s *settings) leastSpan(visits []visit, phase time.Duration) time.Duration 
 	basket := s.window / 10
 	loads := make([]load, 0, len(visits))
 	for _, v := range visits {
-		if !v.refused { // nobody has to be refused
+		if !v.refused { // no request needs to be refused
 			loads = append(loads, s.load(v))
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestLeastSpan: what can be reckoned by hand.
+// These cases can be computed by hand.
 func TestLeastSpan(t *testing.T) {
 	start := time.Unix(0, 0)
 	gets := func(requests int) []visit {
@@ -30,8 +30,8 @@ func TestLeastSpan(t *testing.T) {
 		{"refused ones need not be", func(*settings) {}, append(gets(50), visit{refused: true, at: start}), 0, time.Second},
 		{"no limit", func(s *settings) { s.rate, s.burst = 0, 0 }, gets(1000), 0, time.Second},
 		{"in fast motion, answers as the real clock saw them", func(s *settings) { s.speed = 60 }, gets(50), 0, time.Minute},
-		// 195 requests of 2.45 s are 477.75 s. The next one goes when the first
-		// basket falls out, which all of the first minute's are in.
+		// 195 requests of 2.45 s are 477.75 s. The next one is sent when the first
+		// basket leaves the window. It has all requests of the first minute.
 		{"a budget", func(s *settings) { s.operating, s.rate, s.burst = 480*time.Second, 1000, 1000 }, gets(196), 0, 601 * time.Second},
 		{"of baskets that began earlier", func(s *settings) { s.operating, s.rate, s.burst = 480*time.Second, 1000, 1000 }, gets(196), 50 * time.Second, 551 * time.Second},
 		{"a budget of the batch", func(s *settings) { s.operating, s.rate, s.burst, s.charge = 480*time.Second, 1000, 1000, "batch" }, gets(196), 0, 601 * time.Second},

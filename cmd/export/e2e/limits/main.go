@@ -1,16 +1,16 @@
-// Command limits measures how near an export comes to the least time that a
-// portal's limits allow. It serves the fake portal over TLS, exports it as the
-// program does, and prints a line: how long it took, how long that many requests
-// take at least, and what the portal refused. With -peer, the vendor's own SDK
-// for JavaScript reads an equal portal in the same run: once as its
-// documentation shows it, and once with concurrency written by hand.
+// Command limits measures how near an export comes to the least time that a portal's
+// limits allow. It serves the fake portal over TLS, exports it as the program does, and
+// prints a line: how long it took, the least time for that many requests, and what the
+// portal refused. With -peer, the vendor's own SDK for JavaScript reads an equal portal
+// in the same run: once as its documentation shows it, and once with concurrency
+// written by hand.
 //
 // Run it in cmd/export/e2e, after npm ci if with -peer:
 //
 //	go run ./limits -payments 10000 -latency 1.2s -peer
 //
-// Times are those of the portal's clock: with -speed 60, a minute of them takes
-// a second.
+// Times are those of the portal's clock: with -speed 60, a minute of that clock takes a
+// second.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// settings are what the portal is like, and what its clients are told.
+// settings configures the portal and its clients.
 type settings struct {
 	payments        int
 	seed            uint64
@@ -91,12 +91,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return bench(ctx, &s, stdout)
 }
 
-// onTheClock is how long d of the portal's clock takes.
+// onTheClock returns the real time of d on the portal's clock.
 func (s *settings) onTheClock(d time.Duration) time.Duration {
 	return time.Duration(float64(d) / s.speed)
 }
 
-// ofThePortal is what the portal's clock shows for d.
+// ofThePortal returns the time on the portal's clock for d.
 func (s *settings) ofThePortal(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * s.speed)
 }

@@ -16,18 +16,18 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// site is the fake portal on a server of its own, so that no client finds its
-// counters as another one has left them.
+// site is the fake portal on a new server, so that no client sees the counters of
+// another one.
 type site struct {
 	portal *bitrixtest.Portal
 	server *httptest.Server
-	ca     string // file with the certificate to trust
+	ca     string // file with the trusted certificate
 
 	mu     sync.Mutex
 	visits []visit
 }
 
-// visit is a request as the portal's side sees it.
+// visit is a request as the portal sees it.
 type visit struct {
 	neighbour           bool
 	at                  time.Time
@@ -36,10 +36,10 @@ type visit struct {
 	gets, pages, owners int
 }
 
-// neighbourAgent is how the other client names itself.
+// neighbourAgent is the user agent of the other client.
 const neighbourAgent = "neighbour/1"
 
-// open serves a portal. Whoever opens a site closes it.
+// open serves a portal. The caller closes the site.
 func open(s *settings, dir string) (*site, error) {
 	o := bitrixtest.Options{
 		Seed: s.seed, Payments: s.payments, Charge: bitrixtest.Charge(s.charge),
@@ -54,8 +54,8 @@ func open(s *settings, dir string) (*site, error) {
 	p := &site{portal: bitrixtest.New(o)}
 	p.server = httptest.NewTLSServer(p)
 	p.ca = filepath.Join(dir, "ca.pem")
-	// Go reads the variable once, when it first has to trust somebody; all
-	// servers of httptest have one certificate.
+	// Go reads the variable once, when it first checks a certificate. All servers of
+	// httptest have the same certificate.
 	if err := os.Setenv("SSL_CERT_FILE", p.ca); err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ const (
 	methodOwners = "crm.orderentity.list"
 )
 
-// ServeHTTP lets the portal answer, and keeps the visit.
+// ServeHTTP passes the request to the portal, and records the visit.
 func (p *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := visit{at: time.Now(), neighbour: r.UserAgent() == neighbourAgent}
 	body, err := io.ReadAll(r.Body)
@@ -95,7 +95,7 @@ func (p *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.visits = append(p.visits, v)
 }
 
-// statusWriter notes an answer's status.
+// statusWriter records the status of an answer.
 type statusWriter struct {
 	http.ResponseWriter
 	code int
@@ -106,10 +106,10 @@ func (w *statusWriter) WriteHeader(code int) {
 	w.ResponseWriter.WriteHeader(code)
 }
 
-// Unwrap is what http.ResponseController looks for.
+// Unwrap is for http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// take gives the visits of the measured client, or of its neighbour.
+// take returns the visits of the measured client, or of its neighbour.
 func (p *site) take(neighbour bool) []visit {
 	p.mu.Lock()
 	defer p.mu.Unlock()

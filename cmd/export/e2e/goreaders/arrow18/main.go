@@ -1,5 +1,5 @@
-// Command arrow18 reads files with arrow-go v18. It is a module of its own because
-// its Parquet package cannot be linked beside that of v17, which the program uses.
+// Command arrow18 reads files with arrow-go v18. It is a separate module because its
+// Parquet package cannot be linked together with that of v17, which the program uses.
 package main
 
 import (

@@ -19,7 +19,8 @@ func main() {
 	}
 }
 
-// localFile is a file as the library wants it; its own form brings three clouds' SDKs.
+// localFile implements the library's interface of a file. The library's own
+// implementation links the SDKs of three clouds.
 type localFile struct {
 	*os.File
 }

@@ -1,8 +1,8 @@
-// Package odd writes a dataset with every value that a reader may stumble over, for
-// the matrix of readers: sums of 18 digits, negative ones and zero, ids beyond 2^53,
-// microseconds, instants before 1970, nulls everywhere and whole pages of them, long
-// texts of three scripts, several row groups, and three nights of four portals with
-// awkward names.
+// Package odd writes a dataset with every kind of value that a reader may read wrong,
+// for the matrix of readers: sums of 18 digits, negative sums and zero, ids beyond
+// 2^53, microseconds, instants before 1970, nulls everywhere and whole pages of them,
+// long texts of three scripts, several row groups, and three snapshots of four portals
+// with awkward names.
 package odd
 
 import (
@@ -24,10 +24,10 @@ import (
 // number, a date and a boolean.
 var Portals = []string{"012", "2024-01-01", "acme", "true"}
 
-// Small is the portal whose numbers stay below 2^53, for readers that know no others.
+// Small is the portal whose numbers are below 2^53, for readers that support no others.
 const Small = "true"
 
-// shrink makes a payment's numbers small, as they are stored.
+// shrink makes the stored form of a payment's numbers small.
 func shrink(p *schemas.Payment) {
 	for _, n := range []*schemas.Null[int64]{&p.EmpPaidID, &p.PaySystemID, &p.OrderID, &p.EntityID} {
 		n.V %= 1_000_003
@@ -35,16 +35,16 @@ func shrink(p *schemas.Payment) {
 	p.Sum.V %= 1_000_000_007
 }
 
-// Rows is how many payments the portal acme has; the others have a few.
+// Rows is the number of payments of the portal acme. The others have a few.
 const Rows = 12_000
 
-// RowGroupRows are the rows of a row group.
+// RowGroupRows is the number of rows of a row group.
 const RowGroupRows = 4000
 
-// The first night; each later one is a day after.
+// The first run; each later one is a day after.
 var firstNight = time.Date(2026, 11, 20, 2, 0, 0, 0, time.UTC)
 
-// Truth is what was written last: the tables of the newest snapshot by portal.
+// Truth has the tables of the newest snapshot by portal.
 type Truth struct {
 	Payments map[string][]schemas.Payment
 	// Rejects of the newest snapshot of acme.
@@ -53,8 +53,8 @@ type Truth struct {
 	Snapshots []string
 }
 
-// Write writes the dataset into a folder, as options say. Without options it writes
-// nothing, and says what is there.
+// Write writes the dataset into a folder, with options. Without options it writes
+// nothing, and returns what the folder must have.
 func Write(t testing.TB, dir string, options *sinks.Options) Truth {
 	t.Helper()
 	var store sinks.Store
@@ -124,7 +124,7 @@ func run(t testing.TB, store sinks.Store, name string, options sinks.Options, no
 	}
 }
 
-// portal is a source whose payments are given.
+// portal is a source with given payments.
 type portal struct {
 	rows    []schemas.Payment
 	rejects []pipeline.Reject
@@ -179,7 +179,8 @@ func (p *portal) Dates() *pipeline.Dates { return nil }
 // TimeZone implements pipeline.Source.
 func (p *portal) TimeZone() string { return "" }
 
-// texts are of three scripts, with what quoting and patterns stumble over.
+// texts are of three scripts, with characters that quoting and patterns may handle
+// wrong.
 var texts = []string{
 	"", "by phone", "Звонить до 18:00", "电话联系", "50 % off", "under_score", `it's "quoted"`, `back\slash`, "two\nlines", "ёлка", "naïve",
 	"Ζεύς", "🙂 paid", strings.Repeat("длинный текст ", 12), strings.Repeat("long ", 30) + "end", strings.Repeat("long ", 30) + "other end",
@@ -187,7 +188,7 @@ var texts = []string{
 
 var names = []string{"Visa/Mastercard", "Наличные", "现金", "PayPal", "", strings.Repeat("Очень длинное название ", 5)}
 
-// payments makes n rows.
+// payments returns n rows.
 func payments(seed uint64, n int, small bool) []schemas.Payment {
 	rnd := rand.New(rand.NewPCG(seed, 7))
 	rows := make([]schemas.Payment, n)
@@ -247,7 +248,7 @@ func payment(rnd *rand.Rand, id int64, i, n int) schemas.Payment {
 	}
 	p.EmpPaidID, p.PaySystemID, p.OrderID, p.EntityID = number(40), number(12), number(int64(n)), number(1000)
 	if i >= n/3 && i < 2*n/3 {
-		p.EmpPaidID = schemas.Null[int64]{} // a row group of nulls alone
+		p.EmpPaidID = schemas.Null[int64]{} // a row group with only nulls
 	}
 	p.EntityTypeID = []schemas.Null[int64]{{}, schemas.Some[int64](2), schemas.Some[int64](31), schemas.Some[int64](128)}[rnd.IntN(4)]
 	p.Sum = []schemas.Null[schemas.Decimal]{
@@ -261,7 +262,7 @@ func payment(rnd *rand.Rand, id int64, i, n int) schemas.Payment {
 		p.Currency = schemas.Some([]string{"USD", "EUR", "RUB", "KZT", "руб"}[rnd.IntN(5)])
 		p.PaySystemName = schemas.Some(names[rnd.IntN(len(names))])
 	}
-	// A third of the table has none, so that whole pages are null.
+	// A third of the table has no value, so that whole pages are null.
 	if i > n/3 && often() {
 		p.Extra = schemas.Some(fmt.Sprintf(`{"comments":"%s %d","n":%d,"pad":"%0150d"}`, strings.ReplaceAll(strings.ReplaceAll(texts[rnd.IntN(len(texts))], `\`, `\\`), `"`, `\"`), i%700, i, i))
 		if rnd.IntN(9) == 0 {
@@ -298,7 +299,7 @@ func nextNight(rows []schemas.Payment, night int, small bool) []schemas.Payment 
 	return next
 }
 
-// rejectsOf makes rejects with ids between those of rows.
+// rejectsOf returns rejects with ids between those of rows.
 func rejectsOf(rows []schemas.Payment, seen map[int64]bool, night int) []pipeline.Reject {
 	rnd := rand.New(rand.NewPCG(uint64(night), 13))
 	var rejects []pipeline.Reject

@@ -1,6 +1,6 @@
-// Package procs runs child processes for tests: their output is kept, they are
-// stopped with their test, and they die with the test's process, however that
-// one ends.
+// Package procs runs child processes for tests. It keeps their output, stops them at
+// the end of their test, and makes them die with the test's process, however that
+// process ends.
 package procs
 
 import (
@@ -16,8 +16,7 @@ import (
 	"time"
 )
 
-// Process is a running or ended child. Its methods may be called from any
-// goroutine.
+// Process is a running or ended child. Its methods are safe for concurrent use.
 type Process struct {
 	name           string
 	cmd            *exec.Cmd
@@ -31,7 +30,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{name: name, cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
-	// A child whose own child holds the pipes is not waited for without end.
+	// If a grandchild holds the pipes, the wait ends after this time.
 	cmd.WaitDelay = 5 * time.Second
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
@@ -40,7 +39,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	if err := onLauncher(cmd.Start); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
-	// Owns the wait; ends with the child, which the cleanup sees to.
+	// The goroutine owns the wait. It ends with the child, which the cleanup ends.
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait() // Exit has it, in ProcessState
@@ -49,9 +48,9 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// onLauncher calls start on a thread that lives as long as the process: the
-// kernel sends a parent-death signal when the thread that started the child
-// ends, not the process.
+// onLauncher calls start on a thread that lives as long as the process. The kernel
+// sends a parent-death signal when the thread that started the child ends, not the
+// process.
 func onLauncher(start func() error) error {
 	errs := make(chan error)
 	launcher() <- func() { errs <- start() }
@@ -72,10 +71,10 @@ var launcher = sync.OnceValue(func() chan<- func() {
 // Done is closed once the child has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// PID is the child's process id.
+// PID returns the child's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Signal sends a signal. A child that has ended is left alone.
+// Signal sends a signal. It does nothing if the child has ended.
 func (p *Process) Signal(t testing.TB, sig syscall.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -89,8 +88,7 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Stop ends the child with SIGTERM, and with SIGKILL if that takes longer than
-// grace.
+// Stop ends the child with SIGTERM, and with SIGKILL if it has not ended after grace.
 func (p *Process) Stop(grace time.Duration) { p.end(syscall.SIGTERM, grace) }
 
 func (p *Process) end(sig syscall.Signal, grace time.Duration) {
@@ -102,26 +100,26 @@ func (p *Process) end(sig syscall.Signal, grace time.Duration) {
 	}
 }
 
-// Exit is how a child ended.
+// Exit describes how a child ended.
 type Exit struct {
 	// Code is the exit code, -1 if a signal ended the child.
 	Code int
-	// Killed reports whether SIGKILL did.
+	// Killed reports whether SIGKILL ended it.
 	Killed bool
 	Stdout []byte
 	Stderr []byte
-	// CPU is the processor time that the child took.
+	// CPU is the processor time of the child.
 	CPU time.Duration
 }
 
-// Wait waits for the child's end. A child that has not ended when ctx has is
-// killed, and the test fails with its output.
+// Wait waits for the child's end. If ctx ends first, it kills the child, and the test
+// fails with the child's output.
 func (p *Process) Wait(t testing.TB, ctx context.Context) Exit {
 	t.Helper()
 	select {
 	case <-p.done:
 	case <-ctx.Done():
-		// A Go program says then where each of its goroutines is.
+		// A Go program then prints the stacks of its goroutines.
 		p.end(syscall.SIGQUIT, 5*time.Second)
 		t.Fatalf("wait for %s: %v; it said:\n%s", p.name, context.Cause(ctx), p.Stderr())
 	}
@@ -136,8 +134,8 @@ func (p *Process) Wait(t testing.TB, ctx context.Context) Exit {
 	}
 }
 
-// Stderr is what the child has written to its standard error so far, or the
-// end of it.
+// Stderr returns what the child has written to its standard error so far, or the end of
+// it.
 func (p *Process) Stderr() []byte { return p.stderr.bytes() }
 
 // tail keeps the last part of what is written to it.
@@ -146,8 +144,8 @@ type tail struct {
 	buf []byte
 }
 
-// tailBytes is far more than a run of the program prints, and little enough for
-// a server that prints a line a request.
+// tailBytes is far more than a run of the program prints, and small enough for a server
+// that prints a line per request.
 const tailBytes = 1 << 20
 
 func (w *tail) Write(p []byte) (int, error) {
@@ -166,8 +164,8 @@ func (w *tail) bytes() []byte {
 	return bytes.Clone(w.buf[max(0, len(w.buf)-tailBytes):])
 }
 
-// Await asks cond again and again until it holds. If it does not within limit,
-// the test fails with what was waited for.
+// Await calls cond until it returns true. If it does not within limit, the test fails
+// with what.
 func Await(t testing.TB, limit time.Duration, what string, cond func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)

@@ -13,12 +13,12 @@ import (
 
 // Azure is a running emulator of Azure Blob Storage: azurite.
 type Azure struct {
-	// Addr is where it listens, host and port.
+	// Addr is its address, host and port.
 	Addr   string
 	client *azblob.Client
 }
 
-// The emulator's one account, as its maker documents it.
+// The emulator's only account, as its documentation has it.
 const (
 	azureAccount = "devstoreaccount1"
 	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -47,7 +47,7 @@ func StartAzure(t testing.TB) *Azure {
 	return a
 }
 
-// Bucket makes a container and gives its URL.
+// Bucket creates a container and returns its URL.
 func (a *Azure) Bucket(t testing.TB, name string) string {
 	t.Helper()
 	if _, err := a.client.CreateContainer(t.Context(), name, nil); err != nil {
@@ -56,7 +56,7 @@ func (a *Azure) Bucket(t testing.TB, name string) string {
 	return "azblob://" + name + "?protocol=http&localemu=true&domain=" + a.Addr
 }
 
-// Env has the account, as a child process takes it.
+// Env returns the variables of the account for a child process.
 func (a *Azure) Env() []string {
 	return []string{"AZURE_STORAGE_ACCOUNT=" + azureAccount, "AZURE_STORAGE_KEY=" + azureKey}
 }

@@ -10,7 +10,7 @@ import (
 // GCS is a running emulator of Google Cloud Storage.
 type GCS struct {
 	server *fakestorage.Server
-	// Addr is where it listens, host and port.
+	// Addr is its address, host and port.
 	Addr string
 }
 
@@ -21,7 +21,7 @@ func StartGCS(t testing.TB) *GCS {
 		Scheme: "http",
 		Host:   "127.0.0.1",
 		Port:   0,
-		// Reads come by the public host; its default is Google's.
+		// Reads use the public host; its default is Google's.
 		PublicHost: "127.0.0.1",
 	})
 	if err != nil {
@@ -35,15 +35,16 @@ func StartGCS(t testing.TB) *GCS {
 	return &GCS{server: server, Addr: u.Host}
 }
 
-// Bucket makes a bucket and gives its URL.
+// Bucket creates a bucket and returns its URL.
 func (g *GCS) Bucket(name string) string {
 	g.server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: name})
 	return "gs://" + name
 }
 
-// Env leads a process there. A process reads it once, at its first gs:// URL.
+// Env returns the variables that make a process use the emulator. A process reads them
+// once, at its first gs:// URL.
 func (g *GCS) Env() []string {
-	// Host and port without a scheme: with one, a host of the scheme's name
-	// would be dialled.
+	// Host and port without a scheme: with one, the client would connect to a host with
+	// the scheme's name.
 	return []string{"STORAGE_EMULATOR_HOST=" + g.Addr}
 }

@@ -12,12 +12,12 @@ import (
 
 // Proxy passes connections on to a server, and breaks them on demand.
 type Proxy struct {
-	// Addr is where it listens, host and port.
+	// Addr is its address, host and port.
 	Addr  string
 	proxy *toxiproxy.Proxy
 }
 
-// StartProxy starts a proxy before the server at upstream.
+// StartProxy starts a proxy in front of the server at upstream.
 func StartProxy(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -41,7 +41,7 @@ type Toxic struct {
 	Attributes map[string]int `json:"attributes"`
 }
 
-// Add makes connections faulty, those that are open too.
+// Add makes connections faulty, also those that are open.
 func (p *Proxy) Add(t testing.TB, toxic Toxic) {
 	t.Helper()
 	data, err := json.Marshal(toxic)
@@ -53,7 +53,7 @@ func (p *Proxy) Add(t testing.TB, toxic Toxic) {
 	}
 }
 
-// Reset makes all connections good again.
+// Reset removes all faults.
 func (p *Proxy) Reset() { p.proxy.Toxics.ResetToxics(context.Background()) }
 
 // Cut refuses connections, and closes those that are open, until Restore.

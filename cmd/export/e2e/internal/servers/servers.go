@@ -1,7 +1,6 @@
-// Package servers starts what the program talks to, for the length of a test:
-// an S3 gateway and an Azure emulator as child processes, a GCS emulator and a
-// proxy that breaks connections in the process. All listen on 127.0.0.1, at
-// ports of their own.
+// Package servers starts the servers that the program uses, for the duration of a test:
+// an S3 gateway and an Azure emulator as child processes, a GCS emulator and a proxy
+// that breaks connections in the process. All listen on 127.0.0.1, at separate ports.
 package servers
 
 import (
@@ -16,14 +15,14 @@ import (
 	"b24export/cmd/export/e2e/internal/procs"
 )
 
-// startLimit is how long a server may take to listen; far more than any needs,
+// startLimit is the maximum time until a server listens. It is far more than any needs,
 // even on a busy machine.
 const startLimit = 60 * time.Second
 
-// listenOn starts a server at a free port and waits until it listens there.
-// The port is free when it is chosen; should another process be quicker, the
-// server ends at once and the next port is tried. What the server said is
-// logged if the test fails.
+// listenOn starts a server at a free port and waits until it listens there. The port is
+// free when it is chosen. If another process takes it first, the server ends at once
+// and listenOn tries the next port. If the test fails, the output of the server is
+// logged.
 func listenOn(t testing.TB, name string, start func(addr string) *procs.Process) string {
 	t.Helper()
 	for try := 1; ; try++ {
@@ -59,7 +58,7 @@ func listenOn(t testing.TB, name string, start func(addr string) *procs.Process)
 	}
 }
 
-// end is as much of a server's log as helps.
+// end returns the end of a server's log.
 func end(log []byte) []byte { return log[max(0, len(log)-8<<10):] }
 
 func freeAddr(t testing.TB) string {
@@ -72,7 +71,7 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// moduleDir is this module's folder.
+// moduleDir returns this module's folder.
 func moduleDir(t testing.TB) string {
 	t.Helper()
 	_, file, _, ok := runtime.Caller(0)
@@ -82,7 +81,7 @@ func moduleDir(t testing.TB) string {
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-// stderrOf is what a command that ended in err wrote to its standard error.
+// stderrOf returns what a command that ended with err wrote to its standard error.
 func stderrOf(err error) []byte {
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {
 		return e.Stderr

@@ -13,8 +13,8 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// TestBuckets holds each server to what the sinks rely on: it keeps what is
-// put, and a create-only put has one winner.
+// TestBuckets checks what the sinks need of each server: it stores objects, and of
+// several create-only puts one succeeds.
 func TestBuckets(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -52,7 +52,7 @@ func TestBuckets(t *testing.T) {
 			if err := create("first"); err != nil {
 				t.Fatalf("first create: %v", err)
 			}
-			// Azure's own code for a blob that is there is another one.
+			// Azure has another code for a blob that exists.
 			if err := create("second"); gcerrors.Code(err) != gcerrors.FailedPrecondition && gcerrors.Code(err) != gcerrors.AlreadyExists {
 				t.Errorf("second create: got %v (%v), want a failed precondition", err, gcerrors.Code(err))
 			}
@@ -64,7 +64,7 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-// TestProxy sees an answer through, and a connection cut.
+// TestProxy checks that an answer passes the proxy, and that it can cut a connection.
 func TestProxy(t *testing.T) {
 	s := StartS3(t)
 	p := StartProxy(t, s.Addr)

@@ -50,14 +50,14 @@ func ArrowPayments(t testing.TB, path string) []Row {
 			rows = append(rows, row)
 		}
 	}
-	// The end is told as an error too.
+	// The end is reported as an error too.
 	if err := records.Err(); err != nil && !errors.Is(err, io.EOF) {
 		t.Fatalf("read with Arrow: %v", err)
 	}
 	return rows
 }
 
-// arrowText is a value in Row's form.
+// arrowText returns a value in the form of Row.
 func arrowText(t testing.TB, column arrow.Array, i int) string {
 	t.Helper()
 	if column.IsNull(i) {

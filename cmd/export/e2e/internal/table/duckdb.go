@@ -10,7 +10,7 @@ import (
 	_ "github.com/duckdb/duckdb-go/v2" // the driver
 )
 
-// DuckDB is an engine in memory. Safe for concurrent use.
+// DuckDB is an engine in memory. It is safe for concurrent use.
 type DuckDB struct{ db *sql.DB }
 
 // OpenDuckDB starts an engine for the test.
@@ -24,10 +24,10 @@ func OpenDuckDB(t testing.TB) *DuckDB {
 	return &DuckDB{db}
 }
 
-// Quote makes text a literal.
+// Quote returns text as a literal.
 func Quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// Query asks for rows of n columns, as text, nulls as Null.
+// Query returns rows of n columns as texts. Nulls are Null.
 func (d *DuckDB) Query(t testing.TB, query string, n int) [][]string {
 	t.Helper()
 	all, err := d.TryQuery(query, n)
@@ -37,7 +37,7 @@ func (d *DuckDB) Query(t testing.TB, query string, n int) [][]string {
 	return all
 }
 
-// TryQuery is Query with the error for the caller.
+// TryQuery is Query with an error as a result.
 func (d *DuckDB) TryQuery(query string, n int) ([][]string, error) {
 	rows, err := d.db.Query(query) //nolint:noctx // in memory, and ends by itself
 	if err != nil {
@@ -75,11 +75,11 @@ func (d *DuckDB) Exec(statements string) error {
 	return nil
 }
 
-// Payments reads a payments file in the order of the file, and holds its
-// columns' names and types to what is promised.
+// Payments reads a payments file in the order of the file, and checks the names and
+// types of its columns.
 func (d *DuckDB) Payments(t testing.TB, path string) []Row {
 	t.Helper()
-	// Without the columns that DuckDB reads out of the folders' names.
+	// Without the columns that DuckDB derives from the folders' names.
 	from := "FROM read_parquet(" + Quote(path) + ", hive_partitioning = false)"
 	described := d.Query(t, "SELECT column_name, column_type FROM (DESCRIBE SELECT * "+from+")", 2)
 	if len(described) != len(Columns)+1 {
@@ -108,7 +108,7 @@ func (d *DuckDB) Payments(t testing.TB, path string) []Row {
 	return table
 }
 
-// asText casts a column of some type to text of Row's form.
+// asText casts a column of a type to a text in the form of Row.
 func asText(name, typ string) string {
 	if typ == "TIMESTAMP WITH TIME ZONE" {
 		return fmt.Sprintf(`strftime(%q AT TIME ZONE 'UTC', '%%Y-%%m-%%dT%%H:%%M:%%S.%%fZ')`, name)
@@ -116,8 +116,8 @@ func asText(name, typ string) string {
 	return fmt.Sprintf("CAST(%q AS VARCHAR)", name)
 }
 
-// Extracted gives the earliest and the latest extracted_at of a file, and fails
-// the test if some are null.
+// Extracted returns the earliest and the latest extracted_at of a file. The test fails
+// if any is null.
 func (d *DuckDB) Extracted(t testing.TB, path string) (first, last time.Time) {
 	t.Helper()
 	const typ = "TIMESTAMP WITH TIME ZONE"

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Columns are those of the payments table that are compared: all but
+// Columns are the columns of the payments table that are compared: all but
 // extracted_at, in the file's order.
 var Columns = [...]string{
 	"id", "account_number", "paid", "date_paid", "emp_paid_id", "pay_system_id", "sum", "currency",
@@ -20,13 +20,13 @@ var Types = [...]string{
 	"VARCHAR", "BIGINT", "BIGINT", "BIGINT", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "VARCHAR", "BIGINT",
 }
 
-// extractedAt is the place of the column extracted_at in the file.
+// extractedAt is the index of the column extracted_at in the file.
 const extractedAt = 14
 
-// Null is a value that is none.
+// Null stands for null.
 const Null = "∅"
 
-// TimeLayout is how instants are written: in UTC, to the microsecond.
+// TimeLayout is the layout of instants: in UTC, to the microsecond.
 const TimeLayout = "2006-01-02T15:04:05.000000Z"
 
 // Row has a payment's values in the order of Columns. Booleans are true and
@@ -34,10 +34,10 @@ const TimeLayout = "2006-01-02T15:04:05.000000Z"
 // nulls are Null.
 type Row [len(Columns)]string
 
-// String shows a row on one line.
+// String returns a row on one line.
 func (r Row) String() string { return strings.Join(r[:], " | ") }
 
-// Diff compares two tables and tells of the first few rows that differ; "" if
+// Diff compares two tables and returns the first few rows that differ. It returns "" if
 // they are equal, in values and in order.
 func Diff(got, want []Row) string {
 	var b strings.Builder

@@ -1,10 +1,10 @@
-// Vet runs go vet's own checks on packages that it reads as source.
+// Vet runs the checks of go vet on packages that it reads as source.
 //
-// The go command compiles everything that a package depends on before it vets it:
-// for a system that nothing else is built for, that takes minutes. This program only
-// checks types, in a tenth of the time. It reads the module of the folder that it is
-// started in, for GOOS and GOARCH. Exit code 0: nothing found; 1: the packages cannot
-// be read; 3: findings, which are on standard error.
+// The go command compiles all dependencies of a package before it vets the package. For
+// a system that nothing else is built for, this takes minutes. This program only checks
+// types, in a tenth of the time. It reads the module of the working directory, for GOOS
+// and GOARCH. Exit code 0: nothing found; 1: the packages cannot be read; 3: findings,
+// which are on standard error.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package line has what Go's readers of Parquet are asked for the matrix of readers,
-// and the form of their answer, which readers.mjs describes.
+// Package line has the question of the matrix of readers to readers in Go, and the form
+// of their answer, which readers.mjs describes.
 package line
 
 import (
@@ -29,7 +29,7 @@ type Sum struct {
 	sum   big.Int
 }
 
-// Number adds a whole number, or what a decimal or an instant is stored as.
+// Number adds a whole number, or the stored form of a decimal or an instant.
 func (s *Sum) Number(n int64) {
 	s.count++
 	s.sum.Add(&s.sum, big.NewInt(n))
@@ -47,8 +47,8 @@ func (s *Sum) Flag(b bool) {
 // Text adds a text.
 func (s *Sum) Text(text string) { s.Number(int64(utf8.RuneCountInString(text))) }
 
-// Answer reads the question from standard input, has read add up each table's
-// columns, and prints the answer. read returns how many rows there are.
+// Answer reads the question from standard input, calls read to add up each table's
+// columns, and prints the answer. read returns the number of rows.
 func Answer(read func(t Table, sums map[string]*Sum) (rows int64, err error)) error {
 	var question struct {
 		Tables []Table `json:"tables"`
