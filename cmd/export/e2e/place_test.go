@@ -21,15 +21,15 @@ import (
 	"b24export/sinks"
 )
 
-// place is where a dataset goes: its URL for the program, and the folder with
-// its files for the test. Behind the S3 gateway, too, an object is a file.
+// place is the place of a dataset: its URL for the program, and the folder with its
+// files for the test. Behind the S3 gateway, too, an object is a file.
 type place struct {
 	url string
 	dir string
 	env []string
 }
 
-// places are the kinds of storage that the hard tests are done on.
+// places are the kinds of storage for the hard tests.
 var places = []struct {
 	name string
 	open func(t *testing.T) place
@@ -47,13 +47,12 @@ func newFolder(t *testing.T) place {
 	return place{url: dir, dir: dir}
 }
 
-// newBucket makes a bucket in a gateway whose account is in the environment.
+// newBucket creates a bucket in a gateway whose account is in the environment.
 func newBucket(t *testing.T, gateway *servers.S3, name string) place {
 	return place{url: gateway.Bucket(t, name), dir: filepath.Join(gateway.Dir, name), env: gateway.Env()}
 }
 
-// setEnv sets a child's environment for the test's own process, for as long as
-// the test runs.
+// setEnv sets a child's environment for the test's own process until the test ends.
 func setEnv(t *testing.T, env []string) {
 	t.Helper()
 	for _, kv := range env {
@@ -62,7 +61,7 @@ func setEnv(t *testing.T, env []string) {
 	}
 }
 
-// The names of a dataset's objects, as they are promised.
+// The names of a dataset's objects, as the documentation has them.
 const (
 	currentTable = "payments/portal=acme/payments.parquet"
 	runsFolder   = "_runs/payments/portal=acme"
@@ -71,18 +70,18 @@ const (
 
 func (p place) path(key string) string { return filepath.Join(p.dir, filepath.FromSlash(key)) }
 
-// current is the current table's file.
+// current returns the path of the current table.
 func (p place) current() string { return p.path(currentTable) }
 
-// objects are the keys of all that is there, sorted. The gateway's own folder
-// for uploads under way is left out.
+// objects returns the keys of all objects, sorted. It ignores the gateway's own folder
+// for uploads.
 func (p place) objects(t testing.TB) []string {
 	t.Helper()
 	var keys []string
 	err := filepath.WalkDir(p.dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case os.IsNotExist(err):
-			return nil // deleted meanwhile
+			return nil // deleted in the meantime
 		case err != nil:
 			return err
 		case d.IsDir() && d.Name() == ".sgwtmp":
@@ -101,7 +100,7 @@ func (p place) objects(t testing.TB) []string {
 	return keys
 }
 
-// manifests are all of them, oldest first.
+// manifests returns all manifests, oldest first.
 func (p place) manifests(t testing.TB) []pipeline.Manifest {
 	t.Helper()
 	var all []pipeline.Manifest
@@ -127,7 +126,7 @@ func (p place) readJSON(t testing.TB, key string, v any) {
 	}
 }
 
-// sum is a file's SHA-256.
+// sum returns the SHA-256 of a file.
 func (p place) sum(t testing.TB, key string) string {
 	t.Helper()
 	data, err := os.ReadFile(p.path(key))
@@ -138,10 +137,10 @@ func (p place) sum(t testing.TB, key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// wantWhole compares all that lies in the place with its manifests: each of their files
-// is there, byte by byte; the current table is the newest snapshot's; and nothing else
-// is there, except the last checkpoint, how the last run ended, and the note that the
-// store honours conditional writes.
+// wantWhole compares the files of the place with its manifests. Each file of a manifest
+// exists, byte by byte. The current table is that of the newest snapshot. There is
+// nothing else, except the last checkpoint, the record of the last run, and the record
+// that the store honours conditional writes.
 func (p place) wantWhole(t testing.TB) {
 	t.Helper()
 	known := map[string]bool{currentTable: true, stateFolder + "/attempt.json": true}
@@ -167,7 +166,7 @@ func (p place) wantWhole(t testing.TB) {
 		switch {
 		case checkpointName.MatchString(key):
 			checkpoints = append(checkpoints, key)
-		case proofName.MatchString(key): // buckets alone have it
+		case proofName.MatchString(key): // only buckets have it
 		case !known[key]:
 			t.Errorf("%s is there, and no manifest knows it", key)
 		}
@@ -189,7 +188,7 @@ var (
 	tableName      = regexp.MustCompile(`^payments_history/portal=acme/snapshot=[0-9TZ]+/payments\.parquet$`)
 )
 
-// tableOf is the table's entry in a manifest.
+// tableOf returns the table's entry in a manifest.
 func tableOf(t testing.TB, m pipeline.Manifest) pipeline.File {
 	t.Helper()
 	for _, f := range m.Files {
@@ -201,7 +200,7 @@ func tableOf(t testing.TB, m pipeline.Manifest) pipeline.File {
 	return pipeline.File{}
 }
 
-// checkpoint is the newest one; ok is false if there is none.
+// checkpoint returns the newest checkpoint. ok is false if there is none.
 func (p place) checkpoint(t testing.TB) (cp pipeline.Checkpoint, ok bool) {
 	t.Helper()
 	entries, err := os.ReadDir(p.path(stateFolder))
@@ -211,7 +210,7 @@ func (p place) checkpoint(t testing.TB) (cp pipeline.Checkpoint, ok bool) {
 	for _, e := range slices.Backward(entries) {
 		if key := stateFolder + "/" + e.Name(); checkpointName.MatchString(key) {
 			data, err := os.ReadFile(p.path(key))
-			// A running program may be about to write or to delete it.
+			// A running program may be writing or deleting it.
 			if err != nil || json.Unmarshal(data, &cp) != nil {
 				return pipeline.Checkpoint{}, false
 			}
@@ -221,9 +220,8 @@ func (p place) checkpoint(t testing.TB) (cp pipeline.Checkpoint, ok bool) {
 	return cp, false
 }
 
-// endLeases does what the passing of a minute does: no lease holds any longer.
-// Whoever is stopped is taken for dead by the next run. (That a process is gone
-// the next run sees by itself.)
+// endLeases ends all leases, as a minute does. The next run then treats a stopped run
+// as dead. (It detects a process that has ended by itself.)
 func (p place) endLeases(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -262,7 +260,7 @@ func (p place) endLeases(t testing.TB) {
 	}
 }
 
-// age makes everything look as if it had been written hours ago.
+// age makes all objects look as if they had been written hours ago.
 func (p place) age(t testing.TB) {
 	t.Helper()
 	old := time.Now().Add(-3 * time.Hour)

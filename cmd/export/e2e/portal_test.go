@@ -13,8 +13,8 @@ import (
 	"b24export/cmd/export/e2e/internal/table"
 )
 
-// serve serves a portal over HTTP by a handler, its own or one before it, for the
-// length of the test, and returns its webhook.
+// serve serves a portal over HTTP with a handler, its own or one in front of it, until
+// the test ends. It returns the portal's webhook.
 func serve(t testing.TB, portal *bitrixtest.Portal, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -22,7 +22,7 @@ func serve(t testing.TB, portal *bitrixtest.Portal, handler http.Handler) string
 	return portal.Webhook(server.URL)
 }
 
-// ask calls a method of a portal by hand and returns the answer's body.
+// ask calls a method of a portal and returns the answer's body.
 func ask(t testing.TB, portal *bitrixtest.Portal, method, params string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
@@ -32,7 +32,7 @@ func ask(t testing.TB, portal *bitrixtest.Portal, method, params string) string 
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "b24export-e2e/1")
-	// Nobody minds that a test asks again.
+	// A test may ask again.
 	portal.ForgetGets()
 	resp, err := portal.RoundTripper().RoundTrip(req)
 	if err != nil {
@@ -46,10 +46,10 @@ func ask(t testing.TB, portal *bitrixtest.Portal, method, params string) string 
 	return string(body)
 }
 
-// gets is how often payments were got from a portal.
+// gets returns the number of gets of payments that a portal received.
 func gets(portal *bitrixtest.Portal) int64 { return portal.Stats().Commands["crm.item.payment.get"] }
 
-// truth is the table that a portal's payments make now.
+// truth returns the table of a portal's present payments.
 func truth(portal *bitrixtest.Portal) []table.Row {
 	id := func(n int64) string {
 		if n == 0 {

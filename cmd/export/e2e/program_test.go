@@ -17,7 +17,7 @@ import (
 	"b24export/pipeline"
 )
 
-// bin is where the built program is, for as long as the tests run.
+// bin is the path of the built program while the tests run.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -49,13 +49,14 @@ var build = sync.OnceValue(func() error {
 	return nil
 })
 
-// runLimit is how long one run of the program may take; far more than any does.
+// runLimit is the maximum duration of a run of the program. It is far longer than any
+// run.
 const runLimit = 2 * time.Minute
 
-// job is a job file, as JSON, which is YAML too. set changes a key by its path.
+// job is a job file as JSON, which is also YAML. with sets a key of a section.
 type job map[string]any
 
-// newJob is a full export of one portal, called acme, to a sink.
+// newJob returns a full export of one portal, called acme, to a sink.
 func newJob(webhook, sink string) job {
 	return job{
 		"version": 1,
@@ -112,18 +113,18 @@ func startRun(t testing.TB, env []string, jobFile string) *procs.Process {
 	return start(t, env, "run", "--json", "--progress", "none", "--log-format", "json", jobFile)
 }
 
-// outcome is how a run of one portal ended: its last line on standard output.
+// outcome is the result of a run of one portal: its last line on standard output.
 type outcome struct {
 	pipeline.Manifest
 	Resumed bool    `json:"resumed"`
 	Exit    int     `json:"exit"`
 	Error   *string `json:"error"`
 
-	// Process has what the child left behind.
+	// Process has the exit of the child.
 	Process procs.Exit `json:"-"`
 }
 
-// finish waits for a run's end and reads its outcome.
+// finish waits for a run's end and reads its result.
 func finish(t testing.TB, p *procs.Process) outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
@@ -140,7 +141,7 @@ func finish(t testing.TB, p *procs.Process) outcome {
 	return o
 }
 
-// output runs a command that must succeed and returns what it printed.
+// output runs a command that must succeed and returns its output.
 func output(t testing.TB, env []string, args ...string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
@@ -152,7 +153,7 @@ func output(t testing.TB, env []string, args ...string) []byte {
 	return exit.Stdout
 }
 
-// runJob runs a job file and fails the test if it does not exit with want.
+// runJob runs a job file. The test fails if the exit code is not want.
 func runJob(t testing.TB, env []string, jobFile string, want int) outcome {
 	t.Helper()
 	o := finish(t, startRun(t, env, jobFile))

@@ -12,15 +12,14 @@ import (
 	"testing"
 
 	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/s3blob" // the bucket as others see it
+	_ "gocloud.dev/blob/s3blob" // the bucket as other programs see it
 
 	"b24export/bitrix/bitrixtest"
 	"b24export/cmd/export/e2e/internal/table"
 )
 
-// TestReaderDuringRuns lets DuckDB read the current table all the while a dozen
-// runs replace it: each time it sees a snapshot, whole, and never an older one
-// than before.
+// TestReaderDuringRuns lets DuckDB read the current table while a dozen runs replace
+// it. Each time it sees a whole snapshot, and never an older one than before.
 func TestReaderDuringRuns(t *testing.T) {
 	var p place
 	duck := table.OpenDuckDB(t)
@@ -43,8 +42,8 @@ func TestReaderDuringRuns(t *testing.T) {
 		}, snapshot)
 	})
 	// DuckDB opens a path once to plan a query and again to read. If the table is
-	// replaced in between, it takes the one file's footer for the other one's, and
-	// finds nonsense there: an error, and another try is good. It must not be one
+	// replaced in between, it uses the footer of one file for the other, and finds
+	// invalid data. This is an error, and another try succeeds. There must be no error
 	// without that reason.
 	t.Run("path", func(t *testing.T) {
 		p = newFolder(t)
@@ -71,8 +70,8 @@ func TestReaderDuringRuns(t *testing.T) {
 		}, snapshot)
 		t.Logf("%d queries met with a replacement and were tried again", again)
 	})
-	// The way out for such readers: the newest manifest names a file that is never
-	// replaced. Not one query may fail, however often the engine opens it.
+	// Such readers can use the newest manifest, which names a file that is never
+	// replaced. Not one query may fail, however often the engine opens the file.
 	t.Run("newest manifest", func(t *testing.T) {
 		p = newFolder(t)
 		readDuringRuns(t, p, func(context.Context) (string, error) {
@@ -82,7 +81,7 @@ func TestReaderDuringRuns(t *testing.T) {
 	})
 }
 
-// TestDownloadDuringRuns does the same to a bucket, by whole downloads.
+// TestDownloadDuringRuns does the same with a bucket and whole downloads.
 func TestDownloadDuringRuns(t *testing.T) {
 	p := places[1].open(t)
 	bucket, err := blob.OpenBucket(t.Context(), p.url)
@@ -97,12 +96,12 @@ func TestDownloadDuringRuns(t *testing.T) {
 	}, func(key string) string { return p.sum(t, key) })
 }
 
-// fingerprint is a short form of a table's whole content, as DuckDB reads it.
+// fingerprint returns a short form of a table's whole content, as DuckDB reads it.
 func fingerprint(duck *table.DuckDB, path string) (string, error) {
 	return fingerprintOf(duck, "read_parquet("+table.Quote(path)+")")
 }
 
-// fingerprintOf is that of whatever can stand behind FROM.
+// fingerprintOf returns the fingerprint of anything that can follow FROM.
 func fingerprintOf(duck *table.DuckDB, from string) (string, error) {
 	rows, err := duck.TryQuery(fmt.Sprintf(`SELECT count(*), count(DISTINCT id), sum(id)::VARCHAR, sum(sum)::VARCHAR, bit_xor(hash(%s))::VARCHAR FROM %s`,
 		strings.Join(table.Columns[:], ", "), from), 5)
@@ -113,7 +112,7 @@ func fingerprintOf(duck *table.DuckDB, from string) (string, error) {
 }
 
 // readDuringRuns calls read without end while runs continue. snapshot returns what read
-// must say of a snapshot's table.
+// must return for a snapshot's table.
 func readDuringRuns(t *testing.T, p place, read func(context.Context) (string, error), snapshot func(key string) string) {
 	t.Helper()
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 9, Payments: 10_000, AllowRegets: true, Strict: t})
@@ -123,13 +122,13 @@ func readDuringRuns(t *testing.T, p place, read func(context.Context) (string, e
 	runJob(t, p.env, file, 0)
 
 	var (
-		seen  []string // what was read, in order, without repetitions
+		seen  []string // the results in order, without repetitions
 		reads int
 		wg    sync.WaitGroup
 	)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	// The reader: owns seen and reads until it has ended, which stop asks for.
+	// The reader owns seen, and reads until stop ends it.
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			got, err := read(ctx)

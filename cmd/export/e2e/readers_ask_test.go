@@ -35,7 +35,8 @@ func askNode(word string) func(testing.TB, *question) answer {
 	}
 }
 
-// askStream asks a reader of Arrow streams about what cat makes of the files.
+// askStream returns a function that sends the Arrow streams of cat to a reader of
+// streams.
 func askStream(word string) func(testing.TB, *question) answer {
 	return func(t testing.TB, q *question) answer {
 		t.Helper()
@@ -52,7 +53,7 @@ func askStream(word string) func(testing.TB, *question) answer {
 	}
 }
 
-// catFile has the program write a file's rows in a format, and returns the path.
+// catFile writes a file's rows in a format with the program, and returns the path.
 func catFile(t testing.TB, path, format string) string {
 	t.Helper()
 	if err := build(); err != nil {
@@ -73,7 +74,7 @@ func catFile(t testing.TB, path, format string) string {
 	return out.Name()
 }
 
-// buildGo builds the readers in Go that cannot be linked beside the program's.
+// buildGo builds the readers in Go that cannot be linked together with the program's.
 var buildGo = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp(filepath.Dir(bin), "goreaders-")
 	if err != nil {

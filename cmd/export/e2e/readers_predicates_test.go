@@ -14,8 +14,8 @@ type predicate struct {
 	Column string   `json:"column"`
 	Kind   string   `json:"kind"`
 	Op     string   `json:"op"`     // = < between in like, is null
-	Values []string `json:"values"` // of the whole numbers that values are stored as, or texts
-	// SQL is the condition for the engine that is asked.
+	Values []string `json:"values"` // of the whole numbers in which values are stored, or texts
+	// SQL is the condition in the words of the engine.
 	SQL string `json:"sql"`
 
 	cells []cell
@@ -25,8 +25,8 @@ type predicate struct {
 // The operators, as docs/readers.md names them.
 var predicateOps = []string{"=", "<", "between", "in", "like", "is null"}
 
-// randomPredicates are n conditions over every column of the tables, with the rows
-// that meet each by brute force. Values are mostly those of the table, and their
+// randomPredicates returns n conditions over every column of the tables, with the rows
+// that meet each, found by brute force. Values are mostly those of the table, and their
 // neighbours.
 func randomPredicates(seed uint64, tables []matrixTable, n int, like bool) []predicate {
 	rnd := rand.New(rand.NewPCG(seed, 5))
@@ -62,7 +62,7 @@ func randomPredicates(seed uint64, tables []matrixTable, n int, like bool) []pre
 		for range count {
 			v := pick()
 			if p.Kind == kindDecimal && (v.n > 999_999_999_999_999_999 || v.n < -999_999_999_999_999_999) {
-				v.n = 0 // a neighbour that is no DECIMAL(18,4)
+				v.n = 0 // a neighbour that is not a DECIMAL(18,4)
 			}
 			p.cells = append(p.cells, v)
 		}
@@ -89,8 +89,8 @@ func randomPredicates(seed uint64, tables []matrixTable, n int, like bool) []pre
 	return all
 }
 
-// pattern makes a pattern of a text: its beginning, a part of it, or a character
-// replaced.
+// pattern returns a pattern of a text: its beginning, a part of it, or the text with a
+// replaced character.
 func pattern(rnd *rand.Rand, text string) string {
 	runes := []rune(strings.NewReplacer("%", "", "_", "", `\`, "").Replace(text))
 	if len(runes) == 0 {
@@ -143,7 +143,8 @@ func likePattern(pattern string) *regexp.Regexp {
 	return regexp.MustCompile("^(?s)" + strings.NewReplacer("%", ".*", "_", ".").Replace(regexp.QuoteMeta(pattern)) + "$")
 }
 
-// withSQL puts the conditions into an engine's words; literal spells a value.
+// withSQL adds the SQL of an engine to the conditions. literal returns a value as a
+// literal.
 func withSQL(all []predicate, literal func(kind string, c cell) string) []predicate {
 	for i := range all {
 		p := &all[i]

@@ -17,8 +17,7 @@ var oddFolder = flag.String("odd", "", "let the readers read this dataset of pac
 
 const readersDoc = "../../../docs/readers.md"
 
-// question is what a reader is asked, and answer what it says; readers.mjs has the
-// meaning.
+// question is the input of a reader, and answer its output; readers.mjs describes them.
 type question struct {
 	Tables     []matrixTable `json:"tables"`
 	Predicates []predicate   `json:"predicates"`
@@ -32,19 +31,20 @@ type answer struct {
 	Error  string            `json:"error"`
 }
 
-// matrixReader is one reader of the matrix.
+// matrixReader is a reader of the matrix.
 type matrixReader struct {
 	name    string
 	version func(t testing.TB) string
 	ask     func(t testing.TB, q *question) answer
-	// literal spells values for predicates; nil: the reader does not filter, or
-	// takes them as they are.
+	// literal returns the literals of values in predicates. It is nil if the reader
+	// does not filter, or if it takes values as they are.
 	filters, like bool
 	literal       func(kind string, c cell) string
-	// small: it reads numbers below 2^53 only. old: it cannot read the standard
-	// profile. uncompressed: not even snappy.
+	// small reports that the reader supports only numbers below 2^53, old that it
+	// cannot read the standard profile, and uncompressed that it cannot even read
+	// snappy.
 	small, old, uncompressed bool
-	// setting helps where the reader shows other values by default.
+	// setting is the setting with which a reader shows the written values.
 	setting string
 }
 
@@ -80,9 +80,9 @@ type oddDataset struct {
 	compared int           // predicates for each engine that filters
 }
 
-// TestReaders is the matrix: each reader reads each form of the dataset, and says the
-// same; those that filter agree with brute force about random predicates over every
-// column, with their own pruning. docs/readers.md has its tables.
+// TestReaders is the matrix. Each reader reads each form of the dataset, with the same
+// results. Readers that filter agree with brute force about random predicates over
+// every column, with their own pruning. docs/readers.md has the tables.
 func TestReaders(t *testing.T) {
 	datasets := oddDatasets(t)
 	results := make([]readerResult, len(matrixReaders))
@@ -124,7 +124,7 @@ func oddDatasets(t *testing.T) []*oddDataset {
 	return all
 }
 
-// verifyOdd has sinks verify each snapshot.
+// verifyOdd verifies each snapshot with package sinks.
 func verifyOdd(t *testing.T, dir string) {
 	t.Helper()
 	store, err := sinks.OpenFolder(dir)
@@ -146,7 +146,7 @@ func verifyOdd(t *testing.T, dir string) {
 	}
 }
 
-// readerResult is what docs/readers.md says of a reader.
+// readerResult is a reader's row in docs/readers.md.
 type readerResult struct {
 	standard, compatible string
 	predicates           string
@@ -231,7 +231,8 @@ func readersTable(t testing.TB, results []readerResult) string {
 	return b.String()
 }
 
-// defaultsTable has what readers make of the dataset's first row without a setting.
+// defaultsTable returns the table of how readers show the dataset's first row without a
+// setting.
 func defaultsTable(t testing.TB, results []readerResult, d *oddDataset) string {
 	t.Helper()
 	names := []string{"sum", "date_paid", "order_id", "paid"}
@@ -264,8 +265,8 @@ func defaultsTable(t testing.TB, results []readerResult, d *oddDataset) string {
 	return b.String()
 }
 
-// wantBetween compares what stands between two marks of a document with what was
-// found, or writes it there.
+// wantBetween compares the text between two marks of a document with want, or writes
+// want there.
 func wantBetween(t testing.TB, path, mark, want string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -290,7 +291,7 @@ func wantBetween(t testing.TB, path, mark, want string) {
 	}
 }
 
-// clickHouseText makes text a literal of ClickHouse.
+// clickHouseText returns a text as a literal of ClickHouse.
 func clickHouseText(text string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }

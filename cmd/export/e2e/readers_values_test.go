@@ -12,7 +12,7 @@ import (
 	"b24export/schemas"
 )
 
-// What a column of the matrix's tables holds.
+// The kinds of columns of the matrix's tables.
 const (
 	kindNumber  = "number"
 	kindDecimal = "decimal" // four digits
@@ -21,19 +21,19 @@ const (
 	kindText    = "text"
 )
 
-// cell is a value of a table: null, a text, or a number that stands for the rest.
+// cell is a value of a table: null, a text, or a number that stands for all other
+// values.
 type cell struct {
 	null bool
 	n    int64
 	text string
 }
 
-// matrixTable is a table of the newest snapshot of the portal acme, as it was
-// written.
+// matrixTable is a table of the newest snapshot of the portal acme, as it was written.
 type matrixTable struct {
 	Name string `json:"name"`
 	Path string `json:"path"`
-	// Columns are names and kinds.
+	// Columns has names and kinds.
 	Columns []matrixColumn `json:"columns"`
 
 	rows [][]cell // by column
@@ -44,15 +44,15 @@ type matrixColumn struct {
 	Kind string `json:"kind"`
 }
 
-// matrixTables are the tables of a dataset of package odd.
+// matrixTables returns the tables of a dataset of package odd.
 func matrixTables(t testing.TB, p place, truth odd.Truth) []matrixTable {
 	t.Helper()
 	last := truth.Snapshots[len(truth.Snapshots)-1]
 	folder := "/portal=acme/snapshot=" + last + "/"
 	payments := tableOfRows(t, "payments", p.current(), schemas.PaymentTable.Columns, truth.Payments["acme"])
 	rejects := tableOfRows(t, "rejects", p.path("payments_rejects"+folder+"rejects.parquet"), schemas.RejectTable.Columns, rejectRows(truth.Rejects))
-	// DuckDB reads the feed for the truth about it: who wrote the rows is asked
-	// about tables and rejects.
+	// DuckDB reads the feed for its true content. The true content of tables and
+	// rejects comes from what was written.
 	return []matrixTable{payments, rejects}
 }
 
@@ -108,10 +108,10 @@ func tableOfRows[R any](t testing.TB, name, path string, columns []schemas.Colum
 	return table
 }
 
-// line is what all readers must make of a table: its rows; then for each column
-// the values that are not null, and their sum. Of texts it is the sum of their
-// characters, of flags how many are true, of the others that of the whole numbers
-// that they are stored as.
+// line returns what all readers must print for a table: its rows; then for each column
+// the number of values that are not null, and their sum. For texts it is the sum of
+// their lengths in characters, for flags the number of true ones, for others the sum of
+// the whole numbers in which they are stored.
 func (m *matrixTable) line() []string {
 	line := []string{strconv.Itoa(len(m.rows[0]))}
 	for i, column := range m.Columns {
@@ -132,7 +132,7 @@ func (m *matrixTable) line() []string {
 	return line
 }
 
-// spelled is a value as SQL's literals have it, without quotes.
+// spelled returns a value as SQL's literals have it, without quotes.
 func spelled(kind string, c cell) string {
 	switch kind {
 	case kindDecimal:

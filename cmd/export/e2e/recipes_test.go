@@ -20,9 +20,9 @@ var update = flag.Bool("update", false, "write what the recipes show into docs/r
 const recipes = "../../../docs/recipes.md"
 
 var (
-	// recipe is a query of the recipes with what it shows.
+	// recipe matches a query of the recipes with its result.
 	recipe = regexp.MustCompile("(?s)```sql\n(.*?)```\n\n```text\n(.*?)```")
-	// forBigQuery is a query of the recipes as BigQuery has it.
+	// forBigQuery matches a query of the recipes for BigQuery.
 	forBigQuery = regexp.MustCompile("(?s)```bigquery\n(.*?)```")
 )
 

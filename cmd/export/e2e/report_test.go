@@ -25,9 +25,9 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// TestReportInABrowser opens the page about a run under both limits, with
-// rejects, in Chromium: it must ask for nothing, complain of nothing, and be
-// readable on a phone, in light and in dark.
+// TestReportInABrowser opens the page of a run under both limits, with rejects, in
+// Chromium. The page must send no requests, log no errors, and be readable on a phone,
+// in light and in dark mode.
 func TestReportInABrowser(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{
 		Seed: 31, Payments: 4000, Refuse: 0.01, Speed: 60, AllowRegets: true, Strict: t,
@@ -49,7 +49,7 @@ func TestReportInABrowser(t *testing.T) {
 	output(t, p.env, "report", file, "--out", page)
 
 	browser := startBrowser(t)
-	screenshots := os.Getenv("B24EXPORT_SCREENSHOTS") // a folder to look at them
+	screenshots := os.Getenv("B24EXPORT_SCREENSHOTS") // a folder for the pictures
 	backgrounds := map[string]bool{}
 	for _, width := range []int64{320, 390, 1280} {
 		for _, scheme := range []string{"light", "dark"} {
@@ -87,8 +87,7 @@ func TestReportInABrowser(t *testing.T) {
 	}
 }
 
-// TestBrowserFindsFaults compares the look at a page with one that has all the faults
-// which it looks for.
+// A page with all faults that the test checks for fails each check.
 func TestBrowserFindsFaults(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "bad.html")
 	const text = `<!doctype html><meta name="viewport" content="width=device-width">
@@ -109,10 +108,10 @@ func TestBrowserFindsFaults(t *testing.T) {
 	}
 }
 
-// browserLimit is how long a look at all pages may take.
+// browserLimit is the maximum time for all pages.
 const browserLimit = time.Minute
 
-// startBrowser starts a Chromium of the test's own, without a window.
+// startBrowser starts a Chromium for the test, without a window.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
 	opts := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
@@ -129,14 +128,16 @@ func startBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// look is what a page shows of itself.
+// look has the measured properties of a page.
 type look struct {
 	// Scroll and Width are the page's width and the window's, in CSS pixels.
 	Scroll, Width int64
-	// Beyond are elements that reach beyond the window, or have parts that do.
+	// Beyond has the elements that extend beyond the window, or that have parts that
+	// do.
 	Beyond []string
-	// Smallest is the smallest letter, in CSS pixels; Contrast the least contrast
-	// of a text to the page, as the Web Content Accessibility Guidelines have it.
+	// Smallest is the size of the smallest letter, in CSS pixels. Contrast is the least
+	// contrast of a text to the page, as the Web Content Accessibility Guidelines
+	// define it.
 	Smallest, Contrast float64
 	Background         string
 	Plots              []string
@@ -145,11 +146,11 @@ type look struct {
 	url        string
 	complaints []string
 	requests   []string
-	picture    []byte // of the whole page, PNG; nil of one that is narrower than a phone
+	picture    []byte // of the whole page, PNG; nil for a page that is narrower than a phone
 }
 
-// wantPicture looks at the picture: as wide as the window, of the scheme's brightness,
-// and with something on it from top to bottom.
+// wantPicture checks the picture: it is as wide as the window, has the brightness of
+// the scheme, and is not empty at any height.
 func (l *look) wantPicture(t *testing.T, width int64, scheme string) {
 	t.Helper()
 	picture, err := png.Decode(bytes.NewReader(l.picture))
@@ -197,7 +198,7 @@ func (l *look) wantFaultless(t *testing.T, width int64, scheme string) {
 	}
 }
 
-// openPage opens a page in a tab of its own, on a window of that width, and looks.
+// openPage opens a page in a new tab, in a window of that width, and measures it.
 func openPage(t *testing.T, browser context.Context, url string, width int64, scheme string) *look {
 	t.Helper()
 	tab, cancel := chromedp.NewContext(browser)

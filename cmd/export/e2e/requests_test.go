@@ -14,11 +14,11 @@ import (
 	"b24export/cmd/export/e2e/internal/servers"
 )
 
-// s3Counter passes requests on to an S3 server, and counts them by their kind.
+// s3Counter passes requests to an S3 server, and counts them by their kind.
 type s3Counter struct {
 	addr string
-	// answer, if set, reports whether it has answered a request, which the server then
-	// does not get.
+	// answer, if set, reports whether it has answered a request. The server then does
+	// not receive the request.
 	answer func(http.ResponseWriter, *http.Request) bool
 
 	mu    sync.Mutex
@@ -65,7 +65,7 @@ func (c *s3Counter) count(r *http.Request) {
 	c.seen = append(c.seen, fmt.Sprint(kind, " ", r.URL.Path, " ", r.URL.Query().Get("prefix")))
 }
 
-// take returns what was counted since the last time.
+// take returns the counts since the last call.
 func (c *s3Counter) take() (all, paid int, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,7 +75,7 @@ func (c *s3Counter) take() (all, paid int, text string) {
 	return all, paid, text
 }
 
-// What a run asks of S3: a request has its price, and its time.
+// The requests of a run to S3: each has a price, and takes time.
 func TestRequestsToS3(t *testing.T) {
 	s := servers.StartS3(t)
 	s.Bucket(t, "warehouse")

@@ -12,8 +12,8 @@ import (
 	"b24export/pipeline"
 )
 
-// TestTwoAtOnce starts two runs of one job together, or one a little after the
-// other: one exports, and the other one says that it is not alone.
+// TestTwoAtOnce starts two runs of one job together, or one a little after the other.
+// One exports, and the other one reports that another run holds the lease.
 func TestTwoAtOnce(t *testing.T) {
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) {
@@ -23,7 +23,7 @@ func TestTwoAtOnce(t *testing.T) {
 			p := p.open(t)
 			portal := bitrixtest.New(bitrixtest.Options{
 				Seed: seed, Payments: 4000, AllowRegets: true, Strict: t,
-				// Long enough that no run is through before the other one starts.
+				// Long enough that no run ends before the other one starts.
 				Latency: 40 * time.Millisecond,
 			})
 			alarm := &alarm{next: portal}
@@ -55,9 +55,9 @@ func TestTwoAtOnce(t *testing.T) {
 	}
 }
 
-// TestPausedPastItsLease stops a run for longer than its lease (a laptop that
-// sleeps, a machine that swaps), lets another one do the work, and wakes the
-// first: it must not publish, nor harm what the other one has published.
+// TestPausedPastItsLease stops a run for longer than its lease (a laptop that sleeps, a
+// machine that swaps), lets another run do the work, and wakes the first. The first
+// must not publish, and must not damage what the other one published.
 func TestPausedPastItsLease(t *testing.T) {
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) { testPaused(t, p.open(t)) })
@@ -85,11 +85,11 @@ func testPaused(t *testing.T, p place) {
 		case <-sleeper.Done():
 		}
 		if round%2 == 1 {
-			// Behind the last request: in the merge, or while it publishes.
+			// After the last request: in the merge, or while it publishes.
 			procs.Await(t, runLimit, "the merge", func() bool {
 				select {
 				case <-sleeper.Done():
-					return true // too fast to be caught in the act
+					return true // too fast to be stopped at this moment
 				default:
 				}
 				cp, ok := p.checkpoint(t)
@@ -104,12 +104,12 @@ func testPaused(t *testing.T, p place) {
 		sleeper.Signal(t, syscall.SIGSTOP)
 		before := p.manifests(t)
 		p.endLeases(t)
-		// It finishes the sleeper's snapshot; or makes the next one, if that was
-		// out already.
+		// It completes the snapshot of the stopped run; or it makes the next one, if
+		// that one was published already.
 		other := runJob(t, p.env, file, 0)
 		want := len(before) + 1
 		if slices.ContainsFunc(before, func(m pipeline.Manifest) bool { return m.Snapshot == other.Snapshot }) {
-			want-- // it was out, except the checkpoint that says so
+			want-- // it was published, except the checkpoint of the publication
 		}
 		sums := map[string]string{currentTable: p.sum(t, currentTable)}
 		manifests := p.manifests(t)

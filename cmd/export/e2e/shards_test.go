@@ -20,32 +20,32 @@ import (
 	"b24export/jobs"
 )
 
-// TestShards runs one job of 24 portals as the six pods of a Kubernetes indexed
-// Job do: by JOB_COMPLETION_INDEX and nothing else that distinguishes them. One of
-// them is killed in the middle of its work, and started again as Kubernetes does
-// it. Each portal is then exported exactly once; one that had been published
-// before the kill is at most looked at again, and nothing found changed.
+// TestShards runs one job of 24 portals like the six pods of a Kubernetes indexed Job,
+// which differ only in JOB_COMPLETION_INDEX. One of them is killed in the middle of its
+// work, and started again as Kubernetes does it. Each portal is then exported exactly
+// once. A portal that was published before the kill may be checked again, without
+// changes.
 func TestShards(t *testing.T) {
 	const shards, portals, payments = 6, 24, 700
 	const victim = 3
 	type exported struct {
 		portal *bitrixtest.Portal
 		hold   *hold
-		mine   bool // the victim's
+		mine   bool // it belongs to the killed pod
 		path   string
 	}
 	all := make(map[string]*exported)
 	p := newFolder(t)
 	var included []any
-	var early string // the one of the victim's portals that is through when it is killed
-	var held []*hold // its others
+	var early string // the portal of the killed pod that is complete at the kill
+	var held []*hold // its other portals
 	for i := range portals {
 		name := fmt.Sprintf("portal-%02d", i)
 		mine := jobs.Shard{I: victim, N: shards}.Owns(name)
 		e := &exported{
 			portal: bitrixtest.New(bitrixtest.Options{
-				// A restart may ask again for what was read since a checkpoint; all
-				// others must not ask for anything twice.
+				// A restart may ask again for what was read since a checkpoint. All
+				// other pods must not ask for anything twice.
 				Seed: uint64(i + 1), Payments: payments + i, AllowRegets: mine, Strict: t,
 			}),
 			mine: mine,
@@ -133,7 +133,7 @@ func TestShards(t *testing.T) {
 			switch cut := all[o.Portal].mine; {
 			case o.Portal != early && o.Resumed != cut:
 				t.Errorf("%s: resumed %t, want %t", o.Portal, o.Resumed, cut)
-			// Between its manifest and its cleaning up a run is resumed too.
+			// A run between its manifest and its cleaning up is resumed too.
 			case o.Portal == early && !o.Resumed && o.Changes.Sum() != 0:
 				t.Errorf("%s was published before the kill, and the restart changed %+v", early, o.Changes)
 			}
@@ -156,7 +156,7 @@ func TestShards(t *testing.T) {
 	}
 }
 
-// matching are the files of a place whose path fits.
+// matching returns the files of a place whose path matches.
 func (p place) matching(t *testing.T, pattern string) []string {
 	t.Helper()
 	found, err := filepath.Glob(p.path(pattern))
@@ -166,12 +166,12 @@ func (p place) matching(t *testing.T, pattern string) []string {
 	return found
 }
 
-// podEnv is what Kubernetes and the manifest of deploy/kubernetes/fleet.yaml set.
+// podEnv returns the variables of Kubernetes and of deploy/kubernetes/fleet.yaml.
 func podEnv(i, shards int) []string {
 	return []string{"JOB_COMPLETION_INDEX=" + strconv.Itoa(i), "B24EXPORT_SHARDS=" + strconv.Itoa(shards)}
 }
 
-// outcomesOf are the last lines of a run of several portals, one for each.
+// outcomesOf returns the last lines of a run of several portals, one for each.
 func outcomesOf(t *testing.T, stdout []byte) []outcome {
 	t.Helper()
 	var all []outcome
@@ -192,8 +192,8 @@ func outcomesOf(t *testing.T, stdout []byte) []outcome {
 	return all
 }
 
-// hold lets a number of requests through to a portal, and holds back the others
-// until it is released.
+// hold passes a number of requests to a portal, and holds back the others until it is
+// released.
 type hold struct {
 	next    http.Handler
 	reached chan struct{} // closed when a request is held back
@@ -207,7 +207,7 @@ func newHold(next http.Handler) *hold {
 	return &hold{next: next, left: -1, reached: make(chan struct{}), open: make(chan struct{})}
 }
 
-// after makes it let n requests through. It is called once, before the first one.
+// after makes it pass n requests. It is called once, before the first one.
 func (h *hold) after(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -245,7 +245,7 @@ func (h *hold) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-h.open:
 		case <-r.Context().Done():
-			return // its client is gone
+			return // its client has gone
 		}
 	}
 	h.next.ServeHTTP(w, r)

@@ -20,7 +20,7 @@ import (
 // sqlStatement is a line of sql --json.
 type sqlStatement struct{ Comment, SQL string }
 
-// printSQL asks the program for a job's statements.
+// printSQL returns the statements that the program prints for a job.
 func printSQL(t testing.TB, env []string, jobFile string, args ...string) []sqlStatement {
 	t.Helper()
 	var all []sqlStatement
@@ -34,13 +34,13 @@ func printSQL(t testing.TB, env []string, jobFile string, args ...string) []sqlS
 	return all
 }
 
-// away are statements that need the network: extensions, which this suite has
-// none of, and the secrets that they know.
+// away matches statements that need the network: extensions, which this suite does not
+// have, and the secrets for them.
 var away = regexp.MustCompile(`^(INSTALL|LOAD|CREATE OR REPLACE SECRET) `)
 
-// execute executes the statements of a job in a place. DuckDB's extension for
-// buckets cannot be had here; so it reads the same objects as the gateway's
-// files, and of the statements that reach the bucket only the form is checked.
+// execute executes the statements of a job in a place. DuckDB's extension for buckets
+// is not available here, so DuckDB reads the same objects as the gateway's files. For
+// statements that use the bucket, execute checks only the form.
 func execute(t *testing.T, duck *table.DuckDB, p place, statements []sqlStatement) {
 	t.Helper()
 	bucket, _, _ := strings.Cut(p.url, "?")
@@ -71,7 +71,7 @@ func execute(t *testing.T, duck *table.DuckDB, p place, statements []sqlStatemen
 	}
 }
 
-// TestSQLForDuckDB executes what sql prints: before the first run, after it, and after
+// TestSQLForDuckDB executes the output of sql before the first run, after it, and after
 // others, and compares each view with the portal and the manifests.
 func TestSQLForDuckDB(t *testing.T) {
 	for _, kind := range places {
@@ -126,7 +126,7 @@ func TestSQLForDuckDB(t *testing.T) {
 					t.Errorf("as of %s it is not that snapshot", m.Snapshot)
 				}
 			}
-			// A day is its end.
+			// A day means its end.
 			last := manifests[0].Snapshot
 			for _, m := range manifests {
 				last = max(last, m.Snapshot)
@@ -160,8 +160,8 @@ func TestSQLForDuckDB(t *testing.T) {
 }
 
 // TestMergeForBigQuery executes the MERGE that sql prints for BigQuery, which DuckDB
-// understands too except the quotes: the first snapshot and the change feed make the
-// newest snapshot, and once more changes nothing.
+// also understands, except the quotes. The first snapshot and the change feed produce
+// the newest snapshot. A second execution changes nothing.
 func TestMergeForBigQuery(t *testing.T) {
 	gcs := servers.StartGCS(t)
 	p := place{url: gcs.Bucket("warehouse"), dir: t.TempDir(), env: gcs.Env()}

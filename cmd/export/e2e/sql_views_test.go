@@ -11,9 +11,9 @@ import (
 	"b24export/cmd/export/e2e/internal/table"
 )
 
-// TestViewsForBigQuery executes BigQuery's views of days and of names in DuckDB,
-// which has the same joins: only names and DATE with a time zone are spelled in
-// another way. They show what DuckDB's own views show, and days are the portal's.
+// TestViewsForBigQuery executes BigQuery's views of days and of names in DuckDB, which
+// has the same joins; only names and DATE with a time zone differ. They show the same
+// as DuckDB's own views, and use the portal's days.
 func TestViewsForBigQuery(t *testing.T) {
 	for _, zone := range []string{"Europe/Berlin", ""} {
 		name, location := zone, time.FixedZone("", 3*3600)

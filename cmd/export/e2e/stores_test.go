@@ -13,10 +13,10 @@ import (
 	"b24export/sinks/sinktest"
 )
 
-// stores are the servers that the contract suites are held over.
+// stores are the servers that the contract suites test.
 var stores = []struct {
 	name string
-	// start returns a bucket's URL, and the environment that leads there.
+	// start returns a bucket's URL, and the environment for it.
 	start func(t *testing.T) (url string, env []string)
 }{
 	{"s3", func(t *testing.T) (string, []string) {
@@ -33,8 +33,8 @@ var stores = []struct {
 	}},
 }
 
-// TestStores holds the contract suites of package sinks over real servers, and
-// runs an export into each.
+// TestStores runs the contract suites of package sinks on real servers, and exports to
+// each.
 func TestStores(t *testing.T) {
 	for _, tt := range stores {
 		t.Run(tt.name, func(t *testing.T) {
@@ -57,14 +57,14 @@ func TestStores(t *testing.T) {
 	}
 }
 
-// inFolder is the URL of a folder in a bucket.
+// inFolder returns the URL of a folder in a bucket.
 func inFolder(bucket, folder string) string {
 	before, params, _ := strings.Cut(bucket, "?")
 	return before + "/" + folder + "?" + params
 }
 
-// exportTo exports twice through the built program, the second time after some
-// changes, and lets DuckDB read what can be downloaded then.
+// exportTo exports twice with the built program, the second time after some changes,
+// and DuckDB reads the downloaded result.
 func exportTo(t *testing.T, url string, env []string) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 21, Payments: 3000, AllowRegets: true, Strict: t})
 	j := newJob(serve(t, portal, portal), url)

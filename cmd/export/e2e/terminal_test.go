@@ -15,13 +15,13 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// terminal is a real terminal of tmux, with a server of its own.
+// terminal is a real terminal of tmux, with its own server.
 type terminal struct {
 	t      *testing.T
 	socket string
 }
 
-// openTerminal starts a command in a terminal of so many columns.
+// openTerminal starts a command in a terminal with this many columns.
 func openTerminal(t *testing.T, width int, command string, env ...string) *terminal {
 	t.Helper()
 	term := &terminal{t, filepath.Join(t.TempDir(), "tmux")}
@@ -45,14 +45,14 @@ func (term *terminal) tmux(args ...string) string {
 	return string(out)
 }
 
-// screen returns the lines that can be seen, without empty ones at the end.
+// screen returns the visible lines, without empty ones at the end.
 func (term *terminal) screen() []string {
 	term.t.Helper()
 	return strings.Split(strings.TrimRight(term.tmux("capture-pane", "-p"), "\n"), "\n")
 }
 
-// waitFor waits until the screen is as a test wants it, which returns "" then, and
-// else what is wrong with it.
+// waitFor waits until wrong returns "" for the screen. Otherwise wrong returns what is
+// wrong with it.
 func (term *terminal) waitFor(wrong func(lines []string) string) {
 	term.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -76,7 +76,7 @@ func (term *terminal) waitFor(wrong func(lines []string) string) {
 func (term *terminal) shows(text string) {
 	term.t.Helper()
 	term.waitFor(func(lines []string) string {
-		// bash puts a backslash before a comma, for itself.
+		// bash itself puts a backslash before a comma.
 		if strings.Contains(strings.ReplaceAll(strings.Join(lines, "\n"), `\,`, ","), text) {
 			return ""
 		}
@@ -90,14 +90,14 @@ func (term *terminal) keys(keys ...string) {
 	term.tmux(append([]string{"send-keys"}, keys...)...)
 }
 
-// TestBarInATerminal looks at the progress bar of a run that stands still, at several
-// widths and after the terminal has been made narrower and wider.
+// TestBarInATerminal checks the progress bar of a run that waits, at several widths and
+// after the terminal has become narrower and wider.
 func TestBarInATerminal(t *testing.T) {
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 3, Payments: 2000})
-	const before = 12 // requests that are answered before the portal falls silent
+	const before = 12 // requests that are answered before the portal stops answering
 	requests := make(chan struct{}, before)
 	for range before {
 		requests <- struct{}{}

@@ -19,23 +19,23 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// Two programs stand beside b24export. Both make the requests of a first run with
-// enrich: get, 16 at once: chains of 50 pages, and batches of 49 gets with a command for
-// the owners. They check nothing, resume nothing and know no limits.
+// Two programs are compared with b24export. Both make the requests of a first run with
+// enrich: get, 16 at once: chains of 50 pages, and batches of 49 gets with a command
+// for the owners. They check nothing, resume nothing and know no limits.
 //
 //   - floor decodes each answer once into structs and writes one Parquet file: the least
 //     that an export does.
-//   - naive decodes each answer by encoding/json into maps and writes nothing: what a
+//   - naive decodes each answer with encoding/json into maps and writes nothing: what a
 //     script does.
 var peers = map[string]func() peer{
 	"floor": func() peer { return &floor{} },
 	"naive": func() peer { return &naive{} },
 }
 
-// peer is what a program makes of answers. take is called by several goroutines.
+// peer is what a program does with answers. take is called by several goroutines.
 type peer interface {
-	// ids returns the payments of a chain's pages with their orders, in the answer's order
-	// of commands.
+	// ids returns the payments in a chain's pages with their orders, in the order of
+	// the commands.
 	ids(body []byte, pages int) (ids, orders []int64, err error)
 	take(body []byte) error
 	// read returns the body of an answer.
@@ -49,7 +49,7 @@ const (
 	atOnce   = 16
 )
 
-// runPeer exports a portal by a peer into path.
+// runPeer exports a portal with a peer into path.
 func runPeer(ctx context.Context, p peer, hook, path string) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: atOnce, DisableCompression: true}
 	client := &http.Client{Transport: transport}
@@ -124,7 +124,7 @@ func runPeer(ctx context.Context, p peer, hook, path string) error {
 	return p.close(path)
 }
 
-// chain makes the commands for 50 pages behind an id.
+// chain returns the commands for 50 pages after an id.
 func chain(after int64) map[string]string {
 	cmd := map[string]string{}
 	for i := range commands {
@@ -141,7 +141,7 @@ func chain(after int64) map[string]string {
 	return cmd
 }
 
-// gets makes the commands for payments and the owners of their orders.
+// gets returns the commands for payments and the owners of their orders.
 func gets(ids, orders []int64) map[string]string {
 	cmd := map[string]string{}
 	for _, id := range ids {
@@ -273,7 +273,7 @@ func (*naive) ids(body []byte, pages int) (ids, orders []int64, err error) {
 	return ids, orders, nil
 }
 
-// whole returns the number that a value is, 0 for what is none.
+// whole returns the whole number of a value, 0 if it has none.
 func whole(v any) int64 {
 	n, _ := strconv.ParseInt(fmt.Sprint(v), 10, 64)
 	if f, ok := v.(float64); ok {

@@ -1,7 +1,7 @@
-// Command speed measures what an export costs of the machine: processor time a
-// row and peak memory of the whole process, with the fake portal, unlimited, in
-// processes of its own. It runs the program as people do, from the listing to
-// the manifest, and prints the kernel's accounts of it.
+// Command speed measures the cost of an export for the machine: processor time per row
+// and peak memory of the whole process. The fake portal has no limits and runs in
+// separate processes. The command runs the program as people do, from the listing to
+// the manifest, and prints what the kernel measured.
 //
 // Run it in cmd/export/e2e:
 //
@@ -12,11 +12,11 @@
 //	go run ./speed -payments 500000 -beside -latency 250ms
 //
 // -beside also runs two programs that make the same requests; see floor.go. -latency is
-// how long the portal takes for each answer: waiting costs processor time too.
+// the portal's time for each answer, because waiting costs processor time too.
 //
-// 10000x100 are a hundred portals of 10,000 payments each, done by one process. All
-// cases are measured in turn, so that their ratios hold where the machine's speed
-// does not. Linux only.
+// 10000x100 means a hundred portals of 10,000 payments each, exported by one process.
+// All cases are measured in turn, so that their ratios are valid although the machine's
+// speed changes. It runs on Linux only.
 package main
 
 import (
@@ -38,14 +38,14 @@ import (
 	"time"
 )
 
-// settings are what is measured.
+// settings configures the measurement.
 type settings struct {
 	cases  []fleet
 	runs   int
 	vs     string
 	enrich string
 	beside bool
-	// latency is what the portal takes for an answer.
+	// latency is the portal's time for an answer.
 	latency time.Duration
 }
 
@@ -124,16 +124,16 @@ func (s *settings) parse(text string) error {
 	return nil
 }
 
-// series is one program's runs of one case.
+// series has the runs of one program for one case.
 type series struct {
 	program string
 	fleet   fleet
 	job     string
-	hook    string // of a peer's portal
+	hook    string // for the portal of a peer
 	used    []usage
 }
 
-// usage is what the kernel says of an ended process.
+// usage has the kernel's figures of an ended process.
 type usage struct {
 	cpu, wall time.Duration
 	peak      int64 // bytes

@@ -13,7 +13,7 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// TestSpeedMeasuresEachCase runs small cases: each has its line with figures.
+// TestSpeedMeasuresEachCase runs small cases. Each has a line with figures.
 func TestSpeedMeasuresEachCase(t *testing.T) {
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"-payments", "300,100x3", "-runs", "1", "-enrich", "list"}, &out, io.Discard); err != nil {

@@ -13,9 +13,9 @@ import (
 	"syscall"
 )
 
-// portal starts a fake portal without limits, and writes a job for it. A fleet is
-// one portal under as many addresses of this machine: to the program, they are
-// different ones.
+// portal starts a fake portal without limits, and writes a job for it. A fleet is one
+// portal at as many addresses of this machine. To the program they are different
+// portals.
 func (s *settings) portal(ctx context.Context, program, dir string, i int, f fleet) (job, webhook string, stop func(), err error) {
 	cmd := exec.CommandContext(ctx, program, "portal", "--json", "--addr", "0.0.0.0:0", "--payments", fmt.Sprint(f.payments),
 		"--latency", s.latency.String())
