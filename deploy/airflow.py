@@ -1,9 +1,10 @@
 """Nightly export of Bitrix24 payments, for Apache Airflow 3.
 
 A wrong job file (2) and missing rights (4) need a person and fail the task at
-once. Every other failure (1, 5, 75, 130) is tried again and resumes. --rejects-ok
-makes refused payments a success; notify in the job file and the alerts report
-them. --if-older makes a further try do only the portals that are missing.
+once. After every other failure (1, 5, 75, 130) Airflow tries again, and the run
+resumes. With --rejects-ok, refused payments are a success; notify in the job file
+and the alerts report them. With --if-older, the next try exports only the portals
+that are missing.
 """
 
 from __future__ import annotations
