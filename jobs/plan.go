@@ -63,7 +63,7 @@ func MakePlan(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunO
 	if plan.Mode != pipeline.Incremental {
 		last = nil
 	}
-	plan.Estimate, err = source.MakeEstimate(ctx, spec, client, spec.Portals[i].EffectiveLimits(), last, data.ReadPayments)
+	plan.Estimate, err = source.MakeEstimate(ctx, spec, client, spec.Portals[i].EffectiveLimits(), last, data.ReadPayments, data.Marks)
 	if err != nil {
 		return PortalPlan{}, err
 	}

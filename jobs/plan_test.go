@@ -146,6 +146,36 @@ func TestPlanOfANight(t *testing.T) {
 	})
 }
 
+// A quiet night on portals whose lists show other dates or names than gets: the plan
+// corrects them as the last run did, and finds no change.
+func TestPlanOfAQuietNightOnOddPortals(t *testing.T) {
+	for name, values := range map[string]bitrixtest.ValueQuirks{
+		"late dates":            {ListShift: 2 * time.Hour},
+		"swapped dates":         {DateFormat: bitrixtest.DatesSwapped},
+		"dates without seconds": {DateFormat: bitrixtest.DatesMinutes},
+		"no dates":              {DateFormat: bitrixtest.DatesNull},
+		"summer time":           {Zone: "Europe/Berlin", ListShift: 2 * time.Hour},
+		"names as of now":       {ListNames: true},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Payments: 600, Values: values, AllowRegets: true, Strict: t})
+			e := newBubbleJob(t, portal, "")
+			e.run(t, jobs.ExitComplete)
+			for changed := range 2 {
+				for p := range portal.All() {
+					if changed == 1 {
+						portal.Reprice(p.ID, 7_770_000)
+					}
+				}
+				p, err := jobs.MakePlan(t.Context(), e.spec, "acme", e.opts)
+				if want := int64(changed * 600); err != nil || p.ToGet != want {
+					t.Errorf("%d to get, error %v; want %d", p.ToGet, err, want)
+				}
+			}
+		})
+	}
+}
+
 // A backfill's plan is that of its range.
 func TestPlanOfABackfill(t *testing.T) {
 	ids := filepath.Join(t.TempDir(), "ids.txt")

@@ -23,8 +23,9 @@ b24export plan job.yaml --json`,
 		Short: "Predict the requests and the time of a run.",
 		Long: `Predicts how many payments a run would list and get, how many requests and minutes
 that takes under each of the portal's limits, and which limit decides. The prediction
-uses three requests to each portal and its last snapshot. A second column shows the
-same for enrich: list. Nothing is written.`,
+uses three requests to each portal and its last snapshot, and corrects the dates of
+lists as the last run did. A second column shows the same for enrich: list. Nothing
+is written.`,
 		Args: atLeastOne("a job file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := p.load(cmd, args)

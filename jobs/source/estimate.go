@@ -65,10 +65,14 @@ func (e *UnpredictableError) Error() string {
 // order of id. A row is valid until the next one.
 type RowReader func(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error]
 
+// MarkReader yields the marks of a snapshot's rows with ids above after, in ascending
+// order of id.
+type MarkReader func(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[pipeline.Mark, error]
+
 // MakeEstimate predicts a run of spec over client's portal, after the snapshot last,
 // which is nil for a run that fetches every payment. It sends three requests, or four
 // for a backfill. limits are the portal's.
-func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, limits bitrix.Limits, last *pipeline.Manifest, read RowReader) (est Estimate, err error) {
+func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client, limits bitrix.Limits, last *pipeline.Manifest, read RowReader, marks MarkReader) (est Estimate, err error) {
 	if err := predictable(spec, Refusals{}); err != nil {
 		return Estimate{}, err
 	}
@@ -78,7 +82,7 @@ func MakeEstimate(ctx context.Context, spec *jobfile.Spec, client *bitrix.Client
 		return Estimate{}, err
 	}
 	est.Range = part.span
-	p := planner{spec: spec, client: client, read: read, model: newModel(limits, client.Concurrency()), filter: part.sale.filter, given: -1}
+	p := planner{spec: spec, client: client, read: read, marks: marks, model: newModel(limits, client.Concurrency()), filter: part.sale.filter, given: -1}
 	if part.ids != nil && part.ids.File != "" {
 		p.given = part.ids.counted.Load()
 	} else if part.ids != nil {
@@ -127,6 +131,8 @@ type planner struct {
 	spec   *jobfile.Spec
 	client *bitrix.Client
 	read   RowReader
+	marks  MarkReader
+	clock  *listClock    // as the last run measured it
 	filter bitrix.Params // what the payments must match
 	given  int64         // how many ids a file names; -1 without a file
 	model
@@ -145,6 +151,9 @@ const samples = 10
 // probe sends the three requests: for the listing's ends, for pages in between, and for
 // gets with their owners. The last answer also reports the cost of the two before.
 func (p *planner) probe(ctx context.Context, last *pipeline.Manifest) error {
+	if last != nil {
+		p.clock = clockOf(last.Dates, time.Now())
+	}
 	ends := []bitrix.Command{p.page("first", 0, "asc", Counted), p.page("newest", 0, "desc", Uncounted)}
 	known := last != nil && len(last.Files) > 0 && last.Files[0].Rows > 0
 	if known {
@@ -224,6 +233,9 @@ func (p *planner) list(ctx context.Context, commands []bitrix.Command) ([]bitrix
 		for _, raw := range items {
 			var row schemas.Payment
 			if row.ReadListed(raw, p.spec.Source.Fields) == nil {
+				if p.clock != nil {
+					p.clock.correct(&row, raw)
+				}
 				pages[i] = append(pages[i], row)
 			}
 		}
@@ -242,6 +254,10 @@ func asChunk(rows []schemas.Payment) []listed {
 // sampleChanges returns the share of sampled payments that differ from the last
 // snapshot.
 func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, from []int64, pages [][]schemas.Payment) (float64, error) {
+	marks, err := p.sampleMarks(ctx, last, pages)
+	if err != nil {
+		return 0, err
+	}
 	var seen, differ int
 	for i, page := range pages {
 		if len(page) == 0 {
@@ -261,10 +277,14 @@ func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, fr
 		for _, row := range page {
 			old, ok := was[row.ID]
 			seen++
-			if ok && schemas.SameListed(&row, &old, p.spec.Source.Fields) {
+			mark := marks[pipeline.PaymentID(row.ID)]
+			if ok && p.clock != nil && p.clock.hides(row.DateBill, old.DateBill) {
+				row.DateBill = old.DateBill
+			}
+			if ok && schemas.SameMarked(&row, &old, p.spec.Source.Fields, mark) {
 				continue
 			}
-			if _, filled := schemas.Fill(&row, &old, p.spec.Source.Fields, 0); !ok || !filled {
+			if _, filled := schemas.Fill(&row, &old, p.spec.Source.Fields, mark); !ok || !filled {
 				differ++
 			}
 		}
@@ -273,6 +293,26 @@ func (p *planner) sampleChanges(ctx context.Context, last *pipeline.Manifest, fr
 		return 0, nil
 	}
 	return float64(differ) / float64(seen), nil
+}
+
+// sampleMarks returns the marks of sampled payments.
+func (p *planner) sampleMarks(ctx context.Context, last *pipeline.Manifest, pages [][]schemas.Payment) (map[pipeline.PaymentID]uint64, error) {
+	sampled := make(map[pipeline.PaymentID]bool)
+	for _, page := range pages {
+		for i := range page {
+			sampled[pipeline.PaymentID(page[i].ID)] = true
+		}
+	}
+	marks := make(map[pipeline.PaymentID]uint64)
+	for mark, err := range p.marks(ctx, last, 0) {
+		if err != nil {
+			return nil, err
+		}
+		if sampled[mark.ID] {
+			marks[mark.ID] = mark.Mark
+		}
+	}
+	return marks, nil
 }
 
 // probeGets fetches a chunk as a run does, and reads what the governor has measured.

@@ -190,6 +190,18 @@ func (c *listClock) dates() *pipeline.Dates {
 	return d
 }
 
+// clockOf returns the clock that dates describes, or nil if lists show the stored dates.
+func clockOf(d *pipeline.Dates, now time.Time) *listClock {
+	if d == nil {
+		return nil
+	}
+	c := &listClock{form: dateForm(d.Form), shift: schemas.Instant(d.ShiftS) * second}
+	if zone, err := time.LoadLocation(d.Zone); err == nil && d.Zone != "" {
+		c.zone, c.twice = zone, twiceHours(zone, now)
+	}
+	return c
+}
+
 // swapDay swaps day and month of a wall clock time. ok is false if there is no such
 // day.
 func swapDay(wall schemas.Instant) (swapped schemas.Instant, ok bool) {
