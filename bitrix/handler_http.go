@@ -56,7 +56,7 @@ func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count
 		timed, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		body := x.payload()
-		a, err := post(timed, transport, x.url, body, agent)
+		a, err := post(timed, transport, x.url, "application/json", body, agent)
 		switch {
 		case err == nil:
 			a.received = time.Now()
@@ -84,13 +84,8 @@ func isCertificate(err error) bool {
 	return is
 }
 
-// post sends body, which is JSON, to url. It does not follow redirects.
-func post(ctx context.Context, transport http.RoundTripper, url string, body []byte, agent string) (*answer, error) {
-	return postAs(ctx, transport, url, "application/json", body, agent)
-}
-
-// postAs sends a body with a content type.
-func postAs(ctx context.Context, transport http.RoundTripper, url, contentType string, body []byte, agent string) (*answer, error) {
+// post sends a body with a content type. It does not follow redirects.
+func post(ctx context.Context, transport http.RoundTripper, url, contentType string, body []byte, agent string) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"b24export/bitrix"
 	"b24export/jobs/jobfile"
+	"b24export/sinks/address"
 )
 
 // Authorization obtains the first tokens of one OAuth portal. A person opens URL and
@@ -63,7 +64,7 @@ func Authorizations(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) (
 		if err := app.CheckStore(ctx); err != nil {
 			return nil, err
 		}
-		w := &Authorization{Portal: p.Name, Where: sinkless(p.OAuth.Tokens), spec: spec, portal: p, app: app, state: rand.Text(), opts: o}
+		w := &Authorization{Portal: p.Name, Where: address.Bare(p.OAuth.Tokens.Reveal()), spec: spec, portal: p, app: app, state: rand.Text(), opts: o}
 		w.URL = app.AuthorizeURL(w.state)
 		ways = append(ways, w)
 	}
@@ -71,13 +72,6 @@ func Authorizations(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) (
 		return nil, &UsageError{Text: "the job has no portal with oauth: webhooks need no tokens"}
 	}
 	return ways, nil
-}
-
-// sinkless returns the place of tokens without the parameters of a bucket's URL, which
-// can be secret.
-func sinkless(place bitrix.Secret) string {
-	text, _, _ := strings.Cut(place.Reveal(), "?")
-	return text
 }
 
 // Finish accepts the text that the person pasted: the code, or the whole address that

@@ -171,7 +171,7 @@ func relatedHint(table string, err error) string {
 	}
 	scope := relatedScopes[table]
 	switch {
-	case e.Code == "insufficient_scope" && scope != "":
+	case e.Code == bitrix.CodeInsufficientScope && scope != "":
 		return "add the scope " + scope + " to the webhook or application, or take " + table + " out of source.related"
 	case table == "pay_systems" && e.Code == bitrix.CodeAccessDenied:
 		return "its user must be a CRM administrator, or take pay_systems out of source.related"

@@ -32,20 +32,14 @@ func placeOf(b *blob.Bucket, at address.Address) place {
 		o := amazon.Options()
 		p.Endpoint = "s3 " + o.Region
 		if o.BaseEndpoint != nil {
-			p.Endpoint = bare(aws.ToString(o.BaseEndpoint))
+			p.Endpoint = address.Bare(aws.ToString(o.BaseEndpoint))
 		}
 	case b.As(&azure):
-		p.Endpoint = bare(azure.URL())
+		p.Endpoint = address.Bare(azure.URL())
 	case at.Scheme() == "gs" && emulator() != "":
 		p.Endpoint = emulator()
 	}
 	return p
-}
-
-// bare returns the URL of a server without the parts that may contain secrets.
-func bare(raw string) string {
-	at, _ := address.Parse(raw) // "" if it is invalid
-	return at.Bare()
 }
 
 // Place implements Store.

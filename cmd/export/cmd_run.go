@@ -13,7 +13,6 @@ import (
 
 	"b24export/jobs"
 	"b24export/jobs/jobfile"
-	"b24export/pipeline"
 )
 
 // webhookVariable is the environment variable of the webhook for run without a job
@@ -236,7 +235,8 @@ func (p *program) show(job loadedJob, outcomes []jobs.Outcome) error {
 			return err
 		}
 	case !published:
-		if m := skippedOf(outcomes); m != nil {
+		if len(outcomes) == 1 && outcomes[0].Skipped != nil {
+			m := outcomes[0].Skipped
 			_, err := fmt.Fprintf(p.stdout, "%s: skipped, snapshot %s is %s old\n", m.Portal, m.Snapshot, shortTime(time.Since(m.FinishedAt)))
 			return err
 		}
@@ -247,15 +247,6 @@ func (p *program) show(job loadedJob, outcomes []jobs.Outcome) error {
 		}
 	}
 	return writeNextSteps(p.stdout, job, outcomes)
-}
-
-// skippedOf returns the snapshot for which the only portal was skipped; nil if it
-// was not.
-func skippedOf(outcomes []jobs.Outcome) *pipeline.Manifest {
-	if len(outcomes) != 1 {
-		return nil
-	}
-	return outcomes[0].Skipped
 }
 
 // protocolVersion is that of the JSON lines. It rises if what is there changes

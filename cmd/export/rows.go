@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
 
 	"b24export/schemas"
 )
@@ -26,10 +27,14 @@ var rowForms = []struct {
 	name string
 	open func(w io.Writer, schema *arrow.Schema, width int) rowWriter
 }{
-	{"table", func(w io.Writer, schema *arrow.Schema, width int) rowWriter { return newTableRows(w, schema, width) }},
+	{"table", func(w io.Writer, schema *arrow.Schema, width int) rowWriter {
+		return &tableRows{w: w, schema: schema, width: width}
+	}},
 	{"csv", func(w io.Writer, schema *arrow.Schema, _ int) rowWriter { return newCSVRows(w, schema) }},
 	{"jsonl", func(w io.Writer, schema *arrow.Schema, _ int) rowWriter { return newJSONRows(w, schema) }},
-	{"arrow", func(w io.Writer, schema *arrow.Schema, _ int) rowWriter { return newArrowRows(w, schema) }},
+	{"arrow", func(w io.Writer, schema *arrow.Schema, _ int) rowWriter {
+		return arrowRows{ipc.NewWriter(w, ipc.WithSchema(schema))}
+	}},
 }
 
 // rowFormFlag returns the value of a flag that selects one of rowForms.

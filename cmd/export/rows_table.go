@@ -34,10 +34,6 @@ const (
 	columnGap  = len(" | ")
 )
 
-func newTableRows(w io.Writer, schema *arrow.Schema, width int) *tableRows {
-	return &tableRows{w: w, schema: schema, width: width}
-}
-
 // Write implements rowWriter.
 func (t *tableRows) Write(rec arrow.Record) error {
 	for row := range int(rec.NumRows()) {

@@ -155,10 +155,6 @@ type arrowRows struct {
 	w *ipc.Writer
 }
 
-func newArrowRows(w io.Writer, schema *arrow.Schema) arrowRows {
-	return arrowRows{ipc.NewWriter(w, ipc.WithSchema(schema))}
-}
-
 // Write implements rowWriter.
 func (a arrowRows) Write(rec arrow.Record) error { return a.w.Write(rec) }
 

@@ -13,6 +13,7 @@ import (
 	"b24export/jobs"
 	"b24export/pipeline"
 	"b24export/schemas/totals"
+	"b24export/sinks/address"
 )
 
 // outcomeLine is the last line of run --json for a portal: the manifest's fields, if a
@@ -154,7 +155,7 @@ func writeSummary(w io.Writer, sink string, o *jobs.Outcome) error {
 	fmt.Fprintf(&b, "  ledger    %s\n", ledgerText(m.Ledger))
 	fmt.Fprintf(&b, "  portal    %s\n", useText(o.Summary.Own, o.Seconds))
 	fmt.Fprintf(&b, "\n%s", indentRight(totalsTable(m.Totals)))
-	fmt.Fprintf(&b, "\nin %s:\n%s", shownSink(sink), indentRight(filesTable(m)))
+	fmt.Fprintf(&b, "\nin %s:\n%s", address.Bare(sink), indentRight(filesTable(m)))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -249,10 +250,4 @@ func indentRight(rendered string) string {
 		b.WriteString("  " + strings.TrimRight(line, " \n") + "\n")
 	}
 	return b.String()
-}
-
-// shownSink returns a sink's URL without its parameters, which may contain credentials.
-func shownSink(url string) string {
-	bare, _, _ := strings.Cut(url, "?")
-	return bare
 }

@@ -324,7 +324,7 @@ func (r *Related) askNamed(ctx context.Context, cmds []namedCommand, list func(t
 
 func isNoType(err error) bool {
 	e, ok := errors.AsType[*bitrix.Error](err)
-	return ok && e.Code == "NOT_FOUND"
+	return ok && e.Code == bitrix.CodeNotFound
 }
 
 // walkNamed lists all elements of a type from an id on, and passes the wanted ones to

@@ -169,6 +169,12 @@ func (a Address) Bare() string {
 	return (&url.URL{Scheme: a.url.Scheme, Host: a.url.Host, Path: a.url.Path}).String()
 }
 
+// Bare returns an address without what may contain secrets; "" for a broken URL.
+func Bare(text string) string {
+	a, _ := Parse(text)
+	return a.Bare()
+}
+
 // Redact returns a text with *** instead of the user and the parameters of an address.
 // The text may be anything, such as an invalid address. A password may contain @.
 func Redact(text string) string {
