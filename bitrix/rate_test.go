@@ -240,6 +240,26 @@ func TestRefusalSlowsDown(t *testing.T) {
 	})
 }
 
+// A refusal in the first minute can be because of a run just before this one; a later
+// refusal cannot.
+func TestRefusalNamesWhoElse(t *testing.T) {
+	for age, wants := range map[time.Duration]bool{time.Second: true, 2 * early: false} {
+		synctest.Test(t, func(t *testing.T) {
+			var lines strings.Builder
+			g := newRateGate(2, 50, slog.New(slog.NewTextHandler(&lines, nil)))
+			defer g.close()
+			after(age)
+			if err := g.wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			g.refused(time.Now())
+			if got := strings.Contains(lines.String(), "or a run ended just before this one"); got != wants || !strings.Contains(lines.String(), "level=WARN") {
+				t.Errorf("refused after %s:\n%s", age, &lines)
+			}
+		})
+	}
+}
+
 func TestSlowestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRateGate(64, 50, quiet)

@@ -278,20 +278,33 @@ func (d *Dataset) openLast(ctx context.Context, m *pipeline.Manifest) (*lastRows
 		return nil, fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot)
 	}
 	obj, err := d.opened().Open(ctx, f.Path)
+	if isAbsent(err) {
+		return nil, damaged{fmt.Errorf("read %s: it is missing, and its manifest is not: %w", f.Path, err)}
+	}
 	if err != nil {
 		return nil, err
 	}
 	l := &lastRows{key: f.Path, obj: obj, left: f.Rows, want: f.SHA256}
 	if obj.Size() != f.Bytes {
-		err = fmt.Errorf("read %s: it has %d bytes, its manifest says %d", f.Path, obj.Size(), f.Bytes)
-	} else if l.rows, err = openRows(obj, paymentTable); err != nil {
-		err = fmt.Errorf("read %s: %w", f.Path, err)
+		err = fmt.Errorf("%w: it has %d bytes, its manifest says %d", parquetcheck.ErrCorrupt, obj.Size(), f.Bytes)
+	} else {
+		l.rows, err = openRows(obj, paymentTable)
 	}
 	if err != nil {
 		obj.Close()
-		return nil, err
+		return nil, l.fail(err)
 	}
 	return l, nil
+}
+
+// fail returns an error of reading the table. One that is corrupt is ErrDamaged, since
+// this program wrote it.
+func (l *lastRows) fail(err error) error {
+	err = fmt.Errorf("read %s: %w", l.key, err)
+	if errors.Is(err, parquetcheck.ErrCorrupt) {
+		err = damaged{err}
+	}
+	return err
 }
 
 // next returns the next row, nil at the end.
@@ -313,7 +326,7 @@ func (l *lastRows) next(ctx context.Context, after int64) (*schemas.Payment, err
 		l.left--
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", l.key, err)
+		return nil, l.fail(err)
 	}
 	return row, nil
 }

@@ -153,6 +153,8 @@ func (w *damagedWorld) glob(pattern string) []string {
 var damages = []struct {
 	name string
 	make func([]byte) []byte
+	// unfinished: a run was interrupted before, and its work is based on this file.
+	unfinished bool
 }{
 	{"changed", func(data []byte) []byte {
 		if data[0] == '{' {
@@ -164,8 +166,8 @@ var damages = []struct {
 			data[len(data)/2+i] ^= 4
 		}
 		return data
-	}},
-	{"cut", func(data []byte) []byte { return data[:len(data)*2/3] }},
+	}, false},
+	{"cut, beside unfinished work", func(data []byte) []byte { return data[:len(data)*2/3] }, true},
 }
 
 // TestDamagedFiles damages each file that docs/operating.md names. The next run ends as
@@ -186,7 +188,7 @@ func TestDamagedFiles(t *testing.T) {
 				case strings.Contains(row.file, "/backfill/"):
 					job = w.backfill
 					w.interrupt(12, "run", job)
-				case strings.Contains(row.file, "checkpoint-"), strings.Contains(row.file, "segment-"):
+				case how.unfinished, strings.Contains(row.file, "checkpoint-"), strings.Contains(row.file, "segment-"):
 					w.interrupt(12, "run", job, "--mode", "full")
 				}
 				file := w.path(row.file)
@@ -199,6 +201,11 @@ func TestDamagedFiles(t *testing.T) {
 				}
 				if err := os.WriteFile(file, how.make(data), 0o600); err != nil {
 					t.Fatal(err)
+				}
+				if strings.Contains(row.file, "segment-") && job == w.job {
+					if code, out := w.run(t.Context(), "check", job); code != jobs.ExitComplete || !strings.Contains(out, "the next run reads the payments of this segment again") {
+						t.Errorf("check does not report the segment: exit code %d\n%s", code, out)
+					}
 				}
 				code, stderr := w.run(t.Context(), "run", job)
 				if code != row.exit {

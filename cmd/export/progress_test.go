@@ -174,6 +174,17 @@ func TestSilentPortalIsToldOf(t *testing.T) {
 	}
 }
 
+// The bar of a portal that does not answer shows this, in each phase.
+func TestBarShowsThatThePortalIsSilent(t *testing.T) {
+	for _, phase := range []pipeline.RunPhase{pipeline.PhaseStarting, pipeline.PhaseFetching} {
+		v := view{failing: errTest, failingFor: 95 * time.Second}
+		v.Phase = phase.String()
+		if got := v.text(); !strings.Contains(got, "no good answer for 1m35s") {
+			t.Errorf("phase %s: %q", phase, got)
+		}
+	}
+}
+
 // lockedBuffer takes what bars and log lines write.
 type lockedBuffer struct {
 	mu sync.Mutex
