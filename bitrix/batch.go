@@ -90,6 +90,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 	p.fails = c.governor.fails
 	large := 0         // consecutive single commands whose answer was too large
 	last := time.Now() // time of the last success
+	most := MaxCommands
 	for first := true; len(todo) > 0; first = false {
 		send := make([]Command, 0, len(todo))
 		for _, i := range todo {
@@ -99,7 +100,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			c.counters.retries.Add(int64(len(send)))
 		}
 		start := time.Now()
-		n, answers, waited, err := c.some(ctx, send)
+		n, answers, waited, err := c.some(ctx, send[:min(len(send), most)])
 		if err != nil {
 			e := errorOf(ctx, err)
 			if e == nil || errors.Is(err, ErrPatience) {
@@ -118,6 +119,10 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			}
 			if alone && large == largeAttempts || !alone && !c.adapt(e, send[:n]) {
 				return err
+			}
+			if e.Class() == SmallerBatch && e.where == inBatch {
+				// The answers to others must not make the same commands one request again.
+				most = max(1, n/2)
 			}
 			p.spend(time.Since(start) - waited)
 			if alone || e.Code == CodeTimeout {

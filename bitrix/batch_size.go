@@ -13,6 +13,10 @@ const MaxCommands = 50
 // slow moment.
 const longRequest = 20 * time.Second
 
+// longAnswer is the longest expected answer to a batch, in bytes. Answers are kept in
+// memory as a whole, a listing's two at a time.
+const longAnswer = 8 << 20
+
 // sizes decides how many commands of a method fit into a request. It halves the number
 // if a request took too long or was too large, and adds one after each success. It is
 // safe for concurrent use.
@@ -24,6 +28,9 @@ type sizes struct {
 type size struct {
 	most int     // commands per request
 	mean float64 // seconds per command, by the portal's clock
+	// bytes per command: the highest of the last answers, since an answer that is too large
+	// costs a request.
+	bytes float64
 }
 
 func newSizes() *sizes { return &sizes{methods: map[string]*size{}} }
@@ -47,6 +54,9 @@ func (s *sizes) limit(method string) int {
 	if z.mean > 0 {
 		n = min(n, int(longRequest.Seconds()/z.mean))
 	}
+	if z.bytes > 0 {
+		n = min(n, int(longAnswer/z.bytes))
+	}
 	return max(1, n)
 }
 
@@ -54,27 +64,34 @@ func (s *sizes) limit(method string) int {
 func (s *sizes) fits(cmds []Command) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var time float64
+	var time, bytes float64
 	most := MaxCommands
 	for i, cmd := range cmds {
 		z := s.of(cmd.Method)
 		most = min(most, z.most)
 		time += z.mean
-		if i > 0 && (i >= most || time > longRequest.Seconds()) {
+		bytes += z.bytes
+		if i > 0 && (i >= most || time > longRequest.Seconds() || bytes > longAnswer) {
 			return i
 		}
 	}
 	return len(cmds)
 }
 
-// tooMuch halves the number for all the methods of a request of n commands.
-func (s *sizes) tooMuch(needs []need, n int) {
+// tooMuch halves the number for all methods of a request of n commands. If the request
+// failed because its answer has size bytes, the number follows from that instead; 0: the
+// size is not known.
+func (s *sizes) tooMuch(needs []need, n int, size int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, need := range needs {
 		// Halve n, not the current number: several requests that were in flight
 		// together must not halve it repeatedly.
 		z := s.of(need.method)
+		if size > 0 {
+			z.bytes = max(z.bytes, float64(size)/float64(n))
+			continue
+		}
 		z.most = max(1, min(z.most, n/2))
 	}
 }
@@ -96,4 +113,25 @@ func (s *sizes) wentWell(needs []need, seconds map[string]float64) {
 			}
 		}
 	}
+}
+
+// received notes the bytes of an answer's results, by method.
+func (s *sizes) received(needs []need, bytes map[string]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, need := range needs {
+		if n, ok := bytes[need.method]; ok {
+			z := s.of(need.method)
+			each := float64(n) / float64(need.commands)
+			z.bytes = max(each, (z.bytes+each)/2)
+		}
+	}
+}
+
+// chainBytes returns the expected size of the answer to a full chain of a method, 0 if it is
+// not known.
+func (s *sizes) chainBytes(method string) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.of(method).bytes * MaxCommands
 }

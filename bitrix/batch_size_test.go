@@ -14,13 +14,13 @@ func TestSizes(t *testing.T) {
 		get, list int // what fits afterwards
 	}{
 		{"at first", func() {}, 50, 50},
-		{"a request that was too much", func() { s.tooMuch(gets, 50) }, 25, 25},
-		{"another one that was under way with it", func() { s.tooMuch(gets, 50) }, 25, 25},
-		{"too much again", func() { s.tooMuch(gets[:1], 25) }, 12, 25},
+		{"a request that was too much", func() { s.tooMuch(gets, 50, 0) }, 25, 25},
+		{"another one that was under way with it", func() { s.tooMuch(gets, 50, 0) }, 25, 25},
+		{"too much again", func() { s.tooMuch(gets[:1], 25, 0) }, 12, 25},
 		{"two that went well", func() { s.wentWell(gets, nil); s.wentWell(gets[:1], nil) }, 14, 26},
 		{"down to one", func() {
 			for range 10 {
-				s.tooMuch(gets, 1)
+				s.tooMuch(gets, 1, 0)
 			}
 		}, 1, 1},
 		{"all the way back", func() {
@@ -64,7 +64,7 @@ func TestFits(t *testing.T) {
 		{"one", func() {}, mixed(1, 0), 1},
 		{"a full one", func() {}, mixed(49, 1), 50},
 		{"more", func() {}, mixed(80, 1), 50},
-		{"halved", func() { s.tooMuch([]need{{"get", 50}}, 50) }, mixed(49, 1), 25},
+		{"halved", func() { s.tooMuch([]need{{"get", 50}}, 50, 0) }, mixed(49, 1), 25},
 		{"none that is slow", func() { s.wentWell([]need{{"list", 1}}, map[string]float64{"list": 19}) }, mixed(10, 1), 11},
 		{"one that is slow", func() {}, mixed(10, 2), 11},
 		{"only slow ones", func() {}, mixed(0, 5), 1},
@@ -74,4 +74,39 @@ func TestFits(t *testing.T) {
 			t.Errorf("%s: %d of %d fit, want %d", tt.name, got, len(tt.cmds), tt.want)
 		}
 	}
+}
+
+// TestSizesByBytes: what fits a request follows from the bytes that earlier answers had for
+// each command.
+func TestSizesByBytes(t *testing.T) {
+	s := newSizes()
+	lists := []need{{"list", 4}}
+	fit := func(want int) {
+		t.Helper()
+		if got := s.limit("list"); got != want {
+			t.Errorf("%d commands fit, want %d", got, want)
+		}
+	}
+	s.received(lists, map[string]int{"list": 4 << 20}) // 1 MiB each
+	fit(8)
+	if got := s.fits(repeated(Command{Method: "list"}, 50)); got != 8 {
+		t.Errorf("%d commands fit, want 8", got)
+	}
+	s.received(lists, map[string]int{"list": 8 << 20}) // it rises at once
+	fit(4)
+	s.received(lists, map[string]int{"list": 0}) // and falls by half
+	fit(8)
+	s.tooMuch(lists, 4, 400<<20)
+	fit(1)
+	if got := s.chainBytes("list"); got != 100<<20*MaxCommands {
+		t.Errorf("a full chain is expected to have %f bytes", got)
+	}
+}
+
+func repeated(cmd Command, n int) []Command {
+	cmds := make([]Command, n)
+	for i := range cmds {
+		cmds[i] = cmd
+	}
+	return cmds
 }

@@ -69,7 +69,7 @@ func BenchmarkListBody(b *testing.B) {
 			b.SetBytes(int64(body.Len()))
 			b.ReportAllocs()
 			for b.Loop() {
-				got, err := readAll(&http.Response{Header: tt.head, Body: io.NopCloser(bytes.NewReader(tt.sent)), ContentLength: int64(len(tt.sent))})
+				got, err := readAll(&http.Response{Header: tt.head, Body: io.NopCloser(bytes.NewReader(tt.sent)), ContentLength: int64(len(tt.sent))}, bodyLimit{most: maxAnswer})
 				if err != nil || len(got) != body.Len() {
 					b.Fatal(len(got), err)
 				}

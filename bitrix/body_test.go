@@ -35,7 +35,8 @@ func TestReadAll(t *testing.T) {
 		{"plain", long, "", int64(len(long)), long},
 		{"of unknown length", long, "", -1, long},
 		{"longer than said", long, "", 7, long},
-		{"shorter than said", "x", "", 1 << 40, "x"},
+		{"shorter than said", "x", "", 1 << 20, "x"},
+		{"said to be too much", "x", "", 1 << 40, ""},
 		{"zipped", pack(long), "gzip", int64(len(pack(long))), long},
 		{"zipped, of unknown length", pack(long), "GZIP", -1, long},
 		{"zipped in two parts", pack(long, "end"), "gzip", -1, long + "end"},
@@ -49,7 +50,7 @@ func TestReadAll(t *testing.T) {
 			got, err := readAll(&http.Response{
 				Header: http.Header{"Content-Encoding": {tt.encoding}}, ContentLength: tt.length,
 				Body: io.NopCloser(iotest.OneByteReader(strings.NewReader(tt.sent))),
-			})
+			}, bodyLimit{most: maxAnswer})
 			if (err == nil) != (tt.want != "") || string(got) != tt.want {
 				t.Errorf("%d bytes, want %d; error %v", len(got), len(tt.want), err)
 			}
@@ -67,8 +68,8 @@ func TestReadAll(t *testing.T) {
 			z.Close()
 			body = &b
 		}
-		_, err := readAll(&http.Response{Header: http.Header{"Content-Encoding": {encoding}}, ContentLength: -1, Body: io.NopCloser(body)})
-		if !errors.Is(err, errTooLarge) {
+		_, err := readAll(&http.Response{Header: http.Header{"Content-Encoding": {encoding}}, ContentLength: -1, Body: io.NopCloser(body)}, bodyLimit{most: maxAnswer})
+		if _, ok := errors.AsType[*tooLargeError](err); !ok {
 			t.Errorf("%q: of more than the most, error %v", encoding, err)
 		}
 	}

@@ -109,7 +109,7 @@ const (
 	CodeNoList = "NO_LIST"
 	// CodeTimeout: no answer within the time limit of a request.
 	CodeTimeout = "TIMEOUT"
-	// CodeTooLarge: more than maxAnswer bytes.
+	// CodeTooLarge: more than maxBatchAnswer bytes, or maxAnswer from one command.
 	CodeTooLarge = "ANSWER_TOO_LARGE"
 	// CodeForeignRedirect: redirected to an address that must not receive the secret.
 	CodeForeignRedirect = "FOREIGN_REDIRECT"
@@ -171,7 +171,7 @@ var rules = []rule{
 	{CodeNoList, anywhere, 0, Retry, "no list where a list belongs"},
 	{CodeTimeout, inBatch, 0, SmallerBatch, "a request may run 60 s"},
 	{CodeTimeout, anywhere, 0, Retry, "a request may run 60 s"},
-	{CodeTooLarge, inBatch, 0, SmallerBatch, "more than 64 MiB"},
+	{CodeTooLarge, inBatch, 0, SmallerBatch, "more than 32 MiB, or 64 MiB from one command"},
 	{CodeTooLarge, anywhere, 0, Stop, "more than 64 MiB"},
 	{CodeQueryLimit, anywhere, 0, SlowDown, "the rate limit"},
 	{CodeOperatingLimit, anywhere, 0, WaitBudget, "the operating budget of a method"},

@@ -76,7 +76,7 @@
 //	NO_LIST                          any            Retry         no list where a list belongs
 //	TIMEOUT                          batch          SmallerBatch  a request may run 60 s
 //	TIMEOUT                          any            Retry         a request may run 60 s
-//	ANSWER_TOO_LARGE                 batch          SmallerBatch  more than 64 MiB
+//	ANSWER_TOO_LARGE                 batch          SmallerBatch  more than 32 MiB, or 64 MiB from one command
 //	ANSWER_TOO_LARGE                 any            Stop          more than 64 MiB
 //	QUERY_LIMIT_EXCEEDED             any            SlowDown      the rate limit
 //	OPERATION_TIME_LIMIT             any            WaitBudget    the operating budget of a method

@@ -30,7 +30,8 @@ type Error struct {
 	Key string
 
 	where place
-	app   bool // the caller was an application
+	size  int64 // of an answer that is too large, 0 if it is not known
+	app   bool  // the caller was an application
 	// right reports whether one method was refused because a right is missing, and not
 	// all of REST because of the plan: another method answers.
 	right bool

@@ -16,6 +16,7 @@ type governor struct {
 	budgets *budgets
 	sizes   *sizes
 	slots   chan struct{} // one for each request in flight
+	large   chan struct{} // one for the answer that is read and is large
 	flying  atomic.Int64
 	// answered is when the last good answer arrived, in nanoseconds since 1970. took is
 	// the mean time that a request takes, in nanoseconds.
@@ -47,6 +48,7 @@ func newGovernor(limits Limits, log *slog.Logger) *governor {
 		budgets: newBudgets(limits.Operating, limits.Window, log),
 		sizes:   newSizes(),
 		slots:   make(chan struct{}, limits.Concurrency),
+		large:   make(chan struct{}, 1),
 	}
 }
 

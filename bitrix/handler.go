@@ -16,7 +16,7 @@ type handler func(ctx context.Context, x *exchange) (*answer, error)
 // file of its own. Above them are the decoders of results: Call, Batch and Pages.
 func (c *Client) layers(transport http.RoundTripper, agent string) handler {
 	// HTTP: one POST; reads its answer up to a limit.
-	h := sendHTTP(transport, c.secrets, agent, &c.counters)
+	h := sendHTTP(transport, c.secrets, agent, c.governor.large, &c.counters)
 	// Redirect: repeats the POST at the new address of a renamed portal. It is below
 	// the limits, because a redirect is not the portal's work.
 	h = follow(newEndpoint(c.access, c.secrets), c.log, h)
@@ -75,6 +75,14 @@ func (x *exchange) payload() []byte {
 	return append(b, x.body[1:]...)
 }
 
+// mostBytes returns how many bytes the answer may have.
+func (x *exchange) mostBytes() int64 {
+	if x.commands() > 1 {
+		return maxBatchAnswer
+	}
+	return maxAnswer
+}
+
 // commands returns how many commands the exchange contains.
 func (x *exchange) commands() int { return max(1, len(x.methods)) }
 
@@ -86,6 +94,7 @@ type answer struct {
 	body     []byte
 	received time.Time // when the answer was complete, on our clock
 	ticket   *ticket
+	large    chan struct{} // see sendHTTP; nil unless the answer is large
 	wire     wireAnswer
 }
 

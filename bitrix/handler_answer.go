@@ -14,6 +14,9 @@ import (
 func readAnswers(g *governor, secrets redactor, count *counters, next handler) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		a, err := next(ctx, x)
+		if a != nil {
+			defer a.free()
+		}
 		failed := errorOf(ctx, err)
 		if err == nil {
 			failed = x.read(a, secrets)
@@ -35,7 +38,7 @@ func readAnswers(g *governor, secrets redactor, count *counters, next handler) h
 			told[x.method] = spent{refused: true}
 		case SmallerBatch:
 			if !failed.BadEncoding() { // otherwise other batches fit as before
-				g.sizes.tooMuch(x.needs, x.commands())
+				g.sizes.tooMuch(x.needs, x.commands(), failed.size)
 			}
 		case Retry, CallSingly, Refresh, Reject, Stop: // no limit was reached
 		}
@@ -122,6 +125,7 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	told := map[string]spent{}
 	outer := spentOn(a.wire.time)
 	unanswered, tooMany := 0, false
+	bytes := map[string]int{}
 	for i, c := range a.wire.commands {
 		s := told[x.methods[i]]
 		class := Class(0)
@@ -144,7 +148,9 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 			s.add(one)
 		}
 		told[x.methods[i]] = s
+		bytes[x.methods[i]] += len(c.result)
 	}
+	g.sizes.received(x.needs, bytes)
 	seconds := map[string]float64{}
 	var sum float64
 	for method, s := range told {
@@ -162,7 +168,7 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	g.settle(a.ticket, told)
 	switch {
 	case tooMany:
-		g.sizes.tooMuch(x.needs, x.commands())
+		g.sizes.tooMuch(x.needs, x.commands(), 0)
 	case unanswered == 0:
 		g.sizes.wentWell(x.needs, seconds)
 	}

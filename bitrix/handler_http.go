@@ -24,6 +24,9 @@ const (
 	// maxAnswer bounds an answer after decompression. 50 commands of 50 rows of 45
 	// fields are some 5 MiB.
 	maxAnswer = 64 << 20
+	// maxBatchAnswer bounds the answer to several commands, of which fewer may be asked
+	// for. It is four times longAnswer, because what is expected is a mean.
+	maxBatchAnswer = 32 << 20
 )
 
 // newTransport returns a transport with a connection for each concurrent request.
@@ -50,13 +53,32 @@ func newTransport(concurrency int) *http.Transport {
 // sendHTTP is the innermost layer: one POST, whose answer it reads to the end.
 // Redirects are answers here. Its errors never contain the address, and never wrap an
 // error of net/http, whose texts quote it.
-func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count *counters) handler {
+//
+// large has room for one: who reads a large answer, so that the memory of many does not
+// add up. The answer keeps that place until free is called.
+func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, large chan struct{}, count *counters) handler {
 	return func(ctx context.Context, x *exchange) (*answer, error) {
 		start := time.Now()
 		timed, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		body := x.payload()
-		a, err := post(timed, transport, x.url, "application/json", body, agent)
+		holds := false
+		limit := bodyLimit{most: x.mostBytes(), large: func() error {
+			select {
+			case large <- struct{}{}:
+				holds = true
+				return nil
+			case <-timed.Done():
+				return timed.Err()
+			}
+		}}
+		a, err := post(timed, transport, x.url, "application/json", body, agent, limit)
+		if err != nil && holds {
+			<-large
+		} else if holds {
+			a.large = large
+		}
+		tooLarge, isTooLarge := errors.AsType[*tooLargeError](err)
 		switch {
 		case err == nil:
 			a.received = time.Now()
@@ -67,8 +89,10 @@ func sendHTTP(transport http.RoundTripper, secrets redactor, agent string, count
 			return nil, context.Cause(ctx)
 		case isCertificate(err):
 			return nil, x.failure(CodeCertificate, oneLine(err.Error(), secrets))
-		case errors.Is(err, errTooLarge):
-			return nil, x.failure(CodeTooLarge, err.Error())
+		case isTooLarge:
+			e := x.failure(CodeTooLarge, err.Error())
+			e.size = tooLarge.size
+			return nil, e
 		case time.Since(start) >= slowFailure:
 			return nil, x.failure(CodeTimeout, fmt.Sprintf("no answer after %.0f s: %s",
 				time.Since(start).Seconds(), oneLine(err.Error(), secrets)))
@@ -84,8 +108,16 @@ func isCertificate(err error) bool {
 	return is
 }
 
+// free lets another large answer be read. It may be called more than once.
+func (a *answer) free() {
+	if a.large != nil {
+		<-a.large
+		a.large = nil
+	}
+}
+
 // post sends a body with a content type. It does not follow redirects.
-func post(ctx context.Context, transport http.RoundTripper, url, contentType string, body []byte, agent string) (*answer, error) {
+func post(ctx context.Context, transport http.RoundTripper, url, contentType string, body []byte, agent string, limit bodyLimit) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -104,9 +136,8 @@ func post(ctx context.Context, transport http.RoundTripper, url, contentType str
 	a.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	if isRedirect(resp.StatusCode) {
 		a.location = resp.Header.Get("Location")
+		limit.most, limit.large = min(limit.most, largeBody), nil
 	}
-	a.body, err = readAll(resp)
+	a.body, err = readAll(resp, limit)
 	return a, err
 }
-
-var errTooLarge = fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)

@@ -33,7 +33,7 @@ func overHTTP(t *testing.T, f http.HandlerFunc) (handler, *exchange, *counters) 
 	})
 	count := &counters{}
 	x := &exchange{method: "a.b", where: inCall, body: []byte(`{"id":1}`), url: server.URL + "/rest/1/" + testSecret + "/a.b"}
-	return sendHTTP(transport, Secret(testSecret), "b24export/1.2", count), x, count
+	return sendHTTP(transport, Secret(testSecret), "b24export/1.2", make(chan struct{}, 1), count), x, count
 }
 
 func TestRequestForm(t *testing.T) {
@@ -125,7 +125,7 @@ func TestTransportErrorsDoNotShowTheSecret(t *testing.T) {
 		fmt.Errorf("proxy: %w", &url.Error{Op: "Post", URL: testHook + "a.b", Err: io.EOF}),
 		errors.New("dial " + testHook),
 	} {
-		send := sendHTTP(portal(func(*http.Request) (*http.Response, error) { return nil, cause }), Secret(testSecret), "", &counters{})
+		send := sendHTTP(portal(func(*http.Request) (*http.Response, error) { return nil, cause }), Secret(testSecret), "", make(chan struct{}, 1), &counters{})
 		_, err := send(t.Context(), &exchange{method: "a.b", url: testHook + "a.b"})
 		for ; err != nil; err = errors.Unwrap(err) {
 			if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, testSecret) {
@@ -133,7 +133,7 @@ func TestTransportErrorsDoNotShowTheSecret(t *testing.T) {
 			}
 		}
 	}
-	send := sendHTTP(portal(nil), Secret(testSecret), "", &counters{})
+	send := sendHTTP(portal(nil), Secret(testSecret), "", make(chan struct{}, 1), &counters{})
 	if _, err := send(t.Context(), &exchange{method: "a.b", url: testHook + "\x7f"}); err == nil || strings.Contains(err.Error(), testSecret) {
 		t.Errorf("an address that cannot be read: %v", err)
 	}
@@ -161,7 +161,7 @@ func TestSlowFailures(t *testing.T) {
 					case <-r.Context().Done():
 						return nil, r.Context().Err()
 					}
-				}), Secret(testSecret), "", &counters{})
+				}), Secret(testSecret), "", make(chan struct{}, 1), &counters{})
 				start := time.Now()
 				_, err := send(t.Context(), &exchange{method: "a.b", url: testHook + "a.b"})
 				if e, ok := errors.AsType[*Error](err); !ok || e.Code != tt.code || time.Since(start) != tt.took {
@@ -180,7 +180,7 @@ func TestCancelledRequest(t *testing.T) {
 			cancel(gone)
 			<-r.Context().Done()
 			return nil, r.Context().Err()
-		}), Secret(testSecret), "", &counters{})
+		}), Secret(testSecret), "", make(chan struct{}, 1), &counters{})
 		if _, err := send(ctx, &exchange{method: "a.b", url: testHook + "a.b"}); err != gone {
 			t.Errorf("error %v, want the context's cause", err)
 		}

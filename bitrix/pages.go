@@ -169,7 +169,7 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 		}
 	}
 	commands := w.list.chain(w.cursor, w.through, n, w.count)
-	if w.list.Windows && w.count == countFirst && n < most {
+	if w.list.Windows && w.count == countFirst && n > 1 && n < most {
 		commands = append(commands, w.list.lastCommand(w.cursor))
 	}
 	w.asked++

@@ -22,6 +22,9 @@ const (
 	// windowsLeast and windowsMost bound how many windows are in flight: each has up to
 	// two answers of some MiB in memory.
 	windowsLeast, windowsMost = 4, 24
+	// windowsBytes is how many bytes the answers of the windows in flight may be expected
+	// to have together, unless one window has more.
+	windowsBytes = 24 << 20
 	// windowsDear is how many requests windows may take for each full chain of
 	// elements. windowsTried is how many windows must be finished before that counts.
 	// If they take more, because ids are sparse, one chain lists the rest.
@@ -91,7 +94,7 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 	atOnce, planned := windowsLeast, w.cursor
 	finished, requests, elements := 0, 0, 0.0
 	for {
-		for !done && w.list.Windows && len(queue) < atOnce {
+		for !done && w.list.Windows && (len(queue) == 0 || len(queue) < min(atOnce, w.affordable())) {
 			one := w.window(ctx, planned, density)
 			queue = append(queue, one)
 			planned, done = one.through, one.through == 0
@@ -131,6 +134,15 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 			w.list.Windows = false // one chain lists what follows the windows in flight
 		}
 	}
+}
+
+// affordable returns how many windows may be in flight for the bytes of their answers.
+func (w *walk) affordable() int {
+	bytes := w.c.governor.sizes.chainBytes(w.list.Method)
+	if bytes == 0 {
+		return windowsMost
+	}
+	return int(windowsBytes / bytes)
 }
 
 // window starts to list the ids above from, as many as fill a chain by density. Without

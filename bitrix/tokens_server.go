@@ -43,7 +43,7 @@ func (t *tokens) ask(ctx context.Context, server string, form url.Values) (*pair
 	form.Set("client_secret", t.app.secret.Reveal())
 	timed, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
-	a, err := post(timed, t.transport, server+"/oauth/token/", "application/x-www-form-urlencoded", []byte(form.Encode()), t.agent)
+	a, err := post(timed, t.transport, server+"/oauth/token/", "application/x-www-form-urlencoded", []byte(form.Encode()), t.agent, bodyLimit{most: largeBody})
 	if isCertificate(err) {
 		return nil, t.failure(CodeCertificate, oneLine(err.Error(), t))
 	}

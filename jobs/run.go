@@ -322,6 +322,7 @@ func runPipeline(ctx context.Context, spec *jobfile.Spec, portal *jobfile.Portal
 				Fill:    src.Fill,
 				Keep:    src.Keep,
 				Differs: src.Differs,
+				Size:    func(p *schemas.Payment) int { return len(p.Extra.V) },
 				ReadAt:  func(p *schemas.Payment) time.Time { return p.ExtractedAt.V.Time() },
 			},
 			Options: pipeline.Options{

@@ -289,3 +289,6 @@ type Reject struct {
 	Raw         string    `json:"raw"`
 	SeenAt      time.Time `json:"seen_at"`
 }
+
+// size returns how many bytes the texts of any length have.
+func (r *Reject) size() int64 { return int64(len(r.Description) + len(r.Raw)) }

@@ -16,10 +16,11 @@ import (
 // all higher than those of the previous segment.
 type collector[R any] struct {
 	*run[R]
-	window  <-chan struct{}
+	window  *window
 	pending map[int64]result[R] // chunks that wait for an earlier one
 	next    int64
 	part    Part[R]
+	bytes   int64      // size of the texts of part's rows
 	draft   Checkpoint // content of the next commit
 	hole    bool       // this part is the checkpoint's first hole
 	from    PaymentID  // the part is saved up to this id
@@ -52,8 +53,7 @@ func (c *collector[R]) collect(ctx context.Context, results <-chan result[R]) er
 				return c.finish(ctx, saveCtx)
 			}
 			c.pending[res.seq] = res
-			c.takeReady()
-			if len(c.part.Rows)+len(c.part.Gone) >= c.CheckpointRows {
+			for c.takeReady() {
 				if err := c.save(saveCtx); err != nil {
 					return err
 				}
@@ -83,17 +83,22 @@ func (c *collector[R]) sample(last bool) {
 	c.pace.sample(c.Now(), c.draft.Ledger.Listed, use.Requests, c.Limits(), last)
 }
 
-// takeReady adds every chunk whose turn it is to the open part.
-func (c *collector[R]) takeReady() {
+// takeReady adds chunks whose turn it is to the open part, until there are no more or
+// the part is full. It reports whether it is full.
+func (c *collector[R]) takeReady() (full bool) {
 	for {
+		if len(c.part.Rows)+len(c.part.Gone) >= c.CheckpointRows || c.bytes >= c.CheckpointBytes {
+			return true
+		}
 		res, ok := c.pending[c.next]
 		if !ok {
-			return
+			return false
 		}
 		delete(c.pending, c.next)
 		c.next++
 		c.take(res)
-		<-c.window // never blocks: the lister adds a token before it sends a chunk
+		c.bytes += res.bytes
+		c.window.leave(res.bytes)
 	}
 }
 
@@ -243,6 +248,10 @@ func (c *collector[R]) close(ctx context.Context) (Checkpoint, error) {
 // saved begins the next part.
 func (c *collector[R]) saved() {
 	c.draft, c.from, c.changed = c.cp, c.to, false
+	// What the rows point to must not stay in memory.
+	clear(c.part.Rows)
+	clear(c.part.Rejects)
+	c.bytes = 0
 	c.part = Part[R]{Rows: c.part.Rows[:0], Gone: c.part.Gone[:0], Rejects: c.part.Rejects[:0], Marks: c.part.Marks[:0]}
 	c.Progress.Saved.Store(c.cp.Ledger.Listed)
 }

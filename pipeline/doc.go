@@ -47,7 +47,7 @@
 //  3. Whenever the process dies, the next run resumes its work, on any machine. It
 //     reads again at most what was read since the last checkpoint.
 //  4. Memory does not grow with the table: it holds the window's chunks and one open
-//     segment.
+//     segment. Both are bounded in rows and in bytes of their texts.
 //
 // # Commit protocol
 //

@@ -66,7 +66,7 @@ func (r *run[R]) fetchPart(ctx context.Context, part Range, hole bool) error {
 	var (
 		chunks  = make(chan chunk[R], r.Window)
 		results = make(chan result[R], r.Workers)
-		window  = make(chan struct{}, r.Window)
+		window  = newWindow(r.Window, r.WindowBytes)
 	)
 	l := &lister[R]{
 		Config: r.Config, last: r.last, mode: r.cp.Mode, part: part, hole: hole, before: r.listed, pool: r.cp.Pool,
@@ -79,7 +79,7 @@ func (r *run[R]) fetchPart(ctx context.Context, part Range, hole bool) error {
 		getters.Add(1)
 		g.Go(func() error {
 			defer getters.Done()
-			return r.get(gctx, getCtx, chunks, results)
+			return r.get(gctx, getCtx, window, chunks, results)
 		})
 	}
 	g.Go(func() error {
@@ -107,7 +107,7 @@ func (r *run[R]) fetchPart(ctx context.Context, part Range, hole bool) error {
 }
 
 // get reads chunks until the channel is closed, or ctx ends.
-func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], results chan<- result[R]) error {
+func (r *run[R]) get(ctx, getCtx context.Context, window *window, chunks <-chan chunk[R], results chan<- result[R]) error {
 	for {
 		if ctx.Err() != nil { // if both are ready, select chooses at random
 			return context.Cause(ctx)
@@ -126,7 +126,10 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 		// may have been read, and could not be saved without it.
 		res := result[R]{chunk: c}
 		if len(c.get) > 0 {
-			var err error
+			expected, err := window.fetch(getCtx, c.seq, len(c.get))
+			if err != nil {
+				return context.Cause(ctx)
+			}
 			if res.got, err = r.Source.Get(getCtx, c.get); err != nil {
 				return fmt.Errorf("get payments %d to %d: %w", c.get[0].ID, c.get[len(c.get)-1].ID, err)
 			}
@@ -134,6 +137,9 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 				return err
 			}
 			r.markGot(&res)
+			added := r.added(&res)
+			res.bytes += added
+			window.fetched(len(c.get), expected, added)
 		}
 		r.Progress.Answered.Add(int64(len(c.get) + len(c.pooled)))
 		// The collector receives until results is closed, or until it fails, which ends
@@ -144,6 +150,22 @@ func (r *run[R]) get(ctx, getCtx context.Context, chunks <-chan chunk[R], result
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// added returns how many bytes of text a chunk's gets add to its listed rows, whose texts
+// are then not needed any more.
+func (r *run[R]) added(res *result[R]) (n int64) {
+	for i := range res.get {
+		n -= int64(r.Table.Size(&res.get[i].Row))
+	}
+	for i := range res.got.Rows {
+		n += int64(r.Table.Size(&res.got.Rows[i]))
+	}
+	for i := range res.got.Rejects {
+		n += res.got.Rejects[i].size()
+	}
+	res.get = nil
+	return n
 }
 
 // checkGot checks that each payment of a chunk is in got exactly once.

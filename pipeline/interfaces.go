@@ -138,6 +138,9 @@ type Table[R any] struct {
 	// Differs names the columns in which a listed row differs from the last snapshot's.
 	// If it is nil, a run does not report why it fetched many payments.
 	Differs func(listed, last *R) []string
+	// Size returns how many bytes the texts of any length have that a row keeps in memory.
+	// nil: rows have none.
+	Size func(*R) int
 	// ReadAt returns when a row's values were read from the portal.
 	ReadAt func(*R) time.Time
 }

@@ -23,6 +23,7 @@ type chunk[R any] struct {
 	kept    int64 // rejects that the last snapshot has
 	outside int64
 	doubts  []doubtful[R] // empty when the chunk is sent
+	bytes   int64         // size of the texts that the chunk keeps
 	through PaymentID
 	final   bool // this chunk ends the listing
 }
@@ -39,7 +40,7 @@ type lister[R any] struct {
 	before int64 // how many payments are listed before part
 	pool   []Segment
 	out    chan<- chunk[R]
-	window chan struct{} // one token for each chunk that is not collected yet
+	window *window
 	open   chunk[R]
 	next   func() (*R, error)
 	row    *R                              // the last snapshot's next row, nil after its end
@@ -204,7 +205,7 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 		}
 		l.take(item, was, pooled, same)
 	}
-	if err == nil && (len(l.open.get)+len(l.open.doubts) >= l.Chunk || len(l.open.pooled)+len(l.open.filled) >= flushPooled || l.open.listed >= flushListed) {
+	if err == nil && (l.full() || len(l.open.pooled)+len(l.open.filled) >= flushPooled || l.open.listed >= flushListed) {
 		err = l.flush(ctx)
 	}
 	if err == nil && was != nil {
@@ -212,6 +213,15 @@ func (l *lister[R]) add(ctx context.Context, item *Listed[R]) (err error) {
 	}
 	return err
 }
+
+// full reports whether the open chunk has as many payments as a Get reads, or half of what
+// the window has room for.
+func (l *lister[R]) full() bool {
+	return len(l.open.get)+len(l.open.doubts) >= l.Chunk || l.open.bytes >= l.WindowBytes/2
+}
+
+// size returns the bytes of a row's texts.
+func (l *lister[R]) size(row *R) int64 { return int64(l.Table.Size(row)) }
 
 // fill copies values that only the listing has into the last snapshot's row. It reports
 // whether the payment then needs no get.
@@ -224,6 +234,7 @@ func (l *lister[R]) fill(item *Listed[R], was *R, mark uint64) bool {
 		return false
 	}
 	l.open.filled = append(l.open.filled, row)
+	l.open.bytes += l.size(&row)
 	l.open.marked(item.ID, mark)
 	l.open.listed++
 	l.open.carried++
@@ -236,6 +247,7 @@ func (l *lister[R]) fill(item *Listed[R], was *R, mark uint64) bool {
 // based on a later snapshot, and must then know that this payment was seen.
 func (l *lister[R]) keep(was *R, mark uint64) {
 	l.open.filled = append(l.open.filled, *was)
+	l.open.bytes += l.size(was)
 	l.open.marked(l.Table.ID(was), mark)
 	l.open.listed++
 	l.open.carried++
@@ -253,6 +265,7 @@ func (l *lister[R]) take(item *Listed[R], was, pooled *R, same bool) {
 	switch {
 	case item.Reject != nil:
 		c.rejects = append(c.rejects, *item.Reject)
+		c.bytes += item.Reject.size()
 		if was != nil {
 			c.kept++
 		}
@@ -262,12 +275,14 @@ func (l *lister[R]) take(item *Listed[R], was, pooled *R, same bool) {
 		l.Progress.Carried.Add(1)
 	case pooled != nil && l.stands(pooled, item, was):
 		c.pooled = append(c.pooled, *pooled)
+		c.bytes += l.size(pooled)
 		l.Progress.ToGet.Add(1)
 	default:
 		if c.get == nil {
 			c.get = make([]Listed[R], 0, l.Chunk)
 		}
 		c.get = append(c.get, *item)
+		c.bytes += l.size(&item.Row)
 		if was != nil {
 			if c.known == nil {
 				c.known = make(map[PaymentID]bool)
@@ -306,6 +321,7 @@ type doubtful[R any] struct {
 	mark     uint64
 	rejected bool // the last snapshot has it as a reject, with an older row or none
 	pooled   *R   // its row of earlier work, nil if there is none
+	bytes    int64
 }
 
 // doubt records a payment that must be found before the chunk is sent.
@@ -317,10 +333,15 @@ func (l *lister[R]) doubt(ctx context.Context, d doubtful[R]) error {
 	if pooled != nil {
 		row := *pooled // a copy: the next step may reuse the row
 		d.pooled = &row
+		d.bytes = l.size(&row)
 	}
+	if d.known {
+		d.bytes += l.size(&d.was)
+	}
+	l.open.bytes += d.bytes
 	l.open.doubts = append(l.open.doubts, d)
 	l.open.through = d.id
-	if len(l.open.get)+len(l.open.doubts) >= l.Chunk {
+	if l.full() {
 		return l.flush(ctx)
 	}
 	return nil
@@ -347,6 +368,7 @@ func (l *lister[R]) resolve(ctx context.Context) error {
 	}
 	for i := range doubts {
 		d := &doubts[i]
+		l.open.bytes -= d.bytes
 		item, there := found[d.id]
 		switch {
 		case there && d.known:
@@ -386,10 +408,8 @@ func (l *lister[R]) flush(ctx context.Context) error {
 	if err := l.resolve(ctx); err != nil {
 		return err
 	}
-	select {
-	case l.window <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := l.window.enter(ctx, l.open.bytes); err != nil {
+		return err
 	}
 	select {
 	case l.out <- l.open:

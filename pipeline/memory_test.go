@@ -65,6 +65,7 @@ type memory struct {
 	manifests   map[SnapshotID]Manifest
 	current     []row
 	feeds       map[SnapshotID]Changes
+	largest     int // rows of a segment
 }
 
 // outcome is the result that a test chooses for an effect.
@@ -184,6 +185,7 @@ func (m *memory) WriteSegment(_ context.Context, number int64, part Part[row]) (
 	if !slices.IsSortedFunc(part.Rows, func(a, b row) int { return int(a.id - b.id) }) {
 		m.t.Errorf("segment %d: rows do not ascend", number)
 	}
+	m.largest = max(m.largest, len(part.Rows))
 	err := m.do("segment", func() error {
 		for n, cp := range m.checkpoints {
 			for _, s := range cp.Segments {

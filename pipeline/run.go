@@ -54,10 +54,16 @@ type Options struct {
 	// Window is the number of chunks that may be listed but not yet collected. It
 	// limits memory if one chunk is slow. The default is 256, and at least Workers.
 	Window int
+	// WindowBytes is the number of bytes that their rows' texts may have together, by
+	// Table.Size. One chunk alone may have more. The default is 16 MiB.
+	WindowBytes int64
 	// CheckpointEvery is the most time between two checkpoints, 60 s by default;
 	// CheckpointRows is the most rows between them, 50,000 by default.
 	CheckpointEvery time.Duration
 	CheckpointRows  int
+	// CheckpointBytes is how many bytes the texts of rows between two checkpoints may have,
+	// by Table.Size, before the next checkpoint is written. The default is 16 MiB.
+	CheckpointBytes int64
 	Rejects         RejectLimit
 	// Deletes limits how many rows of the last snapshot a run may delete. AllowDeletes
 	// disables the limit for this run.
@@ -98,6 +104,12 @@ func (o *Options) setDefaults() {
 	def(&o.Window, 256)
 	o.Window = max(o.Window, o.Workers)
 	def(&o.CheckpointRows, 50_000)
+	if o.WindowBytes <= 0 {
+		o.WindowBytes = 16 << 20
+	}
+	if o.CheckpointBytes <= 0 {
+		o.CheckpointBytes = 16 << 20
+	}
 	if o.CheckpointEvery <= 0 {
 		o.CheckpointEvery = time.Minute
 	}
@@ -135,6 +147,9 @@ type Summary struct {
 // old snapshot or a complete new one.
 func Run[R any](ctx context.Context, cfg Config[R]) (Summary, error) {
 	cfg.setDefaults()
+	if cfg.Table.Size == nil {
+		cfg.Table.Size = func(*R) int { return 0 }
+	}
 	r := &run[R]{Config: cfg}
 	cfg.Progress.setPhase(PhaseStarting)
 	state, err := beginWaiting(ctx, &cfg.Options, cfg.Sink, func(held *HeldError) bool { return held.Merging })

@@ -89,7 +89,11 @@ func arrowRecord(r *file.Reader, s *arrow.Schema, group int, columns []int) (arr
 		if err != nil {
 			return nil, err
 		}
-		a, err := arrowColumn(chunk, fields[i].Type, rows)
+		m, err := r.MetaData().RowGroup(group).ColumnChunk(column)
+		if err != nil {
+			return nil, err
+		}
+		a, err := arrowColumn(chunk, fields[i].Type, rows, m.TotalUncompressedSize())
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", fields[i].Name, err)
 		}
@@ -98,10 +102,15 @@ func arrowRecord(r *file.Reader, s *arrow.Schema, group int, columns []int) (arr
 	return array.NewRecord(arrow.NewSchema(fields, nil), arrays, rows), nil
 }
 
-func arrowColumn(chunk file.ColumnChunkReader, t arrow.DataType, rows int64) (arrow.Array, error) {
+func arrowColumn(chunk file.ColumnChunkReader, t arrow.DataType, rows, size int64) (arrow.Array, error) {
 	b := array.NewBuilder(memory.DefaultAllocator, t)
 	defer b.Release()
 	b.Reserve(int(rows))
+	if b, ok := b.(*array.StringBuilder); ok {
+		// Without it, a builder of long texts has up to twice their size. A footer may claim
+		// any size.
+		b.ReserveData(int(max(0, min(size, groupText+groupText/groupPart))))
+	}
 	var err error
 	switch chunk := chunk.(type) {
 	case *file.BooleanColumnChunkReader:

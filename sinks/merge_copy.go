@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -27,7 +28,8 @@ import (
 // the checksum in its manifest.
 
 // smallGroup is the part of row_group_rows below which a row group is too small to be
-// copied, or to end because the next one is copied. Its rows are added to a neighbour.
+// copied, or to end because the next one is copied, unless its texts have that part of
+// groupText. Its rows are added to a neighbour.
 const smallGroup = 4
 
 // ahead returns the row group from which next reads its next row. It returns nil within
@@ -178,7 +180,11 @@ func (s *fileSum) upTo(off int64) error {
 func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
 	small := w.groupRows / smallGroup
 	open := (w.open + int64(len(w.rows))) % w.groupRows
-	if g.NumRows < small || g.NumRows > w.groupRows || open > 0 && open < small {
+	little := int64(w.limit / smallGroup)
+	text := w.textOf(g)
+	// More texts than this writer's own row groups have are those of an older program.
+	if g.NumRows < small && text < little || g.NumRows > w.groupRows || text > int64(w.limit+w.limit/groupPart+w.limit/2) ||
+		open > 0 && open < small && int64(w.inGroup+w.text) < little {
 		return false
 	}
 	for i := range g.Columns {
@@ -189,6 +195,16 @@ func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
 		}
 	}
 	return true
+}
+
+// textOf returns about how many bytes the unbounded texts of a row group have.
+func (w *rowWriter[T, C]) textOf(g *format.RowGroup) (n int64) {
+	for i, f := range w.schema.Fields() {
+		if i < len(g.Columns) && slices.ContainsFunc(w.table.large, func(c schemas.Column[T]) bool { return c.Name == f.Name() }) {
+			n += g.Columns[i].MetaData.TotalUncompressedSize
+		}
+	}
+	return n
 }
 
 // addGroup adds a row group of another file, with the ids first to last, unchanged.

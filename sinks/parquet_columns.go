@@ -79,21 +79,25 @@ func nullableSetter[T, V any](c schemas.Column[T], of func(parquet.Value) V) fun
 	}
 }
 
+// longText is the length from which a text has an allocation of its own, since a row that
+// is kept keeps the whole allocation in memory.
+const longText = 1 << 10
+
 // textSetter is for texts that differ from row to row. The texts of a batch share one
 // allocation, because the memory of the page is used again.
 func textSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
 	return func(rows []T, values []parquet.Value) error {
 		size := 0
 		for i := range values {
-			if !values[i].IsNull() {
-				size += len(values[i].ByteArray())
+			if n := len(values[i].ByteArray()); !values[i].IsNull() && n < longText {
+				size += n
 			}
 		}
 		var b strings.Builder
 		b.Grow(size)
 		for i := range values {
-			if !values[i].IsNull() {
-				b.Write(values[i].ByteArray())
+			if v := values[i].ByteArray(); !values[i].IsNull() && len(v) < longText {
+				b.Write(v)
 			}
 		}
 		all := b.String()
@@ -104,6 +108,10 @@ func textSetter[T any](c schemas.Column[T]) func([]T, []parquet.Value) error {
 				continue
 			}
 			n := len(values[i].ByteArray())
+			if n >= longText {
+				*at = schemas.Some(string(values[i].ByteArray()))
+				continue
+			}
 			*at = schemas.Some(all[:n])
 			all = all[n:]
 		}

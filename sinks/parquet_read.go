@@ -33,6 +33,7 @@ type rowReader[T, C any] struct {
 
 	group int   // the next row group
 	left  int64 // rows of the current row group that are not in a batch yet
+	step  int64 // most rows of the current row group in one batch
 	at, n int   // the next row of the batch, and the length of the batch
 }
 
@@ -111,7 +112,7 @@ func (r *rowReader[T, C]) next(ctx context.Context, after int64) (*T, error) {
 				return nil, err
 			}
 		}
-		n, err := r.batch(min(r.left, batchRows))
+		n, err := r.batch(min(r.left, r.step))
 		if err != nil {
 			return nil, fmt.Errorf("row group %d: %w", r.group-1, err)
 		}
@@ -138,10 +139,23 @@ func (r *rowReader[T, C]) nextGroup(ctx context.Context, after int64) (bool, err
 		if err := r.load(r.group-1, group); err != nil {
 			return false, fmt.Errorf("row group %d: %w", r.group-1, err)
 		}
-		r.left = group.NumRows
+		r.left, r.step = group.NumRows, batchStep(group)
 		return true, nil
 	}
 	return false, nil
+}
+
+// batchBytes is how many bytes the values of a batch of rows may have, by the mean of its
+// row group.
+const batchBytes = 1 << 20
+
+// batchStep returns how many rows of a row group to decode at once.
+func batchStep(group *format.RowGroup) int64 {
+	var size int64
+	for i := range group.Columns {
+		size += max(0, min(group.Columns[i].MetaData.TotalUncompressedSize, 1<<40))
+	}
+	return max(1, min(batchRows, batchBytes/max(1, size/group.NumRows)))
 }
 
 // all yields the rows that next returns.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -431,5 +432,35 @@ func TestBitFlips(t *testing.T) {
 		if _, err := readPayments(data[:n], 0); err == nil {
 			t.Fatalf("a file cut after %d of %d bytes was read", n, len(data))
 		}
+	}
+}
+
+// TestRowGroupsEndByBytes writes more text than a row group may have, however the rows come
+// in: the row groups are the same, and a reader decodes few rows at once.
+func TestRowGroupsEndByBytes(t *testing.T) {
+	text := strings.Repeat("comment ", 2500) // 20 KB
+	var rows []schemas.Payment
+	for i := range 2000 {
+		rows = append(rows, schemas.Payment{ID: int64(i + 1), Extra: schemas.Some(text[i%7:])})
+	}
+	data, _ := writePayments(t, testFileOptions(), rows)
+	f, err := openParquet(object(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(f.RowGroups()); n != 3 {
+		t.Errorf("%d row groups for 40 MB of text, want 3 of 16 MiB", n)
+	}
+	for i, group := range f.Metadata().RowGroups {
+		if size := group.TotalByteSize; size > 18<<20 {
+			t.Errorf("row group %d has %d bytes", i, size)
+		}
+		if n := batchStep(&group); n < 10 || n > 60 {
+			t.Errorf("row group %d is read %d rows at once, want 1 MiB of them", i, n)
+		}
+	}
+	again, _ := writePayments(t, testFileOptions(), rows)
+	if !bytes.Equal(again, data) {
+		t.Error("the same rows have made other bytes")
 	}
 }

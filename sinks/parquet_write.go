@@ -27,7 +27,7 @@ const (
 	batchRows = 1024
 	// groupText limits the unbounded texts of a row group, in bytes, because the row
 	// group is in memory. A batch may have the groupPart-th part.
-	groupText = 128 << 20
+	groupText = 16 << 20
 	groupPart = 32
 )
 

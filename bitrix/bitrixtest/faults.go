@@ -31,6 +31,8 @@ const (
 	FaultEndless FaultKind = "endless"
 	// FaultBomb sends a small gzip body that unpacks to 64 GiB.
 	FaultBomb FaultKind = "bomb"
+	// FaultLarge handles the request and answers with Size bytes: the JSON, then blanks.
+	FaultLarge FaultKind = "large"
 	// FaultError answers the whole request with an error: Code, Status, Description.
 	FaultError FaultKind = "error"
 	// FaultCommand fails single calls, in a batch or not, with Code, Status and
@@ -58,7 +60,7 @@ var around = map[FaultKind][2]string{
 
 var faultKinds = []FaultKind{
 	FaultLostRequest, FaultLostAnswer, FaultTruncated, FaultReset, FaultHalfJSON, FaultHTML,
-	FaultSlow, FaultEndless, FaultBomb, FaultError, FaultCommand, FaultWrongType, FaultResult,
+	FaultSlow, FaultEndless, FaultBomb, FaultLarge, FaultError, FaultCommand, FaultWrongType, FaultResult,
 	FaultBOM, FaultComment, FaultWarning,
 }
 
@@ -88,6 +90,7 @@ type Fault struct {
 	Description string        // of the errors
 	Result      string        // of FaultResult: JSON; default null
 	Delay       time.Duration // of FaultSlow; default 1 min. Not changed by Options.Speed
+	Size        int           // of FaultLarge, in bytes; default 200 MB
 }
 
 func (f *Fault) validate() error {
@@ -102,6 +105,8 @@ func (f *Fault) validate() error {
 		return fmt.Errorf("status: %d: must be 200 to 599", f.Status)
 	case f.Every < 0 || f.Times < 0 || f.Delay < 0:
 		return fmt.Errorf("every, times and delay: must not be negative")
+	case f.Size < 0:
+		return fmt.Errorf("size: must not be negative")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package bitrixtest
 import (
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -242,6 +243,11 @@ func (w *writer) field(r *row, f int) {
 	case salePsSum:
 		w.fixed(name, `null`)
 	case saleComments:
+		if w.c.Values.Comments > 0 {
+			w.key(name)
+			w.b = appendComments(w.b, uint64(r.id), w.c.Values.Comments)
+			return
+		}
 		w.fixed(name, [...]string{`""`, `"\u0437\u0432\u043e\u043d\u0438\u0442\u044c \u0434\u043e 18:00"`}[r.id%16/15])
 	case saleXML:
 		w.fixed(name, appendNumberText("bx_", int64(mix(uint64(r.id))>>20)))
@@ -250,4 +256,26 @@ func (w *writer) field(r *row, f int) {
 	default:
 		w.fixed(name, `""`)
 	}
+}
+
+// commentWords are what long comments are made of.
+var commentWords = [...]string{
+	"payment", "call", "before", "18:00", "the", "customer", "asks", "for", "invoice", "delivery", "with", "number",
+	"please", "on", "Monday", "by", "card", "again", "address", "is", "new", "a", "second", "part", "refund", "of",
+}
+
+// appendComments appends a text of n bytes as JSON, which the payment decides.
+func appendComments(b []byte, id uint64, n int) []byte {
+	b = append(b, '"')
+	end := len(b) + n
+	for seed := mix(id); len(b) < end; seed = mix(seed) {
+		// A word out of six is a number, so that the text compresses as prose does.
+		if word := seed % 31; word < uint64(len(commentWords)) {
+			b = append(b, commentWords[word]...)
+		} else {
+			b = strconv.AppendUint(b, seed>>40, 10)
+		}
+		b = append(b, ' ')
+	}
+	return append(b[:end], '"')
 }

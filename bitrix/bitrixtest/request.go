@@ -1,6 +1,7 @@
 package bitrixtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -122,7 +123,7 @@ func (x *exchange) cutOff(f *Fault) *answer {
 		return &answer{status: 200, content: jsonType, cut: cutEndless}
 	case FaultBomb:
 		return &answer{status: 200, content: jsonType, cut: cutBomb}
-	case FaultLostAnswer, FaultTruncated, FaultReset, FaultHalfJSON, FaultSlow, FaultWrongType,
+	case FaultLostAnswer, FaultTruncated, FaultReset, FaultHalfJSON, FaultSlow, FaultWrongType, FaultLarge,
 		FaultBOM, FaultComment, FaultWarning: // see spoil
 	case FaultCommand, FaultResult: // of one command
 	}
@@ -151,6 +152,13 @@ func (x *exchange) spoil(a *answer, f *Fault) {
 		text := around[f.Kind]
 		a.whole = true
 		a.body = []byte(text[0] + string(a.body) + text[1])
+	case FaultLarge:
+		a.whole = true
+		size := f.Size
+		fill(&size, 200_000_000)
+		if n := size - len(a.body); n > 0 {
+			a.body = append(a.body, bytes.Repeat([]byte{' '}, n)...)
+		}
 	case FaultSlow:
 		a.whole = true
 		x.pause = f.Delay

@@ -28,6 +28,9 @@ type ValueQuirks struct {
 	// ListNames makes sale.payment.list show the current names of payment systems, and
 	// gets their former names.
 	ListNames bool
+	// Comments is how many bytes the comments of a payment have. 0: few payments have
+	// short ones.
+	Comments int
 	// CastLists reads a list of numbers in a filter as the number 1, in the sale
 	// methods and in crm.orderentity.list.
 	CastLists bool
@@ -94,6 +97,7 @@ func (q *ValueQuirks) validate(bad func(ok bool, format string, args ...any)) {
 	_, err := time.LoadLocation(q.Zone)
 	bad(err == nil, "Values.Zone: %q: must be a time zone such as Europe/Berlin", q.Zone)
 	bad(q.ListShift.Abs() <= 26*time.Hour && q.ListShift%time.Second == 0, "Values.ListShift: %v: must be whole seconds, at most 26h", q.ListShift)
+	bad(q.Comments >= 0, "Values.Comments: %d: must not be negative", q.Comments)
 	bad(q.FilterOffset.Abs() < 24*time.Hour, "Values.FilterOffset: %v: must be below a day", q.FilterOffset)
 	bad(q.DateFormat == "" || slices.Contains(dateFormats, q.DateFormat), "Values.DateFormat: %q: must be one of %v", q.DateFormat, dateFormats)
 	bad(q.FilterDates == "" || slices.Contains(filterDates, q.FilterDates), "Values.FilterDates: %q: must be one of %v", q.FilterDates, filterDates)

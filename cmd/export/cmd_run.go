@@ -189,6 +189,7 @@ func (p *program) runJobs(ctx context.Context, loaded []loadedJob, opts jobs.Run
 // runJob runs a job and shows its progress meanwhile; in metrics too, unless seen
 // is nil.
 func (p *program) runJob(ctx context.Context, job loadedJob, opts jobs.RunOptions, seen *exporter) []jobs.Outcome {
+	raiseMemoryLimit(max(1, min(len(job.spec.Portals), opts.Parallel)))
 	m := p.startMonitor(ctx)
 	defer m.close()
 	opts.Ended = m.ended

@@ -10,15 +10,30 @@ import (
 	"strconv"
 )
 
-// limitMemory makes the garbage collector obey the container's limit, if there is one.
-// Without it, the heap may grow to twice the memory in use, and the kernel kills the
-// process. If GOMEMLIMIT is set, the runtime obeys it instead.
-func limitMemory() {
+// limitMemory makes the garbage collector obey the container's limit, if there is one,
+// and usualMemory. Without it, the heap may grow to twice the memory in use, and in a
+// container the kernel kills the process. portals is how many are exported at once. If
+// GOMEMLIMIT is set, the runtime obeys it instead.
+func limitMemory(portals int) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	if limit, ok := containerMemory(os.DirFS("/")); ok {
-		debug.SetMemoryLimit(heapLimit(limit))
+	limit := usualMemory(portals)
+	if container, ok := containerMemory(os.DirFS("/")); ok {
+		limit = min(limit, heapLimit(container))
+	}
+	debug.SetMemoryLimit(limit)
+}
+
+// usualMemory returns the memory above which the garbage collector runs more often. The
+// rows and answers of one portal have at most 64 MiB in memory, however long their texts
+// are. Portals with short texts need far less, so the limit changes nothing for them.
+func usualMemory(portals int) int64 { return 64<<20 + int64(portals)*64<<20 }
+
+// raiseMemoryLimit allows for so many portals at once, if the limit is that for one portal.
+func raiseMemoryLimit(portals int) {
+	if debug.SetMemoryLimit(-1) == usualMemory(1) {
+		limitMemory(portals)
 	}
 }
 

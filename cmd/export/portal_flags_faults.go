@@ -45,6 +45,8 @@ func setFault(f *bitrixtest.Fault, key, value string) (err error) {
 		whole(&f.Every)
 	case "times":
 		whole(&f.Times)
+	case "size":
+		whole(&f.Size)
 	case "status":
 		whole(&f.Status)
 	case "share":
@@ -64,7 +66,7 @@ func setFault(f *bitrixtest.Fault, key, value string) (err error) {
 	case "result":
 		f.Result = value
 	default:
-		err = fmt.Errorf("%s: unknown; there are at, from, to, every, share, times, method, status, code, description, delay, result", key)
+		err = fmt.Errorf("%s: unknown; there are at, from, to, every, share, times, method, status, code, description, delay, result, size", key)
 	}
 	return err
 }

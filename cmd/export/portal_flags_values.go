@@ -16,6 +16,7 @@ func valueFlags(flags *pflag.FlagSet, q *bitrixtest.ValueQuirks) {
 		"date-format", "format of the dates of lists: right, swapped (DD/MM/YYYY), short (DD.MM.YY), null, minutes, days")
 	flags.BoolVar(&q.ProfileOffset, "profile-offset", false, "return TIME_ZONE_OFFSET from the method profile")
 	flags.BoolVar(&q.ListNames, "list-names", false, "use other names for payment systems in lists than in gets")
+	flags.IntVar(&q.Comments, "comments", 0, "length in `bytes` of each payment's comments")
 	flags.BoolVar(&q.CastLists, "cast-lists", false, "read a list in a filter as the number 1, as old self-hosted portals do")
 	flags.Var(oneOf((*string)(&q.FilterDates), string(bitrixtest.FilterDatesRight), string(bitrixtest.FilterDatesWall),
 		string(bitrixtest.FilterDatesDropped), string(bitrixtest.FilterDatesNothing)),

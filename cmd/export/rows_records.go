@@ -16,6 +16,10 @@ import (
 // enough to show the first rows at once.
 const recordRows = 1024
 
+// recordBytes is how many bytes the texts of any length in a record may have. One row alone
+// may have more.
+const recordBytes = 1 << 20
+
 // selection selects rows and columns.
 type selection struct {
 	columns []int
@@ -50,20 +54,21 @@ func copyRows[T any](w rowWriter, rows iter.Seq2[T, error], b recordBuilder[T], 
 		n += out.NumRows()
 		return w.Write(out)
 	}
-	pending := int64(0)
+	pending, bytes := int64(0), 0
 	for row, err := range rows {
 		if err != nil {
 			return n, err
 		}
 		b.add(row)
 		// The last record ends at the limit, so that no more rows are read.
-		if pending++; pending < recordRows && (sel.limit == 0 || len(sel.where) > 0 || sel.all != nil || n+pending < sel.limit) {
+		bytes += b.size(row)
+		if pending++; pending < recordRows && bytes < recordBytes && (sel.limit == 0 || len(sel.where) > 0 || sel.all != nil || n+pending < sel.limit) {
 			continue
 		}
 		if err := flush(); err != nil {
 			return n, err
 		}
-		pending = 0
+		pending, bytes = 0, 0
 		if n == sel.limit && n > 0 && sel.all == nil {
 			return n, nil
 		}
@@ -134,6 +139,8 @@ func (s *selection) of(rec arrow.Record, most int64) (arrow.Record, error) {
 // recordBuilder builds records from rows of one type.
 type recordBuilder[T any] interface {
 	add(row T)
+	// size returns the bytes of the row's texts of any length.
+	size(row T) int
 	// record returns the rows added since the last call. The caller releases it.
 	record() arrow.Record
 	release()
@@ -146,9 +153,10 @@ func newPaymentRecords() paymentRecords {
 	return paymentRecords{array.NewRecordBuilder(memory.DefaultAllocator, schemas.Payments())}
 }
 
-func (r paymentRecords) add(p *schemas.Payment) { schemas.PaymentTable.Append(r.b, p) }
-func (r paymentRecords) record() arrow.Record   { return r.b.NewRecord() }
-func (r paymentRecords) release()               { r.b.Release() }
+func (r paymentRecords) add(p *schemas.Payment)      { schemas.PaymentTable.Append(r.b, p) }
+func (r paymentRecords) size(p *schemas.Payment) int { return len(p.Extra.V) }
+func (r paymentRecords) record() arrow.Record        { return r.b.NewRecord() }
+func (r paymentRecords) release()                    { r.b.Release() }
 
 // changeRecords builds records of the change feed.
 type changeRecords struct{ b *array.RecordBuilder }
@@ -161,6 +169,8 @@ func (r changeRecords) add(c *sinks.Change) {
 	row := c.Row()
 	schemas.ChangeTable.Append(r.b, &row)
 }
+
+func (r changeRecords) size(c *sinks.Change) int { return len(c.Payment.Extra.V) }
 
 func (r changeRecords) record() arrow.Record { return r.b.NewRecord() }
 func (r changeRecords) release()             { r.b.Release() }
@@ -176,6 +186,8 @@ func (r rejectRecords) add(rej *pipeline.Reject) {
 	row := sinks.RejectRow(rej)
 	schemas.RejectTable.Append(r.b, &row)
 }
+
+func (r rejectRecords) size(rej *pipeline.Reject) int { return len(rej.Raw) + len(rej.Description) }
 
 func (r rejectRecords) record() arrow.Record { return r.b.NewRecord() }
 func (r rejectRecords) release()             { r.b.Release() }

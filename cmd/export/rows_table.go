@@ -31,7 +31,10 @@ const (
 	// widestCell is the width at which texts are cut, because the column extra can be
 	// long.
 	widestCell = 40
-	columnGap  = len(" | ")
+	// longestCell is how many bytes of a text are looked at: more than widestCell of any
+	// characters.
+	longestCell = 1 << 10
+	columnGap   = len(" | ")
 )
 
 // Write implements rowWriter.
@@ -59,6 +62,11 @@ func shownCell(column arrow.Array, row int) string {
 	}
 	if a, ok := column.(*array.Timestamp); ok {
 		return schemas.Instant(a.Value(row)).Time().Format("2006-01-02 15:04:05")
+	}
+	if a, ok := column.(*array.String); ok {
+		// A block of rows is kept in memory, and cells are cut to widestCell anyway.
+		text := a.Value(row)
+		return printable(strings.Clone(text[:min(len(text), longestCell)]))
 	}
 	return printable(string(appendCell(nil, column, row)))
 }

@@ -10,9 +10,13 @@
 //	go run ./speed -payments 1000000,10000x100
 //	go run ./speed -payments 500000 -vs ../../../b24export-1.0
 //	go run ./speed -payments 500000 -beside -latency 250ms
+//	go run ./speed -memory
 //
 // -beside also runs two programs that make the same requests; see floor.go. -latency is
 // the portal's time for each answer, because waiting costs processor time too.
+//
+// -memory prints the peak memory of commands whose rows or answers are large; see memory.go.
+// With -vs it measures the other build alone. It fails if a peak is above 200 MB.
 //
 // 10000x100 means a hundred portals of 10,000 payments each, exported by one process.
 // All cases are measured in turn, so that their ratios are valid although the machine's
@@ -47,6 +51,10 @@ type settings struct {
 	beside bool
 	// latency is the portal's time for an answer.
 	latency time.Duration
+	// part divides the payments of -memory, for the tests.
+	part int
+	// only is a part of the description of the portals of -memory.
+	only string
 }
 
 // fleet is a number of portals with as many payments each.
@@ -88,13 +96,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&s.enrich, "enrich", "get", "get each payment, or take what the list shows: get, list")
 	f.BoolVar(&s.beside, "beside", false, "also run the programs floor and naive, with cases of one portal")
 	f.DurationVar(&s.latency, "latency", 0, "how long the portal takes for each answer")
+	memory := f.Bool("memory", false, "print the peak memory of commands whose rows or answers are large")
+	f.StringVar(&s.only, "only", "", "with -memory: only the portals with this text in their description")
+	f.IntVar(&s.part, "part", 1, "with -memory: divide the number of payments by this")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if s.beside && s.enrich != "get" {
 		return errors.New("-beside is for -enrich get")
 	}
-	if f.NArg() > 0 || s.runs < 1 {
+	if f.NArg() > 0 || s.runs < 1 || s.part < 1 {
 		return errors.New("usage: speed [-payments N[xM][,…]] [-runs N] [-vs PROGRAM] [-beside] [-latency TIME]; -runs must be 1 or more")
 	}
 	if len(s.cases) == 0 {
@@ -105,7 +116,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	return s.bench(ctx, dir, stdout)
+	program, err := build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if s.vs != "" {
+		if s.vs, err = filepath.Abs(s.vs); err != nil {
+			return err
+		}
+	}
+	if *memory {
+		return s.memory(ctx, program, dir, mostMemory, stdout)
+	}
+	return s.bench(ctx, program, dir, stdout)
 }
 
 func (s *settings) parse(text string) error {
@@ -139,25 +162,29 @@ type usage struct {
 	peak      int64 // bytes
 }
 
-// bench measures all cases and prints the table.
-func (s *settings) bench(ctx context.Context, dir string, stdout io.Writer) error {
+// mostMemory is the peak memory in bytes that -memory allows.
+const mostMemory = 200e6
+
+// build builds the program as it is shipped.
+func build(ctx context.Context, dir string) (string, error) {
 	program := filepath.Join(dir, "b24export")
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "b24export").Output()
 	if err != nil {
-		return fmt.Errorf("find the program: %w", err)
+		return "", fmt.Errorf("find the program: %w", err)
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(root)), "-trimpath", "-o", program, "./cmd/export")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the program: %w\n%s", err, out)
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(root)), "-trimpath", "-o", program, "./cmd/export")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}
+	return program, nil
+}
+
+// bench measures all cases and prints the table.
+func (s *settings) bench(ctx context.Context, program, dir string, stdout io.Writer) error {
 	programs := []string{program}
 	if s.vs != "" {
-		other, err := filepath.Abs(s.vs)
-		if err != nil {
-			return err
-		}
-		programs = append(programs, other)
+		programs = append(programs, s.vs)
 	}
 	var all []*series
 	for i, f := range s.cases {
