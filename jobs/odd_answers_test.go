@@ -99,7 +99,7 @@ func TestLookUpWithoutItsListIsMadeAgain(t *testing.T) {
 					e.spec.Source.IDs = jobfile.IDsSpec{From: 1, To: 100_000}
 				}
 				faulty(portal, bitrixtest.Fault{Kind: bitrixtest.FaultResult, Method: "sale.payment.list", Places: []int{0}, Times: 1, Result: result})
-				time.Sleep(time.Hour) // in the bubble: rows of one instant are not fetched again
+				time.Sleep(time.Hour) // of two readings at one instant, the row of the table stays
 				e.run(t, jobs.ExitComplete)
 				if n := portal.Stats().Faults; n != 1 {
 					t.Errorf("%d answers were without their list, want 1", n)
