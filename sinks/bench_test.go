@@ -17,7 +17,7 @@ import (
 
 const benchRows = 1_000_000
 
-// gottenRows has the nine columns of crm.item.payment.get.
+// gottenRows returns rows with the nine columns of crm.item.payment.get.
 func gottenRows(seed uint64, n int) []schemas.Payment {
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	currencies := []string{"RUB", "USD", "EUR", "KZT", "BYN"}
@@ -103,7 +103,7 @@ func BenchmarkReadPayments(b *testing.B) {
 	}
 }
 
-// benchDataset is a dataset in memory that the benchmark is the runner of.
+// benchDataset returns a dataset in memory whose runner is the benchmark.
 func benchDataset(b *testing.B) *Dataset {
 	ctx := b.Context()
 	s, err := OpenStore(ctx, "mem://", nil)
@@ -130,9 +130,9 @@ func BenchmarkWriteSegment(b *testing.B) {
 	}
 }
 
-// BenchmarkMerge merges a million rows with segments: changed=1% and changed=100% have
-// changes everywhere, and each row of the latter is in the change feed, too. Those of
-// changed=end are in the last two of nine row groups, as they are after most nights.
+// BenchmarkMerge merges a million rows with segments. changed=1% and changed=100% have
+// changes everywhere, and with the latter each row is also in the change feed. The
+// changes of changed=end are in the last two of nine row groups, as after most runs.
 func BenchmarkMerge(b *testing.B) {
 	for _, percent := range []int{1, 100} {
 		b.Run(fmt.Sprintf("changed=%d%%", percent), func(b *testing.B) { benchMerge(b, 0, benchRows, 100/percent) })
@@ -140,7 +140,7 @@ func BenchmarkMerge(b *testing.B) {
 	b.Run("changed=end", func(b *testing.B) { benchMerge(b, 7*122_880, benchRows+953, 100) })
 }
 
-// benchMerge merges n rows of which every step-th behind the first few has changed.
+// benchMerge merges n rows, of which every step-th after the first few has changed.
 func benchMerge(b *testing.B, few, n, step int) {
 	ctx, d := b.Context(), benchDataset(b)
 	rows := generate(1, 1, n)
@@ -179,8 +179,8 @@ func benchMerge(b *testing.B, few, n, step int) {
 	}
 }
 
-// BenchmarkVerify reads a snapshot back: as the command verify does, and the
-// little of it that each merge reads.
+// BenchmarkVerify reads a snapshot back: as the command verify does, and the parts that
+// each merge reads.
 func BenchmarkVerify(b *testing.B) {
 	ctx, d := b.Context(), benchDataset(b)
 	cp := pipeline.Checkpoint{Version: 1, Number: 1, Snapshot: "20261122T020000Z"}

@@ -11,7 +11,7 @@ import (
 )
 
 // A store whose answers have no checksum makes the client of S3 warn at each read. The
-// log shows one warning, and standard error gets nothing from the client itself.
+// log has one warning, and standard error has no output of the client.
 func TestLogOfS3Client(t *testing.T) {
 	server := &oldS3{
 		refuse:  func(*http.Request) (int, string, string) { return 0, "", "" },

@@ -22,8 +22,8 @@ import (
 	"b24export/sinks/address"
 )
 
-// A login that Google refuses will be refused again: it is not waited for. One
-// that its servers could not answer is.
+// Google refuses a refused login again, so there is no retry. There is one if its
+// servers could not answer.
 func TestRefusedLogin(t *testing.T) {
 	for _, tt := range []struct {
 		status    int
@@ -43,8 +43,8 @@ func TestRefusedLogin(t *testing.T) {
 	}
 }
 
-// Without credentials, or with a key file that is none, opening a bucket fails at
-// once and says what to do, without a word of the key.
+// Without credentials, or with an invalid key file, opening a bucket fails at once and
+// says what to do, without quoting the key.
 func TestGoogleKeyFile(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -20,7 +20,8 @@ func putAll(t *testing.T, s Store, key string, data []byte) {
 	}
 }
 
-// An object that is replaced between two reads is not read half and half.
+// A reader never gets a mixture of two objects if the object is replaced between two
+// reads.
 func TestReadsAreOfOneObject(t *testing.T) {
 	stores := map[string]func(t *testing.T) Store{
 		"memory": func(t *testing.T) Store { return memStore(t) },
@@ -50,7 +51,7 @@ func TestReadsAreOfOneObject(t *testing.T) {
 				}
 				putAll(t, s, "x", bytes.Repeat([]byte("b"), size))
 				_, err = obj.ReadAt(p, 8<<20)
-				if name == "folder" { // continues with the file that was opened
+				if name == "folder" { // it continues with the file that was opened
 					if err != nil || p[0] != 'a' {
 						t.Errorf("read %q, error %v", p[:1], err)
 					}
@@ -64,7 +65,7 @@ func TestReadsAreOfOneObject(t *testing.T) {
 	}
 }
 
-// replacing is a store whose object is replaced when it has been opened.
+// replacing is a store whose object is replaced after it was opened.
 type replacing struct {
 	Store
 	times int
@@ -79,8 +80,8 @@ func (s *replacing) Open(ctx context.Context, key string) (Object, error) {
 	return obj, err
 }
 
-// A table that is replaced while it is read is read again from its start, once,
-// and is not called corrupt.
+// A table that is replaced while it is read is read again once from its start, and is
+// not reported as corrupt.
 func TestReplacedTableIsReadAgain(t *testing.T) {
 	for _, times := range []int{0, 1, 2} {
 		// More than the block that is fetched to open it.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// operations are all that a store does, each on an object "x".
+// operations are all operations of a store, each on an object "x".
 var operations = map[string]func(ctx context.Context, s Store) error{
 	"read": func(ctx context.Context, s Store) error {
 		_, err := s.Read(ctx, "x")
@@ -98,7 +98,7 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 				if !errors.Is(err, ErrUnavailable) {
 					t.Errorf("error %v, want ErrUnavailable", err)
 				}
-				// It counts from the first fault, which takes an attempt's limit.
+				// The time counts from the first fault, which takes an attempt's limit.
 				limit := 10*time.Minute + 2*attemptLimit
 				if name == "copy" {
 					limit = 10*time.Minute + copyLimit + time.Minute
@@ -247,7 +247,7 @@ func TestPutGivesUpAStalledUpload(t *testing.T) {
 		}
 		start := time.Now()
 		err := s.store(nil).Put(t.Context(), "x", func(w io.Writer) error {
-			_, err := w.Write(make([]byte, 1<<20)) // more than is held back
+			_, err := w.Write(make([]byte, 1<<20)) // more than the buffer
 			return err
 		})
 		if err != nil || len(s.objects["x"]) != 1<<20 {
@@ -355,7 +355,7 @@ func TestReadAheadAsksForBlocks(t *testing.T) {
 	}
 }
 
-// codedError is an error of S3 with its code.
+// codedError is an S3 error with its code.
 type codedError struct {
 	statusError
 	code string
@@ -364,7 +364,7 @@ type codedError struct {
 func (e *codedError) Error() string     { return e.code }
 func (e *codedError) ErrorCode() string { return e.code }
 
-// Not every conflict passes: what is in the way is reported at once.
+// Not every conflict is temporary: an obstacle is reported at once.
 func TestConflicts(t *testing.T) {
 	for code, passes := range map[string]bool{
 		"ConditionalRequestConflict": true, "OperationAborted": true, "": true,

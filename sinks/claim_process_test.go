@@ -23,12 +23,12 @@ func child(t *testing.T) *exec.Cmd {
 	}
 	t.Cleanup(func() {
 		in.Close()
-		cmd.Wait() // an error, if it was killed already
+		cmd.Wait() // it fails if the process was killed already
 	})
 	return cmd
 }
 
-// named returns a process's name, or ends the test where the system has none.
+// named returns a process's name, or ends the test if the system has no names.
 func named(t *testing.T, id int) string {
 	t.Helper()
 	name, err := processName(id)
@@ -48,7 +48,7 @@ func TestProcessGone(t *testing.T) {
 	cmd := child(t)
 	name := named(t, cmd.Process.Pid)
 	if name == "" {
-		return // nothing to check here; named has done it
+		return // there is nothing to check here; named has done it
 	}
 	parts := strings.Split(name, "/")
 	with := func(i int, value string) string {
@@ -77,14 +77,13 @@ func TestProcessGone(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Wait() // an error: it was killed
+	cmd.Wait() // it fails: the process was killed
 	if !processGone(name) {
 		t.Errorf("killed: %s is not gone", name)
 	}
 }
 
-// TestALeaseOfADeadProcessEnds: the holder's death counts, not only the end of
-// its time.
+// The holder's death ends a lease, not only the end of its time.
 func TestALeaseOfADeadProcessEnds(t *testing.T) {
 	cmd := child(t)
 	name := named(t, cmd.Process.Pid)
@@ -105,7 +104,7 @@ func TestALeaseOfADeadProcessEnds(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Wait() // an error: it was killed
+	cmd.Wait() // it fails: the process was killed
 	if got := held(); got != (name != "") {
 		t.Errorf("after its death: ended %t", got)
 	}

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// sweptStore deletes a probe behind the back of whoever is about to do the step.
+// sweptStore deletes a probe right before a step.
 type sweptStore struct {
 	Store
-	left   int // so many times
+	left   int // the number of deletions
 	create int
 }
 
@@ -26,8 +26,8 @@ func (s *sweptStore) Create(ctx context.Context, key string, data []byte) error 
 	return s.Store.Create(ctx, key, data)
 }
 
-// A sweep by a machine whose clock is ahead deletes live probes. One that it deletes
-// at any step proves nothing against the store.
+// A sweep by a machine whose clock is ahead deletes live probes. A probe that it
+// deletes at any step shows nothing about the store.
 func TestProbeThatIsSwept(t *testing.T) {
 	for left := range 3 {
 		s := &sweptStore{Store: memStore(t), left: left}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// reportCPU measures the processor time of the whole process, the garbage collector's
-// included, until what it returns is called: seconds an operation, and rows for each
-// second of it. An operation has that many rows.
+// reportCPU measures the processor time of the whole process, including the garbage
+// collector, until the returned function is called. It reports seconds per operation,
+// and rows per second. An operation has rows rows.
 func reportCPU(b *testing.B, rows int) func() {
 	used := func() time.Duration {
 		var u syscall.Rusage

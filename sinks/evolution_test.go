@@ -15,8 +15,8 @@ import (
 )
 
 // TestRecipeForAColumn adds a column to a copy of the module as package schemas
-// says under Evolution: a field and a row of the table in schemas/payment.go,
-// and one command. The copy then reads and resumes what this program left.
+// describes under Evolution: a field and a row of the table in schemas/payment.go, and
+// one command. The copy then reads and resumes the work of this program.
 func TestRecipeForAColumn(t *testing.T) {
 	copied := t.TempDir()
 	for _, name := range append(packages(t), "docs") {
@@ -48,7 +48,7 @@ func TestRecipeForAColumn(t *testing.T) {
 		t.Errorf("the copy's test was not executed:\n%s", out)
 	}
 
-	// This program refuses what the newer one made, rather than lose the column.
+	// This program refuses files of the newer one, so that it does not lose the column.
 	store, err := OpenFolder(older)
 	if err != nil {
 		t.Fatal(err)
@@ -63,8 +63,8 @@ func TestRecipeForAColumn(t *testing.T) {
 	}
 }
 
-// packages returns the folders of the module's packages that sinks and its tests
-// need, without those inside of others.
+// packages returns the folders of the module's packages that sinks and its tests need,
+// without folders inside of others.
 func packages(t *testing.T) []string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-test", "-f", "{{if .Module}}{{if .Module.Main}}{{.Dir}}{{end}}{{end}}", ".").Output()
@@ -101,8 +101,7 @@ func copyFile(t *testing.T, dst, src string) {
 	}
 }
 
-// addColumn adds the column "added" to payment.go: what the recipe has done by
-// hand.
+// addColumn adds the column "added" to payment.go, as a person does by the recipe.
 func addColumn(t *testing.T, path string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -127,8 +126,8 @@ func addColumn(t *testing.T, path string) {
 	}
 }
 
-// leaveWork makes a folder with a published snapshot and a segment of an
-// unfinished run, as this program leaves them.
+// leaveWork returns a folder with a published snapshot and a segment of an unfinished
+// run, as this program leaves them.
 func leaveWork(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

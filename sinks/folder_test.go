@@ -36,7 +36,7 @@ func putText(t *testing.T, s Store, key, text string) {
 	}
 }
 
-// names are all files below dir, temporary ones too.
+// names returns all files below dir, also temporary ones.
 func names(t *testing.T, dir string) []string {
 	t.Helper()
 	var found []string
@@ -123,7 +123,7 @@ func TestAFolderThatIsNotThereIsEmpty(t *testing.T) {
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("reading has made the folder")
 	}
-	// A file in its place, put there meanwhile, is an error and stays.
+	// A file that was put in its place in the meantime is an error and stays.
 	if err := os.WriteFile(dir, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestOnlyObjectsAreLeft(t *testing.T) {
 	if got, want := fmt.Sprint(names(t, dir)), "[a a/d]"; got != want {
 		t.Errorf("after deletes the folder has %s, want %s", got, want)
 	}
-	putText(t, f, "a/b/c", "5") // its folder is made again
+	putText(t, f, "a/b/c", "5") // its folder is created again
 }
 
 func TestTemporaryFiles(t *testing.T) {
@@ -204,8 +204,8 @@ func TestTemporaryFiles(t *testing.T) {
 		}
 	}
 	leave("p/.x.parquet.ABCDEFGHIJKL"+tempSuffix, 2*time.Hour)
-	leave("p/.y.parquet.ABCDEFGHIJKL"+tempSuffix, time.Minute) // its writer may live
-	leave("p/.notes", 2*time.Hour)                             // not ours
+	leave("p/.y.parquet.ABCDEFGHIJKL"+tempSuffix, time.Minute) // its writer may be alive
+	leave("p/.notes", 2*time.Hour)                             // of another program
 	if err := os.Mkdir(filepath.Join(dir, "q"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestTemporaryFiles(t *testing.T) {
 	if got := fmt.Sprint(names(t, dir)); got != want {
 		t.Errorf("after the sweep there is %s, want %s", got, want)
 	}
-	// While it is written, a file has such a name.
+	// A file has such a name while it is written.
 	err := f.Put(t.Context(), "p/z.parquet", func(io.Writer) error {
 		found := names(t, dir)
 		if !strings.HasPrefix(found[2], "p/.x") && !strings.Contains(strings.Join(found, " "), ".z.parquet.") {
@@ -299,7 +299,7 @@ func TestErrorsOfTheSystemSayWhatToDo(t *testing.T) {
 	}
 }
 
-// TestFoldersComeAndGo lets deletes remove folders while others write there.
+// TestFoldersComeAndGo deletes folders while others write there.
 func TestFoldersComeAndGo(t *testing.T) {
 	f, _ := newFolder(t)
 	var wg sync.WaitGroup

@@ -12,8 +12,8 @@ import (
 	"b24export/sinks"
 )
 
-// Who may read and write a dataset is for the umask and the folder to say: a group
-// that shares it sets both.
+// The umask and the folder decide who may read and write a dataset: a group that shares
+// it sets both.
 func TestFolderKeepsUmaskAndGroup(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o002))
 	dir := t.TempDir()

@@ -40,8 +40,8 @@ func seedManifest() *pipeline.Manifest {
 	}
 }
 
-// FuzzCheckpoint makes sure that what is taken for a checkpoint is one that a run can
-// continue from, and is stored as it was read.
+// FuzzCheckpoint checks that a run can continue from every accepted checkpoint, and
+// that it is stored as it was read.
 func FuzzCheckpoint(f *testing.F) {
 	data, err := encodeCheckpoint(seedCheckpoint())
 	if err != nil {
@@ -80,8 +80,8 @@ func FuzzCheckpoint(f *testing.F) {
 	})
 }
 
-// FuzzManifest makes sure that what is taken for a manifest names files of its
-// own snapshot only.
+// FuzzManifest checks that every accepted manifest names only files of its own
+// snapshot.
 func FuzzManifest(f *testing.F) {
 	data, err := encodeManifest(seedManifest())
 	if err != nil {
@@ -108,8 +108,8 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// FuzzParquet reads bytes as a file of payments, with both libraries: errors
-// are fine, panics, endless loops and huge allocations are not.
+// FuzzParquet reads bytes as a file of payments with both libraries. Errors are fine;
+// panics, endless loops and huge allocations are not.
 func FuzzParquet(f *testing.F) {
 	opts := testFileOptions()
 	opts.rowGroupRows = 3
@@ -178,8 +178,8 @@ func FuzzParquet(f *testing.F) {
 	})
 }
 
-// FuzzSegment reads bytes as a segment, as a merge does: what it returns ascends by id,
-// and is no more than the checkpoint says.
+// FuzzSegment reads bytes as a segment, as a merge does. The ids ascend, and there are
+// no more rows than the checkpoint says.
 func FuzzSegment(f *testing.F) {
 	opts := testFileOptions()
 	opts.rowGroupRows = 3
@@ -222,9 +222,8 @@ func FuzzSegment(f *testing.F) {
 	})
 }
 
-// FuzzRejects reads bytes as a file of rejects, and has a manifest that vouches
-// for them verified: that bytes are as they were written does not make them
-// harmless.
+// FuzzRejects reads bytes as a file of rejects, and verifies them with a matching
+// manifest. A matching checksum does not make bytes harmless.
 func FuzzRejects(f *testing.F) {
 	var out bytes.Buffer
 	w := newRowWriter(&out, rejectTable, testFileOptions())
@@ -264,8 +263,8 @@ func FuzzRejects(f *testing.F) {
 	})
 }
 
-// FuzzLease reads bytes as a lease: whoever's it is, it ends, and it is not taken
-// to have ended before its time unless its process is gone.
+// FuzzLease reads bytes as a lease. Every lease ends, and none counts as ended before
+// its time unless its process has ended.
 func FuzzLease(f *testing.F) {
 	now := time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
 	data, err := encodeJSON(leaseRecord{claim: newClaim("r"), Since: now, Expires: now.Add(time.Minute)})

@@ -11,7 +11,7 @@ import (
 	"b24export/schemas"
 )
 
-// memStore is a store in memory, without a disk's or a network's delays.
+// memStore returns a store in memory, without the delays of a disk or a network.
 func memStore(t *testing.T) Store {
 	t.Helper()
 	s, err := OpenStore(t.Context(), "mem://", nil)

@@ -6,5 +6,5 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails if a lease's renewals, or an upload, outlive their test.
+// TestMain fails if the renewals of a lease, or an upload, outlive their test.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

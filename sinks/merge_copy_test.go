@@ -16,11 +16,12 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// nights is a portal's table over several nights.
+// nights is a portal's table over several runs.
 type nights struct {
 	*merger
 	last *pipeline.Manifest
-	// model has the rows that the table must have, marks what must be noted of them.
+	// model has the rows that the table must have, and marks the marks that it must
+	// have.
 	model map[int64]schemas.Payment
 	marks map[int64]uint64
 	n     int
@@ -32,7 +33,7 @@ func newNights(t *testing.T, profile, codec string, groupRows int) *nights {
 	return &nights{merger: m, model: make(map[int64]schemas.Payment), marks: make(map[int64]uint64)}
 }
 
-// night merges a part into the table, and checks everything that readers could see.
+// night merges a part into the table, and checks everything that readers can see.
 func (n *nights) night(p part) (pipeline.MergeResult, []Change) {
 	n.t.Helper()
 	n.n++
@@ -128,8 +129,8 @@ func TestMergeCopiesRowGroups(t *testing.T) {
 			rows[400].Extra = schemas.Some(string(bytes.Repeat([]byte("é"), 2000)))
 			n.night(part{Rows: rows})
 			_, before := n.table()
-			// A row of the third row group is deleted: written again, all row groups
-			// behind it would begin elsewhere.
+			// A row of the third row group is deleted. If all row groups were written again, those
+			// after it would begin elsewhere.
 			res, feed := n.night(part{Rows: generate(2, rows[2499].ID+1, 50), Gone: []pipeline.PaymentID{pipeline.PaymentID(rows[700].ID)}})
 			if res.Changes != (pipeline.Changes{Insert: 50, Delete: 1}) || len(feed) != 51 || res.Carried != 2499 {
 				t.Errorf("merged %+v, %d changes", res, len(feed))
@@ -147,9 +148,9 @@ func TestMergeCopiesRowGroups(t *testing.T) {
 	}
 }
 
-// Whatever changes where, a merge that copies has the rows, the feed, the totals and
-// the marks of one that decodes; its row groups are not small; and the same nights make
-// the same bytes.
+// For all changes, a merge that copies has the same rows, feed, totals and marks as a
+// merge that decodes. Its row groups are not small, and the same runs produce the same
+// bytes.
 func TestMergeCopiesLikeItDecodes(t *testing.T) {
 	const groupRows = 120
 	for seed := range uint64(2) {
@@ -189,7 +190,7 @@ func TestMergeCopiesLikeItDecodes(t *testing.T) {
 	}
 }
 
-// randomNight changes, deletes and adds payments of one stretch of ids, and sometimes
+// randomNight changes, deletes and adds payments in one range of ids, and sometimes
 // adds new ones at the end.
 func randomNight(rnd *rand.Rand, model map[int64]schemas.Payment) part {
 	ids := slices.Sorted(maps.Keys(model))
@@ -207,7 +208,7 @@ func randomNight(rnd *rand.Rand, model map[int64]schemas.Payment) part {
 			p.Rows = append(p.Rows, row)
 			p.Marks = append(p.Marks, pipeline.Mark{ID: pipeline.PaymentID(id), Mark: rnd.Uint64() | 1})
 		case 2:
-			if i+1 < to-from && ids[from+i+1] > id+1 { // a payment between
+			if i+1 < to-from && ids[from+i+1] > id+1 { // a payment in between
 				row.ID = id + 1
 				p.Rows = append(p.Rows, row)
 			}
@@ -219,8 +220,8 @@ func randomNight(rnd *rand.Rand, model map[int64]schemas.Payment) part {
 	return p
 }
 
-// A damaged table is not copied. What decoding does not need is written again; else the
-// merge ends.
+// A damaged table is not copied. Damage that decoding does not need is written again;
+// otherwise the merge ends.
 func TestMergeCopiesNoDamage(t *testing.T) {
 	start := func(t *testing.T) (*nights, []byte) {
 		n := newNights(t, profileStandard, "none", 100)
@@ -239,7 +240,7 @@ func TestMergeCopiesNoDamage(t *testing.T) {
 			n.last.Files[0].Bytes = int64(len(damaged))
 		}
 		n.replace(&n.last.Files[0], damaged, false)
-		n.night(night) // verifies the indexes
+		n.night(night) // it verifies the indexes
 	})
 	t.Run("page", func(t *testing.T) {
 		n, data := start(t)

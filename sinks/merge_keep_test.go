@@ -14,11 +14,11 @@ import (
 	"b24export/schemas"
 )
 
-// countingStore notes what is written to it.
+// countingStore records the writes.
 type countingStore struct {
 	Store
 	effects []string
-	// noCopy makes the server answer as if it had copied.
+	// noCopy makes the server report copies that it does not make.
 	noCopy bool
 }
 
@@ -40,7 +40,7 @@ func (s *countingStore) Link(ctx context.Context, dst, src string) error {
 	return s.Store.Link(ctx, dst, src)
 }
 
-// tables are the effects on Parquet files.
+// tables returns the effects on Parquet files.
 func (s *countingStore) tables() []string {
 	return slices.DeleteFunc(s.effects, func(e string) bool { return !strings.HasSuffix(e, ".parquet") })
 }
@@ -65,8 +65,8 @@ const (
 	current  = "payments/portal=acme/payments.parquet"
 )
 
-// A night in which nothing changed writes no table: its snapshot is another name of
-// the last one's file, and the current table stays as it is.
+// A run in which nothing changed writes no table: its snapshot is another name of the
+// last one's file, and the current table stays as it is.
 func TestQuietNightWritesNoTable(t *testing.T) {
 	dir := t.TempDir()
 	folder, err := OpenFolder(dir)
@@ -104,7 +104,7 @@ func TestQuietNightWritesNoTable(t *testing.T) {
 	if _, found, err := m.d.Verify(t.Context(), manifest.Snapshot); err != nil || len(found) > 0 {
 		t.Errorf("verify: %v %v", found, err)
 	}
-	// Retention deletes one name; the other one stays.
+	// A sweep deletes one name; the other one stays.
 	if err := s.Delete(t.Context(), last.Files[0].Path); err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +113,7 @@ func TestQuietNightWritesNoTable(t *testing.T) {
 	}
 }
 
-// A current table that is damaged is replaced, also by a night in which nothing
-// changed.
+// A run replaces a damaged current table, also if nothing changed.
 func TestQuietNightReplacesADamagedCurrentTable(t *testing.T) {
 	s := &countingStore{Store: memStore(t)}
 	m := newMerger(t, s)
@@ -134,7 +133,7 @@ func TestQuietNightReplacesADamagedCurrentTable(t *testing.T) {
 	}
 }
 
-// What this run would write in another way is written again.
+// A table that this run would write in another form is written again.
 func TestTableIsNotKept(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -161,7 +160,8 @@ func TestTableIsNotKept(t *testing.T) {
 	}
 }
 
-// A copy that the server reports and does not make is made by way of this machine.
+// If the server reports a copy and does not make it, the bytes are downloaded and
+// uploaded.
 func TestCopyThatIsNotMade(t *testing.T) {
 	s := &countingStore{Store: memStore(t), noCopy: true}
 	m := newMerger(t, s)

@@ -15,8 +15,8 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// TestProfileCompatible: nothing in a file of the profile is newer than version 1 of
-// the format, and it has the same rows.
+// Nothing in a file of the profile is newer than version 1 of the format, and the file
+// has the same rows.
 func TestProfileCompatible(t *testing.T) {
 	rows := generate(4, 1, 120_000)
 	for codec, want := range map[string]format.CompressionCodec{"snappy": format.Snappy, "none": format.Uncompressed} {
@@ -56,7 +56,7 @@ func TestProfileCompatible(t *testing.T) {
 						t.Errorf("column %s: a page of type %s in %s", c.PathInSchema, p.Kind, p.Encoding)
 					}
 				}
-				var filtered bytes.Buffer // the filter takes statistics out of page headers
+				var filtered bytes.Buffer // the filter removes statistics from page headers
 				chunk := slices.Concat([]byte("PAR1"), data[start:end])
 				if _, err := parquetcheck.NewHeaderFilter(&filtered).Write(chunk); err != nil || !bytes.Equal(filtered.Bytes(), chunk) {
 					t.Errorf("column %s: a page has statistics, or %v", c.PathInSchema, err)
@@ -77,16 +77,16 @@ func TestProfileCompatible(t *testing.T) {
 	}
 }
 
-// TestRewrite: the first run after an upgrade, or after a change of profile or
-// compression, writes the table in the new form, with the same rows and no changes,
-// and the next one may keep it.
+// The first run after an upgrade, or after a change of profile or compression, writes
+// the table in the new form, with the same rows and no changes. The next run may keep
+// it.
 func TestRewrite(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	m.d.opts.Compression = "zstd"
 	rows := generate(6, 1, 3000)
 	last := m.last(rows)
 	number := int64(90)
-	// reason opens a snapshot's table and asks.
+	// reason opens a snapshot's table and returns the result of whyRewrite.
 	reason := func(man *pipeline.Manifest) string {
 		t.Helper()
 		data, err := m.s.Read(t.Context(), man.Files[0].Path)

@@ -35,7 +35,7 @@ type merger struct {
 
 func newMerger(t *testing.T, s Store) *merger {
 	t.Helper()
-	// The race detector empties pools at random, of which zstd's are dear.
+	// The race detector empties pools at random, and zstd's are expensive to fill.
 	d := New(s, &Options{Portal: "acme", Runner: "a", Compression: "snappy"})
 	if _, err := d.Begin(t.Context()); err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func newMerger(t *testing.T, s Store) *merger {
 	}}
 }
 
-// segment writes one.
+// segment writes a segment.
 func (m *merger) segment(number int64, part pipeline.Part[schemas.Payment]) {
 	m.t.Helper()
 	seg, err := m.d.WriteSegment(m.t.Context(), number, part)
@@ -56,7 +56,7 @@ func (m *merger) segment(number int64, part pipeline.Part[schemas.Payment]) {
 	m.cp.Segments = append(m.cp.Segments, seg)
 }
 
-// merge merges, and reads the table and the feed.
+// merge merges, and returns the table and the feed.
 func (m *merger) merge(last *pipeline.Manifest) (pipeline.MergeResult, []schemas.Payment, []Change) {
 	m.t.Helper()
 	res, err := m.d.Merge(m.t.Context(), m.cp, last)
@@ -82,7 +82,7 @@ func (m *merger) merge(last *pipeline.Manifest) (pipeline.MergeResult, []schemas
 	return res, rows, feed
 }
 
-// last makes a snapshot of rows, as an earlier run would have.
+// last publishes a snapshot of rows, as an earlier run would have.
 func (m *merger) last(rows []schemas.Payment) *pipeline.Manifest {
 	m.t.Helper()
 	cp := m.cp
@@ -109,7 +109,7 @@ func TestMerge(t *testing.T) {
 	same := pay(2, 20)
 	same.ExtractedAt = schemas.Some(schemas.Instant(999))
 	m.segment(1, part{Rows: []schemas.Payment{same, pay(3, 31)}, Gone: []pipeline.PaymentID{4}})
-	m.segment(2, part{Rows: []schemas.Payment{pay(6, 60)}, Gone: []pipeline.PaymentID{7}}) // 7 vanished before it was ever got
+	m.segment(2, part{Rows: []schemas.Payment{pay(6, 60)}, Gone: []pipeline.PaymentID{7}}) // 7 vanished before its get
 	res, rows, feed := m.merge(last)
 	if diff := cmp.Diff([]schemas.Payment{pay(1, 10), same, pay(3, 31), pay(5, 50), pay(6, 60)}, rows); diff != "" {
 		t.Error(diff)
@@ -140,14 +140,14 @@ func TestMerge(t *testing.T) {
 			t.Errorf("file %+v, want %+v", got, want)
 		}
 	}
-	// The same again: the same bytes.
+	// The same merge again has the same bytes.
 	again, _, _ := m.merge(last)
 	if diff := cmp.Diff(res, again); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// A deleted payment of the greatest id leaves the table.
+// A deleted payment with the greatest id leaves the table.
 func TestMergeOfTheGreatestID(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	last := m.last([]schemas.Payment{pay(1, 10), pay(math.MaxInt64, 20)})
@@ -228,7 +228,7 @@ func TestMergeAgainstAModel(t *testing.T) {
 				t.Fatalf("seed %d: payment %d: %s", seed, r.ID, cmp.Diff(model[r.ID], r))
 			}
 		}
-		// The feed applied to the old table returns the new one, except times.
+		// The feed applied to the old table produces the new one, except times.
 		table := make(map[int64]schemas.Payment)
 		for _, r := range old {
 			table[r.ID] = r
@@ -259,7 +259,7 @@ func TestMergeAgainstAModel(t *testing.T) {
 func TestMergeLeavesNoFilesWithoutRows(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	last := m.last([]schemas.Payment{pay(1, 10)})
-	// What an earlier attempt left, of a job that meant something else.
+	// A file of an earlier attempt, of a job with another meaning.
 	putText(t, m.s, m.d.ChangesPath(snapshot2), "old")
 	putText(t, m.s, m.d.RejectsPath(snapshot2), "old")
 	res, rows, _ := m.merge(last)
@@ -271,7 +271,7 @@ func TestMergeLeavesNoFilesWithoutRows(t *testing.T) {
 			t.Errorf("%s is there: %v", key, err)
 		}
 	}
-	// Of a first snapshot the table is the change feed.
+	// The table of a first snapshot is the change feed.
 	cp := m.cp
 	m.cp.Snapshot = pipeline.SnapshotID("20261124T020000Z")
 	key := m.d.ChangesPath(m.cp.Snapshot)
@@ -361,8 +361,8 @@ func TestSegmentsMustAscend(t *testing.T) {
 	}
 }
 
-// flakyPuts is a store whose Put of a key fails once after all is written, and
-// then writes again, as a Bucket does.
+// flakyPuts is a store whose Put of a key fails once after all bytes are written, and
+// then calls write again, as a Bucket does.
 type flakyPuts struct {
 	Store
 	fails map[string]int
@@ -407,7 +407,7 @@ func TestMergeWhenTheStorageAsksForFilesAgain(t *testing.T) {
 }
 
 func TestReadingWithoutTheNewestColumns(t *testing.T) {
-	// A file of a version that had fewer columns.
+	// A file of a version with fewer columns.
 	type old struct {
 		ID            *int64  `parquet:"id,optional"`
 		AccountNumber *string `parquet:"account_number,optional"`
@@ -445,8 +445,8 @@ func TestReadingWithoutTheNewestColumns(t *testing.T) {
 	}
 }
 
-// A runner that slept through its successor's run finds its segments swept. It
-// must hear of the successor, not of a missing file.
+// A runner that slept during its successor's run finds its segments swept. The error
+// must be about the successor, not about a missing file.
 func TestMergeOfSweptSegmentsIsFenced(t *testing.T) {
 	ctx := t.Context()
 	store, err := OpenFolder(t.TempDir())

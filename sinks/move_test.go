@@ -18,8 +18,8 @@ func TestMovesInFolder(t *testing.T) {
 	sinktest.RunMoves(t, openFolder, 5)
 }
 
-// While a run of the portal, or of the portal's new name, is under way, nothing is
-// forgotten or renamed; nor where there is nothing, or the new name is taken.
+// While a run of the portal, or of the portal's new name, is under way, Forget and
+// Rename fail. They also fail if there is no dataset, or if the new name is taken.
 func TestMovesRefused(t *testing.T) {
 	store := openMemory(t)
 	data := func(portal string) *sinks.Dataset { return sinks.New(store, &sinks.Options{Portal: portal}) }

@@ -11,9 +11,8 @@ import (
 	"b24export/schemas"
 )
 
-// TestPageBounds: the column index of every column has real bounds for each of
-// its pages, also where texts are longer than a bound may be, and where a page or
-// a column has nulls alone.
+// The column index of every column has real bounds for each of its pages, also if texts
+// are longer than a bound may be, and if a page or a column has only nulls.
 func TestPageBounds(t *testing.T) {
 	rows := generate(3, 1, 30_000)
 	for i := range rows {
@@ -54,8 +53,8 @@ func TestPageBounds(t *testing.T) {
 	checkBounds(t, rejects.Bytes())
 }
 
-// checkBounds compares column indexes and statistics with the data, all by
-// parquet-go, and returns how many pages there are.
+// checkBounds compares column indexes and statistics with the data, all with
+// parquet-go, and returns the number of pages.
 func checkBounds(t *testing.T, data []byte) (pages int) {
 	t.Helper()
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
@@ -106,8 +105,8 @@ func checkBounds(t *testing.T, data []byte) (pages int) {
 	return pages
 }
 
-// TestUpperBound: a shortened maximum is above everything that begins as the
-// text does, and stays text.
+// A shortened maximum is greater than all texts with the same beginning, and is valid
+// UTF-8.
 func TestUpperBound(t *testing.T) {
 	fill := func(end string) string { return strings.Repeat("a", maxBound-len(end)) + end }
 	for _, tt := range []struct{ text, want string }{
@@ -117,7 +116,7 @@ func TestUpperBound(t *testing.T) {
 		{fill("\u007f") + "c", strings.Repeat("a", maxBound-2) + "b"},     // the next character does not fit
 		{fill("я") + "c", fill("\u0450")},                                 // two bytes
 		{fill("\ud7ff") + "c", fill("\ue000")},                            // no characters in between
-		{fill("\U0010ffff") + "c", strings.Repeat("a", maxBound-5) + "b"}, // none comes after it
+		{fill("\U0010ffff") + "c", strings.Repeat("a", maxBound-5) + "b"}, // no text comes after it
 		{strings.Repeat("я", 33), strings.Repeat("я", 31) + "\u0450"},
 		{"a" + strings.Repeat("я", 33), "a" + strings.Repeat("я", 30) + "\u0450"},
 		{strings.Repeat("\U0010ffff", 17), strings.Repeat("\U0010ffff", 17)},

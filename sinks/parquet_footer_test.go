@@ -8,9 +8,9 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// TestCreatedBy: the form is the one that readers parse.
+// The form is the one that readers parse.
 func TestCreatedBy(t *testing.T) {
-	// As parquet-java's VersionParser has it, which Spark and Trino use.
+	// The pattern of parquet-java's VersionParser, which Spark and Trino use.
 	form := regexp.MustCompile(`^(.*?)\s+version\s*(?:([^(]*?)\s*(?:\(\s*build\s*([^)]*?)\s*\))?)?$`)
 	for _, tt := range []struct{ program, build, want string }{
 		{"b24export/1.2.3", "abcdef0", "b24export version 1.2.3 (build abcdef0)"},

@@ -33,13 +33,13 @@ func testFileOptions() fileOptions {
 	return fileOptions{codec: codecs["zstd"], rowGroupRows: 122_880, program: "b24export test", snapshot: "20261122T020000Z"}
 }
 
-// writePayments makes a payments file of rows.
+// writePayments returns a payments file with rows.
 func writePayments(t testing.TB, opts fileOptions, rows []schemas.Payment) ([]byte, pipeline.File) {
 	t.Helper()
 	return writeRows(t, paymentTable, opts, rows)
 }
 
-// writeRows makes a file of a table's rows.
+// writeRows returns a file with a table's rows.
 func writeRows[T, C any](t testing.TB, table *table[T, C], opts fileOptions, rows []T) ([]byte, pipeline.File) {
 	t.Helper()
 	var buf bytes.Buffer
@@ -91,7 +91,7 @@ func arrowTable(t testing.TB, data []byte) arrow.Table {
 	return table
 }
 
-// generate makes n payments whose ids ascend from first.
+// generate returns n payments whose ids ascend from first.
 func generate(seed uint64, first int64, n int) []schemas.Payment {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	currencies := []string{"RUB", "USD", "EUR", "KZT", "BYN"}
@@ -229,9 +229,9 @@ func arrowPayments(t testing.TB, data []byte) []schemas.Payment {
 	return rows
 }
 
-// TestNullPatterns writes, for each nullable column, every run of values among
-// nulls that fits into 64 rows: 2,080 of them. parquet-go writes some of them
-// wrong where a nullable field is not a pointer.
+// TestNullPatterns writes, for each nullable column, every run of values among nulls
+// that fits into 64 rows: 2,080 of them. parquet-go writes some of them wrong if a
+// nullable field is not a pointer.
 func TestNullPatterns(t *testing.T) {
 	type pattern struct{ from, n int }
 	var patterns []pattern
@@ -400,15 +400,15 @@ func paymentOf(rec arrow.Record, row int) schemas.Payment {
 	return p
 }
 
-// TestBitFlips flips each byte of a file. The reader must give an error or the
-// same rows; what nothing depends on, such as statistics of a page, may change
+// TestBitFlips flips each byte of a file. The reader must return an error or the same
+// rows. A byte that nothing depends on, such as in the statistics of a page, may change
 // unnoticed.
 func TestBitFlips(t *testing.T) {
 	opts := testFileOptions()
 	opts.rowGroupRows = 12
 	rows := generate(5, 1, 20)
 	var data []byte
-	for name, step := range map[string]int{"none": 3, "snappy": 2, "zstd": 11} { // the last one's buffers take their time
+	for name, step := range map[string]int{"none": 3, "snappy": 2, "zstd": 11} { // the buffers of the last one are slow
 		opts.codec = codecs[name]
 		data, _ = writePayments(t, opts, rows)
 		tries, refused := 0, 0

@@ -17,21 +17,21 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// server is an object store in memory whose answers can be scripted. It is a
-// driver of gocloud, where the real ones talk HTTP.
+// server is an object store in memory whose answers can be scripted. It is a driver of
+// gocloud, like the real ones that use HTTP.
 type server struct {
-	// before is asked before an operation; its error is the answer.
+	// before is called before an operation. Its error is the answer.
 	before func(op, key string) error
-	// after is asked when it has taken place; its error is the answer.
+	// after is called when the operation has happened. Its error is the answer.
 	after func(op, key string) error
 	// hang makes an operation wait for its context.
 	hang func(op, key string) bool
-	// lax makes it ignore conditions, as some servers do.
+	// lax makes the server ignore conditions, as some servers do.
 	lax bool
 
 	mu      sync.Mutex
 	objects map[string][]byte
-	stamps  map[string]int64 // rise with each write
+	stamps  map[string]int64 // they rise with each write
 	calls   []string
 }
 
@@ -39,19 +39,19 @@ func newServer() *server {
 	return &server{objects: make(map[string][]byte), stamps: make(map[string]int64)}
 }
 
-// script sets what is asked before operations, while others may be running.
+// script sets the function before, while operations may be running.
 func (s *server) script(before func(op, key string) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.before = before
 }
 
-// store is a Bucket on the server.
+// store returns a Bucket on the server.
 func (s *server) store(opts *StoreOptions) *Bucket {
 	return NewBucket(blob.NewBucket(s), "fake://bucket", opts)
 }
 
-// count is how many operations of a kind there were.
+// count returns the number of operations of a kind.
 func (s *server) count(op string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *server) count(op string) int {
 	return n
 }
 
-// statusError is an error with an HTTP status, as the AWS client has them.
+// statusError is an error with an HTTP status, like those of the AWS client.
 type statusError struct {
 	status int
 	text   string
@@ -194,8 +194,8 @@ type serverWriter struct {
 func (w *serverWriter) Write([]byte) (int, error) { return 0, errors.New("not streamed: Upload it") }
 func (w *serverWriter) Close() error              { return w.err }
 
-// Upload keeps its error for Close, as the real drivers do: gocloud makes it
-// one of its own there.
+// Upload keeps its error for Close, as the real drivers do. gocloud then makes its own
+// error of it.
 func (w *serverWriter) Upload(r io.Reader) error {
 	w.err = w.upload(r)
 	return nil

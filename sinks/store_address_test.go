@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// An address that would name another place than a user means is refused with a word.
+// An address that would name another place than the user means is an error.
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string]string{
 		"mem://?prefix=a/":               "the parameters prefix",

@@ -13,9 +13,8 @@ import (
 	"b24export/sinks/address"
 )
 
-// TestTokens: an object that several processes exchange, under a lock that one of
-// them has, that ends when its holder is gone, and that shows the next one what
-// was begun.
+// Several processes share an object under a lock that one of them holds. The lock ends
+// when its holder has ended, and it shows the next process an exchange that began.
 func TestTokens(t *testing.T) {
 	for _, kind := range []string{"bucket", "folder"} {
 		t.Run(kind, func(t *testing.T) {
@@ -54,9 +53,9 @@ func TestTokens(t *testing.T) {
 				}
 				do(a.Begin(ctx))
 				do(a.Unlock(ctx, true))
-				lock(b, true) // what was begun, and has no known end
+				lock(b, true) // it began and has no known end
 				do(b.Unlock(ctx, true))
-				lock(a, true) // is reported until it has one
+				lock(a, true) // it is reported until it has an end
 				do(a.Save(ctx, []byte("two")))
 				do(a.Unlock(ctx, false))
 				lock(b, false)
@@ -64,16 +63,16 @@ func TestTokens(t *testing.T) {
 					t.Errorf("%q, %v", doc, err)
 				}
 				do(b.Begin(ctx))
-				b.held.Process = "" // of another machine
+				b.held.Process = "" // it is on another machine
 				do(b.putLock(ctx))
 
-				// Its holder has died, on another machine: it ends by itself.
+				// Its holder has died on another machine: the lock expires.
 				start := time.Now()
 				lock(a, true)
 				if took := time.Since(start); took < tokenLease-time.Second || took > tokenLease+time.Second {
 					t.Errorf("taken over after %v, want %v", took, tokenLease)
 				}
-				// That one wakes up, and does not give back what is another's.
+				// That process wakes, and does not release another one's lock.
 				do(b.Unlock(ctx, false))
 				soon, cancel = context.WithTimeout(ctx, 10*time.Second)
 				defer cancel()

@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// oldS3 is a server of S3 over HTTP in memory that knows neither conditional writes nor
-// the checksums of requests, as far as refuse decides.
+// oldS3 is a server of S3 over HTTP in memory. If refuse says so, it does not know
+// conditional writes or the checksums of requests.
 type oldS3 struct {
-	// refuse returns an error of S3 for a request; status 0 lets the request pass.
+	// refuse returns an S3 error for a request. A status of 0 accepts the request.
 	refuse func(r *http.Request) (status int, code, text string)
 
 	mu      sync.Mutex
@@ -74,10 +74,10 @@ func (s *oldS3) list(w io.Writer, prefix string) {
 			answer.Contents = append(answer.Contents, object{key, len(s.objects[key]), time.Now().UTC().Format(time.RFC3339)})
 		}
 	}
-	_ = xml.NewEncoder(w).Encode(answer) // the client notices
+	_ = xml.NewEncoder(w).Encode(answer) // the client notices an error
 }
 
-// open opens a store on the server, with more parameters of its URL.
+// open opens a store on the server, with additional parameters in its URL.
 func (s *oldS3) open(t *testing.T, more string) Store {
 	t.Helper()
 	s.objects = make(map[string][]byte)
@@ -121,8 +121,8 @@ func TestStoreThatRefusesConditions(t *testing.T) {
 	}
 }
 
-// A store that refuses the checksums of requests works with the parameter for it. Without
-// it, the error is ErrChecksums.
+// A store that refuses the checksums of requests works with the parameter for them.
+// Without it, the error is ErrChecksums.
 func TestStoreThatRefusesChecksums(t *testing.T) {
 	for name, more := range map[string]string{"as it is": "", "when required": "&request_checksum_calculation=when_required"} {
 		t.Run(name, func(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A flipped bit, a lost end or a file in another one's place is found, in
-// whichever published file, and Verify says which.
+// A flipped bit, a missing end or an exchanged file is found in every
+// published file, and Verify names the file.
 func TestVerifyFindsEveryFlip(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	man := m.published()
@@ -45,7 +45,8 @@ func TestVerifyFindsEveryFlip(t *testing.T) {
 		}
 		putText(t, m.s, key, string(whole[key]))
 	}
-	// The manifest holds itself: every reader gets an error, or Verify reports it.
+	// The manifest protects itself: every reader returns an error, or Verify reports
+	// it.
 	wantManifestFound := func(what string, data []byte) {
 		t.Helper()
 		key := m.d.manifest(man.Snapshot)

@@ -12,14 +12,14 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// parquetTail is what stands behind the pages of a file.
+// parquetTail is the part of a file after its pages.
 type parquetTail struct {
 	meta    *format.FileMetaData
 	columns [][]format.ColumnIndex // by row group and column
 	offsets [][]format.OffsetIndex
 }
 
-// withTail returns a file with another tail: the pages stay as they are.
+// withTail returns a file with another tail and the same pages.
 func withTail(t testing.TB, data []byte, edit func(*parquetTail)) []byte {
 	t.Helper()
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
@@ -63,11 +63,11 @@ func withTail(t testing.TB, data []byte, edit func(*parquetTail)) []byte {
 	return append(binary.LittleEndian.AppendUint32(out.Bytes(), uint32(n)), "PAR1"...)
 }
 
-// TestVerifyComparesIndexes: everything by which engines skip parts of a file is
-// compared with the values, in a file that is otherwise as its manifest says.
+// Everything by which engines skip parts of a file is compared with the values, in a
+// file that otherwise matches its manifest.
 func TestVerifyComparesIndexes(t *testing.T) {
 	const id, account, paid, sum, name = 0, 1, 2, 6, 8
-	const g = 1 // the row group that is edited
+	const g = 1 // the edited row group
 	column := func(tail *parquetTail, c int) *format.ColumnMetaData {
 		return &tail.meta.RowGroups[g].Columns[c].MetaData
 	}
@@ -80,7 +80,7 @@ func TestVerifyComparesIndexes(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		edit func(*parquetTail)
-		want string // "" if nothing is to be found
+		want string // "" if there is no problem
 	}{
 		{"nothing", func(*parquetTail) {}, ""},
 		{"looser bounds", func(tail *parquetTail) {
@@ -179,7 +179,7 @@ func TestVerifyComparesIndexes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Arrow takes no statistics from a file that does not say how they compare.
+			// Arrow uses no statistics from a file that does not define their order.
 			alone := len(found) == 1 || tt.name == "no order of bounds"
 			switch {
 			case tt.want == "" && len(found) > 0, tt.want != "" && len(found) == 0:
@@ -191,8 +191,8 @@ func TestVerifyComparesIndexes(t *testing.T) {
 	}
 }
 
-// TestVerifyComparesManyPages: of many pages in several row groups, the one that is
-// wrong is found; and their order.
+// Among many pages in several row groups, the wrong one is found, and a wrong order of
+// pages.
 func TestVerifyComparesManyPages(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	m.d.opts.RowGroupRows = 100_000

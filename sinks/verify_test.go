@@ -20,15 +20,15 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// verify compares the files of a manifest that need not be stored.
+// verify compares the files with a manifest that need not be stored.
 func (d *Dataset) verify(ctx context.Context, m *pipeline.Manifest) ([]Difference, error) {
 	v := &verifier{d: d, m: m}
 	err := v.check(ctx)
 	return v.found, err
 }
 
-// published makes and publishes a snapshot with a table of three row groups, a feed and
-// a reject, and returns its manifest.
+// published publishes a snapshot with a table of three row groups, a feed and a reject,
+// and returns its manifest.
 func (m *merger) published() *pipeline.Manifest {
 	m.t.Helper()
 	m.d.opts.RowGroupRows = 10
@@ -46,8 +46,8 @@ func (m *merger) published() *pipeline.Manifest {
 	return manifest
 }
 
-// replace stores other bytes as a manifest's file, with or without the manifest
-// knowing.
+// replace stores other bytes as a manifest's file, with or without a change of the
+// manifest.
 func (m *merger) replace(f *pipeline.File, data []byte, knows bool) {
 	m.t.Helper()
 	putText(m.t, m.s, f.Path, string(data))
@@ -57,7 +57,7 @@ func (m *merger) replace(f *pipeline.File, data []byte, knows bool) {
 	}
 }
 
-// payments makes a file of rows, unchecked.
+// payments returns a file of rows, unchecked.
 func (m *merger) payments(rows []schemas.Payment) []byte {
 	m.t.Helper()
 	data, _ := writePayments(m.t, m.d.fileOptions(snapshot2), rows)
@@ -141,7 +141,8 @@ func TestVerify(t *testing.T) {
 				if i < len(tt.want) && strings.Contains(diff.String(), tt.want[i]) {
 					i++
 				} else if i == 0 || !strings.Contains(diff.String(), tt.want[i-1]) {
-					// More of the same kind is fine, as with several currencies.
+					// More differences of the same kind are fine, as with several
+					// currencies.
 					if !strings.Contains(diff.What, "adds up to") && !strings.Contains(diff.What, "SHA-256") {
 						t.Errorf("unexpected: %s", diff)
 					}
@@ -154,7 +155,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyFindsDisorder returns it a table that our writer cannot make.
+// TestVerifyFindsDisorder verifies a table that our writer cannot write.
 func TestVerifyFindsDisorder(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	man := m.published()
@@ -201,8 +202,8 @@ func TestVerifyFindsDisorder(t *testing.T) {
 	t.Error("it was read without an error")
 }
 
-// What is read back before a snapshot is published: a table that would add up to
-// something else than its manifest will say is not.
+// The read before publication finds a table whose totals differ from those of its
+// future manifest.
 func TestReadBack(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	man := m.published()
@@ -230,8 +231,7 @@ func TestReadBack(t *testing.T) {
 	wants("nothing", "it is missing")
 }
 
-// TestVerifyTellsStorageFromFile makes sure that a storage that is away is not
-// called a broken file.
+// A storage that cannot be reached is not reported as a damaged file.
 func TestVerifyTellsStorageFromFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer()
@@ -272,7 +272,7 @@ func TestPublishTwice(t *testing.T) {
 	if err := m.d.Publish(t.Context(), &other); err == nil || errors.Is(err, pipeline.ErrFenced) {
 		t.Errorf("another manifest of the same snapshot: error %v", err)
 	}
-	// A version of the program that spells it otherwise may have written it.
+	// Another version of the program may have written it with other spelling.
 	older := *man
 	older.Checksum = ""
 	spelled, err := json.Marshal(&older)
@@ -324,13 +324,13 @@ func TestStoredStateIsChecked(t *testing.T) {
 			if _, err := d.Status(t.Context()); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("status: error %v, want one with %q", err, tt.want)
 			}
-			// The failed begin holds nobody up.
+			// The failed Begin blocks no other run.
 			if n, err := d.highest(t.Context(), leaseKind); err != nil || n != 0 {
 				t.Errorf("lease %d is left, error %v", n, err)
 			}
 		})
 	}
-	// Names that only look like state are let be.
+	// Objects whose names only look like state stay.
 	s := memStore(t)
 	for _, name := range []string{"checkpoint-7.json", "checkpoint-00000007.json.bak", "checkpoint-x.json", "checkpoint-00000000.json", "checkpoint--0000001.json"} {
 		putText(t, s, dir+name, "x")
@@ -404,7 +404,7 @@ func TestColumnsAreOnlyAdded(t *testing.T) {
 	}
 }
 
-// TestVerifyOfFullRowGroups has row groups of many pages, and columns of nulls.
+// The row groups have many pages, and there are columns of nulls.
 func TestVerifyOfFullRowGroups(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	rows := generate(1, 1, 130_000)
@@ -447,7 +447,7 @@ func TestVerifyLooksAtTheSnapshotBefore(t *testing.T) {
 	}
 }
 
-// prunedStore lets a snapshot go when its first file is opened.
+// prunedStore deletes a snapshot when its first file is opened.
 type prunedStore struct {
 	Store
 	prune func()
@@ -458,7 +458,7 @@ func (s prunedStore) Open(ctx context.Context, key string) (Object, error) {
 	return s.Store.Open(ctx, key)
 }
 
-// A snapshot that retention takes away while it is read is not a damaged one.
+// A snapshot that a sweep deletes while it is read is not damaged.
 func TestVerifyOfWhatGoesMeanwhile(t *testing.T) {
 	m := newMerger(t, memStore(t))
 	man := m.published()

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// docs/architecture.md says which files a change touches, and a search that finds
-// them. Both are compared with the files that there are.
+// docs/architecture.md names the files that a change touches, and a search that finds
+// them. Both are compared with the existing files.
 func TestArchitectureNamesTheFilesThatThereAre(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/architecture.md")
 	if err != nil {

@@ -20,8 +20,8 @@ var update = flag.Bool("update", false, "draw docs/demo.svg from what the demo p
 //
 //	go test ./cmd/export -run TestPicture -update
 //
-// Without it, it reads the picture as a browser does, and looks for what the demo
-// prints at any time.
+// Without the flag, it reads the picture as a browser does, and looks for the text that
+// every demo prints.
 func TestPicture(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "demo.svg")
 	if *update {
@@ -52,7 +52,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// picturePath is where this package is, whatever the working directory becomes.
+// picturePath is the folder of this package, whatever the working directory becomes.
 var picturePath, _ = os.Getwd()
 
 func mustAbs(t *testing.T, path string) string {
@@ -62,8 +62,8 @@ func mustAbs(t *testing.T, path string) string {
 
 var snapshotID = regexp.MustCompile(`\d{8}T\d{6}Z`)
 
-// terminalPicture draws a command and what it prints, up to the first rows of the
-// table, as a terminal shows it.
+// terminalPicture draws a command and its output, up to the first rows of the table, as
+// a terminal shows it.
 func terminalPicture(command, output string) string {
 	output, _, _ = strings.Cut(snapshotID.ReplaceAllString(output, "20261122T020000Z"), "\nthe first payments:")
 	lines := append([]string{"$ " + command}, strings.Split(strings.TrimSpace(output), "\n")...)

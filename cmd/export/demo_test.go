@@ -10,8 +10,8 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// Two processes must find the same portal in the same round, and from one round
-// to the next a few payments must be new, changed and gone, and no others.
+// Two processes must find the same portal in the same round. From one round to the
+// next, a few payments must be new, changed and deleted, and no others.
 func TestDemoPortalIsAFunctionOfItsRound(t *testing.T) {
 	rounds := []int{0, 1, 2, demoRounds, demoRounds + 1, demoRounds + 2}
 	state := make(map[int]map[int64]string)

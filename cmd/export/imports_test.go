@@ -19,7 +19,7 @@ import (
 
 const module = "b24export"
 
-// sourceFile is a Go file of the module with what it imports.
+// sourceFile is a Go file of the module with its imports.
 type sourceFile struct {
 	path    string // relative to the module
 	test    bool
@@ -29,8 +29,8 @@ type sourceFile struct {
 
 func (f *sourceFile) pkg() string { return path.Dir(f.path) }
 
-// moduleFiles parses every Go file of the module; folders with a go.mod of their
-// own are other modules.
+// moduleFiles parses every Go file of the module. Folders with a go.mod are other
+// modules.
 func moduleFiles(t *testing.T) []sourceFile {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -79,8 +79,8 @@ func moduleFiles(t *testing.T) []sourceFile {
 	return files
 }
 
-// allowed says which packages of ours a package may import, itself and through
-// others. It is the table of packages of the design.
+// allowed has the packages of this module that a package may import, directly and
+// through others.
 var allowed = []struct {
 	pkg     string
 	imports []string
@@ -169,7 +169,7 @@ func TestFakePortalIsForTestsAndItsCommands(t *testing.T) {
 func TestForeignImports(t *testing.T) {
 	rules := []struct {
 		prefix string
-		only   []string // packages that may; empty: none
+		only   []string // the packages that may; none if empty
 		why    string
 	}{
 		{"github.com/apache/arrow-go/", nil, "its Parquet package and that of arrow v17 cannot be linked into one program"},
@@ -194,9 +194,9 @@ func TestForeignImports(t *testing.T) {
 	}
 }
 
-// What depends on the environment without saying so cannot be reproduced. The
-// libraries of the clouds read their own variables all the same, and one file looks
-// whether they will.
+// A package that depends on the environment without a parameter for it cannot be
+// reproduced. The libraries of the clouds still read their own variables, and one file
+// checks whether they will.
 func TestOnlyTheProgramReadsTheEnvironment(t *testing.T) {
 	reads := []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}
 	for _, f := range moduleFiles(t) {
@@ -216,13 +216,12 @@ func TestOnlyTheProgramReadsTheEnvironment(t *testing.T) {
 	}
 }
 
-// The packages below the program return typed errors. What a user can do about them,
-// in words that name commands and job keys, is said in one place: the tables of hints
-// in jobs.
+// The packages below the program return typed errors. Hints with the names of commands
+// and job keys are in one place: the tables of hints in jobs.
 func TestLowerPackagesNameNoCommandAndNoKey(t *testing.T) {
 	words := []string{"b24export "}
 	for _, key := range jobfile.Keys() {
-		// A key of one word, such as name, is a word like any other.
+		// A key of one word, such as name, is an ordinary word.
 		if strings.Contains(key.Path, ".") {
 			words = append(words, strings.ReplaceAll(key.Path, "[]", ""))
 		}
@@ -247,8 +246,8 @@ func TestLowerPackagesNameNoCommandAndNoKey(t *testing.T) {
 	}
 }
 
-// A method of the portal has its name in one place, so that a search for its uses
-// finds them all.
+// The name of a portal's method is in one place, so that a search for its uses finds
+// them all.
 func TestMethodsAreNamedInOnePlace(t *testing.T) {
 	method := regexp.MustCompile(`^"(sale|crm|event|user|feature|server)\.[a-z.]+"$`)
 	found := 0

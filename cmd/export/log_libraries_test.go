@@ -14,7 +14,7 @@ import (
 )
 
 // Lines that the clients of clouds write to standard error are lines of the program's
-// log: as JSON where that is asked for, and without secrets.
+// log: as JSON if the flags ask for it, and without secrets.
 func TestLogOfLibraries(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
@@ -24,7 +24,7 @@ func TestLogOfLibraries(t *testing.T) {
 	for _, tt := range []struct {
 		name, from string
 		env        []string
-		want       string // what the client writes
+		want       string // the output of the client
 	}{
 		{
 			"AWS", "s3://bucket?region=us-east-1",
@@ -45,7 +45,7 @@ func TestLogOfLibraries(t *testing.T) {
 			if err := cmd.Run(); err == nil {
 				t.Error("no error")
 			}
-			// The error that the program ends with has a format of its own.
+			// The error with which the program ends has its own format.
 			log, _, ended := strings.Cut(stderr.String(), "b24export: ")
 			if !ended {
 				t.Errorf("no error is printed:\n%s", &stderr)

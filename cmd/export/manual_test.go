@@ -28,7 +28,7 @@ func readFile(t *testing.T, name string) string {
 	return string(data)
 }
 
-// testProgram is a program that runs nothing.
+// testProgram returns a program that runs nothing.
 func testProgram() *program {
 	return &program{lookup: noEnv, stdout: newOutput(&strings.Builder{}), stderr: newScreen(&strings.Builder{})}
 }
@@ -172,7 +172,7 @@ var (
 	linkTarget = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 )
 
-// What README and changelog name must be there: tests, files, commands.
+// Everything that README names must exist: tests, files, commands.
 func TestReadmeNamesWhatExists(t *testing.T) {
 	tests := make(map[string]bool)
 	root := filepath.Join("..", "..")

@@ -24,8 +24,8 @@ import (
 	"b24export/jobs"
 )
 
-// scrape reads the metrics of a file with Prometheus's own parser and returns the
-// values by their series.
+// scrape reads the metrics of a file with Prometheus' own parser and returns the values
+// by their series.
 func scrape(t *testing.T, path string) map[string]float64 {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -90,7 +90,7 @@ func TestMetricsOfRuns(t *testing.T) {
 		}
 	}
 
-	// A run that fails reports it, and still how old the newest snapshot is.
+	// A run that fails reports that, and still the age of the newest snapshot.
 	success := got["b24export_last_success_timestamp_seconds acme"]
 	if code := export(strings.TrimSuffix(portal.Webhook(server.URL), "/") + "x/"); code != 4 {
 		t.Fatalf("with a wrong webhook: exit code %d", code)
@@ -140,8 +140,8 @@ func TestMetricsAreServed(t *testing.T) {
 	}
 }
 
-// TestMetricsAreAllDescribed: a registry refuses series that were not announced,
-// so a new one must be in the list.
+// A registry rejects series that were not announced, so a new series must be in the
+// list.
 func TestMetricsAreAllDescribed(t *testing.T) {
 	names := map[string]bool{}
 	for _, s := range metricList {
@@ -168,8 +168,7 @@ func parseMetrics(t *testing.T, text []byte) map[string]*dto.MetricFamily {
 	return families
 }
 
-// TestDeployedMetricsExist holds the dashboard, the alerts and the manual to the
-// names that there are.
+// The dashboard, the alerts and the manual use only existing metrics.
 func TestDeployedMetricsExist(t *testing.T) {
 	known := map[string]bool{metricName.FindString(metricJobExit.String()): true}
 	for _, s := range metricList {
@@ -228,8 +227,8 @@ b24export_last_success_timestamp_seconds{dataset="payments",portal="acme"} 1.7e+
 	}
 }
 
-// Where nothing can scrape a run, it pushes: everything at its end, and after a job
-// file that is wrong only that, so that the rest stays.
+// A run that nothing can scrape pushes all metrics at its end. After a wrong job file
+// it pushes only the exit code, so that the others stay.
 func TestMetricsArePushed(t *testing.T) {
 	type pushed struct{ method, path, text string }
 	var got []pushed

@@ -62,7 +62,7 @@ func TestStandardOutputFails(t *testing.T) {
 	}
 }
 
-// A run is not ended by nobody reading what it prints.
+// A run continues if nobody reads its output.
 func TestRunGoesOnWithoutAReader(t *testing.T) {
 	webhook, gate := heldPortal(t, 0)
 	gate.open()
@@ -121,7 +121,7 @@ func TestWidth(t *testing.T) {
 	}
 }
 
-// An interruption is what the packages below take for one.
+// The packages below recognize an interruption as a cancellation.
 func TestInterruptionIsACancellation(t *testing.T) {
 	if !errors.Is(errInterrupted, context.Canceled) {
 		t.Error("it is not a context.Canceled")

@@ -20,8 +20,8 @@ import (
 	"b24export/bitrix/bitrixtest"
 )
 
-// servedPortal runs the command portal until the function that it returns is called,
-// which returns what it printed at its end.
+// servedPortal runs the command portal until the returned function is called. That
+// function returns the portal's last output.
 func servedPortal(t *testing.T, args ...string) (first string, end func() (rest string, code int)) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -94,8 +94,8 @@ func TestPortalServesOverTLS(t *testing.T) {
 	}
 }
 
-// The rules that tests check are no concern of somebody who tries the program:
-// they are printed to those who ask for them.
+// The rules that tests check do not matter to somebody who tries the program: the
+// portal prints broken rules only if asked.
 func TestPortalTellsBrokenRulesIfStrict(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		args := []string{"--payments", "70"}

@@ -18,12 +18,12 @@ import (
 	"b24export/pipeline"
 )
 
-// fakeRun is a portal's run of pure numbers.
+// fakeRun is a portal's run with given numbers.
 type fakeRun struct {
 	progress pipeline.Progress
 	total    int64
 	gauge    bitrix.Gauge
-	left     time.Duration // -1: not known
+	left     time.Duration // -1 if not known
 	started  time.Time
 }
 
@@ -39,8 +39,8 @@ func (f *fakeRun) watch() *jobs.Watch {
 	}
 }
 
-// begin brings the run into its phase of fetching, as only the engine can: by a
-// run whose listing fails.
+// begin moves the run to its phase of fetching. Only the engine can do this, with a run
+// whose listing fails.
 func (f *fakeRun) begin(t *testing.T) {
 	t.Helper()
 	_, err := pipeline.Run(t.Context(), pipeline.Config[int]{
@@ -101,7 +101,7 @@ func TestViewShowsWhatIsLeft(t *testing.T) {
 		t.Errorf("got %+v", v)
 	}
 
-	// Where nobody knows it, nothing is shown.
+	// An unknown time is not shown.
 	f.left = -1
 	v = w.look(start.Add(10 * time.Second))
 	if want := "fetching: 6,000 of 10,000, rate 31 of 50 free, operating 240 of 480 s (limiting)"; v.text() != want || v.ETA != -1 {
@@ -150,8 +150,8 @@ func TestProgressOfEachKind(t *testing.T) {
 	}
 }
 
-// A portal that does not answer is reported every half minute, whatever the kind of
-// progress is.
+// A portal that does not answer is reported every half minute, for every kind of
+// progress.
 func TestSilentPortalIsToldOf(t *testing.T) {
 	for _, kind := range []string{"auto", "bar", "log", "none"} {
 		for _, machine := range []bool{false, true} {
@@ -185,7 +185,7 @@ func TestBarShowsThatThePortalIsSilent(t *testing.T) {
 	}
 }
 
-// lockedBuffer takes what bars and log lines write.
+// lockedBuffer receives bars and log lines.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -246,8 +246,8 @@ func TestBars(t *testing.T) {
 	})
 }
 
-// The bars are as many as portals are under way, however many a job has; the last
-// line of each that has ended stays.
+// There is a bar for each portal under way, whatever the number of portals. The last
+// line of each portal that has ended stays.
 func TestEndedPortalsStayOnce(t *testing.T) {
 	var stderr bytes.Buffer
 	b := newBars(newScreen(&stderr), true)
@@ -270,8 +270,8 @@ func TestEndedPortalsStayOnce(t *testing.T) {
 	}
 }
 
-// A line never fills a terminal's width, and what matters most is in the part that a
-// narrow one has room for.
+// A line never fills the width of a terminal, and its most important part fits a narrow
+// one.
 func TestBarsFit(t *testing.T) {
 	four := 4
 	views := map[string]view{
@@ -304,8 +304,8 @@ func TestBarsFit(t *testing.T) {
 	}
 }
 
-// Several portals have a bar together; one that failed neither moves nor counts
-// as under way, and it is not reported any more.
+// Several portals have a common bar. A portal that failed neither moves nor counts as
+// under way, and is not reported any more.
 func TestFleetIsShownTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stdout, stderr lockedBuffer
@@ -327,7 +327,7 @@ func TestFleetIsShownTogether(t *testing.T) {
 		runs["good"].progress.Got.Store(200)
 		m.ended(&jobs.Outcome{Portal: "bad", Err: errTest, Exit: jobs.ExitRefused})
 		<-time.After(12 * time.Second)
-		// The third one has not begun: how long that takes, nobody knows.
+		// The third one has not begun, so its time is not known.
 		if got := stderr.String(); !strings.Contains(got, "0 of 3 portals done, 1 failed\n") || !strings.Contains(got, "bad  ended with exit code 4: 0") {
 			t.Errorf("drawn:\n%q", got)
 		}
@@ -355,7 +355,7 @@ func TestFleetTakesAsLongAsItsSlowest(t *testing.T) {
 	}
 }
 
-// A run that ends before anything was drawn draws nothing.
+// A run that ends before its first bar draws nothing.
 func TestBarsOfNothing(t *testing.T) {
 	var stderr bytes.Buffer
 	b := newBars(newScreen(&stderr), false)

@@ -64,7 +64,7 @@ var cleanPackages = []string{
 	"pipeline", "schemas", "schemas/totals", "sinks", "sinks/address", "sinks/durable", "sinks/parquetcheck", "sinks/sinktest",
 }
 
-// prose is a piece of text: where it begins, and its lines.
+// prose is a piece of text with its position.
 type prose struct {
 	file string
 	line int
@@ -116,7 +116,7 @@ func documents(t *testing.T) []string {
 	return names
 }
 
-// So are the comments of all Go files, and the texts in files that are not tests.
+// The comments of all Go files are too, and the texts in files that are not tests.
 func TestPlainEnglishInGo(t *testing.T) {
 	err := filepath.WalkDir("../..", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -143,7 +143,7 @@ func TestPlainEnglishInGo(t *testing.T) {
 	}
 }
 
-// commentMark is what a comment has before its text, on each line.
+// commentMark matches the mark at the beginning of each line of a comment.
 var commentMark = regexp.MustCompile(`(?m)^[ \t]*//`)
 
 // checkGo checks one Go file.

@@ -11,7 +11,7 @@ import (
 	"b24export/schemas"
 )
 
-// The axis is one of time: what is far apart is drawn far apart, and a long time has
+// The axis is an axis of time: distances are proportional to time, and a long time has
 // longer units.
 func TestReportColumns(t *testing.T) {
 	instant := func(text string) schemas.Null[schemas.Instant] {
@@ -67,8 +67,8 @@ func TestPlotNumbers(t *testing.T) {
 	}
 }
 
-// What a run used and what it was allowed have one unit: a short run may go above the
-// steady rate, by its burst.
+// The use of a run and its limit have the same unit. A short run may exceed the steady
+// rate by its burst.
 func TestReportLimit(t *testing.T) {
 	start := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	r := &report{Manifest: &pipeline.Manifest{StartedAt: start, FinishedAt: start.Add(10 * time.Second)}}

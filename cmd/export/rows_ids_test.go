@@ -9,8 +9,8 @@ import (
 	"b24export/schemas"
 )
 
-// TestIDRange: the rows of the range and the rows that meet the conditions are the same,
-// as far as the conditions are on id.
+// The rows of the range are those that meet the conditions, as far as the conditions
+// are about id.
 func TestIDRange(t *testing.T) {
 	for _, tt := range []struct {
 		where          []string

@@ -30,8 +30,8 @@ func instant(t *testing.T, text string) schemas.Null[schemas.Instant] {
 	return schemas.Some(schemas.InstantOf(i))
 }
 
-// oddPayments have what forms can get wrong: nulls, quotes, commas, line
-// breaks, control characters, wide characters, all four digits.
+// oddPayments returns payments with values that formats may write wrong: nulls, quotes,
+// commas, line breaks, control characters, wide characters, all four digits.
 func oddPayments(t *testing.T) []schemas.Payment {
 	return []schemas.Payment{
 		{
@@ -71,7 +71,7 @@ func sequence[T any](rows []T) iter.Seq2[*T, error] {
 	}
 }
 
-// firstColumns are the columns of the table's first version: a column that is added
+// firstColumns are the columns of the table's first version. A column that is added
 // later changes no test.
 var firstColumns = func() (names []string) {
 	for i := range schemas.PaymentTable.Columns {
@@ -82,7 +82,7 @@ var firstColumns = func() (names []string) {
 	return names
 }()
 
-// printPayments returns payments in one form.
+// printPayments returns payments in one format.
 func printPayments(t *testing.T, rows []schemas.Payment, form string, width int, limit int64, names ...string) string {
 	t.Helper()
 	columns, err := pickColumns(schemas.Payments(), names)
@@ -145,7 +145,7 @@ func TestRowForms(t *testing.T) {
 	}
 }
 
-// What is written as CSV, JSON and Arrow is there again when it is read.
+// Rows written as CSV, JSON and Arrow are the same when they are read.
 func TestRowFormsReadBack(t *testing.T) {
 	rows := oddPayments(t)
 	table, err := csv.NewReader(strings.NewReader(printPayments(t, rows, "csv", 0, 0, "id", "pay_system_name"))).ReadAll()
@@ -213,8 +213,7 @@ func TestRowsAcrossRecordsAndBlocks(t *testing.T) {
 	}
 }
 
-// However many rows there are, no more than a record and a block of them are
-// held.
+// Memory never holds more than a record and a block of rows, whatever their number.
 func TestRowFormsHoldNothingBack(t *testing.T) {
 	heap := func() uint64 {
 		var m runtime.MemStats
@@ -251,7 +250,7 @@ func TestRowFormsHoldNothingBack(t *testing.T) {
 	}
 }
 
-// Without rows, the forms that machines read still show their columns.
+// Without rows, the formats for machines still show their columns.
 func TestRowFormsWithoutRows(t *testing.T) {
 	if got := printPayments(t, nil, "csv", 0, 0, "id", "sum"); got != "id,sum\r\n" {
 		t.Errorf("csv: got %q", got)
@@ -304,7 +303,7 @@ func TestChangeAndRejectRecords(t *testing.T) {
 
 var errTest = errors.New("it broke")
 
-// An error in the middle of the rows, or of writing them, is the error of all.
+// An error in the middle of the rows, or of a write, is the error of the whole.
 func TestCopyRowsFails(t *testing.T) {
 	broken := func(yield func(*schemas.Payment, error) bool) {
 		if yield(&schemas.Payment{ID: 1}, nil) {

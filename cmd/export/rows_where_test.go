@@ -10,7 +10,7 @@ import (
 	"b24export/schemas"
 )
 
-// wherePayments are a hundred payments: the sum is the id in tenths, a third is
+// wherePayments returns a hundred payments: the sum is the id in tenths, a third is
 // paid, a tenth has no currency.
 func wherePayments(t *testing.T) []schemas.Payment {
 	t.Helper()

@@ -20,7 +20,8 @@ import (
 	"b24export/schemas/totals"
 )
 
-// heldPortal serves a fake portal that lets so many requests pass.
+// heldPortal serves a fake portal that answers only this number of requests, until the
+// gate opens.
 func heldPortal(t *testing.T, requests int) (webhook string, g *gate) {
 	t.Helper()
 	portal := bitrixtest.New(bitrixtest.Options{Payments: 2000, Secret: markedSecret})
@@ -68,8 +69,8 @@ func TestInterruptedRun(t *testing.T) {
 	}
 }
 
-// The first signal saves what there is, and so do two at once, as timeout sends them;
-// who continues sending signals does not want to wait for that.
+// The first signal saves a checkpoint, and so do two at once, as timeout sends them.
+// Whoever sends later signals does not want to wait for that.
 func TestSignalsEndTheProgram(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -77,8 +78,8 @@ func TestSignalsEndTheProgram(t *testing.T) {
 		saves   bool
 	}{
 		{"one", []os.Signal{syscall.SIGTERM}, true},
-		// The kernel may make one of two equal signals that have not been taken
-		// yet; so the second is another one.
+		// The kernel may combine two equal signals that are not received yet, so the
+		// second is another one.
 		{"two at once", []os.Signal{syscall.SIGTERM, os.Interrupt}, true},
 		{"one, and others later", []os.Signal{syscall.SIGTERM}, false},
 	} {
@@ -176,7 +177,7 @@ in s3://warehouse/bitrix24:
 		t.Errorf("got\n%swant\n%s", &b, want)
 	}
 
-	// For machines: the manifest's fields beside those of the outcome.
+	// For machines, the line has the fields of the manifest and those of the outcome.
 	line, err := json.Marshal(lineOf(loadedJob{file: "job.yaml", spec: new(jobfile.Spec)}, &outcomes[0]))
 	if err != nil {
 		t.Fatal(err)

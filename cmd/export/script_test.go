@@ -165,7 +165,7 @@ func scriptFakePortal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("WRONG_WEBHOOK", strings.Replace(webhook, markedSecret, "wrong"+markedSecret, 1))
 }
 
-// scriptNoBucket serves what S3 answers when a bucket is gone.
+// scriptNoBucket serves the answer of S3 for a bucket that does not exist.
 func scriptNoBucket(ts *testscript.TestScript, _ bool, _ []string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/xml")
@@ -181,10 +181,10 @@ func scriptNoBucket(ts *testscript.TestScript, _ bool, _ []string) {
 // gate holds requests back on their way to a handler.
 type gate struct {
 	next http.Handler
-	held chan struct{} // gets a value for each request that is held back
+	held chan struct{} // receives a value for each request that is held back
 
 	mu   sync.Mutex
-	left int           // requests that still pass; negative: all
+	left int           // requests that still pass; negative means all
 	wait chan struct{} // closed when all may pass
 }
 
@@ -255,7 +255,7 @@ func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(name, data, 0o600))
 }
 
-// scriptNoToken looks for OAuth's secrets wherever they must not be.
+// scriptNoToken looks for OAuth's secrets in all places where they must not be.
 func scriptNoToken(ts *testscript.TestScript, _ bool, _ []string) {
 	var pair struct {
 		Access  string `json:"access_token"`

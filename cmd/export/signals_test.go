@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Two signals at once are one; a later one ends the program.
+// Two signals at once count as one. A later one ends the program.
 func TestObeySignals(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Each store's statements: where the files are, how DuckDB gets in, and nothing
-// that a URL's parameters should keep to themselves.
+// The statements of each store have the files and the login of DuckDB, and no parameter
+// of a URL that must stay secret.
 func TestDuckDBRoots(t *testing.T) {
 	for _, test := range []struct {
 		url, root string

@@ -21,8 +21,8 @@ import (
 // mark is in each value of a payment that a marking portal sends.
 const mark = "MARKED"
 
-// marking serves a portal whose payments have mark in their values, and one that cannot
-// be read in every ten.
+// marking serves a portal whose payments have mark in their values. One in ten cannot
+// be read.
 func marking(t *testing.T, portal http.Handler, spoil func(body string) string) *httptest.Server {
 	t.Helper()
 	values := regexp.MustCompile(`"(accountNumber|paySystemName|comments)":"[^"]*"`)
@@ -47,8 +47,8 @@ func marking(t *testing.T, portal http.Handler, spoil func(body string) string) 
 	return server
 }
 
-// No value of a payment gets into an error, a log, --json or a notification, whatever
-// goes wrong with it.
+// No value of a payment is in an error, a log, --json or a notification, whatever
+// fails.
 func TestNoValuesOfPayments(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the program some thirty times")
