@@ -1,11 +1,11 @@
-// What other engines make of the program's output. Reads standard input, by the
-// word on the command line:
+// Reads the program's output with other engines. The word on the command line selects
+// the engine and the form of standard input:
 //
 //   duckdb      a JSON list of queries; prints a JSON list of their rows, as texts
 //   clickhouse  the same for ClickHouse
 //   arrow       an Arrow IPC stream; prints {"columns": […], "rows": […]}
 //   bigquery    JSON lines with statements in the field SQL; prints a JSON list of
-//               those that are no BigQuery
+//               those that are not valid in BigQuery
 import { DuckDBInstance } from '@duckdb/node-api'
 import { tableFromIPC, DataType } from 'apache-arrow'
 import { parse } from 'sql-parser-cst'
@@ -27,7 +27,7 @@ async function duckdb () {
 }
 
 async function clickhouse () {
-  const { Session } = await import('chdb') // half a gigabyte, which the others spare
+  const { Session } = await import('chdb') // half a gigabyte, which only this one loads
   const session = new Session()
   const answers = JSON.parse(bytes).map(query => session.query(query, 'JSONCompactStringsEachRow')
     .split('\n').filter(line => line !== '').map(line => JSON.parse(line)))
@@ -35,8 +35,8 @@ async function clickhouse () {
   return answers
 }
 
-// A value's exact text. The library turns times into floating-point
-// milliseconds, and decimals into words, so both are read from what it stores.
+// Returns a value's exact text. The library converts times to floating-point
+// milliseconds, and decimals to words, so both are read from their stored form.
 function text (vector, row) {
   if (vector.get(row) === null) {
     return null

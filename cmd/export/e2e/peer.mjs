@@ -24,5 +24,5 @@ const answer = await portal.actions.v2.batchByChunk.make({
 if (!answer.isSuccess) {
   throw new Error(answer.getErrorMessages().join('; '))
 }
-// The whole text before the end: process.exit would cut what a pipe has not taken.
+// The whole text is written before the end: process.exit would cut what is still in a pipe.
 process.stdout.write(JSON.stringify({ listed, got: answer.getData() }), () => portal.destroy())

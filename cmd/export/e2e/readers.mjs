@@ -1,18 +1,18 @@
-// What readers make of files. Reads a question as JSON from standard input, asks the
-// reader that the command line names, and prints its answer as JSON:
+// Reads files with other readers. It reads a question as JSON from standard input, passes
+// it to the reader that the command line names, and prints the answer as JSON:
 //
 //   {"tables": [{"name", "path", "columns": [{"name", "kind"}]}], "predicates": […], "odd": "path"}
 //   {"lines": [[…]], "counts": […], "shown": {…}} or {"error": "…"}
 //
-// A line has a table's rows; then of each column how many values are not null, and
-// their sum: of texts that of their characters, of flags how many are true, of the
-// others that of the whole numbers that they are stored as. counts are the rows that
-// meet each predicate, by the reader's own filter. shown is what the reader makes of
-// the first row by default.
+// A line has the number of a table's rows; then for each column the number of values that
+// are not null, and their sum: for texts the sum of their lengths in characters, for flags
+// the number of true ones, for others the sum of the whole numbers in which they are
+// stored. counts has the number of rows that meet each predicate, by the reader's own
+// filter. shown has the values of the first row as the reader shows them by default.
 import { readFileSync } from 'node:fs'
 
-// line adds up the values of a table. column(name, kind) gives an array of null, text,
-// boolean, or a BigInt.
+// line adds up the values of a table. column(name, kind) returns an array of null, text,
+// boolean, or BigInt.
 function line (table, rows, column) {
   const out = [String(rows)]
   for (const { name, kind } of table.columns) {
@@ -30,7 +30,7 @@ function line (table, rows, column) {
   return out
 }
 
-// Of the first row, what shows how a reader treats values.
+// The values of the first row that show how a reader converts values.
 const shown = row => Object.fromEntries(['sum', 'date_paid', 'order_id', 'paid'].map(name => [name, show(row[name])]))
 
 function show (value) {
@@ -84,7 +84,7 @@ async function clickhouse ({ tables, predicates }) {
     const columns = table.columns.flatMap(({ name, kind }) => [`count("${name}")`, `ifNull(${sums[kind](`"${name}"`)}, 0)`])
     return ask(`SELECT count(), ${columns.join(', ')} FROM file('${table.path}', Parquet)`)[0]
   })
-  // One statement asks for many counts of one file each, which spares the planner.
+  // One statement asks for many counts of one file each, which saves planning.
   const counts = predicates.map(p => Number(ask(`SELECT count() FROM file('${p.path}', Parquet) WHERE ${p.sql}`)[0][0]))
   session.close()
   return { lines, counts }
@@ -94,7 +94,7 @@ async function polars ({ tables, predicates, odd, stream }) {
   const { default: pl } = await import('nodejs-polars')
   const lines = tables.map(table => polarsLine(pl, table, pl.readParquet(table.path)))
   const literals = {
-    number: v => pl.lit(v).cast(pl.Int64), // a BigInt would do too, as long as no type is declared for it
+    number: v => pl.lit(v).cast(pl.Int64), // a BigInt works too, if no type is declared for it
     decimal: v => pl.lit(scaled(v)).cast(pl.Decimal(18, 4)),
     instant: v => pl.lit(v).cast(pl.Int64).cast(pl.Datetime('us', 'UTC')),
     flag: v => pl.lit(v === '1'),
@@ -130,7 +130,7 @@ async function polars ({ tables, predicates, odd, stream }) {
 
 const likePattern = pattern => '(?s)^' + [...pattern].map(c => c === '%' ? '.*' : c === '_' ? '.' : c.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('') + '$'
 
-// scaled spells a whole number of ten-thousandths; unscaled reads it back.
+// scaled returns the text of a whole number of ten-thousandths; unscaled parses it.
 function scaled (text) {
   const n = BigInt(text)
   const digits = String(n < 0n ? -n : n).padStart(5, '0')
@@ -149,8 +149,8 @@ async function hyparquet ({ tables, predicates, odd }) {
   const open = async path => {
     const file = await asyncBufferFromFile(path)
     const metadata = await parquetMetadataAsync(file, { parsers })
-    // Decimals as they are stored. Statistics of row groups are converted
-    // already, so they go; pages are skipped all the same.
+    // Decimals in their stored form. Statistics of row groups are converted
+    // already, so they are removed. Pages are still skipped.
     metadata.schema.forEach((element, i) => {
       if (element.converted_type === 'DECIMAL') {
         delete element.converted_type
@@ -190,8 +190,8 @@ async function hyparquet ({ tables, predicates, odd }) {
   return answer
 }
 
-// apache-arrow gives times as floating-point milliseconds and decimals as words, so
-// both are read from what it stores.
+// apache-arrow returns times as floating-point milliseconds and decimals as words, so
+// both are read from their stored form.
 function arrowValues (vector, kind) {
   const all = []
   for (const data of vector.data) {
@@ -247,8 +247,8 @@ async function polarsStream ({ tables }) {
   return { lines: tables.map(table => polarsLine(pl, table, pl.readIPCStream(readFileSync(table.path)))), counts: [] }
 }
 
-// As numbers, values beyond 2^53 lose digits on their way out of the library, and
-// decimals do not come out at all: as texts both are exact.
+// The library returns values beyond 2^53 as numbers with lost digits, and no decimals at
+// all. As texts both are exact.
 function polarsLine (pl, table, frame) {
   return line(table, frame.height, (name, kind) => {
     const column = frame.getColumn(name)
@@ -260,9 +260,9 @@ function polarsLine (pl, table, frame) {
   })
 }
 
-// The family of parquetjs reads row by row. Its older members refuse DECIMAL, and all
-// turn it and times into floating-point numbers: without those types in the footer,
-// values are what is stored.
+// The libraries that come from parquetjs read row by row. The older ones refuse DECIMAL,
+// and all convert decimals and times to floating-point numbers. Without these types in the
+// footer, they return the stored values.
 async function parquetjs ({ tables, odd }, module) {
   const { default: imported, ...rest } = await import(module)
   const { ParquetReader, ParquetEnvelopeReader } = { ...imported, ...rest }
@@ -322,7 +322,7 @@ const input = []
 for await (const part of process.stdin) {
   input.push(part)
 }
-// An error is an answer too: it is what people see who use this reader.
+// An error is an answer too: it is what users of this reader see.
 const failed = error => ({ error: String(error?.message ?? error).split('\n')[0] })
 process.on('uncaughtException', error => {
   process.stdout.write(JSON.stringify(failed(error)), () => process.exit(0))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// airflowStub is as much of Airflow as the DAG uses.
+// airflowStub has the parts of Airflow that the DAG uses.
 const airflowStub = `
 import sys, types
 
@@ -54,8 +54,8 @@ func runAirflow(t *testing.T, code int) (output, calls string) {
 	return string(out), string(data)
 }
 
-// airflowAfter returns what Airflow does after the program exits with code:
-// AirflowFailException is never tried again, any other exception is.
+// airflowAfter returns what Airflow does after the program exits with code. It never
+// tries again after an AirflowFailException, and does after any other exception.
 func airflowAfter(t *testing.T, code int) verdict {
 	t.Helper()
 	out, _ := runAirflow(t, code)

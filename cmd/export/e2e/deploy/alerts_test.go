@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/prometheus/rules"
 )
 
-// healthy is a portal's series over six days in which all goes well: a run each
-// night of 24 h. The load step is an hour.
+// healthy has a portal's series over six days without faults: a run each night of 24 h.
+// The load step is an hour.
 const healthy = `
 b24export_last_success_timestamp_seconds{dataset="payments", portal="good"} 0x23 86400x23 172800x23 259200x23 345600x23 432000x23
 b24export_run_start_timestamp_seconds{dataset="payments", portal="good"} 0x23 86400x23 172800x23 259200x23 345600x23 432000x23
@@ -28,8 +28,8 @@ b24export_snapshot_rejects{dataset="payments", portal="good"} 2x143
 b24export_snapshot_new_rejects{dataset="payments", portal="good"} 0x143
 `
 
-// TestAlerts evaluates the rules over series as a run writes them, every five
-// minutes until a moment, and compares the alerts that fire then.
+// TestAlerts evaluates the rules over series as a run writes them, every five minutes
+// until a moment, and compares the alerts that fire then.
 func TestAlerts(t *testing.T) {
 	tests := []struct {
 		name, series string
@@ -118,8 +118,8 @@ func firing(t *testing.T, series string, at time.Duration) []string {
 	t.Helper()
 	storage := promqltest.LoadedStorage(t, indent(series))
 	t.Cleanup(func() { storage.Close() })
-	// Series have a sample an hour; the lookback keeps them alive in between, but
-	// ends with a stale marker.
+	// Series have a sample per hour. The lookback keeps them alive in between, but ends
+	// with a stale marker.
 	engine := promqltest.NewTestEngine(t, false, 65*time.Minute, 1_000_000)
 	manager := rules.NewManager(&rules.ManagerOptions{
 		ExternalURL:  &url.URL{},
@@ -157,5 +157,5 @@ func firing(t *testing.T, series string, at time.Duration) []string {
 	return fired
 }
 
-// indent makes a load command's series lines follow it.
+// indent puts the lines of series after their load command.
 func indent(load string) string { return strings.ReplaceAll(load, "\nb24", "\n  b24") }

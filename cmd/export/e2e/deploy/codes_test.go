@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// verdict is what a scheduler does once the program has exited.
+// verdict is what a scheduler does after the program has exited.
 type verdict string
 
 const (
@@ -80,9 +80,9 @@ func TestSchedulersAgreeWithTheTable(t *testing.T) {
 	}
 }
 
-// TestCommandLines runs the program with the arguments of each file. No scheduler
-// but one can make success of exit code 3, so all must pass --rejects-ok; a fleet's
-// repeat must cost only what is missing; and no flag may be unknown.
+// TestCommandLines runs the program with the arguments of each file. Only one scheduler
+// can count exit code 3 as success, so all must pass --rejects-ok. A second run of a
+// fleet must export only what is missing. No flag may be unknown.
 func TestCommandLines(t *testing.T) {
 	lines := map[string][]string{
 		"github-actions.yaml": strings.Fields(find(t, `\./b24export (run .*) \|\|`, exportStep(t))),
@@ -108,7 +108,7 @@ func TestCommandLines(t *testing.T) {
 				args[i] = filepath.Join(t.TempDir(), filepath.Base(file))
 			}
 		}
-		// The job file is not there: that is what must be wrong, and nothing else.
+		// The job file does not exist. That must be the only error.
 		out, err := exec.CommandContext(t.Context(), bin, args...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "no such file") {
 			t.Errorf("%s: b24export %s: %v\n%s", name, line, err, out)
@@ -153,7 +153,7 @@ var build = sync.OnceValue(func() error {
 })
 
 // standIn writes an executable that appends a line to the file calls and exits with
-// a code. It returns the folder that it is in.
+// code. It returns the executable's folder.
 func standIn(t *testing.T, name string, code int) (dir, calls string) {
 	t.Helper()
 	dir = t.TempDir()

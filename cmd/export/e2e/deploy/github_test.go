@@ -10,8 +10,8 @@ import (
 	"github.com/rhysd/actionlint"
 )
 
-// TestGitHubWorkflow has a linter with GitHub's schema, contexts and actions parse
-// the workflow.
+// TestGitHubWorkflow parses the workflow with a linter that has GitHub's schema,
+// contexts and actions.
 func TestGitHubWorkflow(t *testing.T) {
 	workflow := readFile(t, "deploy", "github-actions.yaml")
 	lint := func(text string) []*actionlint.Error {
@@ -72,8 +72,8 @@ func githubAfter(t *testing.T, code int) verdict {
 	return after(t, cmd, calls, code)
 }
 
-// after runs a script that calls the program, and returns what it did of the
-// program's exit code, which the script's own must be in the end.
+// after runs a script that calls the program, and returns what the script does about
+// the program's exit code, which must be the last exit code of the script.
 func after(t *testing.T, cmd *exec.Cmd, calls string, code int) verdict {
 	t.Helper()
 	out, err := cmd.CombinedOutput()
@@ -93,13 +93,13 @@ func after(t *testing.T, cmd *exec.Cmd, calls string, code int) verdict {
 	return fails
 }
 
-// TestGitHubInstalls runs the step that installs the program, on an archive of the
-// name that a release has: a wrong checksum must end it.
+// TestGitHubInstalls runs the step that installs the program, with an archive that has
+// the name of a release. A wrong checksum must end the step.
 func TestGitHubInstalls(t *testing.T) {
 	script := step(t, "Install b24export")
 	for _, good := range []bool{true, false} {
 		dir := t.TempDir()
-		// gh stands in for GitHub: it makes the archive and its checksum.
+		// gh replaces GitHub: it creates the archive and its checksum.
 		gh := "#!/bin/sh\nset -e\necho '#!/bin/sh' > b24export\ntar -czf b24export_0.1.0_linux_amd64.tar.gz b24export\nrm b24export\n" +
 			"sha256sum b24export_0.1.0_linux_amd64.tar.gz > checksums.txt\necho '" + strings.Repeat("f", 64) + "  b24export_0.1.0_windows_amd64.zip' >> checksums.txt\n"
 		if !good {

@@ -22,8 +22,8 @@ import (
 // manifests are the files of deploy/kubernetes.
 var manifests = []string{"nightly.yaml", "fleet.yaml"}
 
-// TestKubernetesManifests has the API server's own code decode the manifests
-// strictly, fill in its defaults, and validate them.
+// The API server's own code decodes the manifests strictly, fills in its defaults, and
+// validates them.
 func TestKubernetesManifests(t *testing.T) {
 	for _, name := range manifests {
 		objects, err := decode(readFile(t, "deploy", "kubernetes", name))
@@ -41,8 +41,7 @@ func TestKubernetesManifests(t *testing.T) {
 	}
 }
 
-// TestKubernetesRefuses shows what the validation finds, so that its silence
-// means something.
+// TestKubernetesRefuses shows that the validation finds faults.
 func TestKubernetesRefuses(t *testing.T) {
 	good := readFile(t, "deploy", "kubernetes", "nightly.yaml")
 	for _, tt := range []struct{ from, to, want string }{
@@ -73,8 +72,8 @@ func TestKubernetesRefuses(t *testing.T) {
 	}
 }
 
-// decode reads the objects of a manifest as the API server does: an unknown field
-// is an error.
+// decode reads the objects of a manifest as the API server does. An unknown field is an
+// error.
 func decode(manifest string) ([]runtime.Object, error) {
 	codecs := serializer.NewCodecFactory(legacyscheme.Scheme, serializer.EnableStrict)
 	var objects []runtime.Object
@@ -134,7 +133,7 @@ func kubernetesAfter(t *testing.T, manifest string, code int) verdict {
 	}
 	spec := cronJob(t, objects).Spec.JobTemplate.Spec
 	if code == 0 {
-		return succeeds // nothing can make success of another exit code
+		return succeeds // no setting can count another exit code as success
 	}
 	for _, rule := range spec.PodFailurePolicy.Rules {
 		if rule.OnExitCodes == nil {

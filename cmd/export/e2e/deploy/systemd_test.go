@@ -31,8 +31,7 @@ func systemdAfter(t *testing.T, code int) verdict {
 	return triesAgain
 }
 
-// TestSystemdUnits has systemd verify the units, with the built program in its
-// place.
+// TestSystemdUnits verifies the units with systemd, with the built program in place.
 func TestSystemdUnits(t *testing.T) {
 	if err := build(); err != nil {
 		t.Fatal(err)
@@ -70,7 +69,7 @@ func TestSystemdUnits(t *testing.T) {
 	}
 }
 
-// TestSystemdUser has systemd read the line that makes the service's user.
+// TestSystemdUser reads with systemd the line that creates the service's user.
 func TestSystemdUser(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "b24export.conf")
 	if err := os.WriteFile(path, []byte(readFile(t, "deploy", "systemd", "b24export.conf")), 0o600); err != nil {

@@ -1,12 +1,12 @@
-// Reads all payments of a portal with the vendor's own SDK, its limiter on and
-// told the portal's limits, and prints {"payments": how many, "milliseconds": how
-// long its calls took}.
+// Reads all payments of a portal with the vendor's own SDK. Its limiter is on and set
+// to the portal's limits. It prints {"payments": their number, "milliseconds": the time
+// of its calls}.
 //
 // WAY=documented: page after page, then batch after batch, as the documentation
 // of fetchList and batchByChunk shows it.
-// WAY=by-hand: what a good programmer may make of it. The first page tells how
-// many there are, so all others can be asked for at once, 50 a batch by their
-// offsets; and then all batches of gets, CONCURRENCY at a time.
+// WAY=by-hand: as a good programmer may write it. The first page has the number of
+// payments, so all others can be requested at once by their offsets, 50 per batch; and
+// then all batches of gets, CONCURRENCY at a time.
 import { B24Hook, ParamsFactory } from '@bitrix24/b24jssdk'
 
 const { B24_WEBHOOK, WAY, ENRICH } = process.env
@@ -20,7 +20,7 @@ limits.rateLimit.drainRate = rate * speed
 limits.retryDelay /= speed
 limits.adaptiveConfig.maxDelay /= speed
 limits.operatingLimit.windowMs = windowMs / speed
-// A portal without a budget counts all the same; nobody is to slow down for it.
+// A portal without a budget counts too; the limiter must not slow down for it.
 limits.operatingLimit.limitMs = limitMs > 0 ? limitMs / speed : Number.MAX_SAFE_INTEGER
 const portal = B24Hook.fromWebhookUrl(B24_WEBHOOK, { restrictionParams: limits })
 
@@ -69,8 +69,8 @@ const ways = {
   }
 }
 
-// inBatches calls commands 50 a batch, CONCURRENCY batches at a time, and gives
-// their results in their order.
+// inBatches calls commands, 50 per batch and CONCURRENCY batches at a time, and returns
+// their results in order.
 async function inBatches (calls) {
   const batches = []
   for (let i = 0; i < calls.length; i += 50) {
