@@ -87,7 +87,7 @@ func proper(name string, info fs.FileInfo) error {
 	case mode&fs.ModeSymlink != 0:
 		return problem("%s is a symbolic link: name the file that it leads to", name)
 	case !mode.IsRegular():
-		return problem("%s is no file", name)
+		return problem("%s is not a file", name)
 	case runtime.GOOS != "windows" && mode.Perm()&0o077 != 0:
 		return problem("%s has mode %04o, so that others may read or change it: chmod 600 %[1]s", name, mode.Perm())
 	case info.Size() > maxPair:
@@ -102,7 +102,7 @@ func (f *TokenFile) Lock(ctx context.Context) (begun time.Time, err error) {
 	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return begun, problem("the folder of %s does not exist: mkdir -p -m 700 %s", f.name, dir)
 	} else if err == nil && !info.IsDir() {
-		return begun, problem("%s is no folder", dir)
+		return begun, problem("%s is not a folder", dir)
 	}
 	if info, err := os.Lstat(f.name + ".lock"); err == nil {
 		if err := proper(f.name+".lock", info); err != nil {
@@ -115,7 +115,7 @@ func (f *TokenFile) Lock(ctx context.Context) (begun time.Time, err error) {
 	case err != nil:
 		return begun, storeError(f.name+".lock", "lock", err)
 	case !ok:
-		return begun, fmt.Errorf("lock %s: it cannot be had", f.name)
+		return begun, fmt.Errorf("lock %s: it cannot be acquired", f.name)
 	}
 	// If the program dies from here on, the lock ends with the process.
 	note, err := os.ReadFile(f.name + ".lock")

@@ -49,7 +49,7 @@ func TestTokenFileThatIsWrong(t *testing.T) {
 		{"a link", good, func(_ *testing.T, name string) error {
 			return errors.Join(os.Rename(name, name+".real"), os.Symlink(name+".real", name))
 		}, CodeBadTokens, "symbolic link"},
-		{"a folder", "", func(_ *testing.T, name string) error { return os.Mkdir(name, 0o700) }, CodeBadTokens, "is no file"},
+		{"a folder", "", func(_ *testing.T, name string) error { return os.Mkdir(name, 0o700) }, CodeBadTokens, "is not a file"},
 		{"no folder", "", func(_ *testing.T, name string) error { return os.Remove(filepath.Dir(name)) }, CodeBadTokens, "mkdir -p -m 700"},
 		{"a lock for others", good, func(_ *testing.T, name string) error { return os.WriteFile(name+".lock", nil, 0o644) }, CodeBadTokens, "chmod 600 "},
 	} {

@@ -74,7 +74,7 @@ func (y *yielding) await(ctx context.Context) error {
 			return err
 		}
 		if !told {
-			y.log.Info("a night is under way: the backfill waits", "holder", held.Holder, "since", held.Since)
+			y.log.Info("a night is running: the backfill waits", "holder", held.Holder, "since", held.Since)
 			told = true
 		}
 		select {

@@ -193,8 +193,8 @@ func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool)
 		return scopes, false
 	}
 	c.ok("reachable", "it answers")
-	c.ok(c.way, "the portal knows it")
-	c.ok("plan", "it has REST")
+	c.ok(c.way, "the portal accepts it")
+	c.ok("plan", "it includes REST")
 	if refused {
 		c.warn("scopes", "see whether the methods below work", "unknown: %v", err)
 	}
@@ -294,7 +294,7 @@ func (c *portalCheck) letAdministrator() string {
 	if c.way == "application" {
 		return "let an administrator get the tokens (b24export auth JOB)"
 	}
-	return "let an administrator make the webhook"
+	return "let an administrator create the webhook"
 }
 
 // administrator reports whether the webhook's user is an administrator, and whether it
@@ -310,16 +310,16 @@ func (c *portalCheck) administrator(profile []byte, err, listErr error) {
 	admin := slices.Contains([]string{"true", "Y", "1"}, plain(who.Admin))
 	switch {
 	case err == nil && admin:
-		c.ok("administrator", "the "+c.way+"'s user %s is one", plain(who.ID))
+		c.ok("administrator", "the "+c.way+"'s user %s is an administrator", plain(who.ID))
 	case err == nil && listErr == nil:
-		c.warn("administrator", c.letAdministrator()+": others may come to see less",
-			"the "+c.way+"'s user %s is none, but %s works", plain(who.ID), bitrix.MethodPaymentList)
+		c.warn("administrator", c.letAdministrator()+": another user may see less later",
+			"the "+c.way+"'s user %s is not an administrator, but %s works", plain(who.ID), bitrix.MethodPaymentList)
 	case err == nil && c.instead != "":
 		c.warn("administrator", c.letAdministrator()+" for every payment and every column",
-			"the "+c.way+"'s user %s is none; %s", plain(who.ID), c.instead)
+			"the "+c.way+"'s user %s is not an administrator; %s", plain(who.ID), c.instead)
 	case err == nil:
 		c.refuse("administrator", ExitRefused, c.letAdministrator(),
-			"the "+c.way+"'s user %s is none, and %s is for administrators only", plain(who.ID), bitrix.MethodPaymentList)
+			"the "+c.way+"'s user %s is not an administrator, and %s is for administrators only", plain(who.ID), bitrix.MethodPaymentList)
 	case listErr == nil:
 		c.ok("administrator", "%s works, which is for administrators only", bitrix.MethodPaymentList)
 	default:

@@ -102,12 +102,12 @@ func (c *portalCheck) gets(ctx context.Context, rows []schemas.Payment) (casts b
 	switch {
 	case denied == len(results):
 		c.refuse(bitrix.MethodItemPaymentGet, ExitRefused, "give the "+c.way+"'s user read access to the orders, or "+c.letAdministrator(),
-			"each of %d payments that are listed is refused: %v", denied, refused[0])
+			"each of %d listed payments is refused: %v", denied, refused[0])
 	case len(refused) > 0:
 		c.warn(bitrix.MethodItemPaymentGet, "such payments become rejects: look at them after a run, or raise rejects.max",
-			"%d of %d payments cannot be had: %v", len(refused), len(results), refused[0])
+			"%d of %d payments cannot be fetched: %v", len(refused), len(results), refused[0])
 	default:
-		c.ok(bitrix.MethodItemPaymentGet, "got %d of the payments listed", len(results))
+		c.ok(bitrix.MethodItemPaymentGet, "fetched %d of the listed payments", len(results))
 	}
 	return casts
 }

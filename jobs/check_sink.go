@@ -93,13 +93,13 @@ func (r *report) store(ctx context.Context, store sinks.Store, prefix string, un
 	if err := readBack(ctx, store, key, body); err != nil {
 		r.failSink("sink.read", err)
 	} else {
-		r.ok("sink.read", "as it was written")
+		r.ok("sink.read", "reads return what was written")
 	}
 	listed = r.list(ctx, store, key, key, int64(len(body)))
 	err = store.Delete(context.WithoutCancel(ctx), key)
 	if err == nil {
 		if _, rerr := store.Read(ctx, key); rerr == nil {
-			err = fmt.Errorf("delete %s: it is there still", key)
+			err = fmt.Errorf("delete %s: it still exists", key)
 		} else if !errors.Is(rerr, fs.ErrNotExist) {
 			err = rerr
 		}
@@ -108,7 +108,7 @@ func (r *report) store(ctx context.Context, store sinks.Store, prefix string, un
 		r.failSink("sink.delete", err)
 		return listed
 	}
-	r.ok("sink.delete", "the probe is gone")
+	r.ok("sink.delete", "the probe is deleted")
 	return listed
 }
 
@@ -127,10 +127,10 @@ func (r *report) conditional(ctx context.Context, store sinks.Store, prefix stri
 	}
 	switch {
 	case err == nil:
-		r.ok("sink.conditional_write", "of two that create the same object, one succeeds")
+		r.ok("sink.conditional_write", "if two runs create the same object, only one succeeds")
 	case errors.Is(err, sinks.ErrNoFencing) && unsafe:
-		r.warn("sink.conditional_write", "make sure that only one run is ever under way",
-			"%s: %v, and sink.unsafe_no_fencing takes it all the same", store, sinks.ErrNoFencing)
+		r.warn("sink.conditional_write", "make sure that only one run at a time is running",
+			"%s: %v, and sink.unsafe_no_fencing accepts it nevertheless", store, sinks.ErrNoFencing)
 	case errors.Is(err, sinks.ErrNoFencing):
 		r.refuse("sink.conditional_write", ExitFailed, Hint(err), "%s: %v: two runs could publish over each other", store, sinks.ErrNoFencing)
 	default:
@@ -180,7 +180,7 @@ func (r *report) list(ctx context.Context, store sinks.Store, prefix, key string
 		r.refuse("sink.list", ExitFailed, "use a store that lists an object from its creation on", "%s was written a moment ago and is not listed", key)
 		return false
 	}
-	r.ok("sink.list", "what is there is listed")
+	r.ok("sink.list", "existing objects are listed")
 	return true
 }
 
@@ -195,7 +195,7 @@ func (r *report) state(ctx context.Context, spec *jobfile.Spec, data *sinks.Data
 		held := &pipeline.HeldError{Holder: l.Holder, Since: l.Since, Until: l.Until}
 		r.warn("sink.lease", Hint(held), "%v", held)
 	} else {
-		r.ok("sink.lease", "nobody is at work")
+		r.ok("sink.lease", "no run holds the lease")
 	}
 	r.deletes(spec, &status)
 	backfill := spec.Mode == pipeline.Backfill

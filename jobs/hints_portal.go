@@ -40,7 +40,7 @@ func lessHint(e *source.LessError) string {
 	if words := portalHint(e.Refusal); words != "" {
 		return words + "; " + without
 	}
-	return "give the user back what the portal refuses now; " + without
+	return "give the user the right again that the portal refuses now; " + without
 }
 
 // badCertificate is the hint for a server's certificate that cannot be verified.
@@ -49,7 +49,7 @@ const badCertificate = "check the host in the address and this machine's clock; 
 
 // tokenHints are the hints for errors about an application's tokens.
 var tokenHints = byCode(map[string]string{
-	bitrix.CodeInvalidGrant:      "get new tokens: b24export auth JOB (a refresh token is good once, for 180 days, and until the application is installed again)",
+	bitrix.CodeInvalidGrant:      "get new tokens: b24export auth JOB (a refresh token is valid once, for 180 days, and until the application is installed again)",
 	bitrix.CodeInvalidClient:     "check client_id and client_secret (Bitrix24: Developer resources, Integrations, the application), then run again",
 	bitrix.CodePaymentRequired:   "the subscription of the portal or of the application has ended: renew it, then run again; if that is refused, b24export auth JOB",
 	bitrix.CodeInsufficientScope: "give the application the scopes crm and sale (Bitrix24: Developer resources, Integrations, the application), then b24export auth JOB",
@@ -57,8 +57,8 @@ var tokenHints = byCode(map[string]string{
 	bitrix.CodeInvalidRequest:    "check oauth.server and oauth.client_id in the job, then get new tokens: b24export auth JOB",
 	bitrix.CodeForeignRedirect:   "check oauth.server in the job: it must be the authorization server's own address",
 	bitrix.CodeNoTokens:          "get the first tokens: b24export auth JOB",
-	bitrix.CodeBadTokens:         "fix that, or make new ones in its place: b24export auth JOB",
-	bitrix.CodeBadCode:           "a code lives for 30 seconds and is good once: open the address again and paste the new one at once",
+	bitrix.CodeBadTokens:         "fix that, or replace it by new tokens: b24export auth JOB",
+	bitrix.CodeBadCode:           "a code is valid for 30 seconds and only once: open the address again and paste the new code at once",
 	bitrix.CodeTokensLost:        "make room, or fix the place, then get new tokens: b24export auth JOB",
 	bitrix.CodeCertificate:       badCertificate,
 	bitrix.CodeTokenRefused:      "see whether the application is still installed and open to its user (Bitrix24: Developer resources, Integrations), then b24export auth JOB",
@@ -68,8 +68,8 @@ var tokenHints = byCode(map[string]string{
 // method that was called. application is "" if the text for a webhook fits as well.
 var portalHints = byCode(map[string]struct{ webhook, application string }{
 	bitrix.CodeCertificate: {badCertificate, ""},
-	bitrix.CodeBadAnswer: {"a page came where the portal's answer belongs: check the webhook's address, and whether a firewall, a proxy or a login stands before the portal",
-		"a page came where the portal's answer belongs: check oauth.portal in the job, and whether a firewall, a proxy or a login stands before the portal"},
+	bitrix.CodeBadAnswer: {"the server returned a web page instead of the portal's answer: check the webhook's address, and whether a firewall, a proxy or a login page is in front of the portal",
+		"the server returned a web page instead of the portal's answer: check oauth.portal in the job, and whether a firewall, a proxy or a login page is in front of the portal"},
 	bitrix.CodeTooLarge: {"ask the portal for less at a time: fewer fields, a narrower filter", ""},
 	bitrix.CodeExpiredToken: {"get a new access token; a webhook never needs one, so check its address",
 		"get new tokens: b24export auth JOB"},
@@ -80,18 +80,18 @@ var portalHints = byCode(map[string]struct{ webhook, application string }{
 	bitrix.CodeInvalidRequest: {"write the portal's address with https", ""},
 	bitrix.CodeOverload:       {"the vendor has blocked REST on this portal for overload: ask Bitrix24's support to lift the block", ""},
 	bitrix.CodeAccessDenied:   {"REST is part of Bitrix24's commercial plans: check the portal's subscription", ""},
-	bitrix.CodeAuthorization: {"the webhook's owner was dismissed: let an administrator make another webhook",
+	bitrix.CodeAuthorization: {"the webhook's owner was dismissed: let an administrator create another webhook",
 		"the user of the tokens was dismissed: let an administrator get new ones: b24export auth JOB"},
 	bitrix.CodeAppNotFound: {"the portal no longer has the application: install it again (Bitrix24: Developer resources, Integrations)",
 		"the portal no longer has the application: install it again, then b24export auth JOB"},
 	bitrix.CodeWrongLicense: {"the portal's plan lacks this feature: change the plan, or do without it", ""},
-	bitrix.CodeInvalidCreds: {"check the webhook's address: the webhook was deleted, mistyped or is another user's; or its user has too few rights: let an administrator make the webhook",
+	bitrix.CodeInvalidCreds: {"check the webhook's address: the webhook was deleted, mistyped or is another user's; or its user has too few rights: let an administrator create the webhook",
 		"the application's user has too few rights: let an administrator get the tokens: b24export auth JOB"},
 	bitrix.CodeInsufficientScope: {"give the webhook the scope SCOPE (Bitrix24: Developer resources, Integrations, the webhook, Access permissions)",
 		"give the application the scope SCOPE (Bitrix24: Developer resources, Integrations, the application), then b24export auth JOB"},
-	bitrix.CodeUserAccess: {"the webhook's user has no access to the application: let an administrator make the webhook",
+	bitrix.CodeUserAccess: {"the webhook's user has no access to the application: let an administrator create the webhook",
 		"the user has no access to the application: give it (Bitrix24: Developer resources, Integrations, the application), or let an administrator get the tokens: b24export auth JOB"},
-	bitrix.CodeSaleAdminOnly: {"the methods of scope SCOPE need an administrator: let one make the webhook, or choose another way to list",
+	bitrix.CodeSaleAdminOnly: {"the methods of scope SCOPE need an administrator: let one create the webhook, or choose another way to list",
 		"the methods of scope SCOPE need an administrator: let one get the tokens (b24export auth JOB), or choose another way to list"},
 	bitrix.CodeMethodNotFound: noMethod,
 	bitrix.CodeManifest:       noMethod,

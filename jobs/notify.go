@@ -85,7 +85,7 @@ func Notify(ctx context.Context, n *jobfile.NotifySpec, body []byte, agent strin
 func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body []byte, agent string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.URL.Reveal(), bytes.NewReader(body))
 	if err != nil {
-		return backoff.Permanent(errors.New("notify.url is no address"))
+		return backoff.Permanent(errors.New("notify.url is not an address"))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", agent)
@@ -110,9 +110,9 @@ func send(ctx context.Context, client *http.Client, n *jobfile.NotifySpec, body 
 	case resp.StatusCode < 300:
 		return nil
 	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout:
-		return fmt.Errorf("it answers %d", resp.StatusCode)
+		return fmt.Errorf("the receiver answers %d", resp.StatusCode)
 	}
-	return backoff.Permanent(fmt.Errorf("it answers %d: look at notify.url", resp.StatusCode))
+	return backoff.Permanent(fmt.Errorf("the receiver answers %d: check notify.url", resp.StatusCode))
 }
 
 // signature signs body as of a moment. A receiver can then refuse messages that

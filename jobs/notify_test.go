@@ -66,9 +66,9 @@ func TestNotify(t *testing.T) {
 		{"at once", nil, 1, ""},
 		{"after a fault", []int{500, 429}, 3, ""},
 		{"after a time-out", []int{0}, 2, ""},
-		{"wrong address", []int{404}, 1, "notify hooks.example.org: it answers 404: look at notify.url"},
-		{"sent elsewhere", []int{302}, 1, "notify hooks.example.org: it answers 302: look at notify.url"},
-		{"down", busy, 0, "notify hooks.example.org: it answers 503; "},
+		{"wrong address", []int{404}, 1, "notify hooks.example.org: the receiver answers 404: check notify.url"},
+		{"sent elsewhere", []int{302}, 1, "notify hooks.example.org: the receiver answers 302: check notify.url"},
+		{"down", busy, 0, "notify hooks.example.org: the receiver answers 503; "},
 		{"endless", endless, 0, "notify hooks.example.org: no answer within 10s; "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

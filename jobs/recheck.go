@@ -90,7 +90,7 @@ func Recheck(ctx context.Context, spec *jobfile.Spec, portal string, rows []sche
 		if row.OrderID.Valid {
 			doubtful[row.OrderID.V] = append(doubtful[row.OrderID.V], i)
 		} else {
-			r.Detail = "its order is not known, and so not whether it was changed since"
+			r.Detail = "its order is not known, so whether it was changed since is not known"
 		}
 	}
 	return list, judgeByOrders(ctx, client, spec.Portals[i].TimeZone, list, doubtful)
@@ -119,7 +119,7 @@ func judgeByOrders(ctx context.Context, client *bitrix.Client, zone *time.Locati
 			case refused:
 				r.Detail = source.Reason(refusal) + ": whether it was changed since is not known"
 			case !known:
-				r.Detail = "its order is gone"
+				r.Detail = "its order no longer exists"
 			case at.IsZero():
 				r.Detail = "when its order was saved last is not known: the list of orders does not show it"
 			case at.After(r.ReadAt.Add(-clockDoubt)):

@@ -123,7 +123,7 @@ func put[R any](ctx context.Context, r *relatedRefresh, t *schemas.Table[R], rea
 	rows, err := read(ctx)
 	ok := store(ctx, r, t, rows, err, source.UseOf(r.client).Requests-before)
 	if cerr := rows.Close(); cerr != nil {
-		r.log.Warn("clean up behind a related table", "table", t.Short(), "error", cerr)
+		r.log.Warn("clean up after a related table", "table", t.Short(), "error", cerr)
 	}
 	return ok
 }

@@ -18,7 +18,7 @@ import (
 // The lock is an object that only one process can create. It expires after tokenLease,
 // which is longer than a refresh takes, so that the lock of a process that died does
 // not stay. The lock prevents refreshes at the same time, but is not what keeps the
-// pair safe: a refresh token is valid once. If two processes refresh all the same, only
+// pair safe: a refresh token is valid once. If two processes refresh nevertheless, only
 // one receives a pair, and only that one has anything to save. The comment of claim
 // compares this lock with the others.
 type Tokens struct {

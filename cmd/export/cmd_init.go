@@ -338,7 +338,7 @@ func (n *newJob) try(ctx context.Context, spec *jobfile.Spec) error {
 		return failed
 	}
 	again := false
-	err := n.asker.until(ctx, "Write the job file all the same: yes or no", "no", false, func(answer string) error {
+	err := n.asker.until(ctx, "Write the job file anyway: yes or no", "no", false, func(answer string) error {
 		again = answer == "yes" || answer == "y"
 		return nil
 	})

@@ -46,6 +46,13 @@ var proseRules = []proseRule{
 	{`thousandths of a second`, "milliseconds"},
 	{`(stand|stands|standing|stood) beside`, "is next to"},
 	{`but for`, "except"},
+	{`all the same`, "nevertheless, anyway"},
+	{`now and then`, "sometimes"},
+	{`nobody (knows|can say|has asked)`, "is not known"},
+	{`cannot be had`, "cannot be fetched"},
+	{`for want of`, "because … is missing"},
+	{`what (came|comes|becomes|became) of`, "the result of, the outcome of"},
+	{`clean up behind`, "clean up after"},
 	{`(lest|whence|thence|thereof|thereby|whereby|wherein|therein|herein|hitherto|thither)`, "say it in a plain sentence"},
 	{`(tenants?|savepoints?|dead letters?|tombstones?)`, "the glossary's word: portal, checkpoint, reject, delete"},
 }
@@ -100,7 +107,7 @@ func TestPlainEnglishInDocumentation(t *testing.T) {
 func documents(t *testing.T) []string {
 	t.Helper()
 	names := []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "findings/README.md"}
-	for _, dir := range []string{"docs", "deploy"} {
+	for _, dir := range []string{"docs", "deploy", "jobs/examples"} {
 		err := filepath.WalkDir(filepath.Join("../..", dir), func(name string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !slices.Contains([]string{".md", ".yaml", ".yml", ".py", ".sql", ".sh", ".service", ".timer"}, filepath.Ext(name)) && !strings.HasPrefix(d.Name(), "Dockerfile") {
 				return err

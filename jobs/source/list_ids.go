@@ -125,7 +125,7 @@ func (g *givenIDs) above(after int64) iter.Seq2[int64, error] {
 		var sorted spill.Sorter
 		defer func() {
 			if err := sorted.Close(); err != nil {
-				g.log.Warn("clean up behind a file of ids", "error", err)
+				g.log.Warn("clean up after a file of ids", "error", err)
 			}
 		}()
 		for id, err := range g.lines() {

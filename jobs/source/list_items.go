@@ -83,7 +83,7 @@ func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq
 	return func(yield func([]listed, error) bool) {
 		defer func() {
 			if err := l.sorted.Close(); err != nil {
-				l.log.Warn("clean up behind a listing", "error", err)
+				l.log.Warn("clean up after a listing", "error", err)
 			}
 		}()
 		if err := l.collect(ctx, after); err != nil {

@@ -91,7 +91,7 @@ func (l *listOrders) list(ctx context.Context, after pipeline.PaymentID) iter.Se
 		var sorted spill.Sorter
 		defer func() {
 			if err := sorted.Close(); err != nil {
-				l.log.Warn("clean up behind a listing", "error", err)
+				l.log.Warn("clean up after a listing", "error", err)
 			}
 		}()
 		err := l.measure(ctx)
