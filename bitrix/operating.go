@@ -280,7 +280,7 @@ func (b *budgets) end(r *ticket, reported map[string]spent) {
 		}
 		s.account.end(now, booked, s, t.total(s.estimate()), t.done)
 		if t.refused && s.account.exhausted(now) {
-			b.log.Info("the portal refuses a method for want of operating budget", "method", s.method, "until", s.account.blocked.UTC())
+			b.log.Info("the portal refuses a method because its operating budget is used up", "method", s.method, "until", s.account.blocked.UTC())
 		}
 	}
 	b.admit()

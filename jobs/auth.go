@@ -124,7 +124,7 @@ func (w *Authorization) codeOf(pasted bitrix.Secret) (bitrix.Secret, error) {
 	case code == "":
 		return "", &UsageError{Text: "the address has no code"}
 	case subtle.ConstantTimeCompare([]byte(state), []byte(w.state)) != 1:
-		return "", &UsageError{Text: "the address belongs to another attempt (its state is another one): open the address above, and paste what comes of it"}
+		return "", &UsageError{Text: "the address belongs to another attempt (its state is another one): open the address above, and paste its result"}
 	default:
 		return bitrix.Secret(code), nil
 	}

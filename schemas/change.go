@@ -16,7 +16,7 @@ type Change struct {
 // ChangeTable is the change feed: the kind of change, then the columns of PaymentTable.
 // Columns of its own can be added only once it has its own version, because they come
 // before those of PaymentTable.
-var ChangeTable = newTable("payments_changes", "What changed against the snapshot before, sorted by id.", slices.Concat(
+var ChangeTable = newTable("payments_changes", "The changes since the previous snapshot, sorted by id.", slices.Concat(
 	[]Column[Change]{
 		{
 			Name: "op", Since: 1, Encoding: Dictionary, Source: "this program",
@@ -27,7 +27,7 @@ var ChangeTable = newTable("payments_changes", "What changed against the snapsho
 		{
 			Name: "changed", Since: 1, Encoding: Dictionary, Source: "this program", Unit: "column names, comma-separated",
 			Null: "insert or delete", Example: "paid,date_paid", Changes: never,
-			Description: "The columns that have another value than before. Of a deleted payment the columns below are as last known.",
+			Description: "The columns whose values differ from before. For a deleted payment, the columns below have the last known values.",
 			At:          func(c *Change) any { return &c.Changed },
 		},
 	},

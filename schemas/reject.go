@@ -22,7 +22,7 @@ var RejectTable = newTable("payments_rejects", "Payments that could not be read.
 	{
 		Name: "stage", Since: 1, Encoding: Dictionary, Source: "this program",
 		Null: never, Example: "get", Changes: never,
-		Description: "Where it failed: list or get.",
+		Description: "The step that failed: list or get.",
 		At:          func(r *Reject) any { return &r.Stage },
 	},
 	{
@@ -34,19 +34,19 @@ var RejectTable = newTable("payments_rejects", "Payments that could not be read.
 	{
 		Name: "description", Since: 1, Large: true, Source: "error_description",
 		Null: "the portal returns none", Example: "Access denied", Changes: never,
-		Description: "The portal's text, or which rule the value broke.",
+		Description: "The portal's text, or the rule that the value breaks.",
 		At:          func(r *Reject) any { return &r.Description },
 	},
 	{
 		Name: "attempts", Since: 1, Encoding: Delta, Source: "this program", Unit: "calls",
 		Null: never, Example: "1", Changes: never,
-		Description: "How often the payment was asked for.",
+		Description: "How often the payment was requested.",
 		At:          func(r *Reject) any { return &r.Attempts },
 	},
 	{
 		Name: "raw", Since: 1, Large: true, Source: "the portal's answer",
-		Null: "the portal refused; code and description are all that it said", Example: `"12,50"`, Changes: never,
-		Description: "Of BAD_VALUE what was sent, at most 200 bytes: its beginning, or from just before the place where it is not JSON.",
+		Null: "the portal refused, and sent only code and description", Example: `"12,50"`, Changes: never,
+		Description: "For BAD_VALUE the text that the portal sent, at most 200 bytes: its beginning, or the text from just before the position where it is not JSON.",
 		At:          func(r *Reject) any { return &r.Raw },
 	},
 	{

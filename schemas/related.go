@@ -144,17 +144,17 @@ var OrderTable = newTable("payments_orders", "The orders that the payments belon
 	},
 	{
 		Name: "created_at", Since: 1, Field: "dateInsert", Encoding: Delta, Unit: microseconds, Null: noText, Example: "2024-05-01T09:00:00.000000Z", Changes: never,
-		Description: "When the order was made; see date_bill of payments for portals that print it wrong.",
+		Description: "When the order was created; see date_bill of payments for portals that print it wrong.",
 		At:          func(r *Order) any { return &r.CreatedAt },
 	},
 	{
 		Name: "updated_at", Since: 1, Field: "dateUpdate", Encoding: Delta, Unit: microseconds, Null: noText, Example: "2024-05-20T10:32:02.000000Z", Changes: "each time that it or a payment of it is saved",
-		Description: "When the order was saved last; see date_bill of payments for portals that print it wrong.",
+		Description: "When the order was last saved; see date_bill of payments for portals that print it wrong.",
 		At:          func(r *Order) any { return &r.UpdatedAt },
 	},
 	{
 		Name: "responsible_id", Since: 1, Field: "responsibleId", Encoding: Dictionary, Null: noRef, Example: "7", Changes: theEdit,
-		Description: "The portal's user who answers for the order.",
+		Description: "The portal's user who is responsible for the order.",
 		At:          func(r *Order) any { return &r.ResponsibleID },
 	},
 	{
@@ -179,16 +179,16 @@ var OwnerTable = newTable("payments_owners", "The owners of the payments' orders
 	},
 	{
 		Name: "title", Since: 1, Field: "title", Null: noText, Example: "Kitchen, oak", Changes: theEdit,
-		Description: "What people call the item.",
+		Description: "The item's title.",
 		At:          func(r *Owner) any { return &r.Title },
 	},
 	{
-		Name: "category_id", Since: 1, Field: "categoryId", Zero: true, Encoding: Dictionary, Null: "the type has no funnels", Example: "0", Changes: "it goes to another funnel",
+		Name: "category_id", Since: 1, Field: "categoryId", Zero: true, Encoding: Dictionary, Null: "the type has no funnels", Example: "0", Changes: "the item moves to another funnel",
 		Description: "The item's funnel; 0 is the general one.",
 		At:          func(r *Owner) any { return &r.CategoryID },
 	},
 	{
-		Name: "stage_id", Since: 1, Field: "stageId", Encoding: Dictionary, Null: "the type has no stages", Example: "C10:NEW", Changes: "it goes to another stage",
+		Name: "stage_id", Since: 1, Field: "stageId", Encoding: Dictionary, Null: "the type has no stages", Example: "C10:NEW", Changes: "the item moves to another stage",
 		Description: "The item's stage in its funnel.",
 		At:          func(r *Owner) any { return &r.StageID },
 	},
@@ -214,17 +214,17 @@ var OwnerTable = newTable("payments_owners", "The owners of the payments' orders
 	},
 	{
 		Name: "assigned_by_id", Since: 1, Field: "assignedById", Encoding: Dictionary, Null: noRef, Example: "7", Changes: theEdit,
-		Description: "The portal's user who answers for the item: the manager.",
+		Description: "The portal's user who is responsible for the item: the manager.",
 		At:          func(r *Owner) any { return &r.AssignedByID },
 	},
 	{
 		Name: "created_at", Since: 1, Field: "createdTime", Encoding: Delta, Unit: microseconds, Null: noText, Example: "2024-05-01T09:00:00.000000Z", Changes: never,
-		Description: "When the item was made, as the portal prints it: some portals print it an hour or more off.",
+		Description: "When the item was created, as the portal prints it: some portals print it an hour or more off.",
 		At:          func(r *Owner) any { return &r.CreatedAt },
 	},
 	{
 		Name: "updated_at", Since: 1, Field: "updatedTime", Encoding: Delta, Unit: microseconds, Null: noText, Example: "2024-05-20T10:32:02.000000Z", Changes: theEdit,
-		Description: "When the item was saved last, as the portal prints it: some portals print it an hour or more off.",
+		Description: "When the item was last saved, as the portal prints it: some portals print it an hour or more off.",
 		At:          func(r *Owner) any { return &r.UpdatedAt },
 	},
 	{
@@ -259,12 +259,12 @@ var StageTable = newTable("payments_stages", "The stages of the funnels of the o
 	},
 	{
 		Name: "stage", Since: 1, Field: "NAME", Encoding: Dictionary, Null: noText, Example: "Negotiation", Changes: "it is renamed",
-		Description: "What people call the stage.",
+		Description: "The stage's name.",
 		At:          func(r *Stage) any { return &r.Stage },
 	},
 	{
 		Name: "category", Since: 1, Encoding: Dictionary, Source: "name of crm.category.list", Null: "the type has one funnel, or its name may not be read", Example: "Wholesale", Changes: "it is renamed",
-		Description: "What people call the funnel.",
+		Description: "The funnel's name.",
 		At:          func(r *Stage) any { return &r.Category },
 	},
 	{
@@ -275,7 +275,7 @@ var StageTable = newTable("payments_stages", "The stages of the funnels of the o
 	{
 		Name: "outcome", Since: 1, Field: "SEMANTICS", Encoding: Dictionary, Words: map[string]string{"S": "won", "F": "lost", "P": ""},
 		Null: "neither yet", Example: "won", Changes: "an edit of the stage",
-		Description: "What becomes of an item that comes to this stage: won, lost.",
+		Description: "The outcome of an item in this stage: won, lost.",
 		At:          func(r *Stage) any { return &r.Outcome },
 	},
 	readAt(func(r *Stage) *Null[Instant] { return &r.ExtractedAt }),
@@ -366,7 +366,7 @@ var PaySystemTable = newTable("payments_pay_systems", "The portal's payment syst
 	{
 		Name: "settlement", Since: 1, Field: "IS_CASH", Encoding: Dictionary, Words: map[string]string{"Y": "cash", "N": "cashless", "A": "acquiring"},
 		Null: noText, Example: "acquiring", Changes: theEdit,
-		Description: "How the money comes: cash, cashless, acquiring.",
+		Description: "How the money is received: cash, cashless, acquiring.",
 		At:          func(r *PaySystem) any { return &r.Settlement },
 	},
 	readAt(func(r *PaySystem) *Null[Instant] { return &r.ExtractedAt }),

@@ -33,5 +33,5 @@ COMMENT ON COLUMN "payments"."entity_id" IS 'The id of the order''s owner.';
 COMMENT ON COLUMN "payments"."date_bill" IS 'When the payment was billed.';
 COMMENT ON COLUMN "payments"."extra" IS 'Fields that the portal sent and this table has no column for, in its spelling, names sorted.';
 COMMENT ON COLUMN "payments"."extracted_at" IS 'When these values were read from the portal.';
-COMMENT ON COLUMN "payments"."returned" IS 'How the money was given back: inner, to the customer''s inner account; pay_system, through the payment system. Such a payment is not paid, and keeps its sum and date_paid.';
-COMMENT ON COLUMN "payments"."responsible_id" IS 'The portal''s user who answers for the payment.';
+COMMENT ON COLUMN "payments"."returned" IS 'How the payment was refunded: inner, to the customer''s inner account; pay_system, through the payment system. Such a payment is not paid, and keeps its sum and date_paid.';
+COMMENT ON COLUMN "payments"."responsible_id" IS 'The portal''s user who is responsible for the payment.';

@@ -19,9 +19,9 @@ CREATE TABLE "payments_changes" (
   "returned" VARCHAR,
   "responsible_id" BIGINT
 );
-COMMENT ON TABLE "payments_changes" IS 'What changed against the snapshot before, sorted by id.';
+COMMENT ON TABLE "payments_changes" IS 'The changes since the previous snapshot, sorted by id.';
 COMMENT ON COLUMN "payments_changes"."op" IS 'What happened: insert, update or delete.';
-COMMENT ON COLUMN "payments_changes"."changed" IS 'The columns that have another value than before. Of a deleted payment the columns below are as last known.';
+COMMENT ON COLUMN "payments_changes"."changed" IS 'The columns whose values differ from before. For a deleted payment, the columns below have the last known values.';
 COMMENT ON COLUMN "payments_changes"."id" IS 'The payment''s number on its portal.';
 COMMENT ON COLUMN "payments_changes"."account_number" IS 'The number that people see, such as 3653/1.';
 COMMENT ON COLUMN "payments_changes"."paid" IS 'Whether the payment has been made.';
@@ -37,5 +37,5 @@ COMMENT ON COLUMN "payments_changes"."entity_id" IS 'The id of the order''s owne
 COMMENT ON COLUMN "payments_changes"."date_bill" IS 'When the payment was billed.';
 COMMENT ON COLUMN "payments_changes"."extra" IS 'Fields that the portal sent and this table has no column for, in its spelling, names sorted.';
 COMMENT ON COLUMN "payments_changes"."extracted_at" IS 'When these values were read from the portal.';
-COMMENT ON COLUMN "payments_changes"."returned" IS 'How the money was given back: inner, to the customer''s inner account; pay_system, through the payment system. Such a payment is not paid, and keeps its sum and date_paid.';
-COMMENT ON COLUMN "payments_changes"."responsible_id" IS 'The portal''s user who answers for the payment.';
+COMMENT ON COLUMN "payments_changes"."returned" IS 'How the payment was refunded: inner, to the customer''s inner account; pay_system, through the payment system. Such a payment is not paid, and keeps its sum and date_paid.';
+COMMENT ON COLUMN "payments_changes"."responsible_id" IS 'The portal''s user who is responsible for the payment.';

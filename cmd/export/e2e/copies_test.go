@@ -15,8 +15,8 @@ import (
 
 // Some gateways answer a copy with 200 and only the preamble of the XML, and do not
 // copy. AWS sends the preamble early so that the connection stays open during a long
-// copy. Its client accepts that as success. The current table must be the new one all
-// the same.
+// copy. Its client accepts that as success. The current table must
+// nevertheless be the new one.
 func TestCopyThatDoesNothing(t *testing.T) {
 	s := servers.StartS3(t)
 	for _, tt := range []struct {
