@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// window bounds what is between the lister and the collector: chunks that are listed
-// and not yet collected, by number and by the bytes of their rows' texts. It counts
+// window bounds the chunks between the lister and the collector, which are listed but not
+// yet collected, by number and by the bytes of their rows' texts. It counts
 // chunks by their numbers, which begin with 0. It is safe for concurrent use.
 //
-// Nobody waits for ever: a chunk alone may enter whatever its size, and the chunk that
-// the collector takes next may always be fetched.
+// No wait is endless: a single chunk may enter whatever its size, and the chunk that the
+// collector needs next may always be fetched.
 type window struct {
 	mostChunks int
 	mostBytes  int64

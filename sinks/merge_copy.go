@@ -182,7 +182,7 @@ func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
 	open := (w.open + int64(len(w.rows))) % w.groupRows
 	little := int64(w.limit / smallGroup)
 	text := w.textOf(g)
-	// More texts than this writer's own row groups have are those of an older program.
+	// A row group with more texts than this writer's own is from an older program.
 	if g.NumRows < small && text < little || g.NumRows > w.groupRows || text > int64(w.limit+w.limit/groupPart+w.limit/2) ||
 		open > 0 && open < small && int64(w.inGroup+w.text) < little {
 		return false
