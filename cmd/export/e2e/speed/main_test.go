@@ -67,3 +67,15 @@ func TestSpeedRefusesNonsense(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryMeasuresEachStep runs a small case of -memory: each command has its line.
+func TestMemoryMeasuresEachStep(t *testing.T) {
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"-memory", "-part", "100", "-only", "80 KB"}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 3 || !strings.Contains(lines[1], "run, full") || !strings.Contains(lines[2], "cat --format csv") {
+		t.Fatalf("printed\n%s", &out)
+	}
+}
