@@ -4,8 +4,8 @@
 # `If-None-Match: *`, while the blob does not exist for any read: 404, and no list shows it. A chunked upload to the same
 # name, with the same condition on its commit, succeeds.
 # Seen 2026-11-28: "put if absent: BlobAlreadyExists" after "exists: false".
-# Why it matters: a writer that dies in a large upload leaves a lock that nobody holds. Its successor that writes the name
-# in one piece is told that another one won, and finds nothing there. Read the name back before you believe a conflict.
+# Why it matters: a writer that dies in a large upload leaves a lock without a holder. Its successor, which writes the name
+# in one piece, gets a conflict and finds nothing there. Read the name back before you rely on a conflict.
 set -euo pipefail
 dir=$(mktemp -d)
 server=

@@ -4,8 +4,8 @@
 # operating time. It looks at the commands only where they are a list. Commands with names, which the SDK offers as the
 # other form, are never held back, although their operating time is recorded just the same.
 # Seen 2026-11-28, the portal reports 479 s used: three batches of a list wait twice, of names not once.
-# Why it matters: code that is polite in one form goes on into the portal's block of ten minutes in the other, which
-# stops every integration of that portal.
+# Why it matters: code that respects the limit in one form runs into the portal's block of ten minutes in the other form.
+# The block stops every integration of that portal.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

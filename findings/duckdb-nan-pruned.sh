@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # DuckDB 1.5.6 (@duckdb/node-api 1.5.6-r.1) reading a file of hyparquet-writer 0.17.0.
 # Behaviour: DuckDB sorts NaN above every number, so `x > 5` keeps NaN rows of a table. Parquet statistics leave NaN out,
-# as the format asks, and DuckDB believes them all the same: the file's row group has maximum 4 and is skipped. Its own
+# as the format requires, and DuckDB still relies on them: the file's row group has maximum 4 and is skipped. Its own
 # files are safe only because it writes no statistics for a column with a NaN.
 # Seen 2026-11-28: "x > 5: table 1, own file 1, hyparquet-writer's file 0".
 # Why it matters: one query has two answers for the same rows, by who wrote the file. A check such as

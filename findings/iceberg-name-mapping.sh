@@ -4,8 +4,8 @@
 # change that mapping unless it is passed in. After `sum` was renamed to `amount` and a new `sum` was added, the `sum` of a
 # new file is read as `amount`. A file with any other added column is committed, and then every full scan fails.
 # Seen 2026-11-28: file {id 3, sum 5} reads as {id 3, amount 5, sum null}; then "missing field_id".
-# Why it matters: adding files is how a table is fed by a program that does not know Iceberg. One schema change puts values
-# into the wrong column, or makes a table unreadable by a commit that succeeded. Write field ids into the files.
+# Why it matters: a program that does not know Iceberg feeds a table by adding files. One schema change puts values into
+# the wrong column, or a commit that succeeds makes a table unreadable. Write field ids into the files.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

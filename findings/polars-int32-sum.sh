@@ -3,8 +3,8 @@
 # Behaviour: the sum of a 32-bit integer column stays 32 bits wide in polars and wraps without an error; of 8 and 16 bits
 # it becomes 64 bits. DuckDB and ClickHouse widen all of them. The same holds for sums of groups.
 # Seen 2026-11-28, 10 million ids 0 to 9,999,999 in one Parquet file: 49999995000000 against -2014260032.
-# Why it matters: sums are what a move of typed data is checked by. A column that fits its type has a total that does
-# not; a check that runs in polars on both sides even agrees.
+# Why it matters: people check a copy of typed data by its sums. A column fits its type, but its total does not. If polars
+# computes both sides of the check, they even agree.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

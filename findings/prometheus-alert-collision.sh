@@ -4,7 +4,7 @@
 # too, both alerts have the same labels, and the evaluation fails as a whole: nothing is sent any more, also not the
 # alert that was firing. Alertmanager ends it when its EndsAt has passed, four minutes later here.
 # Seen 2026-11-28: sent in minutes 1 and 3, health "err" and silence from minute 4 on.
-# Why it matters: the alert resolves at the moment when matters get worse. Aggregate in the expression instead of
+# Why it matters: the alert ends at the moment when a second instance breaks. Aggregate in the expression instead of
 # dropping labels in the rule, and alert on prometheus_rule_evaluation_failures_total.
 set -euo pipefail
 dir=$(mktemp -d)

@@ -4,8 +4,8 @@
 # time can be answered 409 ExistingObjectIsDirectory, though no key of that name, and no directory object, exists before
 # or after. Nothing is stored. The same put succeeds when it is sent again.
 # Seen 2026-11-28: 10 of 300 pairs of requests; put again: 200.
-# Why it matters: in S3 two keys never touch each other, so a clean-up beside a run looks safe. A 409 on an unconditional
-# put is no conflict here but a reason to try again, and the SDKs do not do that by themselves.
+# Why it matters: in S3 two keys never affect each other, so a clean-up during a run looks safe. A 409 on an unconditional
+# put is not a conflict here but a reason to try again, and the SDKs do not do that by themselves.
 set -euo pipefail
 dir=$(mktemp -d)
 server=
