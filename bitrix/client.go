@@ -183,6 +183,6 @@ func (c *Client) callSingly(method string) {
 	defer c.mu.Unlock()
 	if !c.singly[method] {
 		c.singly[method] = true
-		c.log.Info("the portal does not batch a method: it is called singly from here on", "method", method)
+		c.log.Info("the portal does not accept a method in a batch: it is called alone from now on", "method", method)
 	}
 }

@@ -59,7 +59,7 @@
 //	INVALID_REQUEST                  tokens         Stop          not understood
 //	FOREIGN_REDIRECT                 tokens         Stop          the client secret must not go there
 //	NO_TOKENS                        tokens         Stop          none yet
-//	BAD_TOKENS                       tokens         Stop          not what it should be
+//	BAD_TOKENS                       tokens         Stop          malformed tokens
 //	BAD_CODE                         tokens         Stop          wrong, late, or used before
 //	TOKENS_LOST                      tokens         Stop          the store failed
 //	TOKEN_REFUSED                    tokens         Stop          every new token
@@ -91,7 +91,7 @@
 //	OVERLOAD_LIMIT                   any            Stop          blocked by the vendor
 //	ACCESS_DENIED                    request, 403   Stop          REST needs a commercial plan
 //	ACCESS_DENIED                    request, 401   Stop          the plan has lapsed
-//	ACCESS_DENIED                    call, command  Reject        this user may not see this one
+//	ACCESS_DENIED                    call, command  Reject        this user may not see this item
 //	INVALID_CREDENTIALS              any            Stop          rights missing
 //	authorization_error              any            Stop          its owner was dismissed
 //	APPLICATION_NOT_FOUND            any            Stop          the application was removed

@@ -39,7 +39,7 @@ func TestTokenFileThatIsWrong(t *testing.T) {
 		{"a list", `["` + testSecret + `"]`, nil, CodeBadTokens, "is not a JSON object"},
 		{"cut off", `{"refresh_token":"` + testSecret, nil, CodeBadTokens, "is broken JSON near byte"},
 		{"twice the same name", `{"refresh_token":"` + testSecret + `","refresh_token":"b"}`, nil, CodeBadTokens, "is broken JSON near byte"},
-		{"something behind", good + good, nil, CodeBadTokens, "something behind"},
+		{"something behind", good + good, nil, CodeBadTokens, "data after its JSON object"},
 		{"no refresh token", `{"access_token":"` + testSecret + `"}`, nil, CodeBadTokens, "has no refresh_token"},
 		{"a number", `{"refresh_token":12345}`, nil, CodeBadTokens, "is not a text"},
 		{"a line break in it", `{"refresh_token":"` + testSecret + `\n"}`, nil, CodeBadTokens, "printable ASCII"},

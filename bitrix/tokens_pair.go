@@ -78,7 +78,7 @@ func decodePair(doc []byte) (*pair, error) {
 	case err != nil:
 		return nil, fmt.Errorf("is broken JSON near byte %d", r.d.InputOffset())
 	case len(bytes.TrimSpace(doc[r.d.InputOffset():])) > 0:
-		return nil, errors.New("has something behind its JSON object")
+		return nil, errors.New("has data after its JSON object")
 	case p.refresh == "":
 		return nil, errors.New("has no refresh_token")
 	}

@@ -153,7 +153,7 @@ func store[R any](ctx context.Context, r *relatedRefresh, t *schemas.Table[R], r
 	r.log.Warn("related table not read; it stays as it was", attrs...)
 	if ctx.Err() == nil {
 		if err := r.data.MissRelated(ctx, name, why, r.now()); err != nil {
-			r.log.Warn("why a related table is missing cannot be noted", "table", name, "error", err)
+			r.log.Warn("the reason why a related table is missing cannot be stored", "table", name, "error", err)
 		}
 	}
 	return false

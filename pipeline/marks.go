@@ -98,7 +98,7 @@ func (r *run[R]) warnOfNeedlessGets(updated int64) {
 	if 2*w.payments <= r.cp.Ledger.Listed || 10*updated > w.payments || w.column() == "" {
 		return
 	}
-	r.Log.Warn("most payments were fetched again, and are as they were: the listing shows a column otherwise than a get. "+
+	r.Log.Warn("most payments were fetched again without a change: the listing shows a column differently from a get. "+
 		"The next run compares with what this listing showed; if this comes back, the listing shows another value each time",
 		"fetched", w.payments, "changed", updated, "column", w.column())
 }

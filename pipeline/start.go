@@ -110,7 +110,7 @@ func (r *run[R]) begin(old Checkpoint) error {
 // again. usable are segments of old. If a payment is listed with the values of one of
 // their rows, that row replaces a get.
 func (r *run[R]) rebase(old Checkpoint, usable []Segment, why string) error {
-	r.Log.Info("unfinished work does not fit as it is; its rows are used where they are still right",
+	r.Log.Info("unfinished work does not fit the newest snapshot; its rows are used where they are still right",
 		"snapshot", old.Snapshot, "why", why, "rows", old.Ledger.Got)
 	if err := r.begin(old); err != nil {
 		return err

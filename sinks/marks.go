@@ -71,7 +71,7 @@ func (d *Dataset) Marks(ctx context.Context, m *pipeline.Manifest, after pipelin
 			}
 		}
 		if errors.Is(err, ErrDamaged) {
-			d.opts.Log.Warn("what the listing showed is lost; payments that it shows otherwise than their rows are fetched again", "error", err)
+			d.opts.Log.Warn("what the listing showed is lost; payments whose listing differs from their rows are fetched again", "error", err)
 			err = nil
 		}
 		if err != nil {

@@ -296,13 +296,20 @@ func TestStoredStateIsChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unknown := seedCheckpoint()
+	unknown.Phase = "levitating"
+	levitating, err := encodeCheckpoint(unknown)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ name, key, data, want string }{
 		{"newer checkpoint", dir + "checkpoint-00000009.json", `{"version":3,"phase":"levitating"}`,
 			dir + "checkpoint-00000009.json cannot be used: it has version 3, this program knows up to 2: use a newer b24export"},
 		{"cut checkpoint", dir + "checkpoint-00000007.json", string(good[:100]), dir + "checkpoint-00000007.json cannot be used: unexpected end of JSON input"},
 		{"empty checkpoint", dir + "checkpoint-00000007.json", "", dir + "checkpoint-00000007.json cannot be used"},
 		{"another number", dir + "checkpoint-00000008.json", string(good), dir + "checkpoint-00000008.json cannot be used: it says that it is number 7"},
-		{"unknown phase", dir + "checkpoint-00000007.json", strings.Replace(string(good), `"merged"`, `"levitating"`, 1), `unknown phase "levitating"`},
+		{"unknown phase", dir + "checkpoint-00000007.json", string(levitating), `unknown phase "levitating"`},
+		{"edited checkpoint", dir + "checkpoint-00000007.json", strings.Replace(string(good), `"merged"`, `"fetched"`, 1), "it was damaged or edited"},
 		{"no manifest", dir + "checkpoint-00000001.json", `{"version":1,"number":1,"snapshot":"20261123T020000Z","phase":"merged"}`, "no manifest"},
 		{"no version", dir + "checkpoint-00000001.json", `{"number":1}`, "version 0"},
 		{"bad counts", dir + "checkpoint-00000001.json",

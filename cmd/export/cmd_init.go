@@ -250,7 +250,7 @@ func (n *newJob) findWebhook(ctx context.Context) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return &startError{fmt.Errorf("read the webhook: %w", err)}
 	case n.yes:
-		return &startError{fmt.Errorf("no webhook: set the variable %s, or name a file that has it by --webhook-file", webhookVariable)}
+		return &startError{fmt.Errorf("no webhook: set the variable %s, or name a file that has it with --webhook-file", webhookVariable)}
 	}
 	n.typed = true
 	n.asker.say("The webhook is the portal's address with its secret, https://HOST/rest/USER/SECRET/:\n" +

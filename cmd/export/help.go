@@ -173,7 +173,7 @@ func indent(text string) string {
 
 // exitCodesHelp is the short form of the manual's table.
 const exitCodesHelp = `    0  complete
-    1  failed; nothing half-done is visible, and running again resumes
+    1  failed; readers see no unfinished work, and running again resumes
     2  usage or job file wrong; nothing was started
     3  published, with rejects below the job's threshold
     4  the portal refuses: token, rights, scope, plan or block

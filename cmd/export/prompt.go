@@ -61,7 +61,7 @@ func (a *asker) until(ctx context.Context, question, byDefault string, hidden bo
 // maxAnswer is the maximum length of an answer in bytes.
 const maxAnswer = 64 << 10
 
-var errNoAnswer = errors.New("standard input has ended before all was answered; --yes takes defaults, and flags say the rest")
+var errNoAnswer = errors.New("standard input ended before all questions were answered; --yes accepts the defaults, and flags give the other answers")
 
 // answer reads a line. A read cannot be stopped: if ctx ends first, the read continues
 // until the program ends.

@@ -43,7 +43,7 @@ func parseWhere(schema *arrow.Schema, text string) ([]condition, error) {
 		}
 		word, next, _ := strings.Cut(behind, " ")
 		if !strings.EqualFold(word, "and") || strings.TrimSpace(next) == "" {
-			return nil, fmt.Errorf("%s: conditions are joined by and, and by nothing else", shownArg(behind))
+			return nil, fmt.Errorf("%s: only and can join conditions", shownArg(behind))
 		}
 		rest = strings.TrimSpace(next)
 	}
@@ -72,7 +72,7 @@ func parseCondition(schema *arrow.Schema, text string) (c condition, rest string
 		}
 	}
 	if c.op == "" {
-		return c, "", fmt.Errorf("%s: behind %s must come one of = != < <= > >=", shownArg(text), name)
+		return c, "", fmt.Errorf("%s: after %s there must be one of = != < <= > >=", shownArg(text), name)
 	}
 	value, rest, quoted, err := cutValue(strings.TrimLeft(rest[len(c.op):], " "))
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *condition) take(t arrow.DataType, value string, quoted bool) (err error
 		for _, layout := range []string{time.RFC3339Nano, time.DateOnly, time.DateTime} {
 			if at, err := time.Parse(layout, value); err == nil {
 				if at.Nanosecond()%1000 != 0 {
-					return fmt.Errorf("times go to the microsecond")
+					return fmt.Errorf("times have at most microseconds")
 				}
 				c.number = int64(schemas.InstantOf(at))
 				return nil

@@ -166,7 +166,7 @@ func duckDBRoot(sinkURL string) (root string, secrets []statement, err error) {
 			},
 		}, nil
 	}
-	return "", nil, fmt.Errorf("DuckDB has no way to read %s://", sink.Scheme())
+	return "", nil, fmt.Errorf("DuckDB cannot read %s:// addresses", sink.Scheme())
 }
 
 // duckBucket returns DuckDB's address of a bucket and the prefix in it, with the slash

@@ -83,9 +83,9 @@ func TestFromFlagsProblems(t *testing.T) {
 			"--mode: backfill: needs to know which part of the past: --billed-from, --paid-from or --ids-from",
 		}},
 		{"contradictions", hook, map[string]string{"to": "out", "mode": "full", "full-every": "1d", "entity-types": "2", "rate": "5", "burst": "0"}, []string{
-			"--full-every: 1d: means nothing with --mode: full (it needs --mode: incremental)",
-			"--entity-types: 2: means nothing with --list: auto (it needs --list: items)",
-			"--burst: 0: is no limit at all, which --rate contradicts",
+			"--full-every: 1d: has no effect with --mode: full (it needs --mode: incremental)",
+			"--entity-types: 2: has no effect with --list: auto (it needs --list: items)",
+			"--burst: 0: means no limit, which --rate contradicts",
 		}},
 	}
 	for _, tt := range tests {

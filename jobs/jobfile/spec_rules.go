@@ -79,7 +79,7 @@ func (d *draft) names() {
 // the value of that key with which it has one.
 func (d *draft) pointless(key, other, value, need string) {
 	if d.has(key) && !d.bad[other] {
-		d.problem(key, Problem{What: "means nothing with " + d.call(other) + ": " + value, Hint: "it needs " + d.call(other) + ": " + need})
+		d.problem(key, Problem{What: "has no effect with " + d.call(other) + ": " + value, Hint: "it needs " + d.call(other) + ": " + need})
 	}
 }
 
@@ -241,7 +241,7 @@ func (d *draft) access(i int) {
 	hook, oauth := path+".webhook", path+".oauth"
 	switch {
 	case d.hasSection(hook) && d.hasSection(oauth):
-		d.problem(oauth, Problem{What: "cannot be given together with " + hook + ": a portal has one way in"})
+		d.problem(oauth, Problem{What: "cannot be given together with " + hook + ": a portal has only one of them"})
 	case !d.hasSection(hook) && !d.hasSection(oauth) && !d.bad[hook] && !d.bad[oauth]:
 		d.problem(hook, Problem{What: "is missing", Hint: "a portal needs " + hook + " or " + oauth})
 	}
@@ -270,9 +270,9 @@ func (d *draft) limits(i int) {
 	if d.has(rate) && d.has(burst) {
 		switch {
 		case *l.Rate > 0 && *l.Burst == 0:
-			d.problem(burst, Problem{What: "is no limit at all, which " + d.call(rate) + " contradicts"})
+			d.problem(burst, Problem{What: "means no limit, which " + d.call(rate) + " contradicts"})
 		case *l.Rate == 0 && *l.Burst > 0:
-			d.problem(rate, Problem{What: "is no limit at all, which " + d.call(burst) + " contradicts"})
+			d.problem(rate, Problem{What: "means no limit, which " + d.call(burst) + " contradicts"})
 		}
 	}
 	plan := d.spec.Portals[i].Plan
@@ -281,7 +281,7 @@ func (d *draft) limits(i int) {
 	}
 	window := path + "operating_window"
 	if d.has(window) && d.spec.Portals[i].EffectiveLimits().Operating == 0 && !d.bad[path+"operating"] {
-		d.problem(window, Problem{What: "means nothing without a budget: " + d.call(path+"operating")})
+		d.problem(window, Problem{What: "has no effect without a budget: " + d.call(path+"operating")})
 	}
 }
 

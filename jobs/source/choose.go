@@ -101,7 +101,7 @@ func (way Way) auto(spec *jobfile.Spec, refused Refusals) (Way, error) {
 	case spec.Mode == pipeline.Incremental && spec.Source.Since != jobfile.SinceList:
 		return Way{}, fmt.Errorf("source.since: %s needs %s: %w", spec.Source.Since, bitrix.MethodPaymentList, refusal)
 	case refused.Owners != nil:
-		return Way{}, fmt.Errorf("find a way to list payments: %w; nor is there another way: %w", refusal, refused.Owners)
+		return Way{}, fmt.Errorf("find a way to list payments: %w; no other way works either: %w", refusal, refused.Owners)
 	}
 	way.List, way.Why, way.Lacks = jobfile.ListBindings, "auto: "+Reason(refusal), lacksBound
 	way.Empty, way.refusal = emptyByItem, refusal

@@ -132,7 +132,7 @@ func (j *job) finder(way *Way, part *part) (finder, error) {
 		return (&listIDs{listSale: part.sale, ids: part.ids, rest: part.rest}).finder(), nil
 	case jobfile.ListAuto: // Choose never returns it
 	}
-	return finder{}, fmt.Errorf("source.list: %s: nothing finds payments so", way.List)
+	return finder{}, fmt.Errorf("source.list: %s: unknown way to find payments", way.List)
 }
 
 // Done must be called when the snapshot of the run is published. If it fails, the next

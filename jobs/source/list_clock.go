@@ -174,7 +174,7 @@ func (c *listClock) logLimits(log *slog.Logger) {
 	case formSwapped, formShort, formNull:
 		log.Warn("the list does not show all dates: date_bill stays empty where it shows none", append(attrs, "form", string(c.form))...)
 	case formUnknown:
-		log.Warn("the dates of the list have nothing to do with those of the payments: date_bill stays empty", attrs...)
+		log.Warn("the dates of the list cannot be matched with those of the payments: date_bill stays empty", attrs...)
 	}
 }
 

@@ -471,5 +471,5 @@ var formWords = map[dateForm]string{
 	formSwapped: "day and month swapped, and no days above 12",
 	formShort:   "no days below 25",
 	formNull:    "no dates",
-	formUnknown: "dates that have nothing to do with those of gets",
+	formUnknown: "dates that cannot be matched with those of gets",
 }

@@ -345,5 +345,5 @@ func refusalOfNothing(ctx context.Context, client *bitrix.Client) (*bitrix.Error
 		}
 		last = e
 	}
-	return nil, fmt.Errorf("ask for a payment that cannot exist: each answer is another one: %w", last)
+	return nil, fmt.Errorf("ask for a payment that cannot exist: the answers differ: %w", last)
 }

@@ -26,7 +26,7 @@ type Address struct {
 	rest string // the text of a URL after ://, as written
 }
 
-var errNoScheme = errors.New("what is before :// is no scheme")
+var errNoScheme = errors.New("the part before :// is not a scheme")
 
 // IsURL reports whether an address is a URL. Otherwise it is a path.
 func IsURL(text string) bool { return strings.Contains(text, "://") }
