@@ -14,7 +14,7 @@ import (
 // nevertheless, and the strict portal sees no second get of a payment that was fetched.
 func TestSoupOfFaults(t *testing.T) {
 	slow(t)
-	const payments, share = 6_000, 0.03
+	const payments, share = 3_000, 0.03
 	var faults []bitrixtest.Fault
 	for _, kind := range []bitrixtest.FaultKind{
 		bitrixtest.FaultLostRequest, bitrixtest.FaultLostAnswer, bitrixtest.FaultTruncated, bitrixtest.FaultReset,

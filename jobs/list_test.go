@@ -320,7 +320,7 @@ func TestListingsThatAreRefused(t *testing.T) {
 		text   string
 	}{
 		{"sale, not an administrator", "list: sale", bitrixtest.Rights{NotAdmin: true}, jobs.ExitRefused, "200040300010"},
-		{"auto, neither way", "list: auto", bitrixtest.Rights{NotAdmin: true, NoBindings: true}, jobs.ExitRefused, "nor is there another way"},
+		{"auto, neither way", "list: auto", bitrixtest.Rights{NotAdmin: true, NoBindings: true}, jobs.ExitRefused, "no other way works either"},
 		{"auto, no scope at all", "list: auto", bitrixtest.Rights{Scopes: []string{}}, jobs.ExitRefused, "insufficient_scope"},
 		{"auto, with fields of sale's", "list: auto, fields: [comments]", bitrixtest.Rights{NotAdmin: true}, jobs.ExitRefused, "source.fields needs"},
 		{"bindings", "list: bindings", bitrixtest.Rights{NoBindings: true}, jobs.ExitRefused, "list the bindings"},

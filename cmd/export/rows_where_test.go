@@ -95,7 +95,7 @@ func TestWhereThatCannotBe(t *testing.T) {
 		{"", `"": must be COLUMN OPERATOR VALUE, such as sum>=100`},
 		{"=5", "must be COLUMN OPERATOR VALUE"},
 		{"summ>5", `no column "summ"; there are id, account_number`},
-		{"sum like 5", "behind sum must come one of = != < <= > >="},
+		{"sum like 5", "after sum there must be one of = != < <= > >="},
 		{"sum>", "the value is missing"},
 		{"sum>five", `sum > "five": `},
 		{"sum=0.00001", `sum = "0.00001": must be a number of at most 4 digits`},
@@ -110,7 +110,7 @@ func TestWhereThatCannotBe(t *testing.T) {
 		{"id=1 or id=2", "only and can join conditions"},
 		{"id=1 and", "only and can join conditions"},
 		{"id=1 and ", "only and can join conditions"},
-		{"id=1 and id", "behind id must come one of"},
+		{"id=1 and id", "after id there must be one of"},
 	} {
 		if _, err := parseWhere(schemas.Payments(), tt.where); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: error %v, want %s", tt.where, err, tt.want)
