@@ -11,7 +11,8 @@ type operating struct {
 	mu    sync.Mutex
 	books map[account]*book
 	bans  map[account]time.Time // when each one ends
-	again int64                 // calls that restarted a ban
+	known map[account]time.Time // when an answer first showed the ban; zero: not yet
+	again int64                 // calls that restarted a ban that was known
 	peak  [methodCount]time.Duration
 	spent [methodCount]time.Duration
 }
@@ -60,21 +61,33 @@ func (o *operating) banned(a account, now time.Time, ban time.Duration, over boo
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.bans == nil {
-		o.bans = map[account]time.Time{}
+		o.bans, o.known = map[account]time.Time{}, map[account]time.Time{}
 	}
 	until := o.bans[a]
 	switch {
 	case now.Before(until):
-		if until.Before(now.Add(ban)) {
+		// A call that was sent before the first refusal arrived also restarts the ban, but
+		// no client can prevent that.
+		if known := o.known[a]; until.Before(now.Add(ban)) && !known.IsZero() && now.After(known) {
 			o.again++
 		}
 	case over:
 		delete(o.books, a)
+		delete(o.known, a)
 	default:
 		return false
 	}
 	o.bans[a] = now.Add(ban)
 	return true
+}
+
+// refused records that an answer at now shows that the account is banned.
+func (o *operating) refused(a account, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.known[a].IsZero() {
+		o.known[a] = now
+	}
 }
 
 // add records what a request has spent, at its end.

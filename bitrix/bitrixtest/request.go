@@ -70,6 +70,8 @@ type spending struct {
 	used  time.Duration // before this request
 	reset time.Time
 	spent time.Duration // by this request
+	// banned is whether the answer shows that the method is banned.
+	banned bool
 }
 
 // serve handles a request and waits for the time that it takes. It returns nil if ctx

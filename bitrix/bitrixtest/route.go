@@ -171,7 +171,8 @@ func (x *exchange) overBudget(method int) bool {
 	}
 	over := x.spending(method).used > x.c.budget
 	if ban := x.c.faster(x.c.Server.Ban); ban > 0 {
-		return x.p.operating.banned(account{x.credential, method}, x.now, ban, over)
+		over = x.p.operating.banned(account{x.credential, method}, x.now, ban, over)
+		x.spending(method).banned = over
 	}
 	return over
 }
@@ -196,6 +197,11 @@ func (x *exchange) spent() time.Duration {
 // book records what the exchange has spent, by method or for the batch.
 func (x *exchange) book() {
 	c := x.c
+	for method, sp := range x.budgets {
+		if sp != nil && sp.banned {
+			x.p.operating.refused(account{x.credential, method}, time.Now())
+		}
+	}
 	if c.Charge == ChargeNone {
 		return
 	}

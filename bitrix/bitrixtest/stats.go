@@ -14,9 +14,10 @@ type Stats struct {
 	Refused  int64            // requests refused with QUERY_LIMIT_EXCEEDED
 	// RefusedCommands counts calls and batches refused with OPERATION_TIME_LIMIT.
 	RefusedCommands int64
-	BansRenewed     int64 // calls during a Server.Ban
-	Faults          int64 // faults that occurred
-	Refreshes       int64 // token pairs issued
+	// BansRenewed counts calls during a Server.Ban of which an answer has already told.
+	BansRenewed int64
+	Faults      int64 // faults that occurred
+	Refreshes   int64 // token pairs issued
 
 	RatePeak      float64                  // highest value of the request counter
 	Operating     map[string]time.Duration // charged so far, by method
