@@ -14,7 +14,7 @@ type Stats struct {
 	Refused  int64            // requests refused with QUERY_LIMIT_EXCEEDED
 	// RefusedCommands counts calls and batches refused with OPERATION_TIME_LIMIT.
 	RefusedCommands int64
-	// BansRenewed counts calls during a Server.Ban of which an answer has already told.
+	// BansRenewed counts calls during a Server.Ban that an answer has already shown.
 	BansRenewed int64
 	Faults      int64 // faults that occurred
 	Refreshes   int64 // token pairs issued
