@@ -80,6 +80,7 @@ func wantPredicted(t *testing.T, seen []prediction, share float64, start, end ti
 }
 
 func TestLeftIsPredictedFromTheFirstSecond(t *testing.T) {
+	slow(t)
 	for _, tt := range []struct {
 		name    string
 		portal  bitrixtest.Options

@@ -22,6 +22,7 @@ func banned(server bitrixtest.Server, charge bitrixtest.Charge) bitrixtest.Optio
 // The newest module bans a method that is over its budget for 300 s. The export waits
 // until the ban ends: a call meanwhile would restart it.
 func TestBanIsWaitedOut(t *testing.T) {
+	slow(t)
 	for _, counters := range []string{"counters", "no counters", "zero counters"} {
 		for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
 			t.Run(counters+", "+string(charge), func(t *testing.T) {
@@ -51,6 +52,7 @@ func TestBanIsWaitedOut(t *testing.T) {
 // export is complete, it waits until bans end, and with double charges it takes no
 // longer than the budget requires.
 func TestOtherWeightsDoNoHarm(t *testing.T) {
+	slow(t)
 	for weight, longest := range map[float64]time.Duration{0.5: 40 * time.Minute, 2: 90 * time.Minute} {
 		for _, charge := range []bitrixtest.Charge{bitrixtest.ChargeInner, bitrixtest.ChargeBatch} {
 			t.Run(fmt.Sprint(weight, ", ", charge), func(t *testing.T) {

@@ -53,6 +53,7 @@ func change(portal *bitrixtest.Portal, n int) (gets int64) {
 // A night on 40,000 payments of which 400 have changed: its cost depends on the
 // changes, and table and change feed are exact.
 func TestNightCostsWhatHasChanged(t *testing.T) {
+	slow(t)
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 6, Payments: 40_000, AllowRegets: true, Strict: t})
 	e := newRunJob(t, portal, "")
 	e.run(t, jobs.ExitComplete)
@@ -77,6 +78,7 @@ func TestNightCostsWhatHasChanged(t *testing.T) {
 
 // A run measures the numbers in the table of the cost of listings, in docs/sources.md.
 func TestCostOfListings(t *testing.T) {
+	slow(t)
 	text, err := os.ReadFile("../docs/sources.md")
 	if err != nil {
 		t.Fatal(err)
