@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,8 +26,8 @@ import (
 //
 //   - floor decodes each answer once into structs and writes one Parquet file: the least
 //     that an export does.
-//   - naive decodes each answer with encoding/json into maps and writes nothing: what a
-//     script does.
+//   - naive has only the standard library: net/http decompresses its answers, and
+//     encoding/json decodes them into maps. It writes nothing. This is what a script does.
 var peers = map[string]func() peer{
 	"floor": func() peer { return &floor{} },
 	"naive": func() peer { return &naive{} },
@@ -51,7 +52,8 @@ const (
 
 // runPeer exports a portal with a peer into path.
 func runPeer(ctx context.Context, p peer, hook, path string) error {
-	transport := &http.Transport{MaxIdleConnsPerHost: atOnce, DisableCompression: true}
+	_, decompressed := p.(*naive)
+	transport := &http.Transport{MaxIdleConnsPerHost: atOnce, DisableCompression: !decompressed}
 	client := &http.Client{Transport: transport}
 	defer transport.CloseIdleConnections()
 	batch := func(cmd map[string]string) ([]byte, error) {
@@ -64,7 +66,9 @@ func runPeer(ctx context.Context, p peer, hook, path string) error {
 			return nil, err
 		}
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Accept-Encoding", "gzip")
+		if transport.DisableCompression {
+			req.Header.Set("Accept-Encoding", "gzip")
+		}
 		req.Header.Set("User-Agent", "b24export-speed/1")
 		resp, err := client.Do(req)
 		if err != nil {
@@ -172,15 +176,35 @@ type floor struct {
 	rows []row
 }
 
+// unpacker is memory for one answer of floor.
+type unpacker struct {
+	packed bytes.Buffer
+	zip    gzip.Reader
+}
+
+var unpackers = sync.Pool{New: func() any { return new(unpacker) }}
+
 func (*floor) read(resp *http.Response) ([]byte, error) {
 	if resp.Header.Get("Content-Encoding") != "gzip" {
 		return io.ReadAll(resp.Body)
 	}
-	z, err := gzip.NewReader(resp.Body)
-	if err != nil {
+	u := unpackers.Get().(*unpacker)
+	defer unpackers.Put(u)
+	u.packed.Reset()
+	if _, err := u.packed.ReadFrom(resp.Body); err != nil {
 		return nil, err
 	}
-	return io.ReadAll(z)
+	tail := u.packed.Bytes()[max(0, u.packed.Len()-4):]
+	if len(tail) < 4 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	size := binary.LittleEndian.Uint32(tail) // RFC 1952, ISIZE
+	if err := u.zip.Reset(&u.packed); err != nil {
+		return nil, err
+	}
+	body := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := body.ReadFrom(&u.zip)
+	return body.Bytes(), err
 }
 
 func (*floor) ids(body []byte, pages int) (ids, orders []int64, err error) {
@@ -250,7 +274,7 @@ func (f *floor) close(path string) error {
 
 type naive struct{}
 
-func (*naive) read(resp *http.Response) ([]byte, error) { return new(floor).read(resp) }
+func (*naive) read(resp *http.Response) ([]byte, error) { return io.ReadAll(resp.Body) }
 
 func (*naive) ids(body []byte, pages int) (ids, orders []int64, err error) {
 	var answer map[string]any
