@@ -10,6 +10,8 @@ import (
 var seeds = []string{
 	`{"result":{"p1":{"id":1,"accountNumber":"1\/1","paid":"Y","datePaid":"2024-05-20T12:32:02+02:00","sum":1250.5,"paySystemName":"\u041d\u0430"}},"total":null}`,
 	` [ 1 , -0.5e+7 , true , false , null , "" , [ ] , { } ] `,
+	`[{"id":1,"accountNumber":"1","operating_reset_at":2},{"id":1,"accountNumber":"1","operating_reset_at":2},{"accountNumber":"1","id":1},{"id":1,"id":2}]`,
+	`[{"a":1,"b":2},{"a":1},{"a":1,"b":2,"a":3}]`, `[{"a":1,"b":2},{"a" :1,"b": 2},{"b":1,"b":2}]`, `[{"a":{"a":1,"c":2}},{"a":{"a":1,"b":[{"a":1}],"a":3}}]`,
 	`{"a":1,"a":2}`, `{"abcdefgh":1,"abcdefghi":2,"abcdefgh":3}`, `{"a":{"a":1},"b":{"a":2,"\u0061":3}}`,
 	`"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\u12g4"`, `"\x"`, "\"\x01\"", "\"\xff\"", `"é"`, `{"é":1}`,
 	`01`, `-`, `1.`, `1e`, `.5`, `+1`, `nul`, `tru`, `[1,]`, `{"a":1,}`, `{"a"}`, `{,}`, `[`, `{"a":`, `}`, `]`, `"`, ``, `1 2`, `[1 2]`, `{"a" 1}`, `{1:2}`,
@@ -48,8 +50,13 @@ func FuzzScanner(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text, choices []byte) {
 		readMembers(t, text)
+		readObject(t, text)
 		for _, lax := range []bool{false, true} {
 			s := &Scanner{AllowInvalidUTF8: lax}
+			if len(choices) > 1 { // it then knows the names of the text
+				s.Reset(text)
+				s.SkipValue()
+			}
 			s.Reset(text)
 			d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowInvalidUTF8(lax))
 			for i := 0; ; i++ {
@@ -100,5 +107,37 @@ func readMembers(t *testing.T, text []byte) {
 		if err != nil || string(want) != string(value) || escaped != (value[0] == '"' && bytes.IndexByte(value, '\\') >= 0) {
 			t.Fatalf("%q: value %q (escaped: %t), want %q %v", text, value, escaped, want, err)
 		}
+	}
+}
+
+// readObject reads an object with ReadObject, and with a Decoder.
+func readObject(t *testing.T, text []byte) {
+	s := &Scanner{}
+	s.Reset(text)
+	object, member, err := s.ReadObject("a")
+	if err != nil {
+		return
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(text))
+	if _, err := d.ReadToken(); err != nil {
+		t.Fatal(err)
+	}
+	var want jsontext.Value
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := name.String() == "a"
+		v, err := d.ReadValue()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found {
+			want = v.Clone()
+		}
+	}
+	if _, err := d.ReadToken(); err != nil || !bytes.HasSuffix(text[:d.InputOffset()], object) || string(member) != string(want) {
+		t.Fatalf("%q: %q with %q, want %q %v", text, object, member, want, err)
 	}
 }

@@ -54,7 +54,13 @@ type Scanner struct {
 	// escaped is set by any string with an escape.
 	escaped bool
 	frames  []frame
-	hashes  []uint64 // of the names of all open objects
+	hashes  []uint64 // of the names of open objects, if their shape is not known
+	shapes  [maxDepth]shape
+	// Skipping an object at depth keyDepth sets from and to to the place of the value of
+	// its member key.
+	key      string
+	keyDepth int
+	from, to int
 }
 
 // frame is an open object or list.
@@ -64,15 +70,9 @@ type frame struct {
 	names names
 }
 
-// names are the hashes of one object's names.
-type names struct {
-	from int    // index of the first one in Scanner.hashes
-	seen uint64 // a bit for each of them; several may share a bit
-}
-
 // Reset starts a text, which must not change while it is read.
 func (s *Scanner) Reset(text []byte) {
-	s.text, s.at, s.ready, s.ended = text, 0, false, false
+	s.text, s.at, s.ready, s.ended, s.keyDepth = text, 0, false, false, -1
 	s.frames, s.hashes = s.frames[:0], s.hashes[:0]
 }
 
@@ -136,22 +136,39 @@ func (s *Scanner) ReadValue() (jsontext.Value, error) {
 	if !s.prepare() {
 		return nil, ErrUnusual
 	}
-	start := s.at
+	start, end := s.at, 0
 	if top := s.top(); top != nil && top.kind == '{' && top.count%2 == 0 {
-		if !s.name(&top.names) {
-			return nil, ErrUnusual
-		}
-	} else if !s.skip(len(s.frames)) {
+		end = s.name(start, &top.names, &s.shapes[len(s.frames)-1])
+	} else {
+		end = s.skip(start, len(s.frames))
+	}
+	if end < 0 {
 		return nil, ErrUnusual
 	}
+	s.at = end
 	s.done()
-	return s.text[start:s.at:s.at], nil
+	return s.text[start:end:end], nil
 }
 
 // SkipValue skips a whole value.
 func (s *Scanner) SkipValue() error {
 	_, err := s.ReadValue()
 	return err
+}
+
+// ReadObject reads a whole object like ReadValue, and also returns the value of its
+// member key, or nil if there is none. Any other value is ErrUnusual.
+func (s *Scanner) ReadObject(key string) (object, member jsontext.Value, err error) {
+	if s.PeekKind() != jsontext.KindBeginObject {
+		return nil, nil, ErrUnusual
+	}
+	s.key, s.keyDepth, s.from, s.to = key, len(s.frames), 0, 0
+	object, err = s.ReadValue()
+	s.key, s.keyDepth = "", -1
+	if err == nil && s.to > 0 {
+		member = s.text[s.from:s.to:s.to]
+	}
+	return object, member, err
 }
 
 // Member reads a name and its value at once, in an object that ReadToken has opened. At
@@ -162,37 +179,37 @@ func (s *Scanner) Member() (name []byte, value jsontext.Value, escaped bool, err
 	if top == nil || top.kind != '{' || top.count%2 == 1 || s.ready && top.count > 0 {
 		return nil, nil, false, ErrUnusual
 	}
-	s.space()
-	if s.take('}') {
+	text := s.text
+	at := space(text, s.at)
+	switch {
+	case at == len(text):
+		return nil, nil, false, ErrUnusual
+	case text[at] == '}':
+		s.at = at + 1
 		s.hashes = s.hashes[:top.names.from]
 		s.frames = s.frames[:len(s.frames)-1]
 		s.done()
 		return nil, nil, false, nil
+	case top.count == 0:
+	case text[at] != ',':
+		return nil, nil, false, ErrUnusual
+	default:
+		at = space(text, at+1)
 	}
-	if top.count > 0 {
-		if !s.take(',') {
-			return nil, nil, false, ErrUnusual
-		}
-		s.space()
-	}
-	start := s.at + 1
-	if !s.name(&top.names) {
+	start := at + 1
+	end := s.name(at, &top.names, &s.shapes[len(s.frames)-1])
+	if end < 0 {
 		return nil, nil, false, ErrUnusual
 	}
-	end := s.at - 1
-	s.space()
-	if !s.take(':') {
-		return nil, nil, false, ErrUnusual
-	}
-	s.space()
-	from := s.at
+	from := colon(text, end)
 	s.escaped = false
-	if !s.skip(len(s.frames)) {
+	to := s.skip(from, len(s.frames))
+	if to < 0 {
 		return nil, nil, false, ErrUnusual
 	}
-	s.ready = false
+	s.at, s.ready = to, false
 	top.count += 2
-	return s.text[start:end:end], s.text[from:s.at:s.at], s.escaped && s.text[from] == '"', nil
+	return text[start : end-1 : end-1], text[from:to:to], s.escaped && text[from] == '"', nil
 }
 
 func (s *Scanner) top() *frame {
@@ -217,7 +234,7 @@ func (s *Scanner) prepare() bool {
 	if s.ready {
 		return true
 	}
-	s.space()
+	s.at = space(s.text, s.at)
 	top := s.top()
 	switch {
 	case s.ended:
@@ -227,9 +244,9 @@ func (s *Scanner) prepare() bool {
 		if !s.take(':') {
 			return false
 		}
-		s.space()
+		s.at = space(s.text, s.at)
 	case s.take(','):
-		s.space()
+		s.at = space(s.text, s.at)
 		if s.at < len(s.text) && s.text[s.at] == top.kind+2 {
 			return false
 		}
@@ -240,13 +257,6 @@ func (s *Scanner) prepare() bool {
 	}
 	s.ready = s.at < len(s.text)
 	return s.ready
-}
-
-// space skips white space.
-func (s *Scanner) space() {
-	for s.at < len(s.text) && s.text[s.at] <= ' ' && (1<<s.text[s.at])&(1<<' '|1<<'\t'|1<<'\r'|1<<'\n') != 0 {
-		s.at++
-	}
 }
 
 // take skips the byte c, and reports whether it is next.
