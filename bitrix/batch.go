@@ -24,6 +24,8 @@ type Command struct {
 	// and does not end the batch. It is for commands that refer to others' results,
 	// which may be empty.
 	Optional bool
+
+	list *Listing // if set, the answer is read as a page of this listing
 }
 
 // Batch calls any number of commands, at least one, in as few requests as the portal
@@ -275,7 +277,7 @@ func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Du
 	}
 	results := make([]Result, len(cmds))
 	for i, w := range a.wire.commands {
-		r := Result{Value: w.result, Total: w.total, Next: w.next, Attempts: x.attempts, At: a.received}
+		r := Result{Value: w.result, Total: w.total, Next: w.next, Attempts: x.attempts, At: a.received, page: w.page}
 		if w.err == nil && w.result == nil {
 			w.err = &wireError{CodeNoResult, "the answer has neither a result nor an error for it"}
 		}
@@ -291,9 +293,8 @@ func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Du
 
 // newBatch returns the exchange for commands in one request.
 func newBatch(cmds []Command) (*exchange, error) {
-	x := &exchange{method: MethodBatch, where: inBatch, keys: make(map[string]int, len(cmds))}
+	x := &exchange{method: MethodBatch, where: inBatch, batch: cmds}
 	counts := map[string]int{}
-	x.methods = make([]string, 0, len(cmds))
 	body := append(make([]byte, 0, 64*len(cmds)), `{"halt":0,"cmd":{`...)
 	var query, call []byte
 	for i, cmd := range cmds {
@@ -308,8 +309,6 @@ func newBatch(cmds []Command) (*exchange, error) {
 		body, _ = jsontext.AppendQuote(body, cmd.Key)
 		body = append(body, ':')
 		body, _ = jsontext.AppendQuote(body, call)
-		x.keys[cmd.Key] = i
-		x.methods = append(x.methods, cmd.Method)
 		counts[cmd.Method]++
 	}
 	x.body = append(body, "}}"...)

@@ -30,14 +30,14 @@ func trimmed(body []byte) []byte {
 // decodeAround is decodeAnswer for a body with text around its JSON. On servers that
 // show PHP's warnings, they precede the answer. decodeAround removes them if the rest
 // is complete.
-func decodeAround(body []byte, keys map[string]int) (wireAnswer, error) {
-	a, err := decodeAnswer(body, keys)
+func decodeAround(body []byte, batch []Command) (wireAnswer, error) {
+	a, err := decodeAnswer(body, batch)
 	if err == nil {
 		return a, nil
 	}
 	rest := trimmed(body)
 	if len(rest) < len(body) {
-		if b, err := decodeAnswer(rest, keys); err == nil {
+		if b, err := decodeAnswer(rest, batch); err == nil {
 			return b, nil
 		}
 	}
@@ -47,7 +47,7 @@ func decodeAround(body []byte, keys map[string]int) (wireAnswer, error) {
 	}
 	for _, start := range [][]byte{[]byte(`{"result"`), []byte(`{"error"`)} {
 		if i := bytes.Index(rest, start); i > 0 {
-			if b, err := decodeAnswer(rest[i:], keys); err == nil {
+			if b, err := decodeAnswer(rest[i:], batch); err == nil {
 				return b, nil
 			}
 		}

@@ -133,6 +133,8 @@ type Result struct {
 	Attempts int
 	// At is when the answer was complete.
 	At time.Time
+
+	page *wirePage // of a command with a Listing in a batch
 }
 
 // Call calls one method. It retries as its errors' classes require. An error of the

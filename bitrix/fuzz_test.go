@@ -16,14 +16,16 @@ func FuzzBatchAnswer(f *testing.F) {
 		string(body),
 		`{"result":{"result":{"a":1,"b":{"x":[]}},"result_error":[],"result_total":{"a":3},"result_next":{"a":"50"},"result_time":{"a":{"operating":1.5}}},"time":{"start":1}}`,
 		`{"result":{"result":[],"result_error":{"a":{"error":0,"error_description":"Access denied"},"b":"no"}}}`,
+		`{"result":{"result":{"p1000":{"payments":{}}, "p1001": {"payments" : [{"x":{"id":3},"id":"5"}, {"id":7}],"x":[]} }}}`,
+		`{"result":{"result":{"p1001":{"payments":[{"id":5},{"x":7},9],"x":[]},"p1000":0}}}`,
 		`{"result":[],"total":"7"}`, `{"error":"","error_description":""}`, `{"result":{"result":[1,2]}}`, `<html>`, ``, `{"result":`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, keys := range []map[string]int{nil, testKeys, {"p1000": 0, "p1001": 1}} {
-			a, err := decodeAnswer(body, keys)
-			want, wantErr := newReader(body).answer(keys)
+		for _, batch := range [][]Command{nil, testBatch, {{Key: "p1000"}, {Key: "p1001", list: &Listing{Items: "payments", IDField: "id"}}}} {
+			a, err := decodeAnswer(body, batch)
+			want, wantErr := newReader(body).answer(batch)
 			if (err == nil) != (wantErr == nil) || show(a) != show(want) {
 				t.Fatalf("read as %s, %v\nby the complete decoder as %s, %v", show(a), err, show(want), wantErr)
 			}
@@ -61,6 +63,9 @@ func show(a wireAnswer) string {
 	one(a.result, a.err, a.total, a.next, a.time)
 	for _, c := range a.commands {
 		one(c.result, c.err, c.total, c.next, c.time)
+		if c.page != nil {
+			fmt.Fprintf(&b, "%q %d %v\n", c.page.items, c.page.ids, c.page.err)
+		}
 	}
 	return b.String()
 }

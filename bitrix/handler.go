@@ -49,9 +49,7 @@ type exchange struct {
 	where  place
 	counts bool // a single call that makes the portal count
 
-	// For a batch: the positions of the commands by their keys, and their methods.
-	keys    map[string]int
-	methods []string
+	batch []Command // of a batch, with unique keys
 
 	app      bool          // called by an application
 	token    Secret        // used by this attempt, "" for a webhook
@@ -84,7 +82,7 @@ func (x *exchange) mostBytes() int64 {
 }
 
 // commands returns how many commands the exchange contains.
-func (x *exchange) commands() int { return max(1, len(x.methods)) }
+func (x *exchange) commands() int { return max(1, len(x.batch)) }
 
 // answer is the portal's answer to one attempt.
 type answer struct {

@@ -52,7 +52,7 @@ func readAnswers(g *governor, secrets redactor, count *counters, next handler) h
 // read decodes the answer, and returns its error, if any.
 func (x *exchange) read(a *answer, secrets redactor) (failed *Error) {
 	var err error
-	a.wire, err = decodeAround(a.body, x.keys)
+	a.wire, err = decodeAround(a.body, x.batch)
 	switch e := a.wire.err; {
 	case err != nil:
 		failed = x.unreadable(a, err, secrets)
@@ -74,12 +74,12 @@ func (x *exchange) read(a *answer, secrets redactor) (failed *Error) {
 // lacksLists checks that the answers of list methods contain their lists. It returns
 // the error of a single call, and sets the error of each command without a list.
 func (x *exchange) lacksLists(a *answer) *wireError {
-	if x.keys == nil {
+	if x.batch == nil {
 		return lacksList(x.method, a.wire.result)
 	}
 	for i := range a.wire.commands {
 		if c := &a.wire.commands[i]; c.err == nil {
-			c.err = lacksList(x.methods[i], c.result)
+			c.err = lacksList(x.batch[i].Method, c.result)
 		}
 	}
 	return nil
@@ -113,7 +113,7 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 		t.start, t.finish = a.date.Add(time.Second), a.date // it is truncated to the second
 	}
 	wall := a.received.Sub(a.ticket.sent).Seconds()
-	if x.keys == nil {
+	if x.batch == nil {
 		s := spentOn(a.wire.time)
 		s.done = 1
 		if s.known == 0 {
@@ -127,7 +127,7 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	unanswered, tooMany := 0, false
 	bytes := map[string]int{}
 	for i, c := range a.wire.commands {
-		s := told[x.methods[i]]
+		s := told[x.batch[i].Method]
 		class := Class(0)
 		if c.err != nil {
 			r, _ := ruleFor(c.err.code, inCommand, a.status)
@@ -147,8 +147,8 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 		default:
 			s.add(one)
 		}
-		told[x.methods[i]] = s
-		bytes[x.methods[i]] += len(c.result)
+		told[x.batch[i].Method] = s
+		bytes[x.batch[i].Method] += len(c.result)
 	}
 	g.sizes.received(x.needs, bytes)
 	seconds := map[string]float64{}
@@ -158,7 +158,7 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 		if s.known == 0 && s.done > 0 {
 			// It includes the travel time: for a budget this is rather too much, but it
 			// does not show how many commands fit into a request.
-			s.known, s.cost = s.done, wall*float64(s.done)/float64(len(x.methods))
+			s.known, s.cost = s.done, wall*float64(s.done)/float64(len(x.batch))
 			told[method] = s
 		}
 		sum += s.total(0)

@@ -136,7 +136,8 @@ func (l Listing) chain(after, through int64, n int, count counting) []Command {
 		if i > 0 {
 			cursor = fmt.Sprintf("$result[%s]%s[%d][%s]", chainKey(i-1), items, PageSize-1, l.IDField)
 		}
-		cmds[i] = Command{Key: chainKey(i), Method: l.Method, Params: l.between(above, cursor, through, count == countAll || count == countFirst && i == 0)}
+		cmds[i] = Command{Key: chainKey(i), Method: l.Method, list: &l,
+			Params: l.between(above, cursor, through, count == countAll || count == countFirst && i == 0)}
 	}
 	return cmds
 }
@@ -160,6 +161,14 @@ type links struct {
 	err    error // of the first invalid page: nil, *Error, errShape or errStall
 }
 
+// page returns the elements of a result.
+func (l Listing) page(r *Result) (wirePage, error) {
+	if r.page != nil {
+		return *r.page, r.page.err
+	}
+	return decodePage(r.Value, l.Items, l.IDField)
+}
+
 // cut returns a chain's pages up to the first invalid one. What follows a short page is
 // meaningless, because its cursor was not resolved: it may be an error, or the first
 // page once more. What follows an invalid page is meaningless as well.
@@ -170,7 +179,7 @@ func (l Listing) cut(results []Result, after int64) links {
 			k.err = r.Err
 			return k
 		}
-		p, err := decodePage(r.Value, l.Items, l.IDField)
+		p, err := l.page(&r)
 		if err != nil {
 			k.err = err
 			return k

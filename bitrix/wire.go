@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,6 +32,7 @@ type wireCommand struct {
 	err         *wireError
 	total, next int64
 	time        wireTime
+	page        *wirePage // of a command with a Listing, unless err is set
 }
 
 type wireError struct{ code, description string }
@@ -191,16 +192,16 @@ func unquote(v []byte) ([]byte, error) {
 	return text, nil
 }
 
-// decodeAnswer reads an answer in one pass. keys are the positions of a batch's
-// commands, nil for any other call.
-func decodeAnswer(body []byte, keys map[string]int) (wireAnswer, error) {
-	return decode(body, func(r reader) (wireAnswer, error) { return r.answer(keys) })
+// decodeAnswer reads an answer in one pass. batch are the commands of a batch, nil for
+// any other call.
+func decodeAnswer(body []byte, batch []Command) (wireAnswer, error) {
+	return decode(body, func(r reader) (wireAnswer, error) { return r.answer(batch) })
 }
 
-func (r reader) answer(keys map[string]int) (wireAnswer, error) {
+func (r reader) answer(batch []Command) (wireAnswer, error) {
 	a := wireAnswer{total: -1, next: -1, time: noTime}
-	if keys != nil {
-		a.commands = make([]wireCommand, len(keys))
+	if batch != nil {
+		a.commands = make([]wireCommand, len(batch))
 		for i := range a.commands {
 			a.commands[i] = wireCommand{total: -1, next: -1, time: noTime}
 		}
@@ -217,8 +218,8 @@ func (r reader) answer(keys map[string]int) (wireAnswer, error) {
 		switch string(name) {
 		case "result":
 			hasResult = true
-			if keys != nil {
-				return r.batch(&a, keys)
+			if batch != nil {
+				return r.batch(&a, batch)
 			}
 			a.result, err = r.value()
 		case "error":
@@ -251,25 +252,37 @@ func (r reader) answer(keys map[string]int) (wireAnswer, error) {
 }
 
 // batch reads the result of a batch into a.commands.
-func (r reader) batch(a *wireAnswer, keys map[string]int) error {
-	// each calls f for the entry of each name that is a key of a command.
-	each := func(f func(c *wireCommand) error) error {
+func (r reader) batch(a *wireAnswer, batch []Command) error {
+	// each calls f for the entry of each name that is a key of a command. Portals write
+	// them in the order of the commands.
+	each := func(f func(c *wireCommand, list *Listing) error) error {
+		next := 0
 		return r.members(func(name []byte) error {
-			if i, ok := keys[string(name)]; ok {
-				return f(&a.commands[i])
+			i := next
+			if i >= len(batch) || batch[i].Key != string(name) {
+				i = slices.IndexFunc(batch, func(cmd Command) bool { return cmd.Key == string(name) })
 			}
-			return r.d.SkipValue()
+			if i < 0 {
+				return r.d.SkipValue()
+			}
+			next = i + 1
+			return f(&a.commands[i], batch[i].list)
 		})
 	}
 	return r.members(func(name []byte) error {
 		switch string(name) {
 		case "result":
-			return each(func(c *wireCommand) (err error) {
-				c.result, err = r.value()
+			return each(func(c *wireCommand, list *Listing) (err error) {
+				if list != nil {
+					c.page = &wirePage{}
+					c.result, err = r.page(list.Items, list.IDField, c.page)
+				} else {
+					c.result, err = r.value()
+				}
 				return err
 			})
 		case "result_error":
-			return each(func(c *wireCommand) error {
+			return each(func(c *wireCommand, _ *Listing) error {
 				v, err := r.value()
 				if err != nil {
 					return err
@@ -278,17 +291,17 @@ func (r reader) batch(a *wireAnswer, keys map[string]int) error {
 				return err
 			})
 		case "result_total":
-			return figures(each(func(c *wireCommand) (err error) {
+			return figures(each(func(c *wireCommand, _ *Listing) (err error) {
 				c.total, err = r.count()
 				return err
 			}))
 		case "result_next":
-			return figures(each(func(c *wireCommand) (err error) {
+			return figures(each(func(c *wireCommand, _ *Listing) (err error) {
 				c.next, err = r.count()
 				return err
 			}))
 		case "result_time":
-			return figures(each(func(c *wireCommand) (err error) {
+			return figures(each(func(c *wireCommand, _ *Listing) (err error) {
 				c.time, err = r.time(false)
 				return err
 			}))
@@ -344,25 +357,4 @@ func (r reader) count() (int64, error) {
 		n = -1
 	}
 	return n, nil
-}
-
-// readInt parses a whole number, or a string with one.
-func readInt(v []byte) (int64, bool) {
-	if len(v) > 1 && v[0] == '"' {
-		v = v[1 : len(v)-1]
-	}
-	n, err := strconv.ParseInt(string(v), 10, 64)
-	return n, err == nil
-}
-
-// readFloat parses a number, or a string with one. It returns NaN for anything else.
-func readFloat(v []byte) float64 {
-	if len(v) > 1 && v[0] == '"' {
-		v = v[1 : len(v)-1]
-	}
-	f, err := strconv.ParseFloat(string(v), 64)
-	if err != nil || math.IsInf(f, 0) {
-		return math.NaN()
-	}
-	return f
 }

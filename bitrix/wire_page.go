@@ -1,6 +1,8 @@
 package bitrix
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 
 	"b24export/bitrix/jsonscan"
@@ -10,24 +12,43 @@ import (
 type wirePage struct {
 	items [][]byte // parts of the answer, not copies
 	ids   []int64
+	err   error // why there are no more of them, although the JSON is valid
 }
 
 // decodePage reads a list as Items does, together with the ids of its elements. An
 // element without a readable id is an error: the position in the list would not be
 // known.
 func decodePage(result []byte, items, idField string) (wirePage, error) {
-	return decode(result, func(r reader) (wirePage, error) {
-		p := wirePage{make([][]byte, 0, PageSize), make([]int64, 0, PageSize)}
-		err := r.list(items, func() error {
-			item, id, err := r.element(idField)
-			if err != nil {
-				return fmt.Errorf("element %d: %w", len(p.ids), err)
-			}
-			p.items, p.ids = append(p.items, item), append(p.ids, id)
-			return nil
-		})
+	p, err := decode(result, func(r reader) (p wirePage, err error) {
+		_, err = r.page(items, idField, &p)
 		return p, err
 	})
+	if err == nil {
+		err = p.err
+	}
+	return p, err
+}
+
+// page reads the next value, whose elements become those of p, and returns it.
+func (r reader) page(items, idField string, p *wirePage) ([]byte, error) {
+	p.items, p.ids = make([][]byte, 0, PageSize), make([]int64, 0, PageSize)
+	start := int(r.d.InputOffset())
+	err := r.list(items, func() error {
+		item, id, err := r.element(idField)
+		switch {
+		case p.err != nil:
+		case err != nil:
+			p.err = fmt.Errorf("element %d: %w", len(p.ids), err)
+		default:
+			p.items, p.ids = append(p.items, item), append(p.ids, id)
+		}
+		return figures(err)
+	})
+	if p.err == nil {
+		p.err = err
+	}
+	end := int(r.d.InputOffset())
+	return bytes.TrimLeft(r.body[start:end:end], ":, \t\r\n"), figures(err)
 }
 
 // Items returns the elements of the list under name in a method's result, or of the
@@ -51,23 +72,31 @@ func Items(result []byte, name string) ([][]byte, error) {
 }
 
 // list calls f for each element of the list under name, with the reader before the
-// element, which f must read.
+// element, which f must read. After errShape the reader is behind the value.
 func (r reader) list(name string, f func() error) error {
 	if name == "" {
 		return r.elements(f)
 	}
+	var shape error
 	found := false
 	err := r.members(func(key []byte) error {
 		if string(key) != name {
 			return r.d.SkipValue()
 		}
 		found = true
-		return r.elements(f)
+		err := r.elements(f)
+		if errors.Is(err, errShape) {
+			shape, err = err, nil // the rest must be read
+		}
+		return err
 	})
-	if err == nil && !found {
-		err = fmt.Errorf("no %q in it: %w", name, errShape)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return fmt.Errorf("no %q in it: %w", name, errShape)
 	}
-	return err
+	return shape
 }
 
 // elements calls f for each element of the next list, or for each value of a map that
@@ -96,7 +125,8 @@ func (r reader) elements(f func() error) error {
 	return err
 }
 
-// element reads a map, together with its id.
+// element reads a map, together with its id. After errShape the reader is behind the
+// value.
 func (r reader) element(idField string) (item []byte, id int64, err error) {
 	if r.d.PeekKind() != '{' {
 		if _, err := r.value(); err != nil {
@@ -104,55 +134,42 @@ func (r reader) element(idField string) (item []byte, id int64, err error) {
 		}
 		return nil, 0, errShape
 	}
-	if _, err := r.d.ReadToken(); err != nil {
-		return nil, 0, err
-	}
-	start := int(r.d.InputOffset()) - 1
-	found := false
+	var raw []byte
 	if s, ok := r.d.(*jsonscan.Scanner); ok {
-		for {
-			name, v, _, err := s.Member()
+		object, member, err := s.ReadObject(idField)
+		if err != nil {
+			return nil, 0, err
+		}
+		item, raw = object, member
+	} else {
+		if _, err := r.d.ReadToken(); err != nil {
+			return nil, 0, err
+		}
+		start := int(r.d.InputOffset()) - 1
+		for r.d.PeekKind() != '}' {
+			name, err := r.name()
 			if err != nil {
 				return nil, 0, err
 			}
-			if name == nil {
-				break
-			}
-			if string(name) == idField {
-				id, found = readInt(v)
-			}
-		}
-		if !found {
-			return nil, 0, errShape
-		}
-		end := int(r.d.InputOffset())
-		return r.body[start:end:end], id, nil
-	}
-	for r.d.PeekKind() != '}' {
-		name, err := r.name()
-		if err != nil {
-			return nil, 0, err
-		}
-		if string(name) != idField {
-			if err := r.d.SkipValue(); err != nil {
+			v, err := r.value()
+			if err != nil {
 				return nil, 0, err
 			}
-			continue
+			if string(name) == idField {
+				raw = v
+			}
 		}
-		v, err := r.value()
-		if err != nil {
+		if _, err := r.d.ReadToken(); err != nil {
 			return nil, 0, err
 		}
-		id, found = readInt(v)
+		end := int(r.d.InputOffset())
+		item = r.body[start:end:end]
 	}
-	if _, err := r.d.ReadToken(); err != nil {
-		return nil, 0, err
-	}
+	id, found := readInt(raw)
 	if !found {
 		return nil, 0, fmt.Errorf("no readable %s: %w", idField, errShape)
 	}
-	end := int(r.d.InputOffset())
-	return r.body[start:end:end], id, nil
+	return item, id, nil
 }
 
 // ItemsByID is like Items, and also returns the whole number in the field idField of

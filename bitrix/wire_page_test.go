@@ -1,6 +1,7 @@
 package bitrix
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,7 @@ func TestDecodePage(t *testing.T) {
 		{"a result that is a list", `[{"id":3}]`, "payments", nil, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			inBatchIsTheSame(t, tt.result, tt.items)
 			p, err := decodePage([]byte(tt.result), tt.items, "id")
 			if tt.ids == nil {
 				if err == nil {
@@ -54,6 +56,32 @@ func TestDecodePage(t *testing.T) {
 				t.Errorf("ids %v, raw %q; want %v and %q", p.ids, raw, tt.ids, tt.raw)
 			}
 		})
+	}
+}
+
+// inBatchIsTheSame checks that a page in a batch's answer is read as it is by itself,
+// and that what follows it is read too.
+func inBatchIsTheSame(t *testing.T, result, items string) {
+	t.Helper()
+	body := []byte(`{"result":{"result":{"a": ` + result + ` , "b":2},"result_total":{"a":7}}}`)
+	batch := []Command{{Key: "a", list: &Listing{Items: items, IDField: "id"}}, {Key: "b"}}
+	want, wantErr := decodePage([]byte(result), items, "id")
+	quick, err := decodeAnswer(body, batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	complete, err := newReader(body).answer(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []wireAnswer{quick, complete} {
+		c := a.commands[0]
+		if string(c.result) != result || cap(c.result) != len(result) || string(a.commands[1].result) != "2" || c.total != 7 {
+			t.Errorf("in a batch: read as %q, followed by %q", c.result, a.commands[1].result)
+		}
+		if fmt.Sprint(c.page.err) != fmt.Sprint(wantErr) || wantErr == nil && (!slices.Equal(c.page.ids, want.ids) || fmt.Sprint(c.page.items) != fmt.Sprint(want.items)) {
+			t.Errorf("in a batch: ids %v, %v; want %v, %v", c.page.ids, c.page.err, want.ids, wantErr)
+		}
 	}
 }
 

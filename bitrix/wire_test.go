@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-var testKeys = map[string]int{"a": 0, "b": 1}
+var testBatch = []Command{{Key: "a"}, {Key: "b"}}
 
 var cmpWire = cmp.Options{
 	cmp.AllowUnexported(wireAnswer{}, wireCommand{}, wireError{}, wireTime{}), cmpopts.EquateNaNs(),
@@ -100,7 +101,7 @@ func TestDecodeBatch(t *testing.T) {
 		{"false is a result", `{"result":{"a":false,"b":null}}`, []wireCommand{good("false"), good("null")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := decodeAnswer([]byte(`{"result":`+tt.result+`,"time":{"start":1}}`), testKeys)
+			got, err := decodeAnswer([]byte(`{"result":`+tt.result+`,"time":{"start":1}}`), testBatch)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +118,7 @@ func TestDecodeBatch(t *testing.T) {
 func TestBrokenAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
-		keys       map[string]int
+		batch      []Command
 	}{
 		{"nothing", ``, nil},
 		{"HTML", `<html>502</html>`, nil},
@@ -128,17 +129,35 @@ func TestBrokenAnswers(t *testing.T) {
 		{"something behind it", `{"result":1}{"result":2}`, nil},
 		{"a name twice", `{"result":1,"result":2}`, nil},
 		{"too deep", `{"result":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, nil},
-		{"a command's key twice", `{"result":{"result":{"a":1,"a":2}}}`, testKeys},
-		{"results that nobody can tell apart", `{"result":{"result":[1,2]}}`, testKeys},
-		{"errors that nobody can tell apart", `{"result":{"result":[],"result_error":[{"error":"X"}]}}`, testKeys},
-		{"a batch's result that is a text", `{"result":"x"}`, testKeys},
-		{"a batch that was cut short", `{"result":{"result":{"a":1},"result_er`, testKeys},
+		{"a command's key twice", `{"result":{"result":{"a":1,"a":2}}}`, testBatch},
+		{"results that nobody can tell apart", `{"result":{"result":[1,2]}}`, testBatch},
+		{"errors that nobody can tell apart", `{"result":{"result":[],"result_error":[{"error":"X"}]}}`, testBatch},
+		{"a batch's result that is a text", `{"result":"x"}`, testBatch},
+		{"a batch that was cut short", `{"result":{"result":{"a":1},"result_er`, testBatch},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if a, err := decodeAnswer([]byte(tt.body), tt.keys); err == nil {
+			if a, err := decodeAnswer([]byte(tt.body), tt.batch); err == nil {
 				t.Errorf("no error, but %+v", a)
 			}
 		})
+	}
+}
+
+// TestReadFloat: a figure is what strconv reads.
+func TestReadFloat(t *testing.T) {
+	for _, text := range []string{
+		"0", "12.25", "0.05", "1716203536.414886", "9007199254740991", "9007199254740993", "0.1234567890123456", "123456789012345678", "1.7976931348623157e308",
+		"-1", "007", "1e400", ".5", "5.", "1.2.3", "", ".", "x", "Inf", "NaN", "0x10", "1_0",
+	} {
+		want, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsInf(want, 0) {
+			want = math.NaN()
+		}
+		for _, v := range []string{text, `"` + text + `"`} {
+			if got := readFloat([]byte(v)); got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+				t.Errorf("%s: %v, want %v", v, got, want)
+			}
+		}
 	}
 }
 
@@ -164,7 +183,7 @@ func TestCost(t *testing.T) {
 // cannot overwrite what follows.
 func TestValuesAreParts(t *testing.T) {
 	body := []byte(`{"result":{"result":{"a":{"id":1},"b":{"id":2}}}}`)
-	a, err := decodeAnswer(body, testKeys)
+	a, err := decodeAnswer(body, testBatch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,12 +195,11 @@ func TestValuesAreParts(t *testing.T) {
 }
 
 // batchBody returns an answer to n gets, as a portal sends it.
-func batchBody(n int) (body []byte, keys map[string]int) {
-	keys = map[string]int{}
+func batchBody(n int) (body []byte, batch []Command) {
 	var results, times strings.Builder
 	for i := range n {
 		key := fmt.Sprintf("p%d", 1000+i)
-		keys[key] = i
+		batch = append(batch, Command{Key: key})
 		if i > 0 {
 			results.WriteByte(',')
 			times.WriteByte(',')
@@ -190,15 +208,15 @@ func batchBody(n int) (body []byte, keys map[string]int) {
 		fmt.Fprintf(&times, `"%s":{"start":1716203536.414886,"finish":1716203536.464886,"duration":0.05,"processing":0.05,"date_start":"2024-05-20T14:12:16+02:00","date_finish":"2024-05-20T14:12:16+02:00","operating_reset_at":1716204136,"operating":12.25}`, key)
 	}
 	return fmt.Appendf(nil, `{"result":{"result":{%s},"result_error":[],"result_total":[],"result_next":[],"result_time":{%s}},"time":{"start":1716203536.414886,"finish":1716203539,"duration":2.6,"processing":2.5}}`,
-		&results, &times), keys
+		&results, &times), batch
 }
 
 func BenchmarkDecodeBatch(b *testing.B) {
-	body, keys := batchBody(50)
+	body, batch := batchBody(50)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		a, err := decodeAnswer(body, keys)
+		a, err := decodeAnswer(body, batch)
 		if err != nil || a.commands[49].result == nil || a.commands[49].time.operating != 12.25 {
 			b.Fatal(err, a.commands[49])
 		}

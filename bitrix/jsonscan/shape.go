@@ -47,6 +47,10 @@ func (l *label) short(t []byte) bool {
 func (s *Scanner) name(at int, n *names, known *shape) int {
 	if uint(n.next) < uint(len(known.labels)) {
 		l := &known.labels[n.next]
+		if at+16 <= len(s.text) && l.short(s.text[at:at+16]) {
+			n.next++
+			return at + l.length() - 1
+		}
 		if end := at + l.length(); end <= len(s.text) && string(s.text[at:end]) == string(known.text[l.from:l.to]) {
 			n.next++
 			return end - 1
