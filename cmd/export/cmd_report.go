@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
-	"html/template"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,16 +43,6 @@ network. At a terminal it becomes a file named for the portal and the snapshot.`
 	return cmd
 }
 
-//go:embed report.html
-var reportText string
-
-var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
-	"num":  func(n any) string { return groupDigits(fmt.Sprint(n)) },
-	"when": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"secs": func(s float64) string { return shortTime(seconds(s)) },
-	"took": func(m *pipeline.Manifest) string { return shortTime(m.FinishedAt.Sub(m.StartedAt)) },
-}).Parse(reportText))
-
 func (p *program) report(ctx context.Context, from *reading, args []string, snapshot, out string) (err error) {
 	job, data, err := p.openOne(ctx, from, args)
 	if err != nil {
@@ -76,7 +63,7 @@ func (p *program) report(ctx context.Context, from *reading, args []string, snap
 		}
 	}
 	var page bytes.Buffer
-	if err := reportPage.Execute(&page, r); err != nil {
+	if err := r.page().Render(&page); err != nil {
 		return err
 	}
 	if out == "" && p.stdout.isTerminal() {

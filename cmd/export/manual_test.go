@@ -213,3 +213,17 @@ func TestReadmeNamesWhatExists(t *testing.T) {
 		}
 	}
 }
+
+// All builds of the program that people use have the same tags, and so have those of the
+// tests that use it.
+func TestBuildsHaveTheSameTags(t *testing.T) {
+	for _, name := range []string{
+		"README.md", "docs/speed.md", "deploy/Dockerfile", "deploy/goreleaser.yaml", ".ci/run",
+		"cmd/export/e2e/program_test.go", "cmd/export/e2e/speed/main.go",
+	} {
+		text := strings.ReplaceAll(readFile(t, filepath.Join("../..", name)), ", ", ",")
+		if !strings.Contains(text, "grpcnotrace,disable_grpc_modules") {
+			t.Errorf("%s does not build with the tags grpcnotrace,disable_grpc_modules", name)
+		}
+	}
+}

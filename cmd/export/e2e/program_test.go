@@ -41,7 +41,8 @@ var build = sync.OnceValue(func() error {
 		bin = *program
 		return nil
 	}
-	cmd := exec.Command("go", "build", "-C", filepath.Join("..", "..", ".."), "-trimpath", "-o", bin, "./cmd/export")
+	cmd := exec.Command("go", "build", "-C", filepath.Join("..", "..", ".."), "-trimpath",
+		"-tags", "grpcnotrace,disable_grpc_modules", "-o", bin, "./cmd/export")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the program: %w\n%s", err, out)
