@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -38,7 +37,8 @@ func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 		return nil, errors.New("batch: no commands")
 	}
 	seen := make(map[string]bool, len(cmds))
-	for _, cmd := range cmds {
+	for i := range cmds {
+		cmd := &cmds[i]
 		if err := cmd.check(); err != nil {
 			return nil, err
 		}
@@ -72,11 +72,20 @@ func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 }
 
 // check returns an error if a command cannot be sent.
-func (cmd Command) check() error {
-	if !consistsOf(cmd.Key, letters+digits+"_") || cmd.Key[0] <= '9' {
-		return fmt.Errorf("batch: key %q: want letters, digits and _, the first not a digit", cmd.Key)
+func (cmd *Command) check() error {
+	for i, c := range []byte(cmd.Key) {
+		if c != '_' && (c|' ' < 'a' || c|' ' > 'z') && (i == 0 || c < '0' || c > '9') {
+			return cmd.badKey()
+		}
+	}
+	if cmd.Key == "" {
+		return cmd.badKey()
 	}
 	return checkMethod(cmd.Method)
+}
+
+func (cmd *Command) badKey() error {
+	return fmt.Errorf("batch: key %q: want letters, digits and _, the first not a digit", cmd.Key)
 }
 
 // part gets the results of the commands of one request. It sends as many requests as
@@ -291,30 +300,34 @@ func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Du
 	return results, x.waited, nil
 }
 
-// newBatch returns the exchange for commands in one request.
+// newBatch returns the exchange for commands in one request, at least one.
 func newBatch(cmds []Command) (*exchange, error) {
 	x := &exchange{method: MethodBatch, where: inBatch, batch: cmds}
-	counts := map[string]int{}
 	body := append(make([]byte, 0, 64*len(cmds)), `{"halt":0,"cmd":{`...)
-	var query, call []byte
+	name := make([]byte, 0, 64)
 	for i, cmd := range cmds {
-		var err error
-		if query, err = appendQuery(query[:0], "", paramsOf(cmd), 0); err != nil {
-			return nil, fmt.Errorf("%s (%s): %w", cmd.Method, cmd.Key, err)
-		}
-		call = append(append(append(call[:0], cmd.Method...), '?'), query...)
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body, _ = jsontext.AppendQuote(body, cmd.Key)
-		body = append(body, ':')
-		body, _ = jsontext.AppendQuote(body, call)
-		counts[cmd.Method]++
+		// Nothing that is escaped for a query needs a second escape in JSON.
+		body = append(appendEscaped(append(body, '"'), cmd.Key), `":"`...)
+		body = append(appendEscaped(body, cmd.Method), '?')
+		var err error
+		if body, err = appendQuery(body, name, paramsOf(cmd), 0); err != nil {
+			return nil, fmt.Errorf("%s (%s): %w", cmd.Method, cmd.Key, err)
+		}
+		body = append(body, '"')
+		if i == 0 {
+			body = slices.Grow(body, len(body)*len(cmds)) // the others have the same length
+		}
+		at := slices.IndexFunc(x.needs, func(n need) bool { return n.method == cmd.Method })
+		if at < 0 {
+			at, x.needs = len(x.needs), append(x.needs, need{cmd.Method, 0})
+		}
+		x.needs[at].commands++
 	}
 	x.body = append(body, "}}"...)
-	for _, method := range slices.Sorted(maps.Keys(counts)) {
-		x.needs = append(x.needs, need{method, counts[method]})
-	}
+	slices.SortFunc(x.needs, func(a, b need) int { return strings.Compare(a.method, b.method) })
 	x.needs = append(x.needs, need{MethodBatch, len(cmds)})
 	return x, nil
 }

@@ -2,7 +2,6 @@ package bitrix
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 
@@ -83,41 +82,43 @@ func appendJSONList[T any](b []byte, list []T, depth int) ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// appendQuery appends p as PHP parses a query: a[b][0]=c. Booleans are 1 and 0, as PHP
+// appendQuery appends v as PHP parses a query: a[b][0]=c. Booleans are 1 and 0, as PHP
 // itself writes them. An empty map cannot be written and is left out. An empty list is
 // an error, because a filter that is left out matches everything instead of nothing.
-func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
+//
+// name is the escaped name of v. What follows it in its array is overwritten.
+func appendQuery(b, name []byte, v any, depth int) ([]byte, error) {
 	if depth > paramsDepth {
 		return nil, fmt.Errorf("parameters: nested deeper than %d", paramsDepth)
 	}
-	var text string
 	switch v := v.(type) {
 	case string:
-		text = v
+		return appendEscaped(appendName(b, name), v), nil
 	case int:
-		return strconv.AppendInt(appendName(b, prefix), int64(v), 10), nil
+		return strconv.AppendInt(appendName(b, name), int64(v), 10), nil
 	case int64:
-		return strconv.AppendInt(appendName(b, prefix), v, 10), nil
+		return strconv.AppendInt(appendName(b, name), v, 10), nil
 	case bool:
-		text = "0"
+		digit := byte('0')
 		if v {
-			text = "1"
+			digit = '1'
 		}
+		return append(appendName(b, name), digit), nil
 	case []string:
-		return appendQueryList(b, prefix, v, depth)
+		return appendQueryList(b, name, v, depth)
 	case []int64:
-		return appendQueryList(b, prefix, v, depth)
+		return appendQueryList(b, name, v, depth)
 	case []any:
-		return appendQueryList(b, prefix, v, depth)
+		return appendQueryList(b, name, v, depth)
 	case Params:
 		var err error
 		var few [4]string
 		for _, key := range v.names(few[:0]) {
-			name := url.QueryEscape(key)
-			if prefix != "" {
-				name = prefix + url.QueryEscape("["+key+"]")
+			one := appendEscaped(name, key)
+			if len(name) > 0 {
+				one = append(appendEscaped(append(name, "%5B"...), key), "%5D"...)
 			}
-			if b, err = appendQuery(b, name, v[key], depth+1); err != nil {
+			if b, err = appendQuery(b, one, v[key], depth+1); err != nil {
 				return nil, err
 			}
 		}
@@ -125,27 +126,43 @@ func appendQuery(b []byte, prefix string, v any, depth int) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("parameters: a value of type %T: want string, int, int64, bool, a list or Params", v)
 	}
-	return append(appendName(b, prefix), url.QueryEscape(text)...), nil
 }
 
-// appendName appends the name of a query's value. name is escaped.
-func appendName(b []byte, name string) []byte {
-	if len(b) > 0 {
+// appendName appends the name of a value, which is escaped, to a command with its query.
+func appendName(b, name []byte) []byte {
+	if len(b) > 0 && b[len(b)-1] != '?' {
 		b = append(b, '&')
 	}
 	return append(append(b, name...), '=')
 }
 
-func appendQueryList[T any](b []byte, prefix string, list []T, depth int) ([]byte, error) {
+func appendQueryList[T any](b, name []byte, list []T, depth int) ([]byte, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("parameters: an empty list cannot be sent in a batch")
 	}
 	var err error
+	name = append(name, "%5B"...)
 	for i, v := range list {
-		name := prefix + url.QueryEscape("["+strconv.Itoa(i)+"]")
-		if b, err = appendQuery(b, name, any(v), depth+1); err != nil {
+		one := append(strconv.AppendInt(name, int64(i), 10), "%5D"...)
+		if b, err = appendQuery(b, one, any(v), depth+1); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
+}
+
+// appendEscaped appends s as url.QueryEscape returns it.
+func appendEscaped(b []byte, s string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
+			b = append(b, c)
+		case c == ' ':
+			b = append(b, '+')
+		default:
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return b
 }

@@ -28,7 +28,7 @@ func TestParams(t *testing.T) {
 			if err != nil || string(json) != tt.json {
 				t.Errorf("JSON %s, error %v, want %s", json, err, tt.json)
 			}
-			query, err := appendQuery(nil, "", tt.p, 0)
+			query, err := appendQuery(nil, nil, tt.p, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -39,6 +39,16 @@ func TestParams(t *testing.T) {
 				t.Errorf("query %s: something is not escaped", query)
 			}
 		})
+	}
+}
+
+func TestAppendEscaped(t *testing.T) {
+	var all []byte
+	for c := range 256 {
+		all = append(all, byte(c))
+	}
+	if got, want := string(appendEscaped(nil, string(all))), url.QueryEscape(string(all)); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -59,7 +69,7 @@ func TestParamsThatCannotBeSent(t *testing.T) {
 		{"an empty list in a batch", Params{"@id": []int64{}}, false, "empty list"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := appendQuery(nil, "", tt.p, 0); err == nil || !strings.Contains(err.Error(), tt.wants) {
+			if _, err := appendQuery(nil, nil, tt.p, 0); err == nil || !strings.Contains(err.Error(), tt.wants) {
 				t.Errorf("query: error %v, want one with %q", err, tt.wants)
 			}
 			if _, err := appendJSON(nil, tt.p, 0); (err != nil) != tt.json {
