@@ -48,16 +48,28 @@ func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 		seen[cmd.Key] = true
 	}
 	results := make([]Result, len(cmds))
+	// next returns how many of the commands from a place on are one request.
+	next := func(from int) int {
+		if c.isSingle(cmds[from].Method) {
+			return 1
+		}
+		return c.governor.sizes.fits(cmds[from:])
+	}
+	if ctx.Err() == nil && next(0) == len(cmds) {
+		// Most batches are one request. A goroutine, and its stack, would cost as much as
+		// building that request.
+		if err := c.part(ctx, cmds, results); err != nil {
+			return nil, err
+		}
+		return results, nil
+	}
 	// Each goroutine owns the results of its part. The group ends with the last part,
 	// or at the first error.
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(c.governor.limits.Concurrency)
 	from := 0
 	for from < len(cmds) && groupCtx.Err() == nil {
-		n := c.governor.sizes.fits(cmds[from:])
-		if c.isSingle(cmds[from].Method) {
-			n = 1
-		}
+		n := next(from)
 		part, out := cmds[from:from+n], results[from:from+n]
 		from += n
 		group.Go(func() error { return c.part(groupCtx, part, out) })
