@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// windowedList returns a client for a listing of p by windows, with answers of a
-// second.
-func windowedList(t *testing.T, p *listPortal) *Client {
+// windowedList returns a client for a listing of p by windows, whose answers take so
+// long.
+func windowedList(t *testing.T, p *listPortal, answer time.Duration) *Client {
 	var mu sync.Mutex
 	return clientOf(t, portal(func(r *http.Request) (*http.Response, error) {
 		select {
-		case <-time.After(time.Second):
+		case <-time.After(answer):
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
@@ -61,7 +61,7 @@ func TestWindows(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.portal.t = t
-				c := windowedList(t, &tt.portal)
+				c := windowedList(t, &tt.portal, time.Second)
 				start := time.Now()
 				var ids []int64
 				for page, err := range c.Pages(t.Context(), windowed, 0) {
@@ -101,7 +101,7 @@ func TestWindowsWhileThePortalChanges(t *testing.T) {
 				p.ids = append(p.ids, 1_000_001, 1_000_007)
 			}
 		}
-		c := windowedList(t, p)
+		c := windowedList(t, p, time.Second)
 		seen := map[int64]bool{}
 		last := int64(0)
 		for page, err := range c.Pages(t.Context(), windowed, 0) {
@@ -128,7 +128,7 @@ func TestWindowsWhileThePortalChanges(t *testing.T) {
 func TestWindowsEndWithTheirCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &listPortal{t: t, ids: idsUpTo(40_000)}
-		c := windowedList(t, p)
+		c := windowedList(t, p, time.Second)
 		n := 0
 		for _, err := range c.Pages(t.Context(), windowed, 0) {
 			if n++; err != nil || n == 70 {
@@ -159,7 +159,7 @@ func TestCountsBehindWindows(t *testing.T) {
 		for n := 3; n < 1000; n++ {
 			p.empty[n] = 0
 		}
-		c := windowedList(t, p)
+		c := windowedList(t, p, time.Second)
 		var last error
 		for _, err := range c.Pages(t.Context(), windowed, 0) {
 			last = err

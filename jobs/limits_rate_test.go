@@ -158,8 +158,10 @@ func TestConcurrencyBindsWhereItIsLow(t *testing.T) {
 	})
 }
 
-// TestFullRunOverASnapshot: a run that fetches every payment again is as near to the
-// least possible time as the first one.
+// TestFullRunOverASnapshot: a run that fetches every payment again loses no more than
+// the half token that is never used. It knows how many payments there were, and lists
+// more of them at once. The first run also loses what falls off the portal's counter
+// until the first answer.
 func TestFullRunOverASnapshot(t *testing.T) {
 	slow(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -177,8 +179,8 @@ func TestFullRunOverASnapshot(t *testing.T) {
 			least := e.leastSpan(2, 50)
 			ratio := float64(e.span) / float64(least)
 			t.Logf("run %d: %d requests in %v, at least %v: %.4f", run, e.road.requests, e.span, least, ratio)
-			if ratio > 1.006 {
-				t.Errorf("run %d took %.4f of the least possible time", run, ratio)
+			if most := []float64{1.0056, 1.0031}[run]; ratio > most {
+				t.Errorf("run %d took %.4f of the least possible time, want at most %v", run, ratio, most)
 			}
 		}
 	})

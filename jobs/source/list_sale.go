@@ -26,8 +26,8 @@ type listSale struct {
 	// days are the days of a backfill; nil means every day.
 	days    *days
 	counted atomic.Int64
-	// fetched: the run fetches every payment of the listing.
-	fetched bool
+	// beside is Beside of the listing. It is set if the run fetches every payment.
+	beside time.Duration
 	// zone is the server's zone if the job names it, else nil.
 	zone *time.Location
 	log  *slog.Logger
@@ -38,10 +38,17 @@ type listSale struct {
 	probed   map[pipeline.PaymentID]bitrix.Result
 }
 
-// slowAnswer is the time of an answer from which the first pages of a listing have too
-// few payments to keep the rate busy. Usual answers are faster, and cost no further
-// request.
-const slowAnswer = 1500 * time.Millisecond
+const (
+	// slowAnswer is the time of an answer from which the first pages of a listing have
+	// too few payments to keep the rate busy. Usual answers are faster, and cost no
+	// further request.
+	slowAnswer = 1500 * time.Millisecond
+	// atOnce is for a portal whose last snapshot fills a full chain. The chain then
+	// costs no further request, and one request more at the start keeps the portal's
+	// counter from falling to zero before the first answer. What falls after that is
+	// lost.
+	atOnce = time.Nanosecond
+)
 
 func (l *listSale) finder() finder {
 	return finder{
@@ -103,8 +110,8 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 		}()
 		listing := paymentListing(l.fields, l.filter)
 		listing.Garbled = true
-		if l.fetched && after == 0 {
-			listing.Beside = slowAnswer
+		if after == 0 {
+			listing.Beside = l.beside
 		}
 		for page, err := range l.client.Pages(ctx, listing, int64(after)) {
 			if err == nil {

@@ -61,8 +61,11 @@ func (s *Source) Chunk() int {
 // Begin implements pipeline.Source.
 func (s *Source) Begin(ctx context.Context, scope pipeline.Scope) (*pipeline.Since, error) {
 	s.zone.remember(scope.Last)
-	if sale := s.find.sale; sale != nil {
-		sale.fetched = scope.Mode == pipeline.Full && s.enrich != jobfile.EnrichList
+	if sale := s.find.sale; sale != nil && scope.Mode == pipeline.Full && s.enrich != jobfile.EnrichList {
+		sale.beside = slowAnswer
+		if scope.Last != nil && scope.Last.Ledger.Rows() > bitrix.PageSize*bitrix.MaxCommands {
+			sale.beside = atOnce
+		}
 	}
 	if s.since == nil {
 		return keepMark(scope), nil
