@@ -10,6 +10,7 @@ import (
 )
 
 func main() {
+	delayCollection()
 	limitMemory(1)
 	// Without this, a reader that ends (cat | head) would kill the process. Now the
 	// write returns an error, which run handles.

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+	runtimemetrics "runtime/metrics"
+	"testing"
+)
+
+func TestOnlyTheFirstCollectionIsDelayed(t *testing.T) {
+	percent := func() int {
+		sample := []runtimemetrics.Sample{{Name: "/gc/gogc:percent"}}
+		runtimemetrics.Read(sample)
+		return int(sample[0].Value.Uint64())
+	}
+	before := debug.SetGCPercent(77)
+	defer debug.SetGCPercent(before)
+	t.Setenv("GOGC", "77")
+	if delayCollection(); percent() != 77 {
+		t.Errorf("GOGC is %d, want what the environment says", percent())
+	}
+	t.Setenv("GOGC", "")
+	if delayCollection(); percent() != firstPercent {
+		t.Errorf("GOGC is %d before the first collection, want %d", percent(), firstPercent)
+	}
+	// The runtime runs cleanups some time after a collection.
+	for percent() != 77 && t.Context().Err() == nil {
+		runtime.GC()
+	}
+}
