@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,4 +185,38 @@ func TestFullRunOverASnapshot(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestListingsByOwnersUseTheRate: a listing by owners takes a request for each 46 owners,
+// and hardly any to find them. It lists the payments of the first owners while the chain
+// of pages finds the next ones, so the rate limit decides how long it takes. What it
+// loses are the answers before the first owners, and the last one, the sample.
+func TestListingsByOwnersUseTheRate(t *testing.T) {
+	slow(t)
+	for _, tt := range []struct {
+		list     string
+		payments int
+		most     float64 // of the least
+	}{
+		{"bindings", 10_000, 1.1},
+		{"bindings", 40_000, 1.02},
+		{"items", 10_000, 1.09},
+		{"items", 40_000, 1.02},
+	} {
+		t.Run(fmt.Sprint(tt.list, " ", tt.payments), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newExport(t, bitrixtest.Options{
+					Payments: tt.payments, Latency: 1200 * time.Millisecond, Limits: bitrixtest.Limits{Operating: -1},
+				}, 0, map[string]string{"list": tt.list, "enrich": "list", "operating": "0s"})
+				e.run(t)
+				e.wantNoRefusals(t)
+				least := e.leastSpan(2, 50)
+				ratio := float64(e.span) / float64(least)
+				t.Logf("%d requests in %v, at least %v: %.4f; commands %v", e.road.requests, e.span, least, ratio, e.portal.Stats().Commands)
+				if ratio > tt.most {
+					t.Errorf("took %.4f of the least possible time, want at most %v", ratio, tt.most)
+				}
+			})
+		})
+	}
 }

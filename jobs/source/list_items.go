@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ type listItems struct {
 	client *bitrix.Client
 	rowMaker
 	log *slog.Logger
-	// items yields the items, those of one type together. It may yield an item twice.
+	// items yields the items, in any order. It may yield an item twice.
 	items func(ctx context.Context) iter.Seq2[owner, error]
 	// ordersToo reports whether the user may list the items' orders.
 	ordersToo bool
@@ -132,30 +133,32 @@ func (l *listItems) collect(ctx context.Context, after pipeline.PaymentID) error
 	if l.ordersToo {
 		most = itemsARequest
 	}
-	var part []owner
 	var walkErr error
+	parts := make(map[int64][]owner) // by type, for the next requests
 	// Each goroutine lists the payments of some items. The group ends with the last
 	// goroutine, or at the first error.
-	flush := func() {
-		if items := part; len(items) > 0 {
-			group.Go(func() error { return l.take(gctx, items, after) })
-		}
-		part = nil
+	flush := func(typeID int64) {
+		items := parts[typeID]
+		delete(parts, typeID)
+		group.Go(func() error { return l.take(gctx, items, after) })
 	}
 	for item, err := range l.items(gctx) {
 		if err != nil {
 			walkErr = err
 			break
 		}
-		if len(part) == most || len(part) > 0 && part[0].typeID != item.typeID {
-			flush()
+		if slices.Contains(parts[item.typeID], item) {
+			continue // a batch cannot have the same command twice
 		}
-		if len(part) == 0 || part[len(part)-1] != item {
-			part = append(part, item)
+		parts[item.typeID] = append(parts[item.typeID], item)
+		if len(parts[item.typeID]) == most {
+			flush(item.typeID)
 		}
 	}
 	if walkErr == nil {
-		flush()
+		for _, typeID := range slices.Sorted(maps.Keys(parts)) {
+			flush(typeID)
+		}
 	}
 	if err := group.Wait(); err != nil {
 		return err

@@ -10,24 +10,25 @@ import (
 	"strings"
 
 	"b24export/bitrix"
-	"b24export/jobs/source/spill"
 	"b24export/schemas"
 )
 
-// boundItems yields the owners of all orders, by type and id, each once. They are
-// sorted in a temporary folder.
+// ownersKept is how many owners boundItems remembers: a few MiB.
+const ownersKept = 100_000
+
+// boundItems yields the owners of all orders, in the order of the orders, so that their
+// payments are listed while the next orders are requested. It yields an owner once,
+// except for an owner whose orders are far apart in a long list.
 func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner, error] {
 	return func(ctx context.Context) iter.Seq2[owner, error] {
 		return func(yield func(owner, error) bool) {
-			var sorted spill.Sorter
-			fail := func(err error) { yield(owner{}, fmt.Errorf("list the bindings of orders: %w", err)) }
-			// An error of Close only concerns a temporary folder that remains.
-			defer func() { _ = sorted.Close() }()
 			listing := bitrix.Listing{
 				Method: bitrix.MethodOrderEntityList, Items: "orderEntity", IDField: "orderId",
 				Select:  []string{"orderId", "ownerId", "ownerTypeId"},
 				Repeats: true, MayBeWhole: true,
 			}
+			fail := func(err error) { yield(owner{}, fmt.Errorf("list the bindings of orders: %w", err)) }
+			seen := make(map[owner]bool)
 			for page, err := range client.Pages(ctx, listing, 0) {
 				if err != nil {
 					fail(err)
@@ -35,26 +36,22 @@ func boundItems(client *bitrix.Client) func(ctx context.Context) iter.Seq2[owner
 				}
 				for _, raw := range page.Items {
 					_, typeID, id, err := schemas.ReadOwner(raw)
-					if err == nil && typeID != 0 && id != 0 {
-						err = sorted.Add(spill.Key{typeID, id}, nil)
-					}
 					if err != nil {
 						fail(err)
 						return
 					}
+					item := owner{typeID, id}
+					if typeID == 0 || id == 0 || seen[item] {
+						continue
+					}
+					if len(seen) == ownersKept {
+						clear(seen)
+					}
+					seen[item] = true
+					if !yield(item, nil) {
+						return
+					}
 				}
-			}
-			var last owner
-			for rec, err := range sorted.Sorted() {
-				if err != nil {
-					fail(err)
-					return
-				}
-				item := owner{rec.Key[0], rec.Key[1]}
-				if item != last && !yield(item, nil) {
-					return
-				}
-				last = item
 			}
 		}
 	}
