@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"slices"
 	"time"
 )
 
@@ -136,25 +137,48 @@ func number(digits []byte) int {
 //
 // An error is a *FieldError. raw is neither kept nor changed.
 func ReadDate(raw []byte, name string) (at Null[Instant], offset int, err error) {
+	err = readDates(raw, []string{name}, func(v *value) (rule string) {
+		if at, rule = v.instant(); rule == "" && at.Valid {
+			offset = printedOffset(v.text)
+		}
+		return rule
+	})
+	if err != nil {
+		return Null[Instant]{}, 0, err
+	}
+	return at, offset, nil
+}
+
+// PrintedDates calls date for each date of the given names in an element of a list, as
+// ReadDate returns it. It ignores what is not a date, and everything from the first
+// invalid byte of raw on.
+func PrintedDates(raw []byte, names []string, date func(at Instant, offset int)) {
+	_ = readDates(raw, names, func(v *value) string { // the dates before an error count
+		if at, rule := v.instant(); rule == "" && at.Valid {
+			date(at.V, printedOffset(v.text))
+		}
+		return ""
+	})
+}
+
+// readDates calls read for each member of raw that has one of the names. read returns
+// the rule that the value breaks.
+func readDates(raw []byte, names []string, read func(*value) (rule string)) error {
 	r := newReader()
 	defer r.release()
 	if err := r.begin(raw); err != nil {
-		return at, 0, err
+		return err
 	}
 	for {
 		more, err := r.next()
 		if err != nil || !more {
-			return at, offset, err
+			return err
 		}
-		if string(r.name) != name {
+		if !slices.Contains(names, string(r.name)) {
 			continue
 		}
-		var rule string
-		if at, rule = r.value.instant(); rule != "" {
-			return Null[Instant]{}, 0, fieldError(name, rule, r.value.raw)
-		}
-		if at.Valid {
-			offset = printedOffset(r.value.text)
+		if rule := read(&r.value); rule != "" {
+			return fieldError(string(r.name), rule, r.value.raw)
 		}
 	}
 }

@@ -23,9 +23,13 @@ type timeZone struct {
 }
 
 type zoneMonth struct {
-	month  string
+	year   int
+	month  time.Month
 	offset int
 }
+
+// zoneFields are the dates of payments.
+var zoneFields = []string{"datePaid", "dateBill"}
 
 // see reads every one of the first zoneFirst rows, then one of zoneEvery: reading dates
 // twice takes time.
@@ -43,21 +47,18 @@ func (z *timeZone) see(raw []byte) {
 	if n := z.rows.Add(1); n > zoneFirst && n%zoneEvery != 0 {
 		return
 	}
-	for _, field := range []string{"datePaid", "dateBill"} {
-		at, offset, err := schemas.ReadDate(raw, field)
-		if err != nil || !at.Valid {
-			continue
-		}
-		key := zoneMonth{at.V.Time().UTC().Format("2006-01"), offset}
+	schemas.PrintedDates(raw, zoneFields, func(at schemas.Instant, offset int) {
+		year, month, _ := at.Time().UTC().Date()
+		key := zoneMonth{year, month, offset}
 		z.mu.Lock()
+		defer z.mu.Unlock()
 		if _, known := z.seen[key]; !known {
 			if z.seen == nil {
 				z.seen = make(map[zoneMonth]schemas.Instant)
 			}
-			z.seen[key] = at.V
+			z.seen[key] = at
 		}
-		z.mu.Unlock()
-	}
+	})
 }
 
 // name returns the zone that fits every date: an IANA name if the dates have several
