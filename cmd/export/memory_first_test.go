@@ -13,8 +13,11 @@ func TestOnlyTheFirstCollectionIsDelayed(t *testing.T) {
 		runtimemetrics.Read(sample)
 		return int(sample[0].Value.Uint64())
 	}
-	before := debug.SetGCPercent(77)
-	defer debug.SetGCPercent(before)
+	before, limit := debug.SetGCPercent(77), debug.SetMemoryLimit(-1)
+	defer func() {
+		debug.SetGCPercent(before)
+		debug.SetMemoryLimit(limit)
+	}()
 	t.Setenv("GOGC", "77")
 	if delayCollection(); percent() != 77 {
 		t.Errorf("GOGC is %d, want what the environment says", percent())
@@ -24,7 +27,15 @@ func TestOnlyTheFirstCollectionIsDelayed(t *testing.T) {
 		t.Errorf("GOGC is %d before the first collection, want %d", percent(), firstPercent)
 	}
 	// The runtime runs cleanups some time after a collection.
-	for percent() != 77 && t.Context().Err() == nil {
+	for percent() != onePercent && t.Context().Err() == nil {
 		runtime.GC()
+	}
+	raiseMemoryLimit(1)
+	if percent() != onePercent {
+		t.Errorf("GOGC is %d for one portal, want %d", percent(), onePercent)
+	}
+	raiseMemoryLimit(2)
+	if percent() != manyPercent {
+		t.Errorf("GOGC is %d for two portals, want %d", percent(), manyPercent)
 	}
 }

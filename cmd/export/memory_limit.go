@@ -11,7 +11,7 @@ import (
 )
 
 // limitMemory makes the garbage collector obey the container's limit, if there is one,
-// and usualMemory. Without it, the heap may grow to twice the memory in use, and in a
+// and usualMemory. Without it, the heap may grow to three times the memory in use, and in a
 // container the kernel kills the process. portals is how many are exported at once. If
 // GOMEMLIMIT is set, the runtime obeys it instead.
 func limitMemory(portals int) {
@@ -32,6 +32,9 @@ func usualMemory(portals int) int64 { return 64<<20 + int64(portals)*64<<20 }
 
 // raiseMemoryLimit allows for so many portals at once, if the limit is that for one portal.
 func raiseMemoryLimit(portals int) {
+	if portals > 1 {
+		collectOften()
+	}
 	if debug.SetMemoryLimit(-1) == usualMemory(1) {
 		limitMemory(portals)
 	}
