@@ -36,16 +36,18 @@ func (c *Client) Batch(ctx context.Context, cmds []Command) ([]Result, error) {
 	if len(cmds) == 0 {
 		return nil, errors.New("batch: no commands")
 	}
-	seen := make(map[string]bool, len(cmds))
+	highest := ""
 	for i := range cmds {
 		cmd := &cmds[i]
 		if err := cmd.check(); err != nil {
 			return nil, err
 		}
-		if seen[cmd.Key] {
+		// Keys usually ascend, and then need no comparison with all the others.
+		if highest < cmd.Key {
+			highest = cmd.Key
+		} else if slices.ContainsFunc(cmds[:i], func(other Command) bool { return other.Key == cmd.Key }) {
 			return nil, fmt.Errorf("batch: two commands have the key %q", cmd.Key)
 		}
-		seen[cmd.Key] = true
 	}
 	results := make([]Result, len(cmds))
 	// next returns how many of the commands from a place on are one request.
@@ -108,22 +110,23 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 		todo[i] = i
 		out[i] = Result{Total: -1, Next: -1}
 	}
-	unknown := make([]int, len(cmds)) // attempts that ended with an unknown code
+	var unknown map[int]int // attempts that ended with an unknown code
 	p := newPatience(c.patience)
 	p.fails = c.governor.fails
 	large := 0         // consecutive single commands whose answer was too large
 	last := time.Now() // time of the last success
 	most := MaxCommands
 	for first := true; len(todo) > 0; first = false {
-		send := make([]Command, 0, len(todo))
-		for _, i := range todo {
-			send = append(send, cmds[i])
-		}
+		send, into := cmds, out
 		if !first {
+			send, into = make([]Command, 0, len(todo)), make([]Result, len(todo))
+			for _, i := range todo {
+				send = append(send, cmds[i])
+			}
 			c.counters.retries.Add(int64(len(send)))
 		}
 		start := time.Now()
-		n, answers, waited, err := c.some(ctx, send[:min(len(send), most)])
+		n, waited, err := c.some(ctx, send[:min(len(send), most)], into)
 		if err != nil {
 			e := errorOf(ctx, err)
 			if e == nil || errors.Is(err, ErrPatience) {
@@ -160,11 +163,12 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 
 		var again []int
 		var cause, held *Error // why to pause, and why retries are limited
-		for k, r := range answers {
-			i := todo[k]
-			attempts := out[i].Attempts + r.Attempts
-			out[i] = r
-			out[i].Attempts = attempts
+		for k, i := range todo[:n] {
+			r := &into[k]
+			if !first {
+				r.Attempts += out[i].Attempts
+				out[i] = *r
+			}
 			if r.Err == nil {
 				p.restore()
 				last = r.At
@@ -181,6 +185,9 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			case isList && r.Err.MayPass():
 				class = Retry // the walk cannot continue without the list
 			case !r.Err.known() || r.Err.MayPass():
+				if unknown == nil {
+					unknown = map[int]int{}
+				}
 				if unknown[i]++; unknown[i] < r.Err.attempts() {
 					class = Retry
 				}
@@ -210,7 +217,7 @@ func (c *Client) part(ctx context.Context, cmds []Command, out []Result) error {
 			out[i].Err = nil
 			again = append(again, i)
 		}
-		c.counters.commands.Add(int64(len(answers) - len(again)))
+		c.counters.commands.Add(int64(n - len(again)))
 		todo = append(again, todo[n:]...)
 		if took := time.Since(last); held != nil && took > c.patience+c.governor.limits.Window {
 			return exhausted(took, held)
@@ -242,19 +249,23 @@ func (c *Client) adapt(e *Error, cmds []Command) bool {
 	return false
 }
 
-// some sends as many of cmds as fit into one request. If the first must be called
-// singly, it sends only that. waited is how long it waited for limits.
-func (c *Client) some(ctx context.Context, cmds []Command) (n int, results []Result, waited time.Duration, err error) {
+// some sends as many of cmds as fit into one request, and sets the first n results. If
+// the first must be called singly, it sends only that. waited is how long it waited for
+// limits.
+func (c *Client) some(ctx context.Context, cmds []Command, results []Result) (n int, waited time.Duration, err error) {
 	if c.isSingle(cmds[0].Method) {
 		r, waited, err := c.single(ctx, cmds[0], false)
-		return 1, []Result{r}, waited, err
+		if err == nil {
+			results[0] = r
+		}
+		return 1, waited, err
 	}
 	n = c.governor.sizes.fits(cmds)
 	if i := slices.IndexFunc(cmds[:n], func(cmd Command) bool { return c.isSingle(cmd.Method) }); i > 0 {
 		n = i
 	}
-	results, waited, err = c.request(ctx, cmds[:n])
-	return n, results, waited, err
+	waited, err = c.request(ctx, cmds[:n], results)
+	return n, waited, err
 }
 
 // single calls a command outside a batch. A permanent error, except one of class Stop,
@@ -286,18 +297,19 @@ func (c *Client) single(ctx context.Context, cmd Command, counts bool) (Result, 
 }
 
 // request sends commands as one batch request, and retries it if it fails as a whole.
-// It returns a result or an error, of any class, for each command.
-func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Duration, error) {
+// It sets a result or an error, of any class, for each command, unless it returns an
+// error.
+func (c *Client) request(ctx context.Context, cmds []Command, results []Result) (time.Duration, error) {
 	x, err := newBatch(cmds)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	a, err := c.do(ctx, x)
 	if err != nil {
-		return nil, x.waited, err
+		return x.waited, err
 	}
-	results := make([]Result, len(cmds))
-	for i, w := range a.wire.commands {
+	for i := range a.wire.commands {
+		w := &a.wire.commands[i]
 		r := Result{Value: w.result, Total: w.total, Next: w.next, Attempts: x.attempts, At: a.received, page: w.page}
 		if w.err == nil && w.result == nil {
 			w.err = &wireError{CodeNoResult, "the answer has neither a result nor an error for it"}
@@ -309,7 +321,8 @@ func (c *Client) request(ctx context.Context, cmds []Command) ([]Result, time.Du
 		}
 		results[i] = r
 	}
-	return results, x.waited, nil
+	a.wire.release()
+	return x.waited, nil
 }
 
 // newBatch returns the exchange for commands in one request, at least one.

@@ -173,7 +173,8 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 		commands = append(commands, w.list.lastCommand(w.cursor))
 	}
 	w.asked++
-	results, waited, err := w.c.request(ctx, commands)
+	results := make([]Result, len(commands))
+	waited, err := w.c.request(ctx, commands, results)
 	w.waits += waited
 	if err != nil {
 		return links{}, waited, err

@@ -105,11 +105,17 @@ func appendQuery(b, name []byte, v any, depth int) ([]byte, error) {
 		}
 		return append(appendName(b, name), digit), nil
 	case []string:
-		return appendQueryList(b, name, v, depth)
+		return appendQueryList(b, name, v, func(b, one []byte, v string) ([]byte, error) {
+			return appendEscaped(appendName(b, one), v), nil
+		})
 	case []int64:
-		return appendQueryList(b, name, v, depth)
+		return appendQueryList(b, name, v, func(b, one []byte, v int64) ([]byte, error) {
+			return strconv.AppendInt(appendName(b, one), v, 10), nil
+		})
 	case []any:
-		return appendQueryList(b, name, v, depth)
+		return appendQueryList(b, name, v, func(b, one []byte, v any) ([]byte, error) {
+			return appendQuery(b, one, v, depth+1)
+		})
 	case Params:
 		var err error
 		var few [4]string
@@ -136,7 +142,8 @@ func appendName(b, name []byte) []byte {
 	return append(append(b, name...), '=')
 }
 
-func appendQueryList[T any](b, name []byte, list []T, depth int) ([]byte, error) {
+// appendQueryList appends a list with f, which appends an element under its name.
+func appendQueryList[T any](b, name []byte, list []T, f func(b, one []byte, v T) ([]byte, error)) ([]byte, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("parameters: an empty list cannot be sent in a batch")
 	}
@@ -144,7 +151,7 @@ func appendQueryList[T any](b, name []byte, list []T, depth int) ([]byte, error)
 	name = append(name, "%5B"...)
 	for i, v := range list {
 		one := append(strconv.AppendInt(name, int64(i), 10), "%5D"...)
-		if b, err = appendQuery(b, one, any(v), depth+1); err != nil {
+		if b, err = f(b, one, v); err != nil {
 			return nil, err
 		}
 	}

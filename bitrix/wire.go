@@ -35,6 +35,26 @@ type wireCommand struct {
 	page        *wirePage // of a command with a Listing, unless err is set
 }
 
+// wireCommands are reused, because they are a twentieth of what a run allocates.
+var wireCommands = sync.Pool{New: func() any { return new([MaxCommands]wireCommand) }}
+
+func newWireCommands(n int) []wireCommand {
+	if n > MaxCommands {
+		return make([]wireCommand, n)
+	}
+	return wireCommands.Get().(*[MaxCommands]wireCommand)[:n]
+}
+
+// release lets other answers use the memory of a.commands, of which nothing may be used
+// afterwards. Their results and pages remain.
+func (a *wireAnswer) release() {
+	if cap(a.commands) == MaxCommands {
+		clear(a.commands) // it must not keep the answer in memory
+		wireCommands.Put((*[MaxCommands]wireCommand)(a.commands[:MaxCommands]))
+	}
+	a.commands = nil
+}
+
 type wireError struct{ code, description string }
 
 // wireTime is what an answer reports about its own processing. Absent figures are NaN.
@@ -201,7 +221,7 @@ func decodeAnswer(body []byte, batch []Command) (wireAnswer, error) {
 func (r reader) answer(batch []Command) (wireAnswer, error) {
 	a := wireAnswer{total: -1, next: -1, time: noTime}
 	if batch != nil {
-		a.commands = make([]wireCommand, len(batch))
+		a.commands = newWireCommands(len(batch))
 		for i := range a.commands {
 			a.commands[i] = wireCommand{total: -1, next: -1, time: noTime}
 		}
