@@ -11,8 +11,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
-
-	"b24export/bitrix/gunzip"
 )
 
 // bodyReader reads a gzipped body. It reuses its memory, of which the decompressor
@@ -88,14 +86,6 @@ func readAll(resp *http.Response, limit bodyLimit) ([]byte, error) {
 	size := unpackedSize(b.sent.Bytes())
 	if size > limit.most {
 		return nil, &tooLargeError{limit.most, size} // without unpacking it
-	}
-	if size <= keptBody { // as much may be allocated for a claim
-		if err := limit.keep(size); err != nil {
-			return nil, err
-		}
-		if body := gunzip.Append(b.sent.Bytes(), int(size)); body != nil {
-			return body, nil
-		}
 	}
 	b.packed.Reset(b.sent.Bytes())
 	if err := b.zip.Reset(&b.packed); err != nil {
