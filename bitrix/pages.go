@@ -95,6 +95,10 @@ type walk struct {
 	stalls   int  // consecutive attempts without a valid page
 	large    int  // consecutive attempts whose one page was too large
 	patience *patience
+	// rests is where a window offers its rest, once; nil otherwise. takes is another
+	// window's rest, for the next request. See pages_rest.go.
+	rests chan<- *rest
+	takes *rest
 }
 
 func newWalk(c *Client, l Listing, after int64) *walk {
@@ -172,9 +176,7 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 	if w.list.Windows && w.count == countFirst && n > 1 && n < most {
 		commands = append(commands, w.list.lastCommand(w.cursor))
 	}
-	w.asked++
-	results := make([]Result, len(commands))
-	waited, err := w.c.request(ctx, commands, results)
+	results, waited, err := w.request(ctx, commands)
 	w.waits += waited
 	if err != nil {
 		return links{}, waited, err

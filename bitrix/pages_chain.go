@@ -62,6 +62,8 @@ type Listing struct {
 	Select []string
 	// Filter is a further condition on the elements.
 	Filter Params
+
+	key string // what the keys of a chain's commands begin with; "": c
 }
 
 // Page is a range of a list, at most one page of the portal's.
@@ -134,12 +136,19 @@ func (l Listing) chain(after, through int64, n int, count counting) []Command {
 	for i := range cmds {
 		var cursor any = after
 		if i > 0 {
-			cursor = fmt.Sprintf("$result[%s]%s[%d][%s]", chainKey(i-1), items, PageSize-1, l.IDField)
+			cursor = fmt.Sprintf("$result[%s]%s[%d][%s]", l.chainKey(i-1), items, PageSize-1, l.IDField)
 		}
-		cmds[i] = Command{Key: chainKey(i), Method: l.Method, list: &l,
+		cmds[i] = Command{Key: l.chainKey(i), Method: l.Method, list: &l,
 			Params: l.between(above, cursor, through, count == countAll || count == countFirst && i == 0)}
 	}
 	return cmds
+}
+
+func (l Listing) chainKey(i int) string {
+	if l.key != "" {
+		return l.key + chainKey(i)[1:]
+	}
+	return chainKey(i)
 }
 
 func chainKey(i int) string {

@@ -102,7 +102,7 @@ func (p *listPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 		if p.slow && c.param("start") == "0" {
 			return reply("504 <html>"), nil
 		}
-		if isEmpty && c.key == chainKey(emptied) {
+		if isEmpty && c.key[1:] == chainKey(emptied)[1:] {
 			page = nil
 		}
 		results[c.key] = page

@@ -17,7 +17,8 @@ import (
 
 const (
 	// windowFill is the share of a full chain that a window should fill, by the density
-	// of the windows before it. If a window has more, it takes one more request.
+	// of the windows before it. If a window has more, its rest takes a part of another
+	// request.
 	windowFill = 0.96
 	// windowsLeast and windowsMost bound how many windows are in flight: each has up to
 	// two answers of some MiB in memory.
@@ -93,11 +94,15 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 	density := float64(w.counted-w.listed) / float64(w.last-w.cursor)
 	atOnce, planned := windowsLeast, w.cursor
 	finished, requests, elements := 0, 0, 0.0
+	rests := make(chan *rest)
+	begin := func(takes *rest) {
+		one := w.window(ctx, planned, density, rests, takes)
+		queue = append(queue, one)
+		planned, done = one.through, one.through == 0
+	}
 	for {
 		for !done && w.list.Windows && (len(queue) == 0 || len(queue) < min(atOnce, w.affordable())) {
-			one := w.window(ctx, planned, density)
-			queue = append(queue, one)
-			planned, done = one.through, one.through == 0
+			begin(nil)
 		}
 		if len(queue) == 0 {
 			w.ended, w.length = done, MaxCommands
@@ -105,7 +110,23 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 		}
 		one := queue[0]
 		listed := int64(0)
-		for chain := range one.chains {
+		for {
+			var chain chainOfPages
+			open := true
+			select {
+			case chain, open = <-one.chains:
+			case r := <-rests:
+				room := len(queue) < min(2*atOnce, w.affordable()) && w.c.governor.sizes.limit(w.list.Method) == MaxCommands
+				if room && !done && w.list.Windows {
+					begin(r)
+				} else {
+					close(r.answer)
+				}
+				continue
+			}
+			if !open {
+				break
+			}
 			if errors.Is(chain.err, errUnbounded) {
 				w.list.Windows = false // what was listed so far is valid
 				return false
@@ -147,11 +168,15 @@ func (w *walk) affordable() int {
 
 // window starts to list the ids above from, as many as fill a chain by density. Without
 // an upper bound it lists all the rest: what is created meanwhile has ids above the
-// last id that was seen.
-func (w *walk) window(ctx context.Context, from int64, density float64) *window {
+// last id that was seen. The first request also has the pages of another window's rest,
+// unless takes is nil. The window offers its own rest on rests.
+func (w *walk) window(ctx context.Context, from int64, density float64, rests chan<- *rest, takes *rest) *window {
 	one := &window{walk: newWalk(w.c, w.list, from), from: from, chains: make(chan chainOfPages, 1)}
 	one.list.Windows, one.length = false, MaxCommands
-	width := math.Ceil(windowFill * PageSize * MaxCommands / density)
+	if one.takes = takes; takes != nil {
+		one.length -= len(takes.commands)
+	}
+	width := math.Ceil(windowFill * PageSize * float64(one.length) / density)
 	if width < float64(w.last-from) {
 		one.through = from + int64(width)
 	}
@@ -162,6 +187,10 @@ func (w *walk) window(ctx context.Context, from int64, density float64) *window 
 		for !one.ended {
 			asked, start, waits := one.asked, time.Now(), one.waits
 			pages, err := one.next(ctx)
+			one.leave()
+			if one.list.key == "" && one.through > 0 {
+				one.list.key, one.rests = restKey, rests // what follows is the rest
+			}
 			one.requests += one.asked - asked
 			if one.took == 0 {
 				one.took = time.Since(start) - (one.waits - waits)
