@@ -84,8 +84,8 @@ func TestRestsShareRequests(t *testing.T) {
 	}
 }
 
-// TestRestsThatFail lets each request in turn fail. All ids are listed, each once and in
-// order, whether the request is that of a window, of a rest, or of both.
+// TestRestsThatFail makes one request after another fail. All ids are listed, each once
+// and in order, whether a window, a rest or both were in that request.
 func TestRestsThatFail(t *testing.T) {
 	ids := idsOfDensity(30_000, jumps(3000))
 	requests := 1

@@ -15,8 +15,8 @@ import (
 )
 
 // TestItemsInAnyOrder lists the payments of owners that come in any order of types and
-// ids, and of owners that come twice. The rows are those of sorted owners.
 // ids, and of owners that come twice. They equal the rows of sorted owners.
+func TestItemsInAnyOrder(t *testing.T) {
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 3, Payments: 900})
 	access, err := bitrix.ParseWebhook(portal.Webhook("https://acme.bitrix24.com"))
 	if err != nil {
