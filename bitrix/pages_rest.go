@@ -65,7 +65,7 @@ func (w *walk) request(ctx context.Context, commands []Command) ([]Result, time.
 	return results[:own], waited, err
 }
 
-// leave tells the rest that w was to request, if it did not, to request itself.
+// leave declines the rest that w takes, if w has not requested it.
 func (w *walk) leave() {
 	if w.takes != nil {
 		close(w.takes.answer)

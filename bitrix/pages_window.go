@@ -21,7 +21,8 @@ const (
 	// request.
 	windowFill = 0.96
 	// windowsLeast and windowsMost bound how many windows are in flight: each has up to
-	// two answers of some MiB in memory.
+	// two answers of some MiB in memory. While rests share requests (pages_rest.go), there
+	// may be twice as many, within windowsBytes.
 	windowsLeast, windowsMost = 4, 24
 	// windowsBytes is how many bytes the answers of the windows in flight may be expected
 	// to have together, unless one window has more.
