@@ -161,7 +161,7 @@ func (e *runJob) table(t *testing.T, key string) map[int64]schemas.Payment {
 	}
 	defer store.Close()
 	rows := map[int64]schemas.Payment{}
-	for row, err := range sinks.Payments(t.Context(), store, key, 0) {
+	for row, err := range sinks.Payments(t.Context(), store, key, sinks.Above(0)) {
 		if err != nil {
 			t.Fatal(err)
 		}

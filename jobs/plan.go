@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
 	"b24export/jobs/jobfile"
 	"b24export/jobs/source"
 	"b24export/pipeline"
+	"b24export/schemas"
+	"b24export/sinks"
 )
 
 // PortalPlan predicts what a run of one portal will need. The prediction is based on a
@@ -63,7 +66,10 @@ func MakePlan(ctx context.Context, spec *jobfile.Spec, portal string, opts *RunO
 	if plan.Mode != pipeline.Incremental {
 		last = nil
 	}
-	plan.Estimate, err = source.MakeEstimate(ctx, spec, client, spec.Portals[i].EffectiveLimits(), last, data.ReadPayments, data.Marks)
+	read := func(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
+		return data.ReadPayments(ctx, m, sinks.Above(after))
+	}
+	plan.Estimate, err = source.MakeEstimate(ctx, spec, client, spec.Portals[i].EffectiveLimits(), last, read, data.Marks)
 	if err != nil {
 		return PortalPlan{}, err
 	}

@@ -82,7 +82,7 @@ func (r *relatedRefresh) due(ctx context.Context) (map[string]bool, error) {
 func (r *relatedRefresh) refresh(ctx context.Context, due map[string]bool, now func() time.Time) (err error) {
 	reader := source.NewRelated(r.client, now)
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	for p, err := range r.data.ReadPayments(ctx, r.snapshot, 0) {
+	for p, err := range r.data.ReadPayments(ctx, r.snapshot, sinks.Above(0)) {
 		if err != nil {
 			return err
 		}

@@ -68,7 +68,7 @@ func (e *runJob) rows(t *testing.T) []schemas.Payment {
 	}
 	defer store.Close()
 	var rows []schemas.Payment
-	for row, err := range sinks.Payments(t.Context(), store, "payments/portal=acme/payments.parquet", 0) {
+	for row, err := range sinks.Payments(t.Context(), store, "payments/portal=acme/payments.parquet", sinks.Above(0)) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func (d *Dataset) openJoin(ctx context.Context, j *joining, cp pipeline.Checkpoi
 	}
 	if last != nil {
 		if f, ok := fileOf(last, d.rejects(last.Snapshot)); ok {
-			for r, err := range readRows(ctx, d.store, f.Path, f.Bytes, rejectTable, 0) {
+			for r, err := range readRows(ctx, d.store, f.Path, f.Bytes, rejectTable, Above(0)) {
 				if err != nil {
 					return err
 				}

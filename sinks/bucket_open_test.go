@@ -97,7 +97,7 @@ func TestReplacedTableIsReadAgain(t *testing.T) {
 		s := &replacing{Store: inner, times: times, with: func() { putAll(t, inner, "x.parquet", other) }}
 		n := 0
 		var failed error
-		for _, err := range Payments(t.Context(), s, "x.parquet", 0) {
+		for _, err := range Payments(t.Context(), s, "x.parquet", Above(0)) {
 			if failed = err; err == nil {
 				n++
 			}

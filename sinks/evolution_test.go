@@ -55,7 +55,7 @@ func TestRecipeForAColumn(t *testing.T) {
 	}
 	defer store.Close()
 	newer := New(store, &Options{Portal: "acme"}).HistoryPath(snapshot2)
-	for _, err = range Payments(t.Context(), store, newer, 0) {
+	for _, err = range Payments(t.Context(), store, newer, Above(0)) {
 		break
 	}
 	if err == nil || !strings.Contains(err.Error(), "use a newer one") {

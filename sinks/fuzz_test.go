@@ -152,7 +152,7 @@ func FuzzParquet(f *testing.F) {
 			t.Fatal(err)
 		}
 		last := int64(0)
-		for p, err := range d.ReadPayments(ctx, m, 0) {
+		for p, err := range d.ReadPayments(ctx, m, Above(0)) {
 			if err != nil {
 				break
 			}
@@ -161,7 +161,7 @@ func FuzzParquet(f *testing.F) {
 			}
 			last = p.ID
 		}
-		for range d.ReadPayments(ctx, m, 5) {
+		for range d.ReadPayments(ctx, m, Above(5)) {
 		}
 		for range Rejects(ctx, s, m.Files[0].Path) {
 		}

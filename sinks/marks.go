@@ -61,7 +61,7 @@ func (d *Dataset) Marks(ctx context.Context, m *pipeline.Manifest, after pipelin
 		// The whole file is checked first. A part of it would look like missing marks.
 		err := d.sameSum(ctx, f)
 		if err == nil {
-			for row, rowErr := range readRows(ctx, d.store, f.Path, f.Bytes, markTable, int64(after)) {
+			for row, rowErr := range readRows(ctx, d.store, f.Path, f.Bytes, markTable, Above(after)) {
 				if err = rowErr; err != nil {
 					break
 				}
@@ -93,7 +93,7 @@ func (d *Dataset) marksOf(ctx context.Context, seg pipeline.Segment) ([]pipeline
 		return nil, d.lostMarks(fmt.Errorf("read %s: %w", key, err))
 	}
 	marks := make([]pipeline.Mark, 0, seg.Marks)
-	for row, err := range rows.all(ctx, 0) {
+	for row, err := range rows.all(ctx, Above(0)) {
 		if err != nil {
 			return nil, d.lostMarks(fmt.Errorf("read %s: %w", key, err))
 		}

@@ -269,7 +269,7 @@ func (d *Dataset) mergeRows(ctx context.Context, m *merge, cp pipeline.Checkpoin
 		if err := old.copyGroups(ctx, m, row, marks); err != nil {
 			return nil, err
 		}
-		return old.next(ctx, 0)
+		return old.next(ctx)
 	}
 	was, err := nextOld()
 	if err != nil {

@@ -61,7 +61,7 @@ func (m *merge) mayCopy(old *lastRows, last *pipeline.Manifest) error {
 // pass loads the row group ahead, which checks its pages, and continues after it.
 func (r *rowReader[T, C]) pass(ctx context.Context) error {
 	r.release()
-	_, err := r.nextGroup(ctx, 0)
+	_, err := r.nextGroup(ctx, Above(0))
 	r.left, r.at, r.n = 0, 0, 0
 	return err
 }

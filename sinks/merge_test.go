@@ -64,7 +64,7 @@ func (m *merger) merge(last *pipeline.Manifest) (pipeline.MergeResult, []schemas
 		m.t.Fatal(err)
 	}
 	var rows []schemas.Payment
-	for p, err := range Payments(m.t.Context(), m.s, m.d.HistoryPath(m.cp.Snapshot), 0) {
+	for p, err := range Payments(m.t.Context(), m.s, m.d.HistoryPath(m.cp.Snapshot), Above(0)) {
 		if err != nil {
 			m.t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
+	"b24export/pipeline"
 	"b24export/sinks/parquetcheck"
 )
 
@@ -102,13 +103,13 @@ func openParquet(obj Object) (_ *parquet.File, err error) {
 }
 
 // next returns the next row, nil at the end. A row is valid until the next call; its
-// texts stay valid. next skips row groups without an id above after.
-func (r *rowReader[T, C]) next(ctx context.Context, after int64) (*T, error) {
+// texts stay valid. next skips rows with ids outside of within.
+func (r *rowReader[T, C]) next(ctx context.Context, within pipeline.Range) (*T, error) {
 	for r.at == r.n {
 		r.at, r.n = 0, 0
 		if r.left == 0 {
 			r.release()
-			if more, err := r.nextGroup(ctx, after); err != nil || !more {
+			if more, err := r.nextGroup(ctx, within); err != nil || !more {
 				return nil, err
 			}
 		}
@@ -123,24 +124,35 @@ func (r *rowReader[T, C]) next(ctx context.Context, after int64) (*T, error) {
 	return &r.rows[r.at-1], nil
 }
 
-// nextGroup loads the next row group that is needed, and reports whether there was one.
-func (r *rowReader[T, C]) nextGroup(ctx context.Context, after int64) (bool, error) {
+// nextGroup loads the next row group that has rows within the range, and reports whether
+// there was one.
+func (r *rowReader[T, C]) nextGroup(ctx context.Context, within pipeline.Range) (bool, error) {
 	for r.group < len(r.file.Metadata().RowGroups) {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
 		group := &r.file.Metadata().RowGroups[r.group]
 		r.group++
-		if after > 0 {
-			if maxID, ok := r.maxID(group); ok && maxID <= after {
-				continue
-			}
+		if len(group.Columns) < len(r.file.Root().Columns()) || group.NumRows <= 0 {
+			return false, fmt.Errorf("row group %d: %w: %d rows of %d columns", r.group-1, parquetcheck.ErrCorrupt, group.NumRows, len(group.Columns))
 		}
-		if err := r.load(r.group-1, group); err != nil {
+		some, all := r.needs(group, within)
+		if !some {
+			continue
+		}
+		var err error
+		if all {
+			r.left, err = group.NumRows, r.load(r.group-1, group)
+		} else {
+			r.left, err = r.seek(r.group-1, group, within)
+		}
+		if err != nil {
 			return false, fmt.Errorf("row group %d: %w", r.group-1, err)
 		}
-		r.left, r.step = group.NumRows, batchStep(group)
-		return true, nil
+		if r.left > 0 {
+			r.step = batchStep(group)
+			return true, nil
+		}
 	}
 	return false, nil
 }
@@ -159,11 +171,11 @@ func batchStep(group *format.RowGroup) int64 {
 }
 
 // all yields the rows that next returns.
-func (r *rowReader[T, C]) all(ctx context.Context, after int64) iter.Seq2[*T, error] {
+func (r *rowReader[T, C]) all(ctx context.Context, within pipeline.Range) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		defer r.release()
 		for {
-			row, err := r.next(ctx, after)
+			row, err := r.next(ctx, within)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -175,18 +187,9 @@ func (r *rowReader[T, C]) all(ctx context.Context, after int64) iter.Seq2[*T, er
 	}
 }
 
-// maxID returns the largest id of a row group, if its statistics have it.
-func (r *rowReader[T, C]) maxID(group *format.RowGroup) (int64, bool) {
-	_, high, ok := r.ids(group)
-	return high, ok
-}
-
 // ids returns the smallest and the largest id of a row group, if its statistics have them.
 func (r *rowReader[T, C]) ids(group *format.RowGroup) (low, high int64, ok bool) {
-	for i, c := range r.columns {
-		if c == nil || c.Name() != "id" || i >= len(group.Columns) {
-			continue
-		}
+	if i := r.idColumn(); i >= 0 && i < len(group.Columns) {
 		s := &group.Columns[i].MetaData.Statistics
 		if len(s.MinValue) == 8 && len(s.MaxValue) == 8 {
 			return int64(binary.LittleEndian.Uint64(s.MinValue)), int64(binary.LittleEndian.Uint64(s.MaxValue)), true
@@ -207,11 +210,10 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 		}
 		start, end = min(start, s), max(end, e)
 	}
-	if len(group.Columns) < len(r.file.Root().Columns()) || group.NumRows <= 0 || start >= end {
+	if start >= end {
 		return fmt.Errorf("%w: %d rows in %d bytes", parquetcheck.ErrCorrupt, group.NumRows, end-start)
 	}
-	r.loaded.data, r.loaded.off = resize(r.loaded.data, int(end-start)), start
-	if err := parquetcheck.ReadFull(r.obj, r.loaded.data, start); err != nil {
+	if err := r.loadRange(start, end); err != nil {
 		return err
 	}
 	if r.sum != nil {
@@ -227,24 +229,43 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 		if err != nil {
 			return err
 		}
-		// The library uses that of the first row group for all of them.
-		m := &group.Columns[i].MetaData
-		if m.Codec != r.file.Metadata().RowGroups[0].Columns[i].MetaData.Codec {
-			return fmt.Errorf("%w: column %s: compressed in two ways", parquetcheck.ErrCorrupt, column.Name())
+		if _, err := r.check(group, i, r.loaded.data[s-start:e-start]); err != nil {
+			return err
 		}
-		if m.PathInSchema[0] != column.Name() {
-			return fmt.Errorf("%w: column %s is called %q", parquetcheck.ErrCorrupt, column.Name(), m.PathInSchema)
-		}
-		if _, err := checkPages(r.loaded.data[s-start:e-start], m, group.NumRows); err != nil {
-			return fmt.Errorf("column %s: %w", column.Name(), err)
-		}
-		chunk, ok := r.file.RowGroups()[index].ColumnChunks()[i].(*parquet.FileColumnChunk)
-		if !ok {
-			return fmt.Errorf("%w: column %s", parquetcheck.ErrCorrupt, column.Name())
-		}
-		r.chunks[i] = chunkReader{pages: chunk.PagesFrom(&r.loaded)}
+		r.chunks[i] = chunkReader{pages: r.pages(index, i, &r.loaded)}
 	}
 	return nil
+}
+
+// loadRange reads a range of the file.
+func (r *rowReader[T, C]) loadRange(start, end int64) error {
+	r.loaded.data, r.loaded.off = resize(r.loaded.data, int(end-start)), start
+	return parquetcheck.ReadFull(r.obj, r.loaded.data, start)
+}
+
+// check checks a column of a row group, of which data has the bytes. It returns the pages.
+func (r *rowReader[T, C]) check(group *format.RowGroup, column int, data []byte) ([]parquetcheck.Page, error) {
+	name := r.columns[column].Name()
+	// The library uses that of the first row group for all of them.
+	m := &group.Columns[column].MetaData
+	if m.Codec != r.file.Metadata().RowGroups[0].Columns[column].MetaData.Codec {
+		return nil, fmt.Errorf("%w: column %s: compressed in two ways", parquetcheck.ErrCorrupt, name)
+	}
+	if m.PathInSchema[0] != name {
+		return nil, fmt.Errorf("%w: column %s is called %q", parquetcheck.ErrCorrupt, name, m.PathInSchema)
+	}
+	pages, err := checkPages(data, m, group.NumRows)
+	if err != nil {
+		return nil, fmt.Errorf("column %s: %w", name, err)
+	}
+	return pages, nil
+}
+
+// pages returns a reader of the pages of a column in a row group, from bytes at their place
+// in the file.
+func (r *rowReader[T, C]) pages(group, column int, from io.ReaderAt) *parquet.FilePages {
+	// A file has no other type of columns.
+	return r.file.RowGroups()[group].ColumnChunks()[column].(*parquet.FileColumnChunk).PagesFrom(from)
 }
 
 // batch reads the next n rows into r.rows.
@@ -292,6 +313,7 @@ type chunkReader struct {
 	pages  *parquet.FilePages
 	page   parquet.Page
 	values parquet.ValueReader
+	skip   int64 // rows of the next page that are not wanted; fewer than it has
 }
 
 // read reads at least one value, from a single page. parquetcheck.CheckPages has
@@ -305,6 +327,11 @@ func (c *chunkReader) read(values []parquet.Value) (int, error) {
 			}
 			if err != nil {
 				return 0, fmt.Errorf("%w: %w", parquetcheck.ErrCorrupt, err)
+			}
+			if c.skip > 0 {
+				rest := page.Slice(c.skip, page.NumRows())
+				parquet.Release(page)
+				page, c.skip = rest, 0
 			}
 			c.page, c.values = page, page.Values()
 		}

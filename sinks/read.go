@@ -13,15 +13,15 @@ import (
 	"b24export/sinks/parquetcheck"
 )
 
-// readRows yields the rows of a file with ids above after, in their order. If size is
+// readRows yields the rows of a file with ids within a range, in their order. If size is
 // not negative, the file must have that size. A row is valid until the next step. If
 // the file is replaced before its first row, readRows opens it again; later it returns
 // ErrReplaced.
-func readRows[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], after int64) iter.Seq2[*T, error] {
+func readRows[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], within pipeline.Range) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		yielded := false
 		read := func() error {
-			return eachRow(ctx, s, key, size, t, after, func(row *T) bool {
+			return eachRow(ctx, s, key, size, t, within, func(row *T) bool {
 				yielded = true
 				return yield(row, nil)
 			})
@@ -37,7 +37,7 @@ func readRows[T, C any](ctx context.Context, s opener, key string, size int64, t
 }
 
 // eachRow calls do with the rows that readRows yields, until do returns false.
-func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], after int64, do func(*T) bool) error {
+func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], within pipeline.Range, do func(*T) bool) error {
 	obj, err := s.Open(ctx, key)
 	if isAbsent(err) && size >= 0 {
 		err = damaged{fmt.Errorf("it is missing, and its manifest is not: %w", err)}
@@ -61,7 +61,7 @@ func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t 
 		return fail(err)
 	}
 	last := int64(0)
-	for row, err := range r.all(ctx, after) {
+	for row, err := range r.all(ctx, within) {
 		if err != nil {
 			return fail(err)
 		}
@@ -70,27 +70,30 @@ func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t 
 			return fail(fmt.Errorf("%w: payment %d comes after payment %d", parquetcheck.ErrCorrupt, id, last))
 		}
 		last = id
-		if id > after && !do(row) {
+		if id > int64(within.Through) {
+			return nil
+		}
+		if id > int64(within.After) && !do(row) {
 			return nil
 		}
 	}
 	return nil
 }
 
-// Payments yields the rows of a table of payments in store with ids above after. A row
-// is valid until the next step of the sequence. Its texts stay valid.
-func Payments(ctx context.Context, store Store, key string, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
-	return readRows(ctx, store, key, -1, paymentTable, int64(after))
+// Payments yields the rows of a table of payments in store with ids within a range. A row
+// is valid until the next step of the sequence. Its texts stay valid. Above(0) has all ids.
+func Payments(ctx context.Context, store Store, key string, within pipeline.Range) iter.Seq2[*schemas.Payment, error] {
+	return readRows(ctx, store, key, -1, paymentTable, within)
 }
 
 // Changes yields the rows of a change feed in store, like Payments.
 func Changes(ctx context.Context, store Store, key string) iter.Seq2[*Change, error] {
-	return changesOf(readRows(ctx, store, key, -1, changeTable, 0))
+	return changesOf(readRows(ctx, store, key, -1, changeTable, Above(0)))
 }
 
 // Rejects yields the rows of a file of rejects in store, like Payments.
 func Rejects(ctx context.Context, store Store, key string) iter.Seq2[*pipeline.Reject, error] {
-	return rejectsOf(readRows(ctx, store, key, -1, rejectTable, 0))
+	return rejectsOf(readRows(ctx, store, key, -1, rejectTable, Above(0)))
 }
 
 // Table returns the name of the table in a Parquet file of this program: payments,
@@ -122,17 +125,17 @@ func tableName(ctx context.Context, store Store, key string) (_ string, err erro
 	return name, nil
 }
 
-// ReadPayments yields the rows of a snapshot with ids above after, like Payments.
-func (d *Dataset) ReadPayments(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
-	return d.readPayments(ctx, d.store, m, after)
+// ReadPayments yields the rows of a snapshot with ids within a range, like Payments.
+func (d *Dataset) ReadPayments(ctx context.Context, m *pipeline.Manifest, within pipeline.Range) iter.Seq2[*schemas.Payment, error] {
+	return d.readPayments(ctx, d.store, m, within)
 }
 
-func (d *Dataset) readPayments(ctx context.Context, s opener, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
+func (d *Dataset) readPayments(ctx context.Context, s opener, m *pipeline.Manifest, within pipeline.Range) iter.Seq2[*schemas.Payment, error] {
 	f, ok := fileOf(m, d.history(m.Snapshot))
 	if !ok {
 		return failed[schemas.Payment](fmt.Errorf("the manifest of snapshot %s names no table", m.Snapshot))
 	}
-	return readRows(ctx, s, f.Path, f.Bytes, paymentTable, int64(after))
+	return readRows(ctx, s, f.Path, f.Bytes, paymentTable, within)
 }
 
 // ReadChanges yields the changes of a snapshot: the rows of its change feed, or for a
@@ -140,13 +143,13 @@ func (d *Dataset) readPayments(ctx context.Context, s opener, m *pipeline.Manife
 // of the sequence.
 func (d *Dataset) ReadChanges(ctx context.Context, m *pipeline.Manifest) iter.Seq2[*Change, error] {
 	if m.Feed == pipeline.FeedTable {
-		return insertsOf(d.ReadPayments(ctx, m, 0))
+		return insertsOf(d.ReadPayments(ctx, m, Above(0)))
 	}
 	f, ok := fileOf(m, d.changes(m.Snapshot))
 	if !ok {
 		return none[Change]
 	}
-	return changesOf(readRows(ctx, d.store, f.Path, f.Bytes, changeTable, 0))
+	return changesOf(readRows(ctx, d.store, f.Path, f.Bytes, changeTable, Above(0)))
 }
 
 // ReadRejects yields the rejects of a snapshot. A row is valid until the next step of
@@ -156,7 +159,7 @@ func (d *Dataset) ReadRejects(ctx context.Context, m *pipeline.Manifest) iter.Se
 	if !ok {
 		return none[pipeline.Reject]
 	}
-	return rejectsOf(readRows(ctx, d.store, f.Path, f.Bytes, rejectTable, 0))
+	return rejectsOf(readRows(ctx, d.store, f.Path, f.Bytes, rejectTable, Above(0)))
 }
 
 // ReadUnfinishedRejects yields the rejects of an unfinished run so far, by the
@@ -244,7 +247,7 @@ func rejectsOf(records iter.Seq2[*schemas.Reject, error]) iter.Seq2[*pipeline.Re
 
 // Last implements pipeline.Sink.
 func (d *Dataset) Last(ctx context.Context, m *pipeline.Manifest, after pipeline.PaymentID) iter.Seq2[*schemas.Payment, error] {
-	return d.readPayments(ctx, d.opened(), m, after)
+	return d.readPayments(ctx, d.opened(), m, Above(after))
 }
 
 // Rejected implements pipeline.Sink.
@@ -308,11 +311,11 @@ func (l *lastRows) fail(err error) error {
 }
 
 // next returns the next row, nil at the end.
-func (l *lastRows) next(ctx context.Context, after int64) (*schemas.Payment, error) {
+func (l *lastRows) next(ctx context.Context) (*schemas.Payment, error) {
 	if l.rows == nil {
 		return nil, nil
 	}
-	row, err := l.rows.next(ctx, after)
+	row, err := l.rows.next(ctx, Above(0))
 	switch {
 	case err != nil:
 	case row == nil:

@@ -300,7 +300,7 @@ func (s *openSegment) start(ctx context.Context, d *Dataset) error {
 
 // next reads the next row. s.row is nil after the last one.
 func (s *openSegment) next(ctx context.Context) error {
-	row, err := s.rows.next(ctx, 0)
+	row, err := s.rows.next(ctx, Above(0))
 	if err != nil {
 		return s.damage(fmt.Errorf("read segment %d: %w", s.Number, err))
 	}
@@ -423,7 +423,7 @@ func (d *Dataset) eachSegmentReject(ctx context.Context, seg pipeline.Segment, d
 		return bad(err)
 	}
 	n := int64(0)
-	for r, err := range rows.all(ctx, 0) {
+	for r, err := range rows.all(ctx, Above(0)) {
 		if err != nil {
 			return bad(err)
 		}

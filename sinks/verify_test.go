@@ -191,7 +191,7 @@ func TestVerifyFindsDisorder(t *testing.T) {
 			t.Errorf("found %q, want one with %q", all, want)
 		}
 	}
-	for _, err := range m.d.ReadPayments(t.Context(), man, 0) {
+	for _, err := range m.d.ReadPayments(t.Context(), man, Above(0)) {
 		if err != nil {
 			if !errors.Is(err, parquetcheck.ErrCorrupt) {
 				t.Errorf("reading it: %v", err)
@@ -388,7 +388,7 @@ func TestTables(t *testing.T) {
 	if _, err := Table(t.Context(), m.s, m.d.ManifestPath(snapshot2)); !errors.Is(err, parquetcheck.ErrCorrupt) {
 		t.Errorf("a manifest: error %v", err)
 	}
-	for _, err := range Payments(t.Context(), m.s, man.Files[1].Path, 0) {
+	for _, err := range Payments(t.Context(), m.s, man.Files[1].Path, Above(0)) {
 		if err == nil || !strings.Contains(err.Error(), `it is a table of "changes", not of payments`) {
 			t.Errorf("changes read as payments: error %v", err)
 		}

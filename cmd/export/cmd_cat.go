@@ -162,8 +162,7 @@ func (p *program) openCat(ctx context.Context, f *catFlags, args []string) (*cat
 		src.rejects = data.ReadRejects(ctx, m)
 	default:
 		src.table, src.rows = payments, m.Ledger.Rows()
-		ids := f.ids()
-		src.payments = ids.of(data.ReadPayments(ctx, m, ids.after))
+		src.payments = data.ReadPayments(ctx, m, f.ids())
 	}
 	src.none = fmt.Sprintf("snapshot %s of portal %s has no %s", m.Snapshot, m.Portal, src.table)
 	return src, nil
@@ -194,7 +193,7 @@ func (p *program) unfinishedRejects(ctx context.Context, name string, data *data
 }
 
 // openFile returns the source for a path or an object's URL.
-func openFile(ctx context.Context, source string, ids idRange) (*catSource, error) {
+func openFile(ctx context.Context, source string, ids pipeline.Range) (*catSource, error) {
 	at, err := address.Parse(source)
 	if err != nil {
 		return nil, &startError{fmt.Errorf("%s is no URL", shownArg(source))}
@@ -211,7 +210,7 @@ func openFile(ctx context.Context, source string, ids idRange) (*catSource, erro
 	src := &catSource{table: tableName(name), rows: -1, close: store.Close}
 	switch src.table {
 	case payments:
-		src.payments = ids.of(sinks.Payments(ctx, store, key, ids.after))
+		src.payments = sinks.Payments(ctx, store, key, ids)
 	case changes:
 		src.changes = sinks.Changes(ctx, store, key)
 	case rejects:

@@ -15,6 +15,7 @@ import (
 	"b24export/jobs"
 	"b24export/jobs/jobfile"
 	"b24export/pipeline"
+	"b24export/sinks"
 	"b24export/sinks/address"
 )
 
@@ -176,7 +177,7 @@ func (p *program) showDemo(ctx context.Context, data *dataset, o *jobs.Outcome) 
 	var parts []part
 	if m.Previous == "" {
 		parts = append(parts, part{
-			"the first payments", &catSource{table: payments, payments: data.ReadPayments(ctx, m, 0)},
+			"the first payments", &catSource{table: payments, payments: data.ReadPayments(ctx, m, sinks.Above(0))},
 			[]string{"id", "paid", "date_paid", "sum", "currency", "pay_system_name", "order_id"}, 8, m.Ledger.Rows(),
 		})
 	} else if m.Changes.Sum() > 0 {

@@ -68,7 +68,7 @@ func (p *program) diff(ctx context.Context, f *catFlags, args []string, between 
 			return err
 		}
 		names = append(names, string(m.Snapshot))
-		sides[i] = data.ReadPayments(ctx, m, 0)
+		sides[i] = data.ReadPayments(ctx, m, sinks.Above(0))
 	}
 	src := &catSource{table: changes, rows: -1, changes: differences(sides[0], sides[1])}
 	n, err := p.copyCat(f, src, p.width())

@@ -207,7 +207,7 @@ const shownDifferences = 20
 // recheck fetches a sample of the snapshot's payments again, and prints the result.
 // wrong reports whether a row differs without a reason.
 func (p *program) recheck(ctx context.Context, job loadedJob, data *dataset, m *pipeline.Manifest, n int) (wrong bool, err error) {
-	rows, err := drawRows(data.ReadPayments(ctx, m, 0), n)
+	rows, err := drawRows(data.ReadPayments(ctx, m, sinks.Above(0)), n)
 	if err != nil {
 		return false, err
 	}

@@ -270,7 +270,7 @@ func (w *damagedWorld) wantComplete() {
 	for p := range w.portal.All() {
 		want[p.ID] = fmt.Sprint(p.Sum)
 	}
-	for row, err := range sinks.Payments(w.t.Context(), store, "payments/portal=acme/payments.parquet", 0) {
+	for row, err := range sinks.Payments(w.t.Context(), store, "payments/portal=acme/payments.parquet", sinks.Above(0)) {
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"b24export/schemas"
+	"b24export/sinks"
 )
 
 // reportSystems is the maximum number of payment systems that the page lists.
@@ -25,7 +26,7 @@ var reportAges = []struct {
 func (r *report) readTable(ctx context.Context, data *dataset) error {
 	systems := map[string]*schemas.Totals{}
 	unpaid := make([]schemas.Totals, len(reportAges))
-	for p, err := range data.ReadPayments(ctx, r.Manifest, 0) {
+	for p, err := range data.ReadPayments(ctx, r.Manifest, sinks.Above(0)) {
 		if err != nil {
 			return err
 		}

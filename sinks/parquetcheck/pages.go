@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -178,6 +179,29 @@ func CheckPages(data []byte, m *format.ColumnMetaData, want format.Encoding, row
 		return nil, fmt.Errorf("%w: %d values for %d rows", ErrCorrupt, values, rows)
 	}
 	return pages, nil
+}
+
+// KeepPages returns the pages of a column chunk that have its values from from, up to but
+// not including to, after its dictionary. pages are what CheckPages returned for data.
+// first is the number of the first value in them.
+func KeepPages(data []byte, pages []Page, from, to int64) (kept []byte, first int64) {
+	dictionary, start, end := int64(0), int64(-1), int64(0)
+	value := int64(0)
+	for i := range pages {
+		p := &pages[i]
+		if p.Kind != format.DataPage {
+			dictionary = p.offset + p.size
+			continue
+		}
+		if value < to && value+p.values > from {
+			if start < 0 {
+				start, first = p.offset, value
+			}
+			end = p.offset + p.size
+		}
+		value += p.values
+	}
+	return slices.Concat(data[:dictionary], data[max(start, 0):end]), first
 }
 
 // fits reports whether a column may have the encoding got although want is expected.

@@ -115,7 +115,7 @@ func (w *world) later() { w.now = w.now.Add(2 * time.Hour) }
 func (w *world) rows(key string) []schemas.Payment {
 	w.t.Helper()
 	var rows []schemas.Payment
-	for row, err := range sinks.Payments(w.t.Context(), w.store, key, 0) {
+	for row, err := range sinks.Payments(w.t.Context(), w.store, key, sinks.Above(0)) {
 		if err != nil {
 			w.t.Fatal(err)
 		}

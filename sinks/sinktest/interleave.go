@@ -309,7 +309,7 @@ func (w *world) checkChain(p *living, begun int64) {
 		}
 		joined = joined || m.Mode == pipeline.Backfill
 		now := make(map[int64]schemas.Instant)
-		for row, err := range w.dataset(w.store).ReadPayments(w.t.Context(), m, 0) {
+		for row, err := range w.dataset(w.store).ReadPayments(w.t.Context(), m, sinks.Above(0)) {
 			if err != nil {
 				w.t.Fatal(err)
 			}
