@@ -94,6 +94,29 @@ func TestListedValuesAreCheap(t *testing.T) {
 	})
 }
 
+// TestListingOfUnevenIDs exports a portal in which most payments of some ranges were
+// deleted. Windows of its listing then have a rest, which shares the request of the next
+// one. The table is complete.
+func TestListingOfUnevenIDs(t *testing.T) {
+	slow(t)
+	synctest.Test(t, func(t *testing.T) {
+		e := newExport(t, bitrixtest.Options{Payments: 80_000, Latency: 1200 * time.Millisecond, Limits: bitrixtest.Limits{Operating: -1}},
+			0, map[string]string{"enrich": "list", "operating": "0s"})
+		for p := range e.portal.All() {
+			if p.ID/10_000%2 == 1 && p.ID%5 != 0 {
+				e.portal.Delete(p.ID)
+			}
+		}
+		e.run(t)
+		e.wantExact(t)
+		e.wantNoRefusals(t)
+		t.Logf("%d payments, %d requests, %d of them for the listing; %v", e.portal.Count(), e.road.requests, e.road.listing, e.span)
+		if most := leastRequests(pages(e.portal.Count()))*13/10 + 4; e.road.listing > most {
+			t.Errorf("%d requests for the listing, want at most %d", e.road.listing, most)
+		}
+	})
+}
+
 // TestTheBucketBindsNotTheWorkers: however long answers take, so many requests are in
 // flight that the rate limit decides when the next one is sent. More concurrency
 // changes nothing.
