@@ -116,9 +116,9 @@ func (c *Column[R]) set(row *R, v *value, pool *interner) (rule string) {
 		case c.Words != nil:
 			*at, rule = v.code(c.Words)
 		case c.Encoding == Dictionary:
-			*at, rule = v.str(pool)
+			*at, rule = v.str(pool, *at)
 		default:
-			*at, rule = v.str(nil)
+			*at, rule = v.str(nil, *at)
 		}
 	case *Null[bool]:
 		*at, rule = v.flag()

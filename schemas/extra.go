@@ -123,7 +123,7 @@ func project(extra Null[string], fields []string) ([]byte, error) {
 // eachMember calls f for the members of an object, in order. The arguments are valid
 // only during the call.
 func eachMember(object []byte, f func(name, raw []byte)) error {
-	r := newReader()
+	r := newReader(otherObject)
 	defer r.release()
 	if err := r.begin(object); err != nil {
 		return err

@@ -80,7 +80,7 @@ func TestCodes(t *testing.T) {
 
 func valueOf(t *testing.T, raw string) *value {
 	t.Helper()
-	r := newReader()
+	r := newReader(otherObject)
 	if err := r.begin([]byte(`{"x":` + raw + `}`)); err != nil {
 		t.Fatal(err)
 	}

@@ -50,13 +50,17 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 		read := map[reflect.Type]string{
 			reflect.TypeFor[int64]():         "id()",
 			reflect.TypeFor[Null[int64]]():   "ref()",
-			reflect.TypeFor[Null[string]]():  "str(nil)", // each row has its own string
+			reflect.TypeFor[Null[string]]():  "str",
 			reflect.TypeFor[Null[bool]]():    "flag()",
 			reflect.TypeFor[Null[Instant]](): "instant()",
 			reflect.TypeFor[Null[Decimal]](): "decimal()",
 		}[field]
-		if read == "str(nil)" && c.Encoding == Dictionary {
-			read = "str(pool)"
+		if read == "str" {
+			pool := "nil" // each row has its own string
+			if c.Encoding == Dictionary {
+				pool = "pool"
+			}
+			read = fmt.Sprintf("str(%s, p.%s)", pool, path)
 		}
 		if c.Words != nil {
 			read = fmt.Sprintf("code(PaymentTable.Columns[%d].Words)", i)

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 )
@@ -56,14 +57,15 @@ func parseInstant(b []byte) (Instant, string) {
 	if len(b) <= len(shape) {
 		return 0, ruleTime
 	}
-	for i := range shape {
-		if shape[i] == '0' && !isDigit(b[i]) || shape[i] != '0' && shape[i] != b[i] {
-			return 0, ruleTime
-		}
+	date, ok1 := digitsOf(b[0:8], 0x2d30302d30303030, 0x7f76767f76767676)   // 0000-00-
+	clock, ok2 := digitsOf(b[8:16], 0x30303a3030543030, 0x76767f76767f7676) // 00T00:00
+	if !ok1 || !ok2 || b[16] != ':' || !isDigit(b[17]) || !isDigit(b[18]) {
+		return 0, ruleTime
 	}
-	year, month, day := number(b[0:4]), number(b[5:7]), number(b[8:10])
-	hour, minute, second := number(b[11:13]), number(b[14:16]), number(b[17:19])
-	if hour > 23 || minute > 59 || second > 59 {
+	year := 100*twoDigits(date) + twoDigits(date>>16)
+	month, day := twoDigits(date>>40), twoDigits(clock)
+	hour, minute, second := twoDigits(clock>>24), twoDigits(clock>>48), number(b[17:19])
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
 		return 0, ruleTime
 	}
 
@@ -90,15 +92,49 @@ func parseInstant(b []byte) (Instant, string) {
 		return 0, ruleTime
 	}
 
-	t := time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, time.UTC)
-	if int(t.Month()) != month || t.Day() != day {
-		return 0, ruleTime // no such day; time.Date normalizes it to the next month
-	}
-	i := InstantOf(t) - Instant(offset)*1e6
+	seconds := int64(daysSince1970(year, month, day))*86400 + int64(hour*3600+minute*60+second-offset)
+	i := Instant(seconds*1e6 + int64(micros))
 	if i < minInstant || i > maxInstant {
 		return 0, ruleYears
 	}
 	return i, ""
+}
+
+// digitsOf compares eight bytes with a shape, in which 0 stands for any digit. The first
+// byte of digits is the lowest: the value of a digit, or 0 for another byte. over is the
+// shape with 0x76 for a digit, which plus 10 is a mark, and 0x7f for another byte.
+func digitsOf(b []byte, shape, over uint64) (digits uint64, ok bool) {
+	digits = binary.LittleEndian.Uint64(b) ^ shape
+	return digits, (digits|(digits+over))&0x8080808080808080 == 0
+}
+
+// twoDigits returns the number of the lowest two digits.
+func twoDigits(digits uint64) int { return int(digits&0xff)*10 + int(digits>>8&0xff) }
+
+// daysIn returns the number of days of a month, from 1 to 12.
+func daysIn(year, month int) int {
+	switch month {
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
+}
+
+// daysSince1970 returns the days from 1970-01-01 to a day of the years 0 to 9999.
+func daysSince1970(year, month, day int) int {
+	// Years that begin in March have the leap day at their end. 400 years more, which
+	// are 146097 days, keep the first of them from being negative.
+	if month < 3 {
+		year--
+		month += 12
+	}
+	year += 400
+	return 365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 1 - 719468 - 146097
 }
 
 // parseOffset parses Z or ±hh:mm, as seconds east of UTC.
@@ -164,7 +200,7 @@ func PrintedDates(raw []byte, names []string, date func(at Instant, offset int))
 // readDates calls read for each member of raw that has one of the names. read returns
 // the rule that the value breaks.
 func readDates(raw []byte, names []string, read func(*value) (rule string)) error {
-	r := newReader()
+	r := newReader(otherObject)
 	defer r.release()
 	if err := r.begin(raw); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -109,5 +110,26 @@ func TestInstantAppend(t *testing.T) {
 		if got, want := string(i.Append([]byte("x"))), "x"+i.Time().Format("2006-01-02T15:04:05.000000Z"); got != want {
 			t.Errorf("%d: %s, want %s", int64(i), got, want)
 		}
+	}
+}
+
+// The last day of every month is read, and the day after it is refused.
+func TestParseInstantKnowsTheDaysOfEveryMonth(t *testing.T) {
+	for first := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC); first.Year() < 10000; first = first.AddDate(0, 1, 0) {
+		last := first.AddDate(0, 1, -1)
+		for _, want := range []time.Time{first, last} {
+			text := want.Format(time.RFC3339)
+			if got, rule := parseInstant([]byte(text)); rule != "" || got != InstantOf(want) {
+				t.Fatalf("%s is %v, %q", text, got, rule)
+			}
+		}
+		text := fmt.Sprintf("%s-%02dT00:00:00Z", first.Format("2006-01"), last.Day()+1)
+		if got, rule := parseInstant([]byte(text)); rule != ruleTime {
+			t.Fatalf("%s is %v, %q", text, got, rule)
+		}
+	}
+	want := time.Date(0, 12, 31, 23, 59, 59, 0, time.FixedZone("", -60))
+	if got, rule := parseInstant([]byte("0000-12-31T23:59:59-00:01")); rule != "" || got != InstantOf(want) {
+		t.Errorf("a day of the year 0 is %v, %q", got, rule)
 	}
 }

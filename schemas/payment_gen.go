@@ -9,7 +9,7 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 	case "id":
 		p.ID, rule = v.id()
 	case "accountNumber":
-		p.AccountNumber, rule = v.str(nil)
+		p.AccountNumber, rule = v.str(nil, p.AccountNumber)
 	case "paid":
 		p.Paid, rule = v.flag()
 	case "datePaid":
@@ -21,9 +21,9 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 	case "sum":
 		p.Sum, rule = v.decimal()
 	case "currency":
-		p.Currency, rule = v.str(pool)
+		p.Currency, rule = v.str(pool, p.Currency)
 	case "paySystemName":
-		p.PaySystemName, rule = v.str(pool)
+		p.PaySystemName, rule = v.str(pool, p.PaySystemName)
 	case "orderId":
 		p.OrderID, rule = v.ref()
 	case "dateBill":

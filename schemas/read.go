@@ -50,7 +50,7 @@ func (p *Payment) ReadListed(raw []byte, fields []string) error {
 		}
 		return false
 	}
-	if err := listed.read(raw, keep); err != nil {
+	if err := listed.read(raw, listedPayment, keep); err != nil {
 		return err
 	}
 	*p = listed
@@ -66,7 +66,7 @@ func (p *Payment) ReadListed(raw []byte, fields []string) error {
 // raw.
 func (p *Payment) ReadGot(raw []byte) error {
 	got := *p
-	if err := got.read(raw, func(_ []byte, known bool) bool { return !known }); err != nil {
+	if err := got.read(raw, gotPayment, func(_ []byte, known bool) bool { return !known }); err != nil {
 		return err
 	}
 	if p.ID != 0 && got.ID != p.ID {
@@ -77,10 +77,10 @@ func (p *Payment) ReadGot(raw []byte) error {
 }
 
 // read overwrites the columns of p with raw. Extra gets the fields for which keep
-// returns true; known says whether a field has a column. On an error p is partly
-// overwritten.
-func (p *Payment) read(raw []byte, keep func(name []byte, known bool) bool) error {
-	r := newReader()
+// returns true; known says whether a field has a column. k is the kind of raw. On an
+// error p is partly overwritten.
+func (p *Payment) read(raw []byte, k kind, keep func(name []byte, known bool) bool) error {
+	r := newReader(k)
 	defer r.release()
 	if err := r.begin(raw); err != nil {
 		return err
@@ -116,7 +116,7 @@ func (p *Payment) read(raw []byte, keep func(name []byte, known bool) bool) erro
 //
 // An error is a *FieldError. ReadOwner does not keep or change raw.
 func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {
-	r := newReader()
+	r := newReader(ownerOfOrder)
 	defer r.release()
 	if err := r.begin(raw); err != nil {
 		return 0, 0, 0, err
@@ -153,7 +153,7 @@ func ReadOwner(raw []byte) (orderID, entityTypeID, entityID int64, err error) {
 //
 // An error is a *FieldError. ReadFlag does not keep or change raw.
 func ReadFlag(raw []byte, name string) (bool, error) {
-	r := newReader()
+	r := newReader(otherObject)
 	defer r.release()
 	if err := r.begin(raw); err != nil {
 		return false, err

@@ -22,8 +22,13 @@ type reader struct {
 	buf     bytes.Buffer // over raw; the decoder reads it without a copy
 	dec     jsontext.Decoder
 	scan    jsonscan.Scanner
+	known   bool   // next reads by order; otherwise by scan or dec
 	plain   bool   // scan reads; otherwise dec
+	decoded bool   // dec has something of raw
 	count   int    // members read
+	at      int    // where next reads by order
+	order   *order // of the names of such objects
+	orders  [kinds]order
 	name    []byte // of the current member
 	value   value
 	text    []byte // of the value, if the raw text has escapes
@@ -33,7 +38,12 @@ type reader struct {
 
 var readers = sync.Pool{New: func() any { return &reader{strings: newInterner()} }}
 
-func newReader() *reader { return readers.Get().(*reader) }
+// newReader returns a reader for objects of a kind.
+func newReader(k kind) *reader {
+	r := readers.Get().(*reader)
+	r.order = &r.orders[k]
+	return r
+}
 
 // release returns the reader to the pool. It drops raw, which may be part of a much
 // larger answer.
@@ -45,19 +55,38 @@ func (r *reader) release() {
 	if cap(r.extra) > large {
 		r.extra = nil
 	}
-	r.raw, r.name, r.value, r.buf = nil, nil, value{}, bytes.Buffer{}
-	r.dec.Reset(&r.buf)
+	r.raw, r.name, r.value = nil, nil, value{}
+	if r.decoded {
+		r.buf, r.decoded = bytes.Buffer{}, false
+		r.dec.Reset(&r.buf)
+	}
 	r.scan.Reset(nil)
 	readers.Put(r)
 }
 
 // begin enters the object in raw.
 func (r *reader) begin(raw []byte) error {
-	r.raw, r.count = raw, 0
+	r.raw, r.count, r.at = raw, 0, 0
 	r.extra = r.extra[:0]
 	r.scan.Reset(raw)
+	if r.known = len(r.order.labels) > 0; r.known {
+		return nil // next checks it
+	}
+	return r.check()
+}
+
+// check switches to the scanner, which reads again from the start.
+func (r *reader) check() error {
+	r.known = false
+	r.scan.Reset(r.raw)
 	start, err := r.scan.ReadToken()
 	r.plain = err == nil && start.Kind() == jsontext.KindBeginObject
+	for range r.count {
+		if r.plain {
+			_, _, _, err = r.scan.Member()
+			r.plain = err == nil
+		}
+	}
 	if r.plain {
 		return nil
 	}
@@ -67,7 +96,7 @@ func (r *reader) begin(raw []byte) error {
 // decode switches to the complete decoder, which reads again from the start. Its
 // defaults refuse duplicate names and invalid UTF-8.
 func (r *reader) decode() error {
-	r.plain = false
+	r.plain, r.decoded = false, true
 	r.buf = *bytes.NewBuffer(r.raw)
 	r.dec.Reset(&r.buf)
 	start, err := r.dec.ReadToken()
@@ -88,10 +117,22 @@ func (r *reader) decode() error {
 // next reads a member into r.name and r.value, which are valid until the next call. It
 // returns false at the object's end.
 func (r *reader) next() (more bool, err error) {
+	if r.known {
+		switch end := r.ordered(); {
+		case end:
+			return false, nil
+		case r.known:
+			return true, nil
+		}
+		if err := r.check(); err != nil {
+			return false, err
+		}
+	}
 	if r.plain {
 		name, raw, escaped, err := r.scan.Member()
 		switch {
 		case err == nil && name != nil:
+			r.order.learn(r.count, name)
 			r.count++
 			r.name = name
 			r.interpret(raw, escaped)
@@ -132,8 +173,7 @@ func (r *reader) interpret(raw jsontext.Value, escaped bool) {
 	v.raw, v.text = raw, raw
 	switch c := raw[0]; {
 	case c == '"' && escaped:
-		// Its error is for an invalid string, which the reader has refused before.
-		r.text, _ = jsontext.AppendUnquote(r.text[:0], raw)
+		r.text = jsonscan.AppendUnquote(r.text[:0], raw)
 		v.kind, v.text = jsontext.KindString, r.text
 	case c == '"':
 		v.kind, v.text = jsontext.KindString, raw[1:len(raw)-1]

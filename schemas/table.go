@@ -95,7 +95,7 @@ func (t *Table[R]) Fields() []string {
 // An error is a *FieldError and leaves row partly set. Read does not keep or change
 // raw.
 func (t *Table[R]) Read(raw []byte, row *R) error {
-	r := newReader()
+	r := newReader(otherObject)
 	defer r.release()
 	*row = *new(R)
 	if err := r.begin(raw); err != nil {

@@ -59,6 +59,9 @@ func (v *value) ref() (Null[int64], string) {
 	switch {
 	case v.absent():
 		return Null[int64]{}, ""
+	case len(v.text) < 19 && countDigits(v.text) == len(v.text):
+		n := int64(number(v.text)) // less than 10^18
+		return Null[int64]{V: n, Valid: n != 0}, ""
 	case !v.scalar() || v.text[0] == '+': // ParseInt would accept the sign
 		return Null[int64]{}, ruleWhole
 	}
@@ -138,13 +141,17 @@ func (v *value) instant() (Null[Instant], string) {
 	return Some(i), ""
 }
 
-// str reads a text. It comes from pool unless pool is nil.
-func (v *value) str(pool *interner) (Null[string], string) {
+// str reads a text. It returns had if that is the same text. Otherwise the text comes
+// from pool unless pool is nil.
+func (v *value) str(pool *interner, had Null[string]) (Null[string], string) {
 	if v.absent() {
 		return Null[string]{}, ""
 	}
 	if !v.scalar() {
 		return Null[string]{}, ruleText
+	}
+	if had.Valid && had.V == string(v.text) {
+		return had, ""
 	}
 	if pool != nil {
 		return Some(pool.str(v.text)), ""
@@ -169,7 +176,10 @@ func (v *value) code(words map[string]string) (Null[string], string) {
 	case string(v.text) == "0":
 		word, known = words["N"], true
 	default:
-		word, known = words[string(bytes.ToUpper(v.text))]
+		// Portals write capitals. ToUpper would allocate them.
+		if word, known = words[string(v.text)]; !known {
+			word, known = words[string(bytes.ToUpper(v.text))]
+		}
 	}
 	switch {
 	case !known:

@@ -2,6 +2,7 @@ package jsonscan
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,7 +14,7 @@ var seeds = []string{
 	`[{"id":1,"accountNumber":"1","operating_reset_at":2},{"id":1,"accountNumber":"1","operating_reset_at":2},{"accountNumber":"1","id":1},{"id":1,"id":2}]`,
 	`[{"a":1,"b":2},{"a":1},{"a":1,"b":2,"a":3}]`, `[{"a":1,"b":2},{"a" :1,"b": 2},{"b":1,"b":2}]`, `[{"a":{"a":1,"c":2}},{"a":{"a":1,"b":[{"a":1}],"a":3}}]`,
 	`{"a":1,"a":2}`, `{"abcdefgh":1,"abcdefghi":2,"abcdefgh":3}`, `{"a":{"a":1},"b":{"a":2,"\u0061":3}}`,
-	`"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\u12g4"`, `"\x"`, "\"\x01\"", "\"\xff\"", `"é"`, `{"é":1}`,
+	`"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\u12g4"`, `"\x"`, `"\"\\\/\b\f\n\r\t\u0000\u041D\ud83d\ude00 a"`, "\"\x01\"", "\"\xff\"", `"é"`, `{"é":1}`,
 	`01`, `-`, `1.`, `1e`, `.5`, `+1`, `nul`, `tru`, `[1,]`, `{"a":1,}`, `{"a"}`, `{,}`, `[`, `{"a":`, `}`, `]`, `"`, ``, `1 2`, `[1 2]`, `{"a" 1}`, `{1:2}`,
 	`[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]`,
 }
@@ -51,6 +52,7 @@ func FuzzScanner(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, choices []byte) {
 		readMembers(t, text)
 		readObject(t, text)
+		readScalars(t, text)
 		for _, lax := range []bool{false, true} {
 			s := &Scanner{AllowInvalidUTF8: lax}
 			if len(choices) > 1 { // it then knows the names of the text
@@ -140,4 +142,32 @@ func readObject(t *testing.T, text []byte) {
 	if _, err := d.ReadToken(); err != nil || !bytes.HasSuffix(text[:d.InputOffset()], object) || string(member) != string(want) {
 		t.Fatalf("%q: %q with %q, want %q %v", text, object, member, want, err)
 	}
+}
+
+// readScalars reads what begins at each place of the text with Scalar, and with a
+// Decoder. It also compares what AppendUnquote returns.
+func readScalars(t *testing.T, text []byte) {
+	s := &Scanner{}
+	s.Reset(text)
+	for at := range len(text) + 1 {
+		end, escaped := s.Scalar(at)
+		if end < 0 {
+			continue
+		}
+		quoted := text[at:end]
+		if want, err := jsontext.NewDecoder(bytes.NewBuffer(slices.Clone(quoted))).ReadValue(); err != nil || string(want) != string(quoted) {
+			t.Fatalf("%q at %d: %q, want %q %v", text, at, quoted, want, err)
+		}
+		if escaped != (quoted[0] == '"' && bytes.IndexByte(quoted, '\\') >= 0) {
+			t.Fatalf("%q at %d: escaped: %t", text, at, escaped)
+		}
+		if quoted[0] != '"' {
+			continue
+		}
+		want, err := jsontext.AppendUnquote([]byte("a"), quoted)
+		if got := AppendUnquote([]byte("a"), quoted); err != nil || string(got) != string(want) {
+			t.Fatalf("%q unquoted: %q, want %q %v", quoted, got, want, err)
+		}
+	}
+	AppendUnquote(nil, text) // no panic
 }
