@@ -293,6 +293,9 @@ func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
 			}
 			done += k
 		}
+		if n == r.left {
+			c.release() // the next column uses its memory
+		}
 	}
 	return int(n), nil
 }
@@ -300,11 +303,7 @@ func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
 // release releases the pages that are still open.
 func (r *rowReader[T, C]) release() {
 	for i := range r.chunks {
-		if c := &r.chunks[i]; c.pages != nil {
-			parquet.Release(c.page)
-			c.pages.Close()
-			*c = chunkReader{}
-		}
+		r.chunks[i].release()
 	}
 }
 
@@ -314,6 +313,14 @@ type chunkReader struct {
 	page   parquet.Page
 	values parquet.ValueReader
 	skip   int64 // rows of the next page that are not wanted; fewer than it has
+}
+
+func (c *chunkReader) release() {
+	if c.pages != nil {
+		parquet.Release(c.page)
+		c.pages.Close()
+		*c = chunkReader{}
+	}
 }
 
 // read reads at least one value, from a single page. parquetcheck.CheckPages has

@@ -11,12 +11,16 @@
 //	go run ./speed -payments 500000 -vs ../../../b24export-1.0
 //	go run ./speed -payments 500000 -beside -latency 250ms
 //	go run ./speed -memory
+//	go run ./speed -lookup
 //
 // -beside also runs two programs that make the same requests; see floor.go. -latency is
 // the portal's time for each answer, because waiting costs processor time too.
 //
 // -memory prints the peak memory of commands whose rows or answers are large; see memory.go.
 // With -vs it measures the other build alone. It fails if a peak is above 200 MB.
+//
+// -lookup prints the processor time of version, and of cat for a single payment; see
+// lookup.go. It needs one portal, and a million payments by default.
 //
 // 10000x100 means a hundred portals of 10,000 payments each, exported by one process.
 // All cases are measured in turn, so that their ratios are valid although the machine's
@@ -97,6 +101,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.BoolVar(&s.beside, "beside", false, "also run the programs floor and naive, with cases of one portal")
 	f.DurationVar(&s.latency, "latency", 0, "how long the portal takes for each answer")
 	memory := f.Bool("memory", false, "print the peak memory of commands whose rows or answers are large")
+	lookup := f.Bool("lookup", false, "print the processor time of version and of looking up one payment")
 	f.StringVar(&s.only, "only", "", "with -memory: only the portals with this text in their description")
 	f.IntVar(&s.part, "part", 1, "with -memory: divide the number of payments by this")
 	if err := f.Parse(args); err != nil {
@@ -107,6 +112,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if f.NArg() > 0 || s.runs < 1 || s.part < 1 {
 		return errors.New("usage: speed [-payments N[xM][,…]] [-runs N] [-vs PROGRAM] [-beside] [-latency TIME]; -runs must be 1 or more")
+	}
+	if *lookup && len(s.cases) == 0 {
+		s.cases = []fleet{{lookupPayments, 1}}
 	}
 	if len(s.cases) == 0 {
 		s.cases = []fleet{{500_000, 1}}
@@ -125,8 +133,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	if *memory {
+	switch {
+	case *memory:
 		return s.memory(ctx, program, dir, mostMemory, stdout)
+	case *lookup:
+		return s.lookup(ctx, program, dir, s.cases[0], stdout)
 	}
 	return s.bench(ctx, program, dir, stdout)
 }

@@ -79,3 +79,15 @@ func TestMemoryMeasuresEachStep(t *testing.T) {
 		t.Fatalf("printed\n%s", &out)
 	}
 }
+
+// TestLookupMeasuresEachPlace runs a small case of -lookup: each command has its line.
+func TestLookupMeasuresEachPlace(t *testing.T) {
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"-lookup", "-payments", "300", "-enrich", "list"}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 7 || !strings.Contains(lines[1], "version") || !strings.Contains(lines[6], "row 300 ") {
+		t.Fatalf("printed\n%s", &out)
+	}
+}

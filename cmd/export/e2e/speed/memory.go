@@ -137,5 +137,9 @@ func peak(ctx context.Context, program, hook, job string, args []string) (usage,
 	if !ok {
 		return usage{}, errors.New("the kernel does not say how much memory a process had")
 	}
-	return usage{wall: time.Since(start), peak: rusage.Maxrss << 10}, nil
+	return usage{
+		cpu:  cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
+		wall: time.Since(start),
+		peak: rusage.Maxrss << 10,
+	}, nil
 }
