@@ -126,29 +126,34 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	outer := spentOn(a.wire.time)
 	unanswered, tooMany := 0, false
 	bytes := map[string]int{}
-	for i, c := range a.wire.commands {
-		s := told[x.batch[i].Method]
-		class := Class(0)
-		if c.err != nil {
-			r, _ := ruleFor(c.err.code, inCommand, a.status)
-			class = r.class
+	for i := 0; i < len(x.batch); {
+		// The commands of one method usually follow each other.
+		method := x.batch[i].Method
+		s, size := told[method], 0
+		for ; i < len(x.batch) && x.batch[i].Method == method; i++ {
+			c := &a.wire.commands[i]
+			class := Class(0)
+			if c.err != nil {
+				r, _ := ruleFor(c.err.code, inCommand, a.status)
+				class = r.class
+			}
+			switch {
+			case class == WaitBudget:
+				s.refused = true
+				count.overBudget.Add(1)
+			case class == SlowDown:
+				count.refused.Add(1)
+				g.rate.refused(a.ticket.sent)
+			case class == SmallerBatch:
+				tooMany = true
+			case c.result == nil && c.err == nil:
+				unanswered++
+			default:
+				s.add(spentOn(c.time))
+			}
+			size += len(c.result)
 		}
-		switch one := spentOn(c.time); {
-		case class == WaitBudget:
-			s.refused = true
-			count.overBudget.Add(1)
-		case class == SlowDown:
-			count.refused.Add(1)
-			g.rate.refused(a.ticket.sent)
-		case class == SmallerBatch:
-			tooMany = true
-		case c.result == nil && c.err == nil:
-			unanswered++
-		default:
-			s.add(one)
-		}
-		told[x.batch[i].Method] = s
-		bytes[x.batch[i].Method] += len(c.result)
+		told[method], bytes[method] = s, bytes[method]+size
 	}
 	g.sizes.received(x.needs, bytes)
 	seconds := map[string]float64{}

@@ -19,7 +19,9 @@ func (p Params) names(names []string) []string {
 	for name := range p {
 		names = append(names, name)
 	}
-	slices.Sort(names)
+	if len(names) > 1 {
+		slices.Sort(names)
+	}
 	return names
 }
 
