@@ -170,9 +170,12 @@ func (r *run[R]) added(res *result[R]) (n int64) {
 
 // checkGot checks that each payment of a chunk is in got exactly once.
 func (r *run[R]) checkGot(asked []Listed[R], got Got[R]) error {
+	if r.gotAll(asked, got) {
+		return nil
+	}
 	want := make(map[PaymentID]bool, len(asked))
-	for _, item := range asked {
-		want[item.ID] = true
+	for i := range asked {
+		want[asked[i].ID] = true
 	}
 	take := func(id PaymentID) error {
 		if !want[id] {
@@ -205,4 +208,21 @@ func (r *run[R]) checkGot(asked []Listed[R], got Got[R]) error {
 		return fmt.Errorf("get payments: no answer for payment %d", id)
 	}
 	return nil
+}
+
+// gotAll reports whether got has a row for each payment that was asked for, in their
+// order, and nothing else. That is usual, and takes less time than a set of ids.
+func (r *run[R]) gotAll(asked []Listed[R], got Got[R]) bool {
+	if len(got.Rows) != len(asked) || len(got.Rejects)+len(got.Vanished)+len(got.Unknown) > 0 {
+		return false
+	}
+	last := PaymentID(0)
+	for i := range asked {
+		id := asked[i].ID
+		if id <= last || r.Table.ID(&got.Rows[i]) != id {
+			return false
+		}
+		last = id
+	}
+	return true
 }

@@ -28,14 +28,16 @@ func (r *run[R]) markGot(res *result[R]) {
 	if r.Table.Mark == nil || len(res.got.Rows) == 0 {
 		return
 	}
-	at := make(map[PaymentID]int, len(res.get))
-	for i := range res.get {
-		at[res.get[i].ID] = i
-	}
+	at := 0
 	for i := range res.got.Rows {
 		row := &res.got.Rows[i]
+		// Rows usually have the order of the chunk.
+		id := r.Table.ID(row)
+		for tried := 0; res.get[at].ID != id && tried < len(res.get); tried++ {
+			at = (at + 1) % len(res.get)
+		}
 		// Without listed values there is nothing to compare with later.
-		if item := &res.get[at[r.Table.ID(row)]]; !item.Unread {
+		if item := &res.get[at]; !item.Unread {
 			res.marked(item.ID, r.Table.Mark(&item.Row, row))
 		}
 	}

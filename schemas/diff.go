@@ -22,12 +22,10 @@ func SameListed(listed, last *Payment, fields []string) bool {
 // returns 0 if the values are the same. The number is the same on every machine. A
 // program with other columns of a get returns other numbers.
 func Mark(listed, got *Payment) uint64 {
-	for i := range PaymentTable.Columns {
-		if c := &PaymentTable.Columns[i]; c.From == FromGet && c.differs(listed, got) {
-			return markOf(listed)
-		}
+	if listed.sameGot(got) {
+		return 0
 	}
-	return 0
+	return markOf(listed)
 }
 
 // markOf returns the mark of a listed row.

@@ -44,6 +44,7 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 	switch string(name) {
 `)
 	var clear, list strings.Builder
+	var same []string // comparisons
 	for i := range PaymentTable.Columns {
 		c := &PaymentTable.Columns[i]
 		path, field := pathOf(c)
@@ -65,6 +66,9 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 		if c.Words != nil {
 			read = fmt.Sprintf("code(PaymentTable.Columns[%d].Words)", i)
 		}
+		if c.From == FromGet {
+			same = append(same, fmt.Sprintf("p.%[1]s == q.%[1]s", path))
+		}
 		if c.From == FromList {
 			fmt.Fprintf(&list, "p.%[1]s = listed.%[1]s\n", path)
 		}
@@ -78,7 +82,9 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 	b.WriteString("// clearUnlisted sets the columns to null for which no listing has a field.\nfunc (p *Payment) clearUnlisted() {\n" +
 		clear.String() + "}\n\n" +
 		"// takeListed copies the columns that listings have and a get lacks.\nfunc (p *Payment) takeListed(listed *Payment) {\n" +
-		list.String() + "}\n")
+		list.String() + "}\n\n" +
+		"// sameGot reports whether two rows have the same values in the columns of a get.\nfunc (p *Payment) sameGot(q *Payment) bool {\nreturn " +
+		strings.Join(same, " &&\n") + "\n}\n")
 	return b.String()
 }
 

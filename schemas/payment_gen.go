@@ -53,3 +53,16 @@ func (p *Payment) takeListed(listed *Payment) {
 	p.Returned = listed.Returned
 	p.ResponsibleID = listed.ResponsibleID
 }
+
+// sameGot reports whether two rows have the same values in the columns of a get.
+func (p *Payment) sameGot(q *Payment) bool {
+	return p.ID == q.ID &&
+		p.AccountNumber == q.AccountNumber &&
+		p.Paid == q.Paid &&
+		p.DatePaid == q.DatePaid &&
+		p.EmpPaidID == q.EmpPaidID &&
+		p.PaySystemID == q.PaySystemID &&
+		p.Sum == q.Sum &&
+		p.Currency == q.Currency &&
+		p.PaySystemName == q.PaySystemName
+}

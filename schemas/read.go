@@ -41,7 +41,8 @@ func HadColumn(field string) bool {
 // An error is a *FieldError and leaves p unchanged. ReadListed does not keep or change
 // raw.
 func (p *Payment) ReadListed(raw []byte, fields []string) error {
-	var listed Payment
+	before := *p
+	*p = Payment{}
 	keep := func(name []byte, known bool) bool {
 		for _, f := range fields {
 			if f == string(name) {
@@ -50,10 +51,10 @@ func (p *Payment) ReadListed(raw []byte, fields []string) error {
 		}
 		return false
 	}
-	if err := listed.read(raw, listedPayment, keep); err != nil {
+	if err := p.read(raw, listedPayment, keep); err != nil {
+		*p = before
 		return err
 	}
-	*p = listed
 	return nil
 }
 
@@ -65,15 +66,15 @@ func (p *Payment) ReadListed(raw []byte, fields []string) error {
 // An error is a *FieldError and leaves p unchanged. ReadGot does not keep or change
 // raw.
 func (p *Payment) ReadGot(raw []byte) error {
-	got := *p
-	if err := got.read(raw, gotPayment, func(_ []byte, known bool) bool { return !known }); err != nil {
-		return err
+	before := *p
+	err := p.read(raw, gotPayment, func(_ []byte, known bool) bool { return !known })
+	if err == nil && before.ID != 0 && before.ID != p.ID {
+		err = fieldError("id", fmt.Sprintf("must be %d, the payment that was asked for", before.ID), fmt.Append(nil, p.ID))
 	}
-	if p.ID != 0 && got.ID != p.ID {
-		return fieldError("id", fmt.Sprintf("must be %d, the payment that was asked for", p.ID), fmt.Append(nil, got.ID))
+	if err != nil {
+		*p = before
 	}
-	*p = got
-	return nil
+	return err
 }
 
 // read overwrites the columns of p with raw. Extra gets the fields for which keep

@@ -24,11 +24,7 @@ func (s *Source) probed(chunk []listed) map[pipeline.PaymentID]bitrix.Result {
 		return nil
 	}
 	var known map[pipeline.PaymentID]bitrix.Result
-	for i := range chunk {
-		res, ok := s.find.sale.probe(chunk[i].ID)
-		if !ok {
-			continue
-		}
+	for i, res := range s.find.sale.probes(chunk) {
 		row := chunk[i].Row
 		if row.ReadGot(res.Value) == nil && schemas.SameListed(&chunk[i].Row, &row, s.fields) {
 			if known == nil {

@@ -294,8 +294,9 @@ func (f *listFilter) read(res *bitrix.Result) (found []element, answered []int64
 		return nil, nil, res.Err
 	}
 	raws, answered, err := bitrix.ItemsByID(res.Value, f.items, f.field)
+	found = make([]element, len(raws))
 	for i := range raws {
-		found = append(found, element{answered[i], raws[i], res.At, nil})
+		found[i] = element{answered[i], raws[i], res.At, nil}
 	}
 	return found, answered, err
 }

@@ -84,13 +84,21 @@ func (l *listSale) measure(ctx context.Context) error {
 	return nil
 }
 
-// probe returns measure's get of a payment. It returns each get once.
-func (l *listSale) probe(id pipeline.PaymentID) (bitrix.Result, bool) {
+// probes returns measure's gets of the payments of a chunk. It returns each get once.
+func (l *listSale) probes(chunk []listed) map[int]bitrix.Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	res, ok := l.probed[id]
-	delete(l.probed, id)
-	return res, ok
+	if len(l.probed) == 0 {
+		return nil
+	}
+	probes := make(map[int]bitrix.Result) // by the index in chunk
+	for i := range chunk {
+		if res, ok := l.probed[chunk[i].ID]; ok {
+			probes[i] = res
+			delete(l.probed, chunk[i].ID)
+		}
+	}
+	return probes
 }
 
 func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {

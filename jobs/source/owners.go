@@ -39,9 +39,9 @@ func (a owner) less(b owner) bool {
 }
 
 func newOwners(chunk []listed, casting *castFilters) *owners {
-	o := &owners{of: make(map[int64]owner), casting: casting, alone: casting.has(&ownersByOrder)}
+	o := &owners{of: make(map[int64]owner, len(chunk)), casting: casting, alone: casting.has(&ownersByOrder)}
 	for i := range chunk {
-		if order := chunk[i].Row.OrderID; order.Valid {
+		if order := &chunk[i].Row.OrderID; order.Valid {
 			o.orders = append(o.orders, order.V)
 		}
 	}
@@ -110,7 +110,7 @@ func (o *owners) take(ctx context.Context, client *bitrix.Client, results []bitr
 func (o *owners) takePart(ctx context.Context, client *bitrix.Client, part []int64, res *bitrix.Result) error {
 	first := true
 	for {
-		_, answered, err := ownersByOrder.read(res)
+		found, answered, err := ownersByOrder.read(res)
 		if err != nil {
 			return err
 		}
@@ -126,10 +126,13 @@ func (o *owners) takePart(ctx context.Context, client *bitrix.Client, part []int
 				if res, err = o.askAgain(ctx, client, part); err != nil {
 					return err
 				}
+				if found, answered, err = ownersByOrder.read(res); err != nil {
+					return err
+				}
 			}
 		}
 		first = false
-		seen, rows, err := o.read(res, part)
+		seen, rows, err := o.read(found, answered, part)
 		if err != nil {
 			return err
 		}
@@ -169,16 +172,12 @@ func (o *owners) askAlone(ctx context.Context, client *bitrix.Client, part []int
 }
 
 // read reads the rows of one answer and returns the highest order among them.
-func (o *owners) read(res *bitrix.Result, part []int64) (seen int64, rows int, err error) {
-	found, answered, err := ownersByOrder.read(res)
-	if err == nil {
-		err = ownersByOrder.only(part, answered)
-	}
-	if err != nil {
+func (o *owners) read(found []element, answered, part []int64) (seen int64, rows int, err error) {
+	if err := ownersByOrder.only(part, answered); err != nil {
 		return 0, 0, err
 	}
-	for _, e := range found {
-		order, typeID, id, err := schemas.ReadOwner(e.raw)
+	for i := range found {
+		order, typeID, id, err := schemas.ReadOwner(found[i].raw)
 		if err != nil {
 			return 0, 0, err
 		}

@@ -137,20 +137,22 @@ func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (g
 
 	got.Rows = make([]schemas.Payment, 0, len(chunk))
 	var refused []pipeline.Reject
-	for _, item := range chunk {
-		res, ok := known[item.ID]
+	for i := range chunk {
+		item := &chunk[i]
+		probed, ok := known[item.ID]
+		res := &probed
 		if !ok {
-			res, results = results[0], results[1:]
+			res, results = &results[0], results[1:]
 		}
-		at := s.stamp(res.At)
 		if res.Err != nil {
+			at := s.stamp(res.At)
 			refused = append(refused, pipeline.Reject{
 				ID: item.ID, Stage: "get", Code: res.Err.Code, Description: res.Err.Description,
 				Attempts: int64(res.Attempts), SeenAt: at,
 			})
 			continue
 		}
-		s.read(item, &res, orders, &got)
+		s.read(item, res, orders, &got)
 	}
 	if len(refused) > 0 {
 		err = s.judge(ctx, chunk, refused, orders, &got)
@@ -159,17 +161,18 @@ func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (g
 }
 
 // read adds a fetched payment to got, as a row or as a reject.
-func (s *Source) read(item listed, res *bitrix.Result, orders *owners, got *pipeline.Got[schemas.Payment]) {
+func (s *Source) read(item *listed, res *bitrix.Result, orders *owners, got *pipeline.Got[schemas.Payment]) {
 	at := s.stamp(res.At)
 	s.zone.see(res.Value)
-	row := item.Row
+	got.Rows = append(got.Rows, item.Row)
+	row := &got.Rows[len(got.Rows)-1]
 	if err := row.ReadGot(res.Value); err != nil {
+		got.Rows = got.Rows[:len(got.Rows)-1]
 		got.Rejects = append(got.Rejects, *badValue(item.ID, "get", err, res.Attempts, at))
 		return
 	}
 	row.ExtractedAt = schemas.Some(schemas.InstantOf(at))
-	orders.fill(&row)
-	got.Rows = append(got.Rows, row)
+	orders.fill(row)
 }
 
 // judge separates payments that have vanished since they were listed from payments that
@@ -228,7 +231,7 @@ func (s *Source) getAgain(ctx context.Context, items []listed, orders *owners, g
 	for i, item := range items {
 		res := &results[i]
 		if res.Err == nil {
-			s.read(item, res, orders, got)
+			s.read(&items[i], res, orders, got)
 			continue
 		}
 		r := *item.Reject
@@ -362,9 +365,10 @@ func (s *Source) getCommands(chunk []listed, known map[pipeline.PaymentID]bitrix
 		*kept = append(*kept, bitrix.Command{Method: bitrix.MethodItemPaymentGet, Params: bitrix.Params{}})
 	}
 	n := 0
-	for _, item := range chunk {
-		if _, ok := known[item.ID]; !ok {
-			(*kept)[n].Key, (*kept)[n].Params["id"] = "p"+item.ID.String(), int64(item.ID)
+	for i := range chunk {
+		id := chunk[i].ID
+		if _, ok := known[id]; !ok {
+			(*kept)[n].Key, (*kept)[n].Params["id"] = "p"+id.String(), int64(id)
 			n++
 		}
 	}
