@@ -164,6 +164,9 @@ func (r *run[R]) added(res *result[R]) (n int64) {
 	for i := range res.got.Rejects {
 		n += res.got.Rejects[i].size()
 	}
+	if res.shared {
+		clear(res.get) // the page stays until its last chunk is read, its texts must not
+	}
 	res.get = nil
 	return n
 }

@@ -87,9 +87,10 @@ type Source[R any] interface {
 	Begin(ctx context.Context, scope Scope) (*Since, error)
 	// List yields pages of payments in strictly ascending order of id, from the first
 	// id above after. A payment that exists during the whole listing must be in it,
-	// unless Absent decides otherwise. An error ends the sequence. List is called once
-	// for each part of the listing that the run reads, one after another. Each sequence
-	// is ranged over once, and not always to its end.
+	// unless Absent decides otherwise. A page belongs to the run, which may change it:
+	// List does not use it again. An error ends the sequence. List is called once for
+	// each part of the listing that the run reads, one after another. Each sequence is
+	// ranged over once, and not always to its end.
 	List(ctx context.Context, after PaymentID) iter.Seq2[[]Listed[R], error]
 	// Absent returns what it means that List did not list a payment. last is the last
 	// snapshot's row, nil if that has the payment only as a reject.

@@ -12,6 +12,7 @@ import (
 type chunk[R any] struct {
 	seq     int64
 	get     []Listed[R]
+	shared  bool               // get is a part of the listing's page
 	pooled  []R                // rows of earlier work that replace a get
 	filled  []R                // rows that need no get; see Table.Fill
 	marks   []Mark             // of filled rows, and of fetched ones
@@ -42,6 +43,7 @@ type lister[R any] struct {
 	out    chan<- chunk[R]
 	window *window
 	open   chunk[R]
+	rest   []Listed[R] // the page from the current payment on
 	next   func() (*R, error)
 	row    *R                              // the last snapshot's next row, nil after its end
 	reuse  func(PaymentID) (*R, error)     // returns the pool's row of an id, nil if it has none
@@ -94,6 +96,7 @@ listing:
 		}
 		for i := range page {
 			item := &page[i]
+			l.rest = page[i:]
 			if item.ID <= at {
 				return fmt.Errorf("list payments after %d: got payment %d; the listing must ascend", at, item.ID)
 			}
@@ -278,10 +281,7 @@ func (l *lister[R]) take(item *Listed[R], was, pooled *R, same bool) {
 		c.bytes += l.size(pooled)
 		l.Progress.ToGet.Add(1)
 	default:
-		if c.get == nil {
-			c.get = make([]Listed[R], 0, l.Chunk)
-		}
-		c.get = append(c.get, *item)
+		l.toGet(item)
 		c.bytes += l.size(&item.Row)
 		if was != nil {
 			if c.known == nil {
@@ -291,6 +291,24 @@ func (l *lister[R]) take(item *Listed[R], was, pooled *R, same bool) {
 		}
 		l.Progress.ToGet.Add(1)
 	}
+}
+
+// toGet adds a listed payment to the open chunk's gets. Payments that follow one another
+// on a page stay in the page's memory, which List leaves to the run. Others are copied.
+func (l *lister[R]) toGet(item *Listed[R]) {
+	c := &l.open
+	n := len(c.get)
+	switch {
+	case n == 0 && len(l.rest) > 0 && item == &l.rest[0]:
+		c.get, c.shared = l.rest[:1:min(len(l.rest), l.Chunk)], true
+		return
+	case c.shared && n < cap(c.get) && item == &c.get[:n+1][n]:
+		c.get = c.get[:n+1]
+		return
+	case n == 0 || c.shared:
+		c.get, c.shared = append(make([]Listed[R], 0, max(n+1, l.Chunk)), c.get...), false
+	}
+	c.get = append(c.get, *item)
 }
 
 // stands reports whether a row of earlier work is as good as a new get: the payment is
@@ -411,6 +429,7 @@ func (l *lister[R]) flush(ctx context.Context) error {
 	if err := l.window.enter(ctx, l.open.bytes); err != nil {
 		return err
 	}
+	l.open.get = slices.Clip(l.open.get) // its capacity may be the page's next payments
 	select {
 	case l.out <- l.open:
 	case <-ctx.Done():
