@@ -73,6 +73,9 @@ func ParseDecimal(text string) (Decimal, error) {
 // parseDecimal returns the number in b and the rule that b breaks, or "" if none. Its
 // time depends on the length of b, but not on the size of the exponent.
 func parseDecimal(b []byte) (Decimal, string) {
+	if d, ok := parsePlain(b); ok {
+		return d, ""
+	}
 	n, ok := scanNumeral(b)
 	if !ok {
 		return 0, ruleDecimal
@@ -115,6 +118,41 @@ func parseDecimal(b []byte) (Decimal, string) {
 		v = -v
 	}
 	return Decimal(v), ""
+}
+
+// parsePlain parses a usual number: up to 14 digits, a point, up to four digits.
+func parsePlain(b []byte) (Decimal, bool) {
+	negative := len(b) > 0 && b[0] == '-'
+	if negative {
+		b = b[1:]
+	}
+	var v int64
+	whole := 0
+	for whole < len(b) && isDigit(b[whole]) {
+		v = v*10 + int64(b[whole]-'0') // may overflow, and then is not used
+		whole++
+	}
+	if whole == 0 || whole > Precision-Scale {
+		return 0, false
+	}
+	decimals := 0
+	if whole < len(b) {
+		fraction := b[whole+1:]
+		decimals = len(fraction)
+		if b[whole] != '.' || decimals == 0 || decimals > Scale || countDigits(fraction) != decimals {
+			return 0, false
+		}
+		for _, c := range fraction {
+			v = v*10 + int64(c-'0')
+		}
+	}
+	for ; decimals < Scale; decimals++ {
+		v *= 10
+	}
+	if negative {
+		v = -v
+	}
+	return Decimal(v), true
 }
 
 // numeral is a parsed number: 0.d₀d₁d₂… × 10^point.

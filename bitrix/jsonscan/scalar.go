@@ -19,18 +19,30 @@ func (s *Scanner) Scalar(at int) (end int, escaped bool) {
 	}
 	switch text[at] {
 	case '"':
-		// Short strings without escapes are frequent.
-		if at+9 <= len(text) {
-			m := special(binary.LittleEndian.Uint64(text[at+1:]))
-			if to := at + 1 + bits.TrailingZeros64(m)/8; m != 0 && text[to] == '"' {
+		// Strings without escapes and short whole numbers are frequent.
+		for to := at + 1; to+8 <= len(text); to += 8 {
+			m := special(binary.LittleEndian.Uint64(text[to:]))
+			if m == 0 {
+				continue
+			}
+			if to += bits.TrailingZeros64(m) / 8; text[to] == '"' {
 				return to + 1, false
 			}
+			break
 		}
 		s.escaped = false
 		end = s.str(at)
 		return end, s.escaped
 	case '{', '[':
 		return -1, false
+	case '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		to := at + 1
+		for to < len(text) && '0' <= text[to] && text[to] <= '9' {
+			to++
+		}
+		if to == len(text) || text[to] != '.' && text[to]|' ' != 'e' {
+			return to, false
+		}
 	}
 	return s.skip(at, 0), false
 }

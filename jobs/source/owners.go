@@ -39,7 +39,7 @@ func (a owner) less(b owner) bool {
 }
 
 func newOwners(chunk []listed, casting *castFilters) *owners {
-	o := &owners{of: make(map[int64]owner, len(chunk)), casting: casting, alone: casting.has(&ownersByOrder)}
+	o := &owners{orders: make([]int64, 0, len(chunk)), casting: casting, alone: casting.has(&ownersByOrder)}
 	for i := range chunk {
 		if order := &chunk[i].Row.OrderID; order.Valid {
 			o.orders = append(o.orders, order.V)
@@ -47,6 +47,7 @@ func newOwners(chunk []listed, casting *castFilters) *owners {
 	}
 	slices.Sort(o.orders)
 	o.orders = slices.Compact(o.orders)
+	o.of = make(map[int64]owner, len(o.orders))
 	return o
 }
 

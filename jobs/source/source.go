@@ -33,7 +33,7 @@ type Source struct {
 	days   *time.Location // the job's zone, in which days are counted; nil: as the portal prints them
 	sample sampler
 	speed  speed
-	// commands holds slices of earlier gets, *[]bitrix.Command, for reuse.
+	// commands holds those of earlier gets, *getCommands, for reuse.
 	commands sync.Pool
 }
 
@@ -122,11 +122,15 @@ func (s *Source) Get(ctx context.Context, chunk []listed) (pipeline.Got[schemas.
 // in one batch.
 func (s *Source) getEach(ctx context.Context, chunk []listed, orders *owners) (got pipeline.Got[schemas.Payment], err error) {
 	known := s.probed(chunk)
-	commands, done := s.getCommands(chunk, known)
-	defer done()
+	kept, ok := s.commands.Get().(*getCommands)
+	if !ok {
+		kept = new(getCommands)
+	}
+	defer s.commands.Put(kept)
+	commands := kept.of(chunk, known)
 	asked := len(commands)
 	var results []bitrix.Result
-	if commands = append(commands, orders.commands()...); len(commands) > 0 {
+	if commands = kept.with(orders.commands()); len(commands) > 0 {
 		if results, err = s.client.Batch(ctx, commands); err != nil {
 			return got, err
 		}
@@ -353,27 +357,36 @@ func (s *Source) Limits() pipeline.Limits {
 // Total implements pipeline.Source.
 func (s *Source) Total() int64 { return s.find.total() }
 
-// getCommands returns the commands that fetch a chunk's payments, except the known
-// ones. It reuses the memory of earlier commands, which would be a fifth of all that a
-// run allocates, with a map of parameters each. The caller calls done to release it.
-func (s *Source) getCommands(chunk []listed, known map[pipeline.PaymentID]bitrix.Result) (commands []bitrix.Command, done func()) {
-	kept, ok := s.commands.Get().(*[]bitrix.Command)
-	if !ok {
-		kept = new([]bitrix.Command)
-	}
-	for len(*kept) < len(chunk) {
-		*kept = append(*kept, bitrix.Command{Method: bitrix.MethodItemPaymentGet, Params: bitrix.Params{}})
+// getCommands is the memory of the commands of one batch, which would be a fifth of all
+// that a run allocates, with a map of parameters each.
+type getCommands struct {
+	gets []bitrix.Command // their maps are used again
+	all  []bitrix.Command // of the batch
+}
+
+// of returns the commands that fetch a chunk's payments, except the known ones. They
+// are valid until the next call.
+func (g *getCommands) of(chunk []listed, known map[pipeline.PaymentID]bitrix.Result) []bitrix.Command {
+	for len(g.gets) < len(chunk) {
+		g.gets = append(g.gets, bitrix.Command{Method: bitrix.MethodItemPaymentGet, Params: bitrix.Params{}})
 	}
 	n := 0
 	for i := range chunk {
 		id := chunk[i].ID
 		if _, ok := known[id]; !ok {
-			(*kept)[n].Key, (*kept)[n].Params["id"] = "p"+id.String(), int64(id)
+			g.gets[n].Key, g.gets[n].Params["id"] = "p"+id.String(), int64(id)
 			n++
 		}
 	}
-	commands = (*kept)[:n:n] // append must not change kept
-	return commands, func() { s.commands.Put(kept) }
+	clear(g.all)
+	g.all = append(g.all[:0], g.gets[:n]...)
+	return g.all
+}
+
+// with returns the commands of the last call of of, and more behind them.
+func (g *getCommands) with(more []bitrix.Command) []bitrix.Command {
+	g.all = append(g.all, more...)
+	return g.all
 }
 
 // GetCommand returns the command that fetches one payment.
