@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -31,7 +32,7 @@ func LoadWith(path string, lookup func(string) (string, bool), flags map[string]
 		return nil, tooLarge(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read job file: %w", err)
+		return nil, unread(path, err, "b24export init writes one")
 	}
 	return parse(path, data, lookup, readReference, flags)
 }
@@ -46,7 +47,7 @@ func LoadReading(path string, lookup func(string) (string, bool)) (*Spec, error)
 		return nil, tooLarge(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read job file: %w", err)
+		return nil, unread(path, err, "--from reads a dataset without one")
 	}
 	return parseReading(path, data, lookup, readReference)
 }
@@ -197,6 +198,16 @@ func (d *draft) flag(path string, key *Key, at int, text, label string) {
 // readReference reads a file that a job refers to or includes. Included files may be as
 // large as a job file.
 func readReference(path string) ([]byte, error) { return readUpTo(path, maxFile) }
+
+// unread returns the error for a job file that cannot be read. Its hint says what to do
+// if there is no file, or a folder, at path.
+func unread(path string, err error, hint string) error {
+	at, statErr := os.Stat(path)
+	if errors.Is(statErr, fs.ErrNotExist) || statErr == nil && at.IsDir() {
+		return fmt.Errorf("read job file: %w (%s)", err, hint)
+	}
+	return fmt.Errorf("read job file: %w", err)
+}
 
 // readUpTo reads a file of at most that many bytes. The path may lead to a device that
 // never ends.

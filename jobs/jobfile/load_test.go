@@ -412,3 +412,17 @@ func TestLoadReading(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A folder where the job file belongs is usually that of a dataset.
+func TestLoadSaysWhatToDoWithoutFile(t *testing.T) {
+	folder := t.TempDir()
+	for _, path := range []string{folder, filepath.Join(folder, "none.yaml")} {
+		for hint, load := range map[string]func(string, func(string) (string, bool)) (*Spec, error){
+			"b24export init": Load, "--from": LoadReading,
+		} {
+			if _, err := load(path, environment); err == nil || !strings.Contains(err.Error(), hint) {
+				t.Errorf("load %s: %v, want a hint with %q", path, err, hint)
+			}
+		}
+	}
+}
