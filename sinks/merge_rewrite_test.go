@@ -63,7 +63,7 @@ func TestProfileCompatible(t *testing.T) {
 				}
 			}
 		}
-		got, err := readPayments(data, 0)
+		got, err := readPayments(data)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -430,7 +430,7 @@ func TestReadingWithoutTheNewestColumns(t *testing.T) {
 	if _, err := w.close(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readPayments(buf.Bytes(), 0)
+	got, err := readPayments(buf.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +440,7 @@ func TestReadingWithoutTheNewestColumns(t *testing.T) {
 	newer := *paymentTable
 	newer.version++
 	data, _ := writeRows(t, &newer, testFileOptions(), want)
-	if _, err := readPayments(data, 0); err == nil || !strings.Contains(err.Error(), "use a newer one") {
+	if _, err := readPayments(data); err == nil || !strings.Contains(err.Error(), "use a newer one") {
 		t.Errorf("a file of a newer version: error %v", err)
 	}
 }

@@ -55,7 +55,7 @@ func (r *rowReader[T, C]) seek(index int, group *format.RowGroup, within pipelin
 	if from == to {
 		return 0, nil
 	}
-	r.keep(index, group, id, headers, from, to)
+	r.keep(index, id, headers, from, to)
 	for i, column := range r.columns {
 		if column == nil || i == id {
 			continue
@@ -63,7 +63,7 @@ func (r *rowReader[T, C]) seek(index int, group *format.RowGroup, within pipelin
 		if headers, err = r.loadColumn(group, i); err != nil {
 			return 0, err
 		}
-		r.keep(index, group, i, headers, from, to)
+		r.keep(index, i, headers, from, to)
 	}
 	return to - from, nil
 }
@@ -81,7 +81,7 @@ func (r *rowReader[T, C]) loadColumn(group *format.RowGroup, column int) ([]parq
 }
 
 // keep prepares the loaded column to read the rows from from, up to but not including to.
-func (r *rowReader[T, C]) keep(index int, group *format.RowGroup, column int, headers []parquetcheck.Page, from, to int64) {
+func (r *rowReader[T, C]) keep(index, column int, headers []parquetcheck.Page, from, to int64) {
 	data, first := parquetcheck.KeepPages(r.loaded.data, headers, from, to)
 	r.chunks[column] = chunkReader{pages: r.pages(index, column, &keptBytes{data, r.loaded.off}), skip: from - first}
 }
