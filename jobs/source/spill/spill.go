@@ -3,9 +3,8 @@
 // The engine needs payments in ascending order of id, and each id once. Most of a
 // portal's lists cannot return that: crm.item.payment.list returns the payments of one
 // owner, and a list by the time of a change has no order of ids at all. A file of ids is
-// in any order. A portal may have
-// ten million payments, so listings are sorted in temporary files; at most some 100,000
-// records stay in memory.
+// in any order. A portal may have ten million payments, so listings are sorted in
+// temporary files; at most some 100,000 records stay in memory.
 package spill
 
 import (

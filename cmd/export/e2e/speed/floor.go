@@ -52,8 +52,8 @@ const (
 
 // runPeer exports a portal with a peer into path.
 func runPeer(ctx context.Context, p peer, hook, path string) error {
-	_, decompressed := p.(*naive)
-	transport := &http.Transport{MaxIdleConnsPerHost: atOnce, DisableCompression: !decompressed}
+	_, script := p.(*naive) // net/http decompresses its answers
+	transport := &http.Transport{MaxIdleConnsPerHost: atOnce, DisableCompression: !script}
 	client := &http.Client{Transport: transport}
 	defer transport.CloseIdleConnections()
 	batch := func(cmd map[string]string) ([]byte, error) {
