@@ -87,10 +87,13 @@ func (r *reader) List(_ context.Context, after pipeline.PaymentID) iter.Seq2[[]p
 				}
 			}
 			r.mu.Unlock()
-			if len(page) == 0 || !yield(page, nil) {
+			if len(page) == 0 {
 				return
 			}
-			after = page[len(page)-1].ID
+			after = page[len(page)-1].ID // before yield: the run changes its page
+			if !yield(page, nil) {
+				return
+			}
 		}
 	}
 }
