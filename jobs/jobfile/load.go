@@ -32,7 +32,7 @@ func LoadWith(path string, lookup func(string) (string, bool), flags map[string]
 		return nil, tooLarge(path)
 	}
 	if err != nil {
-		return nil, unread(path, err, "b24export init writes one")
+		return nil, unread(path, err, "b24export init writes one", "name the file in it")
 	}
 	return parse(path, data, lookup, readReference, flags)
 }
@@ -47,7 +47,7 @@ func LoadReading(path string, lookup func(string) (string, bool)) (*Spec, error)
 		return nil, tooLarge(path)
 	}
 	if err != nil {
-		return nil, unread(path, err, "--from reads a dataset without one")
+		return nil, unread(path, err, "--from reads a dataset without one", "name the file in it, or read a dataset in this folder with --from")
 	}
 	return parseReading(path, data, lookup, readReference)
 }
@@ -199,14 +199,22 @@ func (d *draft) flag(path string, key *Key, at int, text, label string) {
 // large as a job file.
 func readReference(path string) ([]byte, error) { return readUpTo(path, maxFile) }
 
-// unread returns the error for a job file that cannot be read. Its hint says what to do
-// if there is no file, or a folder, at path.
-func unread(path string, err error, hint string) error {
+// unread returns the error for a job file that cannot be read. missing and folder are
+// the hints if there is no file, or a folder.
+func unread(path string, err error, missing, folder string) error {
+	var p Problem
 	at, statErr := os.Stat(path)
-	if errors.Is(statErr, fs.ErrNotExist) || statErr == nil && at.IsDir() {
-		return fmt.Errorf("read job file: %w (%s)", err, hint)
+	switch pathErr, ok := errors.AsType[*fs.PathError](err); {
+	case errors.Is(statErr, fs.ErrNotExist):
+		p = Problem{What: "the job file does not exist", Hint: missing}
+	case statErr == nil && at.IsDir():
+		p = Problem{What: "is a folder, not a job file", Hint: folder}
+	case ok:
+		p = Problem{What: "the job file cannot be read: " + pathErr.Err.Error()}
+	default:
+		p = Problem{What: "the job file cannot be read: " + err.Error()}
 	}
-	return fmt.Errorf("read job file: %w", err)
+	return &Problems{File: path, Items: []Problem{p}}
 }
 
 // readUpTo reads a file of at most that many bytes. The path may lead to a device that

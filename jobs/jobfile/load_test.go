@@ -318,9 +318,6 @@ func TestLoad(t *testing.T) {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 
-	if _, err := Load(filepath.Join(folder, "none.yaml"), environment); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no file: %v", err)
-	}
 	huge := write("huge.yaml", strings.Repeat(" ", maxFile+1))
 	if _, err := Load(huge, environment); err == nil || err.Error() != huge+": the file is larger than 4 MiB; is it a job file?" {
 		t.Errorf("huge file: %v", err)
@@ -416,13 +413,20 @@ func TestLoadReading(t *testing.T) {
 // A folder where the job file belongs is usually that of a dataset.
 func TestLoadSaysWhatToDoWithoutFile(t *testing.T) {
 	folder := t.TempDir()
-	for _, path := range []string{folder, filepath.Join(folder, "none.yaml")} {
-		for hint, load := range map[string]func(string, func(string) (string, bool)) (*Spec, error){
-			"b24export init": Load, "--from": LoadReading,
-		} {
-			if _, err := load(path, environment); err == nil || !strings.Contains(err.Error(), hint) {
-				t.Errorf("load %s: %v, want a hint with %q", path, err, hint)
-			}
+	none := filepath.Join(folder, "none.yaml")
+	for _, tt := range []struct {
+		load func(string, func(string) (string, bool)) (*Spec, error)
+		path string
+		want Problem
+	}{
+		{Load, none, Problem{What: "the job file does not exist", Hint: "b24export init writes one"}},
+		{LoadReading, none, Problem{What: "the job file does not exist", Hint: "--from reads a dataset without one"}},
+		{Load, folder, Problem{What: "is a folder, not a job file", Hint: "name the file in it"}},
+		{LoadReading, folder, Problem{What: "is a folder, not a job file", Hint: "name the file in it, or read a dataset in this folder with --from"}},
+	} {
+		_, err := tt.load(tt.path, environment)
+		if got, ok := errors.AsType[*Problems](err); !ok || got.File != tt.path || len(got.Items) != 1 || got.Items[0] != tt.want {
+			t.Errorf("load %s: got %v, want %v", tt.path, err, tt.want)
 		}
 	}
 }
