@@ -28,6 +28,25 @@ func Portals(ctx context.Context, s Store, name string) ([]string, error) {
 	return portals, nil
 }
 
+// Datasets returns the names of the datasets of which a store has manifests or private
+// objects, sorted.
+func Datasets(ctx context.Context, s Store) ([]string, error) {
+	var names []string
+	for _, place := range []string{"_runs/", "_state/"} {
+		for e, err := range s.List(ctx, place) {
+			if err != nil {
+				return nil, err
+			}
+			name, rest, _ := strings.Cut(strings.TrimPrefix(e.Key, place), "/")
+			if strings.HasPrefix(rest, "portal=") && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 // CheckPortalName returns an error if a portal cannot have this name.
 func CheckPortalName(name string) error {
 	if !validPortal.MatchString(name) || name == "null" {

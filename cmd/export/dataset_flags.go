@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -114,7 +116,7 @@ func (r *reading) loadFrom(ctx context.Context) (_ loadedJob, err error) {
 		return loadedJob{}, err
 	}
 	if len(portals) == 0 {
-		return loadedJob{}, &startError{fmt.Errorf("--from %s: there is no dataset %s", shownArg(r.from), r.name)}
+		return loadedJob{}, r.noDataset(ctx, store)
 	}
 	spec, err := jobfile.Reading(r.from, r.name, portals)
 	if err != nil {
@@ -125,6 +127,28 @@ func (r *reading) loadFrom(ctx context.Context) (_ loadedJob, err error) {
 		from += " --name " + shellWord(r.name)
 	}
 	return loadedJob{from: from, spec: spec}, nil
+}
+
+// noDataset returns the error for a place that lacks the dataset. It names the datasets
+// that are there.
+func (r *reading) noDataset(ctx context.Context, store sinks.Store) error {
+	at, err := address.Parse(r.from)
+	if err != nil {
+		return &startError{err}
+	}
+	if at.IsFolder() {
+		if _, err := os.Stat(at.Folder()); errors.Is(err, fs.ErrNotExist) {
+			return &startError{fmt.Errorf("--from %s: the folder does not exist", shownArg(r.from))}
+		}
+	}
+	names, err := sinks.Datasets(ctx, store)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return &startError{fmt.Errorf("--from %s: there is no dataset; name the folder or the bucket that is sink.url in the job", shownArg(r.from))}
+	}
+	return &startError{fmt.Errorf("--from %s: there is no dataset %s; choose one with --name: %s", shownArg(r.from), r.name, strings.Join(names, ", "))}
 }
 
 // checkFormerSink returns an error if a relative sink.url had a dataset at the place
