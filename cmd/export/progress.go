@@ -258,7 +258,7 @@ func (p *program) startMonitor(ctx context.Context) *monitor {
 	if kind == "log" {
 		m.every(ctx, logEvery, eachView(m.log))
 	}
-	m.every(ctx, logEvery, eachView(m.warn))
+	m.every(ctx, logEvery, eachView(m.warner()))
 	if p.json {
 		m.every(ctx, eventEvery, eachView(m.event))
 	}
@@ -359,10 +359,23 @@ func (m *monitor) log(v view) {
 	m.p.log.LogAttrs(context.Background(), slog.LevelInfo, "progress", attrs...)
 }
 
-// warn writes a line about a portal that does not answer, for every kind of progress.
-// Such a run can wait for as long as the job's patience.
-func (m *monitor) warn(v view) {
-	if !v.over() && v.failing != nil {
+// warner returns a function that logs a portal that does not answer, for every kind of
+// progress. Such a run can wait for as long as the job's patience, so a line follows only
+// when the silence has doubled since the last one. The function is called by one
+// goroutine.
+func (m *monitor) warner() func(view) {
+	logged := make(map[string]time.Duration) // the silence at the last line, by portal
+	return func(v view) {
+		key := v.Dataset + "/" + v.Portal
+		last := logged[key]
+		switch {
+		case v.over() || v.failing == nil:
+			delete(logged, key)
+			return
+		case v.failingFor >= last && v.failingFor < 2*last:
+			return // a shorter silence than the last one is a new one
+		}
+		logged[key] = v.failingFor
 		m.p.log.Warn("the portal does not answer; trying again until the job's patience ends", "dataset", v.Dataset, "portal", v.Portal,
 			"for", shortTime(v.failingFor), "error", v.failing)
 	}

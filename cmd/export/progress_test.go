@@ -7,6 +7,8 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,8 +152,8 @@ func TestProgressOfEachKind(t *testing.T) {
 	}
 }
 
-// A portal that does not answer is reported every half minute, for every kind of
-// progress.
+// A portal that does not answer is reported after half a minute and each time when its
+// silence has doubled, for every kind of progress. A new silence begins again.
 func TestSilentPortalIsToldOf(t *testing.T) {
 	for _, kind := range []string{"auto", "bar", "log", "none"} {
 		for _, machine := range []bool{false, true} {
@@ -162,12 +164,26 @@ func TestSilentPortalIsToldOf(t *testing.T) {
 				}
 				p.setUp()
 				m := p.startMonitor(t.Context())
-				f := &fakeRun{started: time.Now(), gauge: bitrix.Gauge{Failing: errTest, FailingSince: time.Now()}}
-				m.watch(f.watch())
-				<-time.After(95 * time.Second)
+				start := time.Now()
+				again := start.Add(31 * time.Minute)
+				watch := (&fakeRun{started: start}).watch()
+				watch.Gauge = func() bitrix.Gauge {
+					since := start
+					if time.Now().After(again) {
+						since = again
+					}
+					return bitrix.Gauge{Failing: errTest, FailingSince: since}
+				}
+				m.watch(watch)
+				want := []string{"30 s", "1m00s", "2m00s", "4m00s", "8m00s", "16m00s", "30 s"}
+				<-time.After(again.Add(45 * time.Second).Sub(start))
 				m.close()
-				if got := strings.Count(stderr.String(), "level=WARN msg=\"the portal does not answer"); got != 3 {
-					t.Errorf("%s, json %v: told %d times in 95 s, want 3:\n%s", kind, machine, got, stderr.String())
+				var got []string
+				for _, found := range regexp.MustCompile(`level=WARN msg="the portal does not answer.* for="?([^"]+?)"? error`).FindAllStringSubmatch(stderr.String(), -1) {
+					got = append(got, found[1])
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s, json %v: after %v, want %v:\n%s", kind, machine, got, want, stderr.String())
 				}
 			})
 		}
