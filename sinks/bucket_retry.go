@@ -82,7 +82,7 @@ func retryLong[T any](ctx context.Context, s *Bucket, op, key string, attempt fu
 	case ctx.Err() != nil:
 		return v, context.Cause(ctx)
 	case lacksLogin(err):
-		return v, fmt.Errorf("%s %s in %s: %w: %s", op, key, s.name, ErrNoLogin, strings.Join(strings.Fields(scrub(err).Error()), " "))
+		return v, fmt.Errorf("%s %s in %s: %w: %w", op, key, s.name, ErrNoLogin, scrub(err))
 	case refusesChecksums(err):
 		return v, fmt.Errorf("%s %s: %w: %w", op, key, ErrChecksums, scrub(err))
 	case isNotFound(err) && (op == "list" || op == "put" || op == "create"):
@@ -248,15 +248,38 @@ var urlUser = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?"'<>@]*@`)
 var blobPrefix = regexp.MustCompile(`blob( \(key "[^"]*"\))? \(code=\w+\): `)
 
 // scrub removes parameters and credentials of URLs from an error's text, and also text
-// without information.
+// without information. The text is one line.
 func scrub(err error) error {
-	text := blobPrefix.ReplaceAllString(err.Error(), "")
+	text := err.Error()
+	if azure, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		text = strings.Replace(text, azure.Error(), azureText(azure), 1)
+	}
+	text = blobPrefix.ReplaceAllString(text, "")
 	text = urlParameters.ReplaceAllString(text, "$1")
 	text = urlUser.ReplaceAllString(text, "$1")
+	if strings.ContainsAny(text, "\r\n") {
+		text = strings.Join(strings.Fields(text), " ")
+	}
 	if text == err.Error() {
 		return err
 	}
 	return &scrubbed{text: text, err: err}
+}
+
+// azureText returns the request, the status and the code of Azure's answer. The error's
+// own text is several lines, with the whole body, which may quote what a client signed.
+func azureText(err *azcore.ResponseError) string {
+	text := fmt.Sprintf("status %d", err.StatusCode)
+	if answer := err.RawResponse; answer != nil {
+		text = answer.Status
+		if r := answer.Request; r != nil {
+			text = fmt.Sprintf("%s %s://%s%s: %s", r.Method, r.URL.Scheme, r.URL.Host, r.URL.EscapedPath(), text)
+		}
+	}
+	if err.ErrorCode != "" {
+		text += ": " + err.ErrorCode
+	}
+	return text
 }
 
 type scrubbed struct {

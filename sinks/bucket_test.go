@@ -5,10 +5,14 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
 // operations are all operations of a store, each on an object "x".
@@ -108,6 +112,39 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The client of Azure returns errors of several lines, with the body of the answer.
+func TestErrorsAreOneLine(t *testing.T) {
+	answer := func(status int, text string) error {
+		const body = "<?xml version=\"1.0\"?><Error><Code>AuthorizationFailure</Code><Message>No.\nTime:2026-11-22T02:00:00Z</Message></Error>"
+		return runtime.NewResponseError(&http.Response{
+			StatusCode: status, Status: text, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+			Request: httptest.NewRequest(http.MethodGet, "https://acme.blob.core.windows.net/c/x?sig=TOPSECRET", nil),
+		})
+	}
+	for _, tt := range []struct {
+		name  string
+		fault error
+		want  string
+	}{
+		{"refused", answer(403, "403 This request is not authorized."), "GET https://acme.blob.core.windows.net/c/x: 403 This request is not authorized.: AuthorizationFailure"},
+		{"busy", answer(503, "503 Busy"), "503 Busy: AuthorizationFailure"},
+		{"not from a server", errors.New("no answer:\n\tfirst\n\tsecond"), "no answer: first second"},
+	} {
+		for name, op := range operations {
+			t.Run(tt.name+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newServer()
+					s.before = func(string, string) error { return tt.fault }
+					err := op(t.Context(), s.store(nil))
+					if err == nil || !strings.Contains(err.Error(), tt.want) || strings.ContainsAny(err.Error(), "\n<") {
+						t.Errorf("got  %v\nwant one line with %s", err, tt.want)
+					}
+				})
+			})
+		}
 	}
 }
 
