@@ -179,12 +179,11 @@ func (s *fileSum) upTo(off int64) error {
 // may be small.
 func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
 	small := w.groupRows / smallGroup
-	open := (w.open + int64(len(w.rows))) % w.groupRows
 	little := int64(w.limit / smallGroup)
-	text := w.textOf(g)
+	text := w.table.textOf(g)
 	// A row group with more texts than this writer's own is from an older program.
 	if g.NumRows < small && text < little || g.NumRows > w.groupRows || text > int64(w.limit+w.limit/groupPart+w.limit/2) ||
-		open > 0 && open < small && int64(w.inGroup+w.text) < little {
+		w.open > 0 && w.open < small && int64(w.inGroup) < little {
 		return false
 	}
 	for i := range g.Columns {
@@ -198,9 +197,9 @@ func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
 }
 
 // textOf returns about how many bytes the unbounded texts of a row group have.
-func (w *rowWriter[T, C]) textOf(g *format.RowGroup) (n int64) {
-	for i, f := range w.schema.Fields() {
-		if i < len(g.Columns) && slices.ContainsFunc(w.table.large, func(c schemas.Column[T]) bool { return c.Name == f.Name() }) {
+func (t *table[T, C]) textOf(g *format.RowGroup) (n int64) {
+	for i, f := range t.schema.Fields() {
+		if i < len(g.Columns) && slices.ContainsFunc(t.large, func(c schemas.Column[T]) bool { return c.Name == f.Name() }) {
 			n += g.Columns[i].MetaData.TotalUncompressedSize
 		}
 	}

@@ -190,6 +190,41 @@ func TestMergeCopiesLikeItDecodes(t *testing.T) {
 	}
 }
 
+// The texts of complete row groups do not count against the limit of the next one, which
+// would otherwise end after a few rows. A merge joins such a row group with its neighbours
+// and copies none of them.
+func TestRowGroupsWithTexts(t *testing.T) {
+	rows := generate(1, 1, 2000)
+	for i := range rows {
+		rows[i].Extra = schemas.Some("a text of 24 bytes, here")
+	}
+	for _, tt := range []struct {
+		name             string
+		limit, least     int
+		rowGroupRows, to int64
+	}{
+		{"many row groups to the limit", 12_000, 100, 100, 100},
+		{"row groups of less than a batch, one and a half to the limit", 3600, 100, 100, 100},
+		{"the limit ends row groups", 1200, 50, 100, 52},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			opts := testFileOptions()
+			opts.rowGroupRows, opts.groupText = tt.rowGroupRows, tt.limit
+			data, _ := writePayments(t, opts, rows)
+			file, err := openParquet(object(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			groups := file.Metadata().RowGroups
+			for i, g := range groups[:len(groups)-1] {
+				if g.NumRows < int64(tt.least) || g.NumRows > tt.to {
+					t.Errorf("row group %d of %d has %d rows, want %d to %d", i, len(groups), g.NumRows, tt.least, tt.to)
+				}
+			}
+		})
+	}
+}
+
 // randomNight changes, deletes and adds payments in one range of ids, and sometimes
 // adds new ones at the end.
 func randomNight(rnd *rand.Rand, model map[int64]schemas.Payment) part {

@@ -72,6 +72,16 @@ type fileOptions struct {
 	groupText    int                 // default groupText
 }
 
+// limits returns the maximum number of rows of a row group, and about how many bytes its
+// unbounded texts may have.
+func (o *fileOptions) limits() (rows int64, text int) {
+	rows, text = o.rowGroupRows, cmp.Or(o.groupText, groupText)
+	if o.profile == profileCompatible {
+		return min(rows, compatibleRows), min(text, compatibleText)
+	}
+	return rows, text
+}
+
 // rowWriter writes rows to a Parquet file. The same rows result in the same bytes,
 // however they are added. It is not safe for concurrent use.
 type rowWriter[T, C any] struct {
@@ -81,11 +91,12 @@ type rowWriter[T, C any] struct {
 	rows    []T // copies that are not encoded yet
 	columns []C // pointers into rows
 	text    int // unbounded bytes in rows
-	inGroup int // unbounded bytes in the row group before rows
 	limit   int // maximum unbounded bytes of a row group
 	// groupRows is the maximum number of rows of a row group. open is the number of
-	// rows in the row group that is not written yet, without rows.
+	// rows in the row group that is not complete yet, and inGroup the unbounded bytes
+	// in them.
 	groupRows, open int64
+	inGroup         int
 	schema          *parquet.Schema
 	written         int64
 	first           int64
@@ -97,15 +108,14 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 	hashing := &hashingWriter{w: bufio.NewWriterSize(w, 64<<10), hash: sha256.New()}
 	out := &parquetOut{pages: parquetcheck.NewHeaderFilter(hashing), out: hashing, version: 2}
 	schema := t.schema
-	limit := cmp.Or(opts.groupText, groupText)
+	groupRows, limit := opts.limits()
 	if opts.profile == profileCompatible {
 		schema, out.version = t.plain, 1
-		opts.rowGroupRows, limit = min(opts.rowGroupRows, compatibleRows), min(limit, compatibleText)
 	}
 	options := []parquet.WriterOption{
 		schema,
 		parquet.Compression(opts.codec),
-		parquet.MaxRowsPerRowGroup(opts.rowGroupRows),
+		parquet.MaxRowsPerRowGroup(groupRows),
 		// Every engine reads data pages of version 1.
 		parquet.DataPageVersion(1),
 		// The column index has the bounds of pages, and boundedText keeps them short.
@@ -132,7 +142,7 @@ func newRowWriter[T, C any](w io.Writer, t *table[T, C], opts fileOptions) *rowW
 		limit: limit,
 		out:   out,
 
-		groupRows: opts.rowGroupRows,
+		groupRows: groupRows,
 		schema:    schema,
 		pw:        parquet.NewGenericWriter[C](out, options...),
 	}
@@ -172,7 +182,12 @@ func (w *rowWriter[T, C]) add(row *T) error {
 
 func (w *rowWriter[T, C]) take(row *T) error {
 	w.rows = append(w.rows, *row)
-	w.text += w.table.text(row)
+	text := w.table.text(row)
+	w.text += text
+	w.inGroup += text
+	if w.open++; w.open == w.groupRows {
+		w.open, w.inGroup = 0, 0
+	}
 	if len(w.rows) == batchRows || w.text >= w.limit/groupPart {
 		return w.encode()
 	}
@@ -191,9 +206,7 @@ func (w *rowWriter[T, C]) encode() error {
 		return err
 	}
 	w.written += int64(len(w.rows))
-	w.open = (w.open + int64(len(w.rows))) % w.groupRows
 	w.rows = w.rows[:0]
-	w.inGroup += w.text
 	w.text = 0
 	if w.inGroup >= w.limit {
 		w.open, w.inGroup = 0, 0
