@@ -23,7 +23,8 @@ func (f *Folder) Link(ctx context.Context, dst, src string) error {
 	dir, name := path.Split(dst)
 	tmp := dir + "." + name + "." + rand.Text()[:12] + tempSuffix
 	// A delete in another process may remove folders that have become empty, between
-	// any two steps here. A few rounds are enough to succeed.
+	// any two steps here. The link also has the age of src, so a sweep beside this run, as
+	// of a backfill, may delete it before the rename. A few rounds are enough to succeed.
 	for try := 0; ; try++ {
 		if _, err := root.Stat(src); err != nil {
 			return fmt.Errorf("link %s to %s: %w", dst, src, plain(err))
@@ -31,22 +32,22 @@ func (f *Folder) Link(ctx context.Context, dst, src string) error {
 		if err = f.makeParents(root, path.Dir(dst)); err == nil {
 			err = root.Link(src, tmp)
 		}
+		if linksUnsupported(err) {
+			return f.Copy(ctx, dst, src)
+		}
+		if err == nil {
+			// If the program dies before the rename, the temporary name stays until a
+			// sweep. If it dies after the rename, dst is complete.
+			err = root.Rename(tmp, dst)
+			// A rename of one name of a file to another name of it leaves both names.
+			if rerr := root.Remove(tmp); err == nil && rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+				err = rerr
+			}
+		}
 		if !errors.Is(err, fs.ErrNotExist) || try == 100 {
 			break
 		}
 		f.forget(".")
-	}
-	if linksUnsupported(err) {
-		return f.Copy(ctx, dst, src)
-	}
-	if err == nil {
-		// If the program dies before the rename, the temporary name stays until a
-		// sweep. If it dies after the rename, dst is complete.
-		err = root.Rename(tmp, dst)
-		// A rename of one name of a file to another name of it leaves both names.
-		if rerr := root.Remove(tmp); err == nil && rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-			err = rerr
-		}
 	}
 	if err == nil {
 		err = syncFolder(root, path.Dir(dst))

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -323,4 +324,40 @@ func TestFoldersComeAndGo(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestLinksBesideSweeps links an old file while others sweep, as a backfill does beside a
+// night. A link has the age of its file.
+func TestLinksBesideSweeps(t *testing.T) {
+	f, dir := newFolder(t)
+	if err := f.Create(t.Context(), "a/old", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	then := time.Now().Add(-24 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "a", "old"), then, then); err != nil {
+		t.Fatal(err)
+	}
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for !done.Load() {
+				if err := f.SweepTemp(t.Context(), "b/", time.Hour); err != nil {
+					t.Errorf("sweep: %v", err)
+					return
+				}
+			}
+		})
+	}
+	for range 150 {
+		if err := f.Link(t.Context(), "b/new", "a/old"); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	done.Store(true)
+	wg.Wait()
+	if data, err := f.Read(t.Context(), "b/new"); err != nil || string(data) != "x" {
+		t.Errorf("the link has %q, error %v", data, err)
+	}
 }
