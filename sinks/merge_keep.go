@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/parquet-go/parquet-go"
+
 	"b24export/pipeline"
 )
 
@@ -23,23 +25,16 @@ func (d *Dataset) keepTable(ctx context.Context, cp pipeline.Checkpoint, last *p
 			return pipeline.File{}, false, nil
 		}
 	}
-	f, ok := fileOf(last, d.history(last.Snapshot))
-	if !ok {
-		return pipeline.File{}, false, fmt.Errorf("the manifest of snapshot %s names no table", last.Snapshot)
-	}
-	obj, err := d.opened().Open(ctx, f.Path)
+	old, err := d.openLast(ctx, last)
 	if err != nil {
 		return pipeline.File{}, false, err
 	}
-	defer obj.Close()
-	file, err := openParquet(obj)
-	if err != nil {
-		return pipeline.File{}, false, fmt.Errorf("read %s: %w", f.Path, err)
-	}
-	if n := file.NumRows(); n != f.Rows {
+	defer old.close()
+	f, _ := fileOf(last, old.key)
+	if n := old.rows.file.NumRows(); n != f.Rows {
 		return pipeline.File{}, false, damaged{fmt.Errorf("read %s: it has %d rows, its manifest says %d", f.Path, n, f.Rows)}
 	}
-	if whyRewrite(file, d.fileOptions(cp.Snapshot)) != "" {
+	if opts := d.fileOptions(cp.Snapshot); whyRewrite(old.rows.file, opts) != "" || uneven(old.rows.file, opts) {
 		return pipeline.File{}, false, nil
 	}
 	if !d.unshared(cp.Snapshot) {
@@ -54,6 +49,21 @@ func (d *Dataset) keepTable(ctx context.Context, cp pipeline.Checkpoint, last *p
 		return pipeline.File{}, false, err
 	}
 	return kept, true, nil
+}
+
+// uneven reports whether a table has row groups that are too large or too small for a merge
+// to copy them, as after a change of row_group_rows. A merge leaves none behind.
+func uneven(file *parquet.File, opts fileOptions) bool {
+	rows, text := opts.limits()
+	groups := file.Metadata().RowGroups
+	for i := range groups {
+		g := &groups[i]
+		small := g.NumRows < rows/smallGroup && paymentTable.textOf(g) < int64(text/smallGroup)
+		if g.NumRows > rows || small && i+1 < len(groups) {
+			return true
+		}
+	}
+	return false
 }
 
 // sameSum compares an object's size and checksum with a manifest's.

@@ -113,6 +113,40 @@ func TestQuietNightWritesNoTable(t *testing.T) {
 	}
 }
 
+// In a folder, the tables of quiet nights are one file, so damage is in all of them. As
+// docs/operating.md says, a copy of the current table over one of them repairs all.
+func TestDamageOfLinkedTables(t *testing.T) {
+	dir := t.TempDir()
+	folder, err := OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { folder.Close() })
+	m := newMerger(t, folder)
+	last := m.last(generate(1, 1, 20))
+	if err := m.d.Publish(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	manifest := m.night(last)
+	for _, repaired := range []bool{false, true} {
+		data, err := folder.Read(t.Context(), current)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !repaired {
+			data[100] ^= 1
+		}
+		if err := os.WriteFile(filepath.Join(dir, history2), data, 0o666); err != nil { // as cp does
+			t.Fatal(err)
+		}
+		for _, id := range []pipeline.SnapshotID{last.Snapshot, manifest.Snapshot} {
+			if _, found, err := m.d.Verify(t.Context(), id); err != nil || (len(found) == 0) != repaired {
+				t.Errorf("repaired: %t: verify %s: %v, %v", repaired, id, found, err)
+			}
+		}
+	}
+}
+
 // A run replaces a damaged current table, also if nothing changed.
 func TestQuietNightReplacesADamagedCurrentTable(t *testing.T) {
 	s := &countingStore{Store: memStore(t)}
@@ -140,6 +174,7 @@ func TestTableIsNotKept(t *testing.T) {
 		do   func(m *merger)
 	}{
 		{"compression", func(m *merger) { m.d.opts.Compression = "none" }},
+		{"fewer rows in a row group", func(m *merger) { m.d.opts.RowGroupRows = 1 }},
 		{"a row", func(m *merger) { m.segment(1, part{Rows: []schemas.Payment{pay(3, 30)}}) }},
 		{"a row that is gone", func(m *merger) { m.segment(1, part{Gone: []pipeline.PaymentID{3}}) }},
 	} {
@@ -186,29 +221,51 @@ func TestCopyThatIsNotMade(t *testing.T) {
 	}
 }
 
+// More rows in a row group: small row groups are joined, also if nothing changed, and the
+// next run keeps the table.
+func TestSmallRowGroupsAreNotKept(t *testing.T) {
+	n := newNights(t, profileStandard, "snappy", 10)
+	n.night(part{Rows: generate(1, 1, 200)})
+	for _, tt := range []struct {
+		groupRows, groups int
+		kept              bool
+	}{{10, 20, true}, {40, 20, true}, {44, 5, false}, {44, 5, true}, {43, 5, false}, {43, 5, true}} {
+		n.d.opts.RowGroupRows = tt.groupRows
+		n.night(part{})
+		if _, groups := n.table(); len(groups) != tt.groups || n.d.seen.kept != tt.kept {
+			t.Errorf("night %d, %d rows: %d row groups, kept: %t; want %d, %t", n.n, tt.groupRows, len(groups), n.d.seen.kept, tt.groups, tt.kept)
+		}
+	}
+}
+
 // A damaged last table ends the merge.
 func TestKeptTableIsReadBack(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		do   func(t *testing.T, s *countingStore, last *pipeline.Manifest)
+		do   func(data []byte) []byte // nil deletes the table
 		want string
 	}{
-		{"damaged", func(t *testing.T, s *countingStore, last *pipeline.Manifest) {
-			data, err := s.Read(t.Context(), last.Files[0].Path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			data[100] ^= 1
-			putText(t, s, last.Files[0].Path, string(data))
-		}, "read payments_history/portal=acme/snapshot=20261122T020000Z/payments.parquet: its SHA-256 is "},
+		{"damaged", func(data []byte) []byte { data[100] ^= 1; return data }, "its SHA-256 is "},
+		{"footer damaged", func(data []byte) []byte { data[len(data)-1] ^= 1; return data }, "does not begin and end with PAR1"},
+		{"cut", func(data []byte) []byte { return data[:len(data)-9] }, "bytes, its manifest says"},
+		{"missing", func([]byte) []byte { return nil }, "it is missing, and its manifest is not"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &countingStore{Store: memStore(t)}
 			m := newMerger(t, s)
 			last := m.last(generate(1, 1, 20))
-			tt.do(t, s, last)
-			_, err := m.d.Merge(t.Context(), m.cp, last)
-			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || !errors.Is(err, ErrDamaged) {
+			key := last.Files[0].Path
+			data, err := s.Read(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if data = tt.do(data); data != nil {
+				putText(t, s, key, string(data))
+			} else if err := s.Delete(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+			_, err = m.d.Merge(t.Context(), m.cp, last)
+			if err == nil || !strings.HasPrefix(err.Error(), "read "+key+": ") || !strings.Contains(err.Error(), tt.want) || !errors.Is(err, ErrDamaged) {
 				t.Errorf("merge: %v, want %s…", err, tt.want)
 			}
 		})

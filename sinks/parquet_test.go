@@ -364,6 +364,8 @@ func paymentOf(rec arrow.Record, row int) schemas.Payment {
 		DateBill:      instant(12),
 		Extra:         text(13),
 		ExtractedAt:   instant(14),
+		Returned:      text(15),
+		ResponsibleID: integer(16),
 	}
 	if rec.Column(2).IsValid(row) {
 		p.Paid = schemas.Some(rec.Column(2).(*array.Boolean).Value(row))

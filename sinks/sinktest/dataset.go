@@ -320,15 +320,26 @@ func testEmpty(t *testing.T, open func(*testing.T) sinks.Store) {
 // ways, until a run completes. After each death, readers must see one table or the
 // other, and the next run must have the same result.
 func testDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
-	for _, answer := range []Answer{Refuse, DoAndFail} {
-		name := map[Answer]string{Refuse: "effect does not happen", DoAndFail: "effect happens, answer lost"}[answer]
-		t.Run(name, func(t *testing.T) {
+	lost := map[Answer]string{Refuse: "effect does not happen", DoAndFail: "effect happens, answer lost"}
+	for _, tt := range []struct {
+		night  string
+		next   func(p *portal) *portal
+		answer Answer
+	}{
+		{"changes", (*portal).change, Refuse},
+		{"changes", (*portal).change, DoAndFail},
+		// The snapshot's table is a copy or a link of the last one's.
+		{"nothing changed", func(p *portal) *portal { return p }, Refuse},
+		{"nothing changed", func(p *portal) *portal { return p }, DoAndFail},
+		{"new payments", (*portal).grow, Refuse}, // the first row group is copied
+	} {
+		t.Run(tt.night+", "+lost[tt.answer], func(t *testing.T) {
 			t.Parallel()
 			for k := int64(1); ; k++ {
 				if k > 500 {
 					t.Fatal("no run gets through")
 				}
-				if !death(t, open, answer, k) {
+				if !death(t, open, tt.next, tt.answer, k) {
 					t.Logf("%d effects", k-1)
 					return
 				}
@@ -339,13 +350,13 @@ func testDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
 
 // death kills the second run of a dataset at its k-th effect, and reports whether the
 // run had that many.
-func death(t *testing.T, open func(*testing.T) sinks.Store, answer Answer, k int64) bool {
+func death(t *testing.T, open func(*testing.T) sinks.Store, next func(*portal) *portal, answer Answer, k int64) bool {
 	w := newWorld(t, open)
 	d := w.dataset(w.store)
 	p := newPortal(90)
 	before := p.table(nil)
 	first := w.mustRun(p)
-	p = p.change()
+	p = next(p)
 	after := p.table(before)
 
 	var effects atomic.Int64

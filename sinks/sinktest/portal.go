@@ -78,6 +78,15 @@ func (p *portal) change() *portal {
 	return next
 }
 
+// grow returns the portal with a few payments more, after all others.
+func (p *portal) grow() *portal {
+	next := &portal{refused: maps.Clone(p.refused), rows: slices.Clone(p.rows)}
+	for range 5 {
+		next.rows = append(next.rows, payment(next.rows[len(next.rows)-1].ID+1))
+	}
+	return next
+}
+
 func (p *portal) List(_ context.Context, after pipeline.PaymentID) iter.Seq2[[]pipeline.Listed[schemas.Payment], error] {
 	return func(yield func([]pipeline.Listed[schemas.Payment], error) bool) {
 		var page []pipeline.Listed[schemas.Payment]
