@@ -169,7 +169,7 @@ func (d *Dataset) objects(ctx context.Context) ([]string, error) {
 	backfill := nights
 	backfill.work = backfillState
 	var all []string
-	for _, prefix := range slices.Concat([]string{path.Join(d.name, d.part()) + "/"}, nights.relatedPlaces(), []string{d.runs()}, nights.snapshotPlaces(), []string{nights.state()}) {
+	for _, prefix := range slices.Concat([]string{path.Join(d.name, d.part()) + "/"}, nights.shownTables()[1:], []string{d.runs()}, nights.snapshotPlaces(), []string{nights.state()}) {
 		var keys []string
 		for e, err := range d.store.List(ctx, prefix) {
 			if err != nil {
@@ -177,7 +177,7 @@ func (d *Dataset) objects(ctx context.Context) ([]string, error) {
 			}
 			_, lease := nights.number(leaseKind, e.Key)
 			_, leaseToo := backfill.number(leaseKind, e.Key)
-			if !lease && !leaseToo && e.Key != d.moving() {
+			if !lease && !leaseToo && e.Key != d.moving() && !nights.foreign(e.Key) {
 				keys = append(keys, e.Key)
 			}
 		}
@@ -187,11 +187,13 @@ func (d *Dataset) objects(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-func (l layout) relatedPlaces() (all []string) {
-	for _, t := range schemas.Related {
-		all = append(all, path.Join(l.name+"_"+t.Name, l.part())+"/")
-	}
-	return all
+// foreign reports whether key is a related table of another dataset: the orders of
+// payments are in the folder of a dataset payments_orders.
+func (l layout) foreign(key string) bool {
+	return slices.ContainsFunc(schemas.Related, func(t schemas.RelatedTable) bool {
+		other, ok := strings.CutSuffix(l.name, "_"+t.Name)
+		return ok && key == layout{name: other, portal: l.portal}.related(t.Name)
+	})
 }
 
 // Forget deletes all objects of the portal's dataset, and returns their paths. With

@@ -2,6 +2,8 @@ package sinks_test
 
 import (
 	"errors"
+	"io"
+	"slices"
 	"testing"
 
 	"b24export/pipeline"
@@ -16,6 +18,29 @@ func TestMovesInFolder(t *testing.T) {
 		t.Skip("a minute on a slow disk; the suite of stores tries some of these deaths in a folder")
 	}
 	sinktest.RunMoves(t, openFolder, 5)
+}
+
+// A dataset may have the name of another dataset's related table. Their tables are then in
+// one folder, and Forget deletes only those of its own dataset.
+func TestForgetKeepsOtherDatasets(t *testing.T) {
+	const folder = "payments_orders/portal=acme/"
+	store := openMemory(t)
+	table := map[string]string{"payments": folder + "orders.parquet", "payments_orders": folder + "payments_orders.parquet"}
+	for name, key := range table {
+		data := sinks.New(store, &sinks.Options{Name: name, Portal: "acme"})
+		if err := data.RecordAttempt(t.Context(), sinks.Attempt{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Put(t.Context(), key, func(w io.Writer) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, key := range table {
+		paths, err := sinks.New(store, &sinks.Options{Name: name, Portal: "acme"}).Forget(t.Context(), true)
+		if want := []string{key, "_state/" + name + "/portal=acme/attempt.json"}; err != nil || !slices.Equal(paths, want) {
+			t.Errorf("forget of %s deletes %q (%v), want %q", name, paths, err, want)
+		}
+	}
 }
 
 // While a run of the portal, or of the portal's new name, is under way, Forget and
