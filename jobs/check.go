@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"b24export/jobs/jobfile"
+	"b24export/jobs/source"
 	"b24export/pipeline"
+	"b24export/schemas"
 )
 
 // CheckState is the outcome of a check.
@@ -26,7 +30,7 @@ const (
 type CheckLine struct {
 	// Portal is the portal that was checked; "" for the job as a whole.
 	Portal string `json:"portal"`
-	// Check names what was checked: file, secrets, reachable, webhook, plan, scopes,
+	// Check names what was checked: file, name, source.ids.file, secrets, reachable, webhook, plan, scopes,
 	// administrator, the name of a method, filters, list_dates, counters, clock, or one
 	// of sink.open, sink.write, sink.conditional_write, sink.read, sink.list,
 	// sink.delete, sink.lease, deletes.max, sink.unfinished, sink.unfinished_backfill,
@@ -100,7 +104,7 @@ func Check(ctx context.Context, spec *jobfile.Spec, opts *RunOptions) iter.Seq[C
 			}
 			return ctx.Err() == nil
 		}
-		if !show(append([]CheckLine{fileLine(spec, len(portals))}, nameLines(portals)...)) {
+		if !show(slices.Concat([]CheckLine{fileLine(spec, len(portals))}, nameLines(spec, portals), idsLines(spec))) {
 			return
 		}
 		for _, lines := range found {
@@ -120,15 +124,37 @@ func fileLine(spec *jobfile.Spec, portals int) CheckLine {
 	return CheckLine{Check: "file", State: CheckOK, Detail: detail}
 }
 
-// nameLines warns of portals whose names query engines do not read as strings.
-func nameLines(portals []*jobfile.PortalSpec) []CheckLine {
+// nameLines warns of a dataset whose folder is also that of a related table of another
+// one, and of portals whose names query engines do not read as strings.
+func nameLines(spec *jobfile.Spec, portals []*jobfile.PortalSpec) []CheckLine {
 	r := report{}
+	for _, t := range schemas.Related {
+		if other, ok := strings.CutSuffix(spec.Name, "_"+t.Name); ok {
+			r.warn("name", "give the dataset a name that does not end in _"+t.Name,
+				"the folder %s also has the related table %s of a dataset %s: readers of one would find the other", spec.Name, t.Name, other)
+		}
+	}
 	for _, p := range portals {
 		if jobfile.TypedName(p.Name) {
 			r.portal = p.Name
 			r.warn("name", "give it a name that begins with a letter, or query by the statements of `b24export sql`, which name the type",
 				"query engines take the folder portal=%s for a number, a date or a boolean", p.Name)
 		}
+	}
+	return r.lines
+}
+
+// idsLines checks the file of ids, if the job has one.
+func idsLines(spec *jobfile.Spec) []CheckLine {
+	if spec.Source.IDs.File == "" {
+		return nil
+	}
+	const name = "source.ids.file"
+	r := report{}
+	if n, err := source.CheckIDs(spec.Source.IDs); err != nil {
+		r.fail(name, err)
+	} else {
+		r.ok(name, "%d ids", n)
 	}
 	return r.lines
 }

@@ -51,6 +51,8 @@ var hints = []hint{
 		atRun: "the portal contradicts itself, so nothing was published: run again later; if it stays so, let the portal's support look at its list methods"}},
 	{is[*source.FilterIgnoredError], [3]string{
 		atRun: "this portal cannot be asked for days: run with mode: full, or name the payments with source.list: ids and source.ids"}},
+	{is[*source.IDsError], [3]string{
+		atRun: "correct the file of ids, or source.ids.file; a relative path begins at the job file's folder"}},
 	{is[*source.NoIDsError], [3]string{
 		atRun: "check source.ids, and that the job names the portal that they are of"}},
 	{is[*source.SampleError], [3]string{
@@ -61,6 +63,8 @@ var hints = []hint{
 		atRun: "wait for the other run to end; after a crash its lease runs out by itself"}},
 	{wraps(sinks.ErrDamaged), [3]string{
 		atRun: "b24export verify JOB --all names what is damaged, and docs/operating.md what to do about it: where it is the newest snapshot, delete its manifest under _runs, and run with --mode full; where it is a checkpoint, delete that"}},
+	{wraps(sinks.ErrRowGroups), [3]string{
+		atRun: "raise sink.row_group_rows, of which a file has at most 32,767 times as many rows, and run again to resume"}},
 	{wraps(sinks.ErrNoFencing), [3]string{
 		atRun: "use a store with conditional writes (AWS S3, Google Cloud Storage, Azure Blob Storage, a local folder), or set sink.unsafe_no_fencing: true and make sure that only one run is ever under way"}},
 	{wraps(sinks.ErrNoLogin), [3]string{

@@ -43,6 +43,13 @@ func TestHintsOfThePortalsErrors(t *testing.T) {
 	}
 }
 
+// A row group of one row is allowed, and too small for a table of a usual size.
+func TestHintOfTooManyRowGroups(t *testing.T) {
+	if hint := Hint(fmt.Errorf("write segment 1: %w", sinks.ErrRowGroups)); !strings.Contains(hint, "sink.row_group_rows") {
+		t.Errorf("hint %q", hint)
+	}
+}
+
 // Hints with --restart mention the work that is lost.
 func TestHintsOfRestartNameTheLoss(t *testing.T) {
 	found := false

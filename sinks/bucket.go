@@ -51,6 +51,9 @@ func openBucket(ctx context.Context, at address.Address, opts *StoreOptions) (St
 	}
 	b, err := blob.OpenBucket(ctx, at.Root())
 	if err != nil {
+		if strings.Contains(err.Error(), "AccountName is required") { // azureblob has no error for it
+			err = errors.New("no storage account: set AZURE_STORAGE_ACCOUNT, or add the parameter storage_account to the URL")
+		}
 		return nil, fmt.Errorf("open store %s: %w", at.Bare(), scrub(err))
 	}
 	prefix := at.Prefix()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+
 	"b24export/sinks/address"
 )
 
@@ -98,6 +100,8 @@ var (
 	ErrChecksums = errors.New("the store does not know the checksums of requests")
 	// ErrNoLogin means that there are no credentials for a store.
 	ErrNoLogin = errors.New("no credentials for the storage")
+	// ErrRowGroups means that a file would have more row groups than Parquet allows.
+	ErrRowGroups = parquet.ErrTooManyRowGroups
 	// ErrNoFencing means that a store accepts two writers that create the same object,
 	// or that it refuses conditional writes.
 	ErrNoFencing = errors.New("the store does not honour conditional writes")

@@ -33,7 +33,8 @@ var jobKeys = []Key{
 	{
 		Path: "name", Required: true, Example: "payments", Flag: "name",
 		Text: "The name of the dataset: of its folder and its table. It must not end in `_history`, `_changes` or `_rejects`, " +
-			"which are other folders of a dataset. Without a job file the default is `payments`.",
+			"which are other folders of a dataset. `check` warns if it ends in the name of a related table, such as " +
+			"`_orders`, whose folder it shares. Without a job file the default is `payments`.",
 		reading: name(datasetName, datasetRule, func(s *Spec, _ int, v string) { s.Name = v }),
 	},
 	{

@@ -295,7 +295,7 @@ func zone(p put[*time.Location]) reading {
 	return reading{typ: "string", rule: rule, read: func(s *Spec, at int, text string) *Problem {
 		z, err := time.LoadLocation(text)
 		if err != nil || text == "" || text == "Local" {
-			return &Problem{What: "must be " + rule}
+			return &Problem{What: "must be " + rule, Hint: "such as Europe/Berlin or UTC"}
 		}
 		p(s, at, z)
 		return nil

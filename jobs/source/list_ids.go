@@ -10,6 +10,7 @@ import (
 	"hash"
 	"hash/fnv"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -29,14 +30,20 @@ import (
 // idLine is the longest line of a file of ids in bytes, comments included.
 const idLine = 4 << 10
 
-// IDsError is returned if a file of ids has an invalid line. Nothing was listed.
+// IDsError is returned if a file of ids cannot be opened or has an invalid line. Nothing
+// was listed.
 type IDsError struct {
 	File string
 	Line int64
 	Text string
+	// Why is the reason if it is not a line.
+	Why string
 }
 
 func (e *IDsError) Error() string {
+	if e.Why != "" {
+		return fmt.Sprintf("source.ids.file: %s: %s", e.File, e.Why)
+	}
 	return fmt.Sprintf("%s:%d: %q: must be a payment's id, a whole number from 1 (or nothing, or a comment that begins with #)", e.File, e.Line, e.Text)
 }
 
@@ -79,6 +86,19 @@ func (g *givenIDs) check() error {
 		}
 	})
 	return g.err
+}
+
+// CheckIDs reads the file of ids of a job and returns how many it has. It returns an
+// *IDsError if a run could not use it.
+func CheckIDs(ids jobfile.IDsSpec) (int64, error) {
+	g := &givenIDs{IDsSpec: ids}
+	if err := g.check(); err != nil {
+		return 0, err
+	}
+	if g.counted.Load() == 0 {
+		return 0, &IDsError{File: g.File, Why: "has no id"}
+	}
+	return g.counted.Load(), nil
 }
 
 // String describes the ids. The text differs for files that differ. check must be
@@ -153,7 +173,10 @@ func (g *givenIDs) lines() iter.Seq2[int64, error] {
 	return func(yield func(int64, error) bool) {
 		f, err := os.Open(g.File)
 		if err != nil {
-			yield(0, fmt.Errorf("open the file of ids: %w", err))
+			if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+				err = pathErr.Err
+			}
+			yield(0, &IDsError{File: g.File, Why: err.Error()})
 			return
 		}
 		defer f.Close()
