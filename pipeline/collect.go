@@ -197,10 +197,11 @@ func (c *collector[R]) checkRejects() error {
 		return nil
 	}
 	payments = max(payments, l.Listed)
+	most := payments
 	if c.last != nil {
-		payments += c.last.Ledger.Rows() // at most so many can be outside the listing
+		most += c.last.Ledger.Rows() // at most so many can be outside the listing
 	}
-	if allowed := c.Rejects.Allowed(payments); l.Rejected > allowed {
+	if allowed := c.Rejects.Allowed(most); l.Rejected > allowed {
 		return &RejectsError{Rejected: l.Rejected, Payments: payments, Allowed: allowed, First: c.reject}
 	}
 	return nil

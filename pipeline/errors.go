@@ -28,7 +28,8 @@ func (l RejectLimit) Allowed(payments int64) int64 {
 // RejectsError is returned if too many payments were rejected. The snapshot is not
 // published and stays unfinished. The next run tries the rejects again.
 type RejectsError struct {
-	// Payments is the number of payments that the limit was compared with.
+	// Payments is the number of payments of the portal, and of a backfill also those
+	// outside its range if the listing is complete.
 	Rejected, Payments, Allowed int64
 	// First is one of the rejects, as an example.
 	First Reject

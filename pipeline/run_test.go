@@ -140,6 +140,23 @@ func TestIncrementalBecomesFull(t *testing.T) {
 	}
 }
 
+// A run that stops before the listing is complete names the payments of the portal, not
+// these and the rows of the last snapshot.
+func TestEarlyRejectsNameThePaymentsOfThePortal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, m := newPortal(100), newMemory(t)
+		p.total = 100
+		cfg := config(p, m)
+		mustRun(t, cfg)
+		p.refuse = map[PaymentID]bool{3: true, 30: true}
+		cfg.Mode, cfg.Rejects = Full, RejectLimit{Count: 1}
+		var rejects *RejectsError
+		if _, err := Run(t.Context(), cfg); !errors.As(err, &rejects) || rejects.Payments != 100 {
+			t.Errorf("error %v, want a RejectsError with 100 payments", err)
+		}
+	})
+}
+
 func TestRejectsAboveTheLimitPublishNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
