@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"strconv"
 	"testing"
-	"time"
 
 	"b24export/bitrix/bitrixtest"
+	"b24export/cmd/export/e2e/internal/procs"
 	"b24export/cmd/export/e2e/internal/servers"
 )
 
@@ -75,19 +75,22 @@ func TestOutage(t *testing.T) {
 	setEnv(t, gateway.Env())
 	p := newBucket(t, gateway, "warehouse")
 	proxy := servers.StartProxy(t, gateway.Addr)
-	portal := bitrixtest.New(bitrixtest.Options{
-		Seed: 5, Payments: 3000, AllowRegets: true, Strict: t, Latency: 20 * time.Millisecond,
-	})
-	alarm := &alarm{next: portal}
-	j := newJob(serve(t, portal, alarm), gateway.URL("warehouse", proxy.Addr)).with("checkpoint", "rows", 400)
+	portal := bitrixtest.New(bitrixtest.Options{Seed: 5, Payments: 3000, AllowRegets: true, Strict: t})
+	hold := newHold(portal)
+	j := newJob(serve(t, portal, hold), gateway.URL("warehouse", proxy.Addr)).with("checkpoint", "rows", 400)
 	j["patience"] = "2s"
-	rung := alarm.set(30)
+	reached := hold.after(30)
 	run := startRun(t, p.env, j.write(t))
 	select {
-	case <-rung:
+	case <-reached:
 	case <-run.Done():
 	}
+	procs.Await(t, runLimit, "a checkpoint", func() bool {
+		cp, _ := p.checkpoint(t)
+		return cp.Ledger.Got > 0
+	})
 	proxy.Cut()
+	hold.release()
 	o := finish(t, run)
 	o.wantExit(t, 75)
 	if len(p.manifests(t)) > 0 {

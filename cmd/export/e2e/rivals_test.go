@@ -21,15 +21,14 @@ func TestTwoAtOnce(t *testing.T) {
 			t.Logf("seed %d", seed)
 			dice := rand.New(rand.NewPCG(seed, 2))
 			p := p.open(t)
-			portal := bitrixtest.New(bitrixtest.Options{
-				Seed: seed, Payments: 4000, AllowRegets: true, Strict: t,
-				// Long enough that no run ends before the other one starts.
-				Latency: 40 * time.Millisecond,
-			})
-			alarm := &alarm{next: portal}
+			portal := bitrixtest.New(bitrixtest.Options{Seed: seed, Payments: 4000, AllowRegets: true, Strict: t})
+			hold := newHold(portal)
+			alarm := &alarm{next: hold}
 			file := newJob(serve(t, portal, alarm), p.url).with("sink", "history", 100).write(t)
 			const rounds = 8
 			for round := range rounds {
+				// The run that exports needs more requests, so the other one ends first.
+				hold.after(30)
 				began := alarm.set(1 + dice.Int64N(12))
 				first := startRun(t, p.env, file)
 				if round%2 == 1 {
@@ -39,6 +38,13 @@ func TestTwoAtOnce(t *testing.T) {
 					}
 				}
 				second := startRun(t, p.env, file)
+				select {
+				case <-first.Done():
+				case <-second.Done():
+				case <-time.After(runLimit):
+					t.Fatalf("round %d: no run reports the other one", round)
+				}
+				hold.release()
 				a, b := finish(t, first), finish(t, second)
 				codes := []int{a.Exit, b.Exit}
 				slices.Sort(codes)
@@ -69,7 +75,8 @@ func testPaused(t *testing.T, p place) {
 	t.Logf("seed %d", seed)
 	dice := rand.New(rand.NewPCG(seed, 3))
 	portal := bitrixtest.New(bitrixtest.Options{Seed: seed, Payments: 12_000, AllowRegets: true, Strict: t})
-	alarm := &alarm{next: portal}
+	hold := newHold(portal)
+	alarm := &alarm{next: hold}
 	file := newJob(serve(t, portal, alarm), p.url).
 		with("checkpoint", "rows", 500).
 		with("sink", "history", 100).
@@ -78,7 +85,12 @@ func testPaused(t *testing.T, p place) {
 	var fenced int
 	const rounds = 10
 	for round := range rounds {
-		rung := alarm.set(3 + dice.Int64N(200))
+		var rung <-chan struct{}
+		if n := 3 + dice.IntN(200); round%2 == 0 {
+			rung = hold.after(n) // it is stopped before its last request
+		} else {
+			rung = alarm.set(int64(n))
+		}
 		sleeper := startRun(t, p.env, file)
 		select {
 		case <-rung:
@@ -102,6 +114,7 @@ func testPaused(t *testing.T, p place) {
 			}
 		}
 		sleeper.Signal(t, syscall.SIGSTOP)
+		hold.release()
 		before := p.manifests(t)
 		p.endLeases(t)
 		// It completes the snapshot of the stopped run; or it makes the next one, if

@@ -39,6 +39,7 @@ func TestShards(t *testing.T) {
 	var included []any
 	var early string // the portal of the killed pod that is complete at the kill
 	var held []*hold // its other portals
+	var reached []<-chan struct{}
 	for i := range portals {
 		name := fmt.Sprintf("portal-%02d", i)
 		mine := jobs.Shard{I: victim, N: shards}.Owns(name)
@@ -56,8 +57,8 @@ func TestShards(t *testing.T) {
 		case mine && early == "":
 			early = name
 		case mine:
-			e.hold.after(12)
 			held = append(held, e.hold)
+			reached = append(reached, e.hold.after(12))
 		}
 		all[name] = e
 		included = append(included, map[string]any{
@@ -85,9 +86,9 @@ func TestShards(t *testing.T) {
 	for i := range pods {
 		pods[i] = startRun(t, podEnv(i, shards), file)
 	}
-	for _, h := range held {
+	for _, r := range reached {
 		select {
-		case <-h.reached:
+		case <-r:
 		case <-ctx.Done():
 			t.Fatalf("a portal that was to hold its pod back was not asked; it said:\n%s", pods[victim].Stderr())
 		}
@@ -193,57 +194,59 @@ func outcomesOf(t *testing.T, stdout []byte) []outcome {
 }
 
 // hold passes a number of requests to a portal, and holds back the others until it is
-// released.
+// released. A run that it holds back cannot end, so a test may take its time.
 type hold struct {
-	next    http.Handler
+	next http.Handler
+
+	mu      sync.Mutex
+	left    int           // negative: all pass
 	reached chan struct{} // closed when a request is held back
-
-	mu   sync.Mutex
-	left int // negative: all pass
-	open chan struct{}
+	open    chan struct{} // closed by release
 }
 
-func newHold(next http.Handler) *hold {
-	return &hold{next: next, left: -1, reached: make(chan struct{}), open: make(chan struct{})}
-}
+func newHold(next http.Handler) *hold { return &hold{next: next, left: -1} }
 
-// after makes it pass n requests. It is called once, before the first one.
-func (h *hold) after(n int) {
+// after makes it pass n more requests. The result is closed when one is held back.
+func (h *hold) after(n int) (reached <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.left = n
+	h.left, h.reached, h.open = n, make(chan struct{}), make(chan struct{})
+	return h.reached
 }
 
+// release makes it pass all requests, also those that it holds back.
 func (h *hold) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.left = -1
-	close(h.open)
+	if h.left >= 0 {
+		h.left = -1
+		close(h.open)
+	}
 }
 
-// pass counts a request, and reports whether it may continue at once.
-func (h *hold) pass() bool {
+// pass counts a request. It returns what the request must wait for, nil for nothing.
+func (h *hold) pass() (open <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.left < 0:
-		return true
+		return nil
 	case h.left > 0:
 		h.left--
-		return true
+		return nil
 	}
 	select {
 	case <-h.reached:
 	default:
 		close(h.reached)
 	}
-	return false
+	return h.open
 }
 
 func (h *hold) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.pass() {
+	if open := h.pass(); open != nil {
 		select {
-		case <-h.open:
+		case <-open:
 		case <-r.Context().Done():
 			return // its client has gone
 		}
