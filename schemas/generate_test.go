@@ -92,50 +92,55 @@ func (p *Payment) setField(name []byte, v *value, pool *interner) (known bool, r
 func storingCode(t *testing.T) string {
 	return generated + `package sinks
 
-import "b24export/schemas"
+import (
+	"github.com/parquet-go/parquet-go"
 
-` + pointers(t, "payment", "schemas.Payment", PaymentTable) +
-		pointers(t, "change", "schemas.Change", ChangeTable) +
-		pointers(t, "reject", "schemas.Reject", RejectTable) +
-		pointers(t, "order", "schemas.Order", OrderTable) +
-		pointers(t, "owner", "schemas.Owner", OwnerTable) +
-		pointers(t, "stage", "schemas.Stage", StageTable) +
-		pointers(t, "company", "schemas.Company", CompanyTable) +
-		pointers(t, "contact", "schemas.Contact", ContactTable) +
-		pointers(t, "user", "schemas.User", UserTable) +
-		pointers(t, "paySystem", "schemas.PaySystem", PaySystemTable)
+	"b24export/schemas"
+)
+
+` + columnValues(t, "payment", "schemas.Payment", PaymentTable) +
+		columnValues(t, "change", "schemas.Change", ChangeTable) +
+		columnValues(t, "reject", "schemas.Reject", RejectTable) +
+		columnValues(t, "order", "schemas.Order", OrderTable) +
+		columnValues(t, "owner", "schemas.Owner", OwnerTable) +
+		columnValues(t, "stage", "schemas.Stage", StageTable) +
+		columnValues(t, "company", "schemas.Company", CompanyTable) +
+		columnValues(t, "contact", "schemas.Contact", ContactTable) +
+		columnValues(t, "user", "schemas.User", UserTable) +
+		columnValues(t, "paySystem", "schemas.PaySystem", PaySystemTable)
 }
 
-// pointers returns a struct of pointers into a row, and the method that sets them.
-func pointers[R any](t *testing.T, name, row string, table *Table[R]) string {
+// columnValues returns a struct with the types of a table's columns, and the function that
+// returns a row's values.
+func columnValues[R any](t *testing.T, name, row string, table *Table[R]) string {
 	var fields, sets strings.Builder
 	for i := range table.Columns {
 		c := &table.Columns[i]
 		path, field := pathOf(c)
 		goName := path[strings.LastIndexByte(path, '.')+1:]
-		value := "ptr(&row." + path + ")"
-		kind, tag := "", ""
+		set, value := "setNumber", "&row."+path
+		kind, tag := "int64", ""
 		switch field {
 		case reflect.TypeFor[int64]():
-			kind, value = "int64", "&row."+path
+			set, value = "setID", "row."+path
 		case reflect.TypeFor[Null[int64]]():
-			kind = "int64"
 		case reflect.TypeFor[Null[string]]():
-			kind = "string"
+			kind, set = "string", "setText"
 		case reflect.TypeFor[Null[bool]]():
-			kind = "bool"
+			kind, set = "bool", "setTruth"
 		case reflect.TypeFor[Null[Instant]]():
-			kind, tag, value = "int64", ",timestamp(microsecond:utc)", "(*int64)("+value+")"
+			tag = ",timestamp(microsecond:utc)"
 		case reflect.TypeFor[Null[Decimal]]():
-			kind, tag, value = "int64", fmt.Sprintf(",decimal(%d:%d)", Scale, Precision), "(*int64)("+value+")"
+			tag = fmt.Sprintf(",decimal(%d:%d)", Scale, Precision)
 		default:
 			t.Fatalf("column %s: no Parquet column is made of a %s", c.Name, field)
 		}
 		fmt.Fprintf(&fields, "%s *%s `parquet:\"%s,optional%s\"`\n", goName, kind, c.Name, tag)
-		fmt.Fprintf(&sets, "c.%s = %s\n", goName, value)
+		fmt.Fprintf(&sets, "%s(&columns[%d][i], %s)\n", set, i, value)
 	}
-	return fmt.Sprintf("// %[1]sColumns are the columns of a row of %[3]s.\ntype %[1]sColumns struct {\n%[4]s}\n\nfunc (c *%[1]sColumns) point(row *%[2]s) {\n%[5]s}\n\n",
-		name, row, table.Name, &fields, &sets)
+	return fmt.Sprintf("// %[1]sColumns has the types of the columns of %[3]s.\ntype %[1]sColumns struct {\n%[4]s}\n\n"+
+		"func %[1]sValues(columns [][]parquet.Value, i int, row *%[2]s) {\ncolumns = columns[:%[6]d]\n%[5]s}\n\n",
+		name, row, table.Name, &fields, &sets, len(table.Columns))
 }
 
 // pathOf returns the Go name and the type of a column's field in its row: the field to

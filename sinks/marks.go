@@ -8,6 +8,8 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/parquet-go/parquet-go"
+
 	"b24export/pipeline"
 	"b24export/schemas"
 	"b24export/sinks/parquetcheck"
@@ -26,10 +28,13 @@ type markColumns struct {
 	Mark *int64 `parquet:"mark,optional"`
 }
 
-var markTable = newTable("listed", []schemas.Column[markRow]{
+var markTable = newTable[markColumns]("listed", []schemas.Column[markRow]{
 	{Name: "id", Since: 1, Encoding: schemas.Delta, At: func(m *markRow) any { return &m.ID }},
 	{Name: "mark", Since: 1, At: func(m *markRow) any { return &m.Mark }},
-}, func(m *markRow) int64 { return m.ID }, func(c *markColumns, m *markRow) { c.ID, c.Mark = &m.ID, ptr(&m.Mark) })
+}, func(m *markRow) int64 { return m.ID }, func(columns [][]parquet.Value, i int, m *markRow) {
+	setID(&columns[0][i], m.ID)
+	setNumber(&columns[1][i], &m.Mark)
+})
 
 func rowOfMark(id int64, mark uint64) markRow {
 	return markRow{ID: id, Mark: schemas.Some(int64(mark))}

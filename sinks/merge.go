@@ -156,11 +156,11 @@ func (d *Dataset) tables(ctx context.Context, cp pipeline.Checkpoint, last *pipe
 
 // merge has the writers of one merge.
 type merge struct {
-	table      *rowWriter[schemas.Payment, paymentColumns]
-	changes    *rowWriter[schemas.Change, changeColumns] // nil for a first snapshot, whose table is its feed
-	marks      *rowWriter[markRow, markColumns]          // nil if no row has a mark
-	listed     *pipeline.File                            // the file of the marks
-	join       *joining                                  // nil unless the run is a backfill
+	table      *rowWriter[schemas.Payment]
+	changes    *rowWriter[schemas.Change] // nil for a first snapshot, whose table is its feed
+	marks      *rowWriter[markRow]        // nil if no row has a mark
+	listed     *pipeline.File             // the file of the marks
+	join       *joining                   // nil unless the run is a backfill
 	change     schemas.Change
 	totals     schemas.Totals
 	counted    bool // the totals began with those of the last snapshot

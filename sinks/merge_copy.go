@@ -34,7 +34,7 @@ const smallGroup = 4
 
 // ahead returns the row group from which next reads its next row. It returns nil within
 // a row group and at the end.
-func (r *rowReader[T, C]) ahead() *format.RowGroup {
+func (r *rowReader[T]) ahead() *format.RowGroup {
 	groups := r.file.Metadata().RowGroups
 	if r.at < r.n || r.left > 0 || r.group == len(groups) {
 		return nil
@@ -59,7 +59,7 @@ func (m *merge) mayCopy(old *lastRows, last *pipeline.Manifest) error {
 }
 
 // pass loads the row group ahead, which checks its pages, and continues after it.
-func (r *rowReader[T, C]) pass(ctx context.Context) error {
+func (r *rowReader[T]) pass(ctx context.Context) error {
 	r.release()
 	_, err := r.nextGroup(ctx, Above(0))
 	r.left, r.at, r.n = 0, 0, 0
@@ -177,7 +177,7 @@ func (s *fileSum) upTo(off int64) error {
 // takes reports whether a row group of another file may be added unchanged. It must
 // have the form of this writer's own row groups, and neither it nor the previous one
 // may be small.
-func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
+func (w *rowWriter[T]) takes(g *format.RowGroup) bool {
 	small := w.groupRows / smallGroup
 	little := int64(w.limit / smallGroup)
 	text := w.table.textOf(g)
@@ -197,7 +197,7 @@ func (w *rowWriter[T, C]) takes(g *format.RowGroup) bool {
 }
 
 // textOf returns about how many bytes the unbounded texts of a row group have.
-func (t *table[T, C]) textOf(g *format.RowGroup) (n int64) {
+func (t *table[T]) textOf(g *format.RowGroup) (n int64) {
 	for i, f := range t.schema.Fields() {
 		if i < len(g.Columns) && slices.ContainsFunc(t.large, func(c schemas.Column[T]) bool { return c.Name == f.Name() }) {
 			n += g.Columns[i].MetaData.TotalUncompressedSize
@@ -207,7 +207,7 @@ func (t *table[T, C]) textOf(g *format.RowGroup) (n int64) {
 }
 
 // addGroup adds a row group of another file, with the ids first to last, unchanged.
-func (w *rowWriter[T, C]) addGroup(g parquet.RowGroup, first, last int64) error {
+func (w *rowWriter[T]) addGroup(g parquet.RowGroup, first, last int64) error {
 	if err := w.encode(); err != nil {
 		return err
 	}

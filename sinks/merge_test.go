@@ -412,12 +412,15 @@ func TestReadingWithoutTheNewestColumns(t *testing.T) {
 		ID            *int64  `parquet:"id,optional"`
 		AccountNumber *string `parquet:"account_number,optional"`
 	}
-	t1 := &table[schemas.Payment, old]{
+	t1 := &table[schemas.Payment]{
 		name:    "payments",
 		version: 1,
 		schema:  encoded("payments", parquet.SchemaOf(old{}), encodingOf),
 		id:      paymentTable.id,
-		point:   func(c *old, p *schemas.Payment) { c.ID, c.AccountNumber = &p.ID, ptr(&p.AccountNumber) },
+		values: func(columns [][]parquet.Value, i int, p *schemas.Payment) {
+			setID(&columns[0][i], p.ID)
+			setText(&columns[1][i], &p.AccountNumber)
+		},
 	}
 	var buf bytes.Buffer
 	w := newRowWriter(&buf, t1, testFileOptions())

@@ -183,8 +183,7 @@ func addEncodings[T any](columns []schemas.Column[T]) {
 
 // encoded returns a struct's schema with the encoding that of returns for each column.
 // A struct tag cannot have it, because parquet-go refuses delta on pointers. In all
-// other respects the nodes equal the nodes of the struct, in its order, so that the writer
-// uses its fast path.
+// other respects the nodes equal the nodes of the struct, in its order.
 func encoded(name string, s *parquet.Schema, of func(column string) encoding.Encoding) *parquet.Schema {
 	fields := s.Fields()
 	for i, f := range fields {

@@ -18,8 +18,8 @@ import (
 
 // rowReader reads the rows of a Parquet file of this package. It keeps the bytes of one
 // row group and one batch of rows in memory.
-type rowReader[T, C any] struct {
-	table *table[T, C]
+type rowReader[T any] struct {
+	table *table[T]
 	obj   Object
 	file  *parquet.File
 	// columns are the file's leaf columns, by the index in table.columns. A column is
@@ -49,9 +49,9 @@ func guard(err *error) {
 
 // openRows reads a file's footer and checks that it has the table's columns. The caller
 // closes obj.
-func openRows[T, C any](obj Object, t *table[T, C]) (_ *rowReader[T, C], err error) {
+func openRows[T any](obj Object, t *table[T]) (_ *rowReader[T], err error) {
 	defer guard(&err)
-	r := &rowReader[T, C]{
+	r := &rowReader[T]{
 		table:   t,
 		obj:     obj,
 		columns: make([]*parquet.Column, len(t.columns)),
@@ -104,7 +104,7 @@ func openParquet(obj Object) (_ *parquet.File, err error) {
 
 // next returns the next row, nil at the end. A row is valid until the next call; its
 // texts stay valid. next skips rows with ids outside of within.
-func (r *rowReader[T, C]) next(ctx context.Context, within pipeline.Range) (*T, error) {
+func (r *rowReader[T]) next(ctx context.Context, within pipeline.Range) (*T, error) {
 	for r.at == r.n {
 		r.at, r.n = 0, 0
 		if r.left == 0 {
@@ -126,7 +126,7 @@ func (r *rowReader[T, C]) next(ctx context.Context, within pipeline.Range) (*T, 
 
 // nextGroup loads the next row group that has rows within the range, and reports whether
 // there was one.
-func (r *rowReader[T, C]) nextGroup(ctx context.Context, within pipeline.Range) (bool, error) {
+func (r *rowReader[T]) nextGroup(ctx context.Context, within pipeline.Range) (bool, error) {
 	for r.group < len(r.file.Metadata().RowGroups) {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
@@ -157,6 +157,9 @@ func (r *rowReader[T, C]) nextGroup(ctx context.Context, within pipeline.Range) 
 	return false, nil
 }
 
+// batchRows is the maximum number of rows that are decoded at once.
+const batchRows = 1024
+
 // batchBytes is how many bytes the values of a batch of rows may have, by the mean of its
 // row group.
 const batchBytes = 1 << 20
@@ -171,7 +174,7 @@ func batchStep(group *format.RowGroup) int64 {
 }
 
 // all yields the rows that next returns.
-func (r *rowReader[T, C]) all(ctx context.Context, within pipeline.Range) iter.Seq2[*T, error] {
+func (r *rowReader[T]) all(ctx context.Context, within pipeline.Range) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		defer r.release()
 		for {
@@ -188,7 +191,7 @@ func (r *rowReader[T, C]) all(ctx context.Context, within pipeline.Range) iter.S
 }
 
 // ids returns the smallest and the largest id of a row group, if its statistics have them.
-func (r *rowReader[T, C]) ids(group *format.RowGroup) (low, high int64, ok bool) {
+func (r *rowReader[T]) ids(group *format.RowGroup) (low, high int64, ok bool) {
 	if i := r.idColumn(); i >= 0 && i < len(group.Columns) {
 		s := &group.Columns[i].MetaData.Statistics
 		if len(s.MinValue) == 8 && len(s.MaxValue) == 8 {
@@ -199,7 +202,7 @@ func (r *rowReader[T, C]) ids(group *format.RowGroup) (low, high int64, ok bool)
 }
 
 // load reads a row group's bytes, checks its pages and prepares its columns.
-func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
+func (r *rowReader[T]) load(index int, group *format.RowGroup) (err error) {
 	defer guard(&err)
 	size := r.obj.Size()
 	start, end := size, int64(0)
@@ -238,13 +241,13 @@ func (r *rowReader[T, C]) load(index int, group *format.RowGroup) (err error) {
 }
 
 // loadRange reads a range of the file.
-func (r *rowReader[T, C]) loadRange(start, end int64) error {
+func (r *rowReader[T]) loadRange(start, end int64) error {
 	r.loaded.data, r.loaded.off = resize(r.loaded.data, int(end-start)), start
 	return parquetcheck.ReadFull(r.obj, r.loaded.data, start)
 }
 
 // check checks a column of a row group, of which data has the bytes. It returns the pages.
-func (r *rowReader[T, C]) check(group *format.RowGroup, column int, data []byte) ([]parquetcheck.Page, error) {
+func (r *rowReader[T]) check(group *format.RowGroup, column int, data []byte) ([]parquetcheck.Page, error) {
 	name := r.columns[column].Name()
 	// The library uses that of the first row group for all of them.
 	m := &group.Columns[column].MetaData
@@ -263,13 +266,13 @@ func (r *rowReader[T, C]) check(group *format.RowGroup, column int, data []byte)
 
 // pages returns a reader of the pages of a column in a row group, from bytes at their place
 // in the file.
-func (r *rowReader[T, C]) pages(group, column int, from io.ReaderAt) *parquet.FilePages {
+func (r *rowReader[T]) pages(group, column int, from io.ReaderAt) *parquet.FilePages {
 	// A file has no other type of columns.
 	return r.file.RowGroups()[group].ColumnChunks()[column].(*parquet.FileColumnChunk).PagesFrom(from)
 }
 
 // batch reads the next n rows into r.rows.
-func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
+func (r *rowReader[T]) batch(n int64) (_ int, err error) {
 	defer guard(&err)
 	if int64(len(r.rows)) < n {
 		r.rows, r.values = make([]T, n), make([]parquet.Value, n)
@@ -301,7 +304,7 @@ func (r *rowReader[T, C]) batch(n int64) (_ int, err error) {
 }
 
 // release releases the pages that are still open.
-func (r *rowReader[T, C]) release() {
+func (r *rowReader[T]) release() {
 	for i := range r.chunks {
 		r.chunks[i].release()
 	}

@@ -27,7 +27,7 @@ func Above(after pipeline.PaymentID) pipeline.Range {
 
 // needs reports whether a row group may have ids of a range, and whether all its ids may
 // be in the range, by its statistics.
-func (r *rowReader[T, C]) needs(group *format.RowGroup, within pipeline.Range) (some, all bool) {
+func (r *rowReader[T]) needs(group *format.RowGroup, within pipeline.Range) (some, all bool) {
 	low, high, ok := r.ids(group)
 	if !ok {
 		return true, within == Above(0)
@@ -38,7 +38,7 @@ func (r *rowReader[T, C]) needs(group *format.RowGroup, within pipeline.Range) (
 
 // seek prepares the columns to read the rows of a row group that have ids within a range,
 // and returns how many there are. It keeps only their pages in memory.
-func (r *rowReader[T, C]) seek(index int, group *format.RowGroup, within pipeline.Range) (rows int64, err error) {
+func (r *rowReader[T]) seek(index int, group *format.RowGroup, within pipeline.Range) (rows int64, err error) {
 	defer guard(&err)
 	id := r.idColumn()
 	if id < 0 {
@@ -69,7 +69,7 @@ func (r *rowReader[T, C]) seek(index int, group *format.RowGroup, within pipelin
 }
 
 // loadColumn reads a column's bytes of a row group, and checks its pages.
-func (r *rowReader[T, C]) loadColumn(group *format.RowGroup, column int) ([]parquetcheck.Page, error) {
+func (r *rowReader[T]) loadColumn(group *format.RowGroup, column int) ([]parquetcheck.Page, error) {
 	start, end, err := parquetcheck.ChunkRange(&group.Columns[column].MetaData, r.obj.Size())
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (r *rowReader[T, C]) loadColumn(group *format.RowGroup, column int) ([]parq
 }
 
 // keep prepares the loaded column to read the rows from from, up to but not including to.
-func (r *rowReader[T, C]) keep(index, column int, headers []parquetcheck.Page, from, to int64) {
+func (r *rowReader[T]) keep(index, column int, headers []parquetcheck.Page, from, to int64) {
 	data, first := parquetcheck.KeepPages(r.loaded.data, headers, from, to)
 	r.chunks[column] = chunkReader{pages: r.pages(index, column, &keptBytes{data, r.loaded.off}), skip: from - first}
 }
@@ -136,6 +136,6 @@ func (k *keptBytes) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // idColumn returns the index of the column id, -1 if there is none.
-func (r *rowReader[T, C]) idColumn() int {
+func (r *rowReader[T]) idColumn() int {
 	return slices.IndexFunc(r.columns, func(c *parquet.Column) bool { return c != nil && c.Name() == "id" })
 }

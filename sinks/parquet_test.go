@@ -40,7 +40,7 @@ func writePayments(t testing.TB, opts fileOptions, rows []schemas.Payment) ([]by
 }
 
 // writeRows returns a file with a table's rows.
-func writeRows[T, C any](t testing.TB, table *table[T, C], opts fileOptions, rows []T) ([]byte, pipeline.File) {
+func writeRows[T any](t testing.TB, table *table[T], opts fileOptions, rows []T) ([]byte, pipeline.File) {
 	t.Helper()
 	var buf bytes.Buffer
 	w := newRowWriter(&buf, table, opts)

@@ -17,7 +17,7 @@ import (
 // not negative, the file must have that size. A row is valid until the next step. If
 // the file is replaced before its first row, readRows opens it again; later it returns
 // ErrReplaced.
-func readRows[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], within pipeline.Range) iter.Seq2[*T, error] {
+func readRows[T any](ctx context.Context, s opener, key string, size int64, t *table[T], within pipeline.Range) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		yielded := false
 		read := func() error {
@@ -37,7 +37,7 @@ func readRows[T, C any](ctx context.Context, s opener, key string, size int64, t
 }
 
 // eachRow calls do with the rows that readRows yields, until do returns false.
-func eachRow[T, C any](ctx context.Context, s opener, key string, size int64, t *table[T, C], within pipeline.Range, do func(*T) bool) error {
+func eachRow[T any](ctx context.Context, s opener, key string, size int64, t *table[T], within pipeline.Range, do func(*T) bool) error {
 	obj, err := s.Open(ctx, key)
 	if isAbsent(err) && size >= 0 {
 		err = damaged{fmt.Errorf("it is missing, and its manifest is not: %w", err)}
@@ -266,7 +266,7 @@ func (d *Dataset) Rejected(ctx context.Context, m *pipeline.Manifest) ([]pipelin
 type lastRows struct {
 	key  string
 	obj  Object
-	rows *rowReader[schemas.Payment, paymentColumns]
+	rows *rowReader[schemas.Payment]
 	last int64
 	left int64
 	// sum is set if row groups may be copied.

@@ -57,26 +57,26 @@ type storedTable[R any] interface {
 	put(ctx context.Context, d *Dataset, key string, snapshot pipeline.SnapshotID, produce func(add func(*R) error) error) (pipeline.File, error)
 }
 
-func (t *table[T, C]) put(ctx context.Context, d *Dataset, key string, snapshot pipeline.SnapshotID, produce func(add func(*T) error) error) (pipeline.File, error) {
+func (t *table[T]) put(ctx context.Context, d *Dataset, key string, snapshot pipeline.SnapshotID, produce func(add func(*T) error) error) (pipeline.File, error) {
 	return putFile(ctx, d, key, t, snapshot, produce, d.fenced)
 }
 
 // relatedTables has the storage form of each related table, by its name.
 var relatedTables = map[string]any{
-	"orders": newTable("orders", schemas.OrderTable.Columns, func(r *schemas.Order) int64 { return r.ID }, (*orderColumns).point),
-	"owners": newTable("owners", schemas.OwnerTable.Columns, nil, (*ownerColumns).point).sortedBy(schemas.OwnerTable.Keys, func(a, b *schemas.Owner) bool {
+	"orders": newTable[orderColumns]("orders", schemas.OrderTable.Columns, func(r *schemas.Order) int64 { return r.ID }, orderValues),
+	"owners": newTable[ownerColumns]("owners", schemas.OwnerTable.Columns, nil, ownerValues).sortedBy(schemas.OwnerTable.Keys, func(a, b *schemas.Owner) bool {
 		return cmp.Or(cmp.Compare(a.EntityTypeID, b.EntityTypeID), cmp.Compare(a.EntityID, b.EntityID)) < 0
 	}),
-	"stages": newTable("stages", schemas.StageTable.Columns, nil, (*stageColumns).point).sortedBy(schemas.StageTable.Keys, func(a, b *schemas.Stage) bool {
+	"stages": newTable[stageColumns]("stages", schemas.StageTable.Columns, nil, stageValues).sortedBy(schemas.StageTable.Keys, func(a, b *schemas.Stage) bool {
 		return cmp.Or(cmp.Compare(a.EntityTypeID, b.EntityTypeID), cmp.Compare(a.CategoryID.V, b.CategoryID.V), cmp.Compare(a.StageID.V, b.StageID.V)) < 0
 	}),
-	"companies":   newTable("companies", schemas.CompanyTable.Columns, func(r *schemas.Company) int64 { return r.ID }, (*companyColumns).point),
-	"contacts":    newTable("contacts", schemas.ContactTable.Columns, func(r *schemas.Contact) int64 { return r.ID }, (*contactColumns).point),
-	"users":       newTable("users", schemas.UserTable.Columns, func(r *schemas.User) int64 { return r.ID }, (*userColumns).point),
-	"pay_systems": newTable("pay_systems", schemas.PaySystemTable.Columns, func(r *schemas.PaySystem) int64 { return r.ID }, (*paySystemColumns).point),
+	"companies":   newTable[companyColumns]("companies", schemas.CompanyTable.Columns, func(r *schemas.Company) int64 { return r.ID }, companyValues),
+	"contacts":    newTable[contactColumns]("contacts", schemas.ContactTable.Columns, func(r *schemas.Contact) int64 { return r.ID }, contactValues),
+	"users":       newTable[userColumns]("users", schemas.UserTable.Columns, func(r *schemas.User) int64 { return r.ID }, userValues),
+	"pay_systems": newTable[paySystemColumns]("pay_systems", schemas.PaySystemTable.Columns, func(r *schemas.PaySystem) int64 { return r.ID }, paySystemValues),
 }
 
-func (t *table[T, C]) sortedBy(keys []string, before func(a, b *T) bool) *table[T, C] {
+func (t *table[T]) sortedBy(keys []string, before func(a, b *T) bool) *table[T] {
 	t.keys, t.before = keys, before
 	return t
 }

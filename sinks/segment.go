@@ -71,7 +71,7 @@ func (d *Dataset) WriteSegment(ctx context.Context, number int64, part pipeline.
 }
 
 // putSegment stores one of a segment's objects, which it creates in memory.
-func putSegment[T, C any](ctx context.Context, d *Dataset, number int64, key string, t *table[T, C], produce func(add func(*T) error) error) (pipeline.File, error) {
+func putSegment[T any](ctx context.Context, d *Dataset, number int64, key string, t *table[T], produce func(add func(*T) error) error) (pipeline.File, error) {
 	var data bytes.Buffer
 	w := newRowWriter(&data, t, d.fileOptions(""))
 	if err := produce(w.add); err != nil {
@@ -124,7 +124,7 @@ func mergePart(part pipeline.Part[schemas.Payment], at schemas.Instant, add func
 
 // putFile stores the rows that produce adds as a file. It calls allowed last, when
 // everything but the name is there. An error of allowed leaves everything unchanged.
-func putFile[T, C any](ctx context.Context, d *Dataset, key string, t *table[T, C], snapshot pipeline.SnapshotID,
+func putFile[T any](ctx context.Context, d *Dataset, key string, t *table[T], snapshot pipeline.SnapshotID,
 	produce func(add func(*T) error) error, allowed func() error) (pipeline.File, error) {
 	var f pipeline.File
 	err := d.store.Put(ctx, key, func(out io.Writer) error {
@@ -160,7 +160,7 @@ type segmentRows struct {
 type openSegment struct {
 	pipeline.Segment
 	obj  Object
-	rows *rowReader[segmentRow, segmentColumns]
+	rows *rowReader[segmentRow]
 	row  *segmentRow
 	read pipeline.Segment // the counts so far, for comparison
 	// marks has the marks of the rows from row on, if they are read.

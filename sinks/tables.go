@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
@@ -36,11 +37,8 @@ type segmentRow struct {
 	Gone bool
 }
 
-// table describes how rows of type T are stored, as columns of pointers C.
-//
-// Nullable columns must be pointers, because parquet-go writes wrong nulls for optional
-// fields that are values. The pointers point into the row itself.
-type table[T, C any] struct {
+// table describes how rows of type T are stored.
+type table[T any] struct {
 	// name is the table's name in the file.
 	name    string
 	version int // of the columns
@@ -51,31 +49,32 @@ type table[T, C any] struct {
 	// Both are nil if the key is the id.
 	keys   []string
 	before func(a, b *T) bool
-	// point sets the pointers of a row.
-	point func(*C, *T)
+	// values sets the i-th value of each column, in the schema's order, to that of a row.
+	// The values share the memory of the row's texts.
+	values func(columns [][]parquet.Value, i int, row *T)
 	// columns read the rows back, in the schema's order.
 	columns []column[T]
 	// large has the columns with unbounded texts.
 	large []schemas.Column[T]
 }
 
-// newTable returns the table that stores columns in the form of C.
-func newTable[T, C any](name string, columns []schemas.Column[T], id func(*T) int64, point func(*C, *T)) *table[T, C] {
+// newTable returns the table that stores columns with the types of C.
+func newTable[C, T any](name string, columns []schemas.Column[T], id func(*T) int64, values func([][]parquet.Value, int, *T)) *table[T] {
 	addEncodings(columns)
-	return &table[T, C]{
+	return &table[T]{
 		name:    name,
 		version: columns[len(columns)-1].Since,
 		schema:  encoded(name, parquet.SchemaOf(*new(C)), encodingOf),
 		plain:   encoded(name, parquet.SchemaOf(*new(C)), func(string) encoding.Encoding { return &parquet.Plain }),
 		id:      id,
-		point:   point,
+		values:  values,
 		columns: columnReaders(columns),
 		large:   slices.DeleteFunc(slices.Clone(columns), func(c schemas.Column[T]) bool { return !c.Large }),
 	}
 }
 
 // text returns the number of bytes of a row's unbounded texts.
-func (t *table[T, C]) text(row *T) int {
+func (t *table[T]) text(row *T) int {
 	n := 0
 	for i := range t.large {
 		n += len(t.large[i].At(row).(*schemas.Null[string]).V)
@@ -83,20 +82,50 @@ func (t *table[T, C]) text(row *T) int {
 	return n
 }
 
-func ptr[T any](n *schemas.Null[T]) *T {
-	if n.Valid {
-		return &n.V
+// These functions set a value that a row passes to the Parquet library. The definition
+// level is 1 if the value is not null. They set it in place, because the compiler can then
+// inline them: a method that returns the value takes several times as long.
+
+func setID(v *parquet.Value, id int64) {
+	*v = parquet.Int64Value(id)
+	v.SetDefinitionLevel(1)
+}
+
+func setNumber[T ~int64](v *parquet.Value, n *schemas.Null[T]) {
+	if !n.Valid {
+		*v = parquet.Value{}
+		return
 	}
-	return nil
+	*v = parquet.Int64Value(int64(n.V))
+	v.SetDefinitionLevel(1)
+}
+
+func setTruth(v *parquet.Value, n *schemas.Null[bool]) {
+	if !n.Valid {
+		*v = parquet.Value{}
+		return
+	}
+	*v = parquet.BooleanValue(n.V)
+	v.SetDefinitionLevel(1)
+}
+
+// setText does not copy the text. The library only reads it.
+func setText(v *parquet.Value, n *schemas.Null[string]) {
+	if !n.Valid {
+		*v = parquet.Value{}
+		return
+	}
+	*v = parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(n.V), len(n.V)))
+	v.SetDefinitionLevel(1)
 }
 
 var (
-	paymentTable = newTable("payments", schemas.PaymentTable.Columns,
-		func(p *schemas.Payment) int64 { return p.ID }, (*paymentColumns).point)
-	changeTable = newTable("changes", schemas.ChangeTable.Columns,
-		func(c *schemas.Change) int64 { return c.Payment.ID }, (*changeColumns).point)
-	rejectTable = newTable("rejects", schemas.RejectTable.Columns,
-		func(r *schemas.Reject) int64 { return r.ID }, (*rejectColumns).point)
+	paymentTable = newTable[paymentColumns]("payments", schemas.PaymentTable.Columns,
+		func(p *schemas.Payment) int64 { return p.ID }, paymentValues)
+	changeTable = newTable[changeColumns]("changes", schemas.ChangeTable.Columns,
+		func(c *schemas.Change) int64 { return c.Payment.ID }, changeValues)
+	rejectTable = newTable[rejectColumns]("rejects", schemas.RejectTable.Columns,
+		func(r *schemas.Reject) int64 { return r.ID }, rejectValues)
 )
 
 // segmentColumns has the columns of a payment last, because those may grow: a newer
@@ -106,13 +135,14 @@ type segmentColumns struct {
 	paymentColumns
 }
 
-var segmentTable = newTable("segment", append(
+var segmentTable = newTable[segmentColumns]("segment", append(
 	[]schemas.Column[segmentRow]{{Name: "gone", Since: 1, At: func(s *segmentRow) any { return &s.Gone }}},
 	schemas.Within(schemas.PaymentTable.Columns, func(s *segmentRow) *schemas.Payment { return &s.Payment })...),
 	func(s *segmentRow) int64 { return s.ID },
-	func(c *segmentColumns, s *segmentRow) {
-		c.paymentColumns.point(&s.Payment)
-		c.Gone = &s.Gone
+	func(columns [][]parquet.Value, i int, s *segmentRow) {
+		columns[0][i] = parquet.BooleanValue(s.Gone)
+		columns[0][i].SetDefinitionLevel(1)
+		paymentValues(columns[1:], i, &s.Payment)
 	})
 
 // Row returns the change as a row of schemas.ChangeTable.

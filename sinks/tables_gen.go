@@ -2,9 +2,13 @@
 
 package sinks
 
-import "b24export/schemas"
+import (
+	"github.com/parquet-go/parquet-go"
 
-// paymentColumns are the columns of a row of payments.
+	"b24export/schemas"
+)
+
+// paymentColumns has the types of the columns of payments.
 type paymentColumns struct {
 	ID            *int64  `parquet:"id,optional"`
 	AccountNumber *string `parquet:"account_number,optional"`
@@ -25,27 +29,28 @@ type paymentColumns struct {
 	ResponsibleID *int64  `parquet:"responsible_id,optional"`
 }
 
-func (c *paymentColumns) point(row *schemas.Payment) {
-	c.ID = &row.ID
-	c.AccountNumber = ptr(&row.AccountNumber)
-	c.Paid = ptr(&row.Paid)
-	c.DatePaid = (*int64)(ptr(&row.DatePaid))
-	c.EmpPaidID = ptr(&row.EmpPaidID)
-	c.PaySystemID = ptr(&row.PaySystemID)
-	c.Sum = (*int64)(ptr(&row.Sum))
-	c.Currency = ptr(&row.Currency)
-	c.PaySystemName = ptr(&row.PaySystemName)
-	c.OrderID = ptr(&row.OrderID)
-	c.EntityTypeID = ptr(&row.EntityTypeID)
-	c.EntityID = ptr(&row.EntityID)
-	c.DateBill = (*int64)(ptr(&row.DateBill))
-	c.Extra = ptr(&row.Extra)
-	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
-	c.Returned = ptr(&row.Returned)
-	c.ResponsibleID = ptr(&row.ResponsibleID)
+func paymentValues(columns [][]parquet.Value, i int, row *schemas.Payment) {
+	columns = columns[:17]
+	setID(&columns[0][i], row.ID)
+	setText(&columns[1][i], &row.AccountNumber)
+	setTruth(&columns[2][i], &row.Paid)
+	setNumber(&columns[3][i], &row.DatePaid)
+	setNumber(&columns[4][i], &row.EmpPaidID)
+	setNumber(&columns[5][i], &row.PaySystemID)
+	setNumber(&columns[6][i], &row.Sum)
+	setText(&columns[7][i], &row.Currency)
+	setText(&columns[8][i], &row.PaySystemName)
+	setNumber(&columns[9][i], &row.OrderID)
+	setNumber(&columns[10][i], &row.EntityTypeID)
+	setNumber(&columns[11][i], &row.EntityID)
+	setNumber(&columns[12][i], &row.DateBill)
+	setText(&columns[13][i], &row.Extra)
+	setNumber(&columns[14][i], &row.ExtractedAt)
+	setText(&columns[15][i], &row.Returned)
+	setNumber(&columns[16][i], &row.ResponsibleID)
 }
 
-// changeColumns are the columns of a row of payments_changes.
+// changeColumns has the types of the columns of payments_changes.
 type changeColumns struct {
 	Op            *string `parquet:"op,optional"`
 	Changed       *string `parquet:"changed,optional"`
@@ -68,29 +73,30 @@ type changeColumns struct {
 	ResponsibleID *int64  `parquet:"responsible_id,optional"`
 }
 
-func (c *changeColumns) point(row *schemas.Change) {
-	c.Op = ptr(&row.Op)
-	c.Changed = ptr(&row.Changed)
-	c.ID = &row.Payment.ID
-	c.AccountNumber = ptr(&row.Payment.AccountNumber)
-	c.Paid = ptr(&row.Payment.Paid)
-	c.DatePaid = (*int64)(ptr(&row.Payment.DatePaid))
-	c.EmpPaidID = ptr(&row.Payment.EmpPaidID)
-	c.PaySystemID = ptr(&row.Payment.PaySystemID)
-	c.Sum = (*int64)(ptr(&row.Payment.Sum))
-	c.Currency = ptr(&row.Payment.Currency)
-	c.PaySystemName = ptr(&row.Payment.PaySystemName)
-	c.OrderID = ptr(&row.Payment.OrderID)
-	c.EntityTypeID = ptr(&row.Payment.EntityTypeID)
-	c.EntityID = ptr(&row.Payment.EntityID)
-	c.DateBill = (*int64)(ptr(&row.Payment.DateBill))
-	c.Extra = ptr(&row.Payment.Extra)
-	c.ExtractedAt = (*int64)(ptr(&row.Payment.ExtractedAt))
-	c.Returned = ptr(&row.Payment.Returned)
-	c.ResponsibleID = ptr(&row.Payment.ResponsibleID)
+func changeValues(columns [][]parquet.Value, i int, row *schemas.Change) {
+	columns = columns[:19]
+	setText(&columns[0][i], &row.Op)
+	setText(&columns[1][i], &row.Changed)
+	setID(&columns[2][i], row.Payment.ID)
+	setText(&columns[3][i], &row.Payment.AccountNumber)
+	setTruth(&columns[4][i], &row.Payment.Paid)
+	setNumber(&columns[5][i], &row.Payment.DatePaid)
+	setNumber(&columns[6][i], &row.Payment.EmpPaidID)
+	setNumber(&columns[7][i], &row.Payment.PaySystemID)
+	setNumber(&columns[8][i], &row.Payment.Sum)
+	setText(&columns[9][i], &row.Payment.Currency)
+	setText(&columns[10][i], &row.Payment.PaySystemName)
+	setNumber(&columns[11][i], &row.Payment.OrderID)
+	setNumber(&columns[12][i], &row.Payment.EntityTypeID)
+	setNumber(&columns[13][i], &row.Payment.EntityID)
+	setNumber(&columns[14][i], &row.Payment.DateBill)
+	setText(&columns[15][i], &row.Payment.Extra)
+	setNumber(&columns[16][i], &row.Payment.ExtractedAt)
+	setText(&columns[17][i], &row.Payment.Returned)
+	setNumber(&columns[18][i], &row.Payment.ResponsibleID)
 }
 
-// rejectColumns are the columns of a row of payments_rejects.
+// rejectColumns has the types of the columns of payments_rejects.
 type rejectColumns struct {
 	ID          *int64  `parquet:"id,optional"`
 	Stage       *string `parquet:"stage,optional"`
@@ -101,17 +107,18 @@ type rejectColumns struct {
 	SeenAt      *int64  `parquet:"seen_at,optional,timestamp(microsecond:utc)"`
 }
 
-func (c *rejectColumns) point(row *schemas.Reject) {
-	c.ID = &row.ID
-	c.Stage = ptr(&row.Stage)
-	c.Code = ptr(&row.Code)
-	c.Description = ptr(&row.Description)
-	c.Attempts = ptr(&row.Attempts)
-	c.Raw = ptr(&row.Raw)
-	c.SeenAt = (*int64)(ptr(&row.SeenAt))
+func rejectValues(columns [][]parquet.Value, i int, row *schemas.Reject) {
+	columns = columns[:7]
+	setID(&columns[0][i], row.ID)
+	setText(&columns[1][i], &row.Stage)
+	setText(&columns[2][i], &row.Code)
+	setText(&columns[3][i], &row.Description)
+	setNumber(&columns[4][i], &row.Attempts)
+	setText(&columns[5][i], &row.Raw)
+	setNumber(&columns[6][i], &row.SeenAt)
 }
 
-// orderColumns are the columns of a row of payments_orders.
+// orderColumns has the types of the columns of payments_orders.
 type orderColumns struct {
 	ID            *int64  `parquet:"id,optional"`
 	AccountNumber *string `parquet:"account_number,optional"`
@@ -127,22 +134,23 @@ type orderColumns struct {
 	ExtractedAt   *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
 }
 
-func (c *orderColumns) point(row *schemas.Order) {
-	c.ID = &row.ID
-	c.AccountNumber = ptr(&row.AccountNumber)
-	c.StatusID = ptr(&row.StatusID)
-	c.Price = (*int64)(ptr(&row.Price))
-	c.Currency = ptr(&row.Currency)
-	c.Paid = ptr(&row.Paid)
-	c.Canceled = ptr(&row.Canceled)
-	c.CreatedAt = (*int64)(ptr(&row.CreatedAt))
-	c.UpdatedAt = (*int64)(ptr(&row.UpdatedAt))
-	c.ResponsibleID = ptr(&row.ResponsibleID)
-	c.PersonTypeID = ptr(&row.PersonTypeID)
-	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+func orderValues(columns [][]parquet.Value, i int, row *schemas.Order) {
+	columns = columns[:12]
+	setID(&columns[0][i], row.ID)
+	setText(&columns[1][i], &row.AccountNumber)
+	setText(&columns[2][i], &row.StatusID)
+	setNumber(&columns[3][i], &row.Price)
+	setText(&columns[4][i], &row.Currency)
+	setTruth(&columns[5][i], &row.Paid)
+	setTruth(&columns[6][i], &row.Canceled)
+	setNumber(&columns[7][i], &row.CreatedAt)
+	setNumber(&columns[8][i], &row.UpdatedAt)
+	setNumber(&columns[9][i], &row.ResponsibleID)
+	setNumber(&columns[10][i], &row.PersonTypeID)
+	setNumber(&columns[11][i], &row.ExtractedAt)
 }
 
-// ownerColumns are the columns of a row of payments_owners.
+// ownerColumns has the types of the columns of payments_owners.
 type ownerColumns struct {
 	EntityTypeID *int64  `parquet:"entity_type_id,optional"`
 	EntityID     *int64  `parquet:"entity_id,optional"`
@@ -161,25 +169,26 @@ type ownerColumns struct {
 	ExtractedAt  *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
 }
 
-func (c *ownerColumns) point(row *schemas.Owner) {
-	c.EntityTypeID = &row.EntityTypeID
-	c.EntityID = &row.EntityID
-	c.Title = ptr(&row.Title)
-	c.CategoryID = ptr(&row.CategoryID)
-	c.StageID = ptr(&row.StageID)
-	c.Amount = (*int64)(ptr(&row.Amount))
-	c.Currency = ptr(&row.Currency)
-	c.CompanyID = ptr(&row.CompanyID)
-	c.ContactID = ptr(&row.ContactID)
-	c.AssignedByID = ptr(&row.AssignedByID)
-	c.CreatedAt = (*int64)(ptr(&row.CreatedAt))
-	c.UpdatedAt = (*int64)(ptr(&row.UpdatedAt))
-	c.ClosedOn = (*int64)(ptr(&row.ClosedOn))
-	c.Closed = ptr(&row.Closed)
-	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+func ownerValues(columns [][]parquet.Value, i int, row *schemas.Owner) {
+	columns = columns[:15]
+	setID(&columns[0][i], row.EntityTypeID)
+	setID(&columns[1][i], row.EntityID)
+	setText(&columns[2][i], &row.Title)
+	setNumber(&columns[3][i], &row.CategoryID)
+	setText(&columns[4][i], &row.StageID)
+	setNumber(&columns[5][i], &row.Amount)
+	setText(&columns[6][i], &row.Currency)
+	setNumber(&columns[7][i], &row.CompanyID)
+	setNumber(&columns[8][i], &row.ContactID)
+	setNumber(&columns[9][i], &row.AssignedByID)
+	setNumber(&columns[10][i], &row.CreatedAt)
+	setNumber(&columns[11][i], &row.UpdatedAt)
+	setNumber(&columns[12][i], &row.ClosedOn)
+	setTruth(&columns[13][i], &row.Closed)
+	setNumber(&columns[14][i], &row.ExtractedAt)
 }
 
-// stageColumns are the columns of a row of payments_stages.
+// stageColumns has the types of the columns of payments_stages.
 type stageColumns struct {
 	EntityTypeID *int64  `parquet:"entity_type_id,optional"`
 	CategoryID   *int64  `parquet:"category_id,optional"`
@@ -191,31 +200,33 @@ type stageColumns struct {
 	ExtractedAt  *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
 }
 
-func (c *stageColumns) point(row *schemas.Stage) {
-	c.EntityTypeID = &row.EntityTypeID
-	c.CategoryID = ptr(&row.CategoryID)
-	c.StageID = ptr(&row.StageID)
-	c.Stage = ptr(&row.Stage)
-	c.Category = ptr(&row.Category)
-	c.Sort = ptr(&row.Sort)
-	c.Outcome = ptr(&row.Outcome)
-	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+func stageValues(columns [][]parquet.Value, i int, row *schemas.Stage) {
+	columns = columns[:8]
+	setID(&columns[0][i], row.EntityTypeID)
+	setNumber(&columns[1][i], &row.CategoryID)
+	setText(&columns[2][i], &row.StageID)
+	setText(&columns[3][i], &row.Stage)
+	setText(&columns[4][i], &row.Category)
+	setNumber(&columns[5][i], &row.Sort)
+	setText(&columns[6][i], &row.Outcome)
+	setNumber(&columns[7][i], &row.ExtractedAt)
 }
 
-// companyColumns are the columns of a row of payments_companies.
+// companyColumns has the types of the columns of payments_companies.
 type companyColumns struct {
 	ID          *int64  `parquet:"id,optional"`
 	Name        *string `parquet:"name,optional"`
 	ExtractedAt *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
 }
 
-func (c *companyColumns) point(row *schemas.Company) {
-	c.ID = &row.ID
-	c.Name = ptr(&row.Name)
-	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+func companyValues(columns [][]parquet.Value, i int, row *schemas.Company) {
+	columns = columns[:3]
+	setID(&columns[0][i], row.ID)
+	setText(&columns[1][i], &row.Name)
+	setNumber(&columns[2][i], &row.ExtractedAt)
 }
 
-// contactColumns are the columns of a row of payments_contacts.
+// contactColumns has the types of the columns of payments_contacts.
 type contactColumns struct {
 	ID          *int64  `parquet:"id,optional"`
 	Name        *string `parquet:"name,optional"`
@@ -223,14 +234,15 @@ type contactColumns struct {
 	ExtractedAt *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
 }
 
-func (c *contactColumns) point(row *schemas.Contact) {
-	c.ID = &row.ID
-	c.Name = ptr(&row.Name)
-	c.LastName = ptr(&row.LastName)
-	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+func contactValues(columns [][]parquet.Value, i int, row *schemas.Contact) {
+	columns = columns[:4]
+	setID(&columns[0][i], row.ID)
+	setText(&columns[1][i], &row.Name)
+	setText(&columns[2][i], &row.LastName)
+	setNumber(&columns[3][i], &row.ExtractedAt)
 }
 
-// userColumns are the columns of a row of payments_users.
+// userColumns has the types of the columns of payments_users.
 type userColumns struct {
 	ID          *int64  `parquet:"id,optional"`
 	Name        *string `parquet:"name,optional"`
@@ -240,16 +252,17 @@ type userColumns struct {
 	ExtractedAt *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
 }
 
-func (c *userColumns) point(row *schemas.User) {
-	c.ID = &row.ID
-	c.Name = ptr(&row.Name)
-	c.LastName = ptr(&row.LastName)
-	c.Active = ptr(&row.Active)
-	c.UserType = ptr(&row.UserType)
-	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+func userValues(columns [][]parquet.Value, i int, row *schemas.User) {
+	columns = columns[:6]
+	setID(&columns[0][i], row.ID)
+	setText(&columns[1][i], &row.Name)
+	setText(&columns[2][i], &row.LastName)
+	setTruth(&columns[3][i], &row.Active)
+	setText(&columns[4][i], &row.UserType)
+	setNumber(&columns[5][i], &row.ExtractedAt)
 }
 
-// paySystemColumns are the columns of a row of payments_pay_systems.
+// paySystemColumns has the types of the columns of payments_pay_systems.
 type paySystemColumns struct {
 	ID          *int64  `parquet:"id,optional"`
 	Name        *string `parquet:"name,optional"`
@@ -258,10 +271,11 @@ type paySystemColumns struct {
 	ExtractedAt *int64  `parquet:"extracted_at,optional,timestamp(microsecond:utc)"`
 }
 
-func (c *paySystemColumns) point(row *schemas.PaySystem) {
-	c.ID = &row.ID
-	c.Name = ptr(&row.Name)
-	c.Active = ptr(&row.Active)
-	c.Settlement = ptr(&row.Settlement)
-	c.ExtractedAt = (*int64)(ptr(&row.ExtractedAt))
+func paySystemValues(columns [][]parquet.Value, i int, row *schemas.PaySystem) {
+	columns = columns[:5]
+	setID(&columns[0][i], row.ID)
+	setText(&columns[1][i], &row.Name)
+	setTruth(&columns[2][i], &row.Active)
+	setText(&columns[3][i], &row.Settlement)
+	setNumber(&columns[4][i], &row.ExtractedAt)
 }
