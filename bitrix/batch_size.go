@@ -115,14 +115,15 @@ func (s *sizes) wentWell(needs []need, seconds map[string]float64) {
 	}
 }
 
-// received notes the bytes of an answer's results, by method.
-func (s *sizes) received(needs []need, bytes map[string]int) {
+// received notes the bytes of an answer's results, by method, and how many of the commands
+// have one. An empty page of a list is none: it does not show how large others are.
+func (s *sizes) received(bytes, filled map[string]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, need := range needs {
-		if n, ok := bytes[need.method]; ok {
-			z := s.of(need.method)
-			each := float64(n) / float64(need.commands)
+	for method, n := range filled {
+		if n > 0 {
+			z := s.of(method)
+			each := float64(bytes[method]) / float64(n)
 			z.bytes = max(each, (z.bytes+each)/2)
 		}
 	}

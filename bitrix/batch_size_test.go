@@ -2,6 +2,8 @@ package bitrix
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -80,21 +82,21 @@ func TestFits(t *testing.T) {
 // each command.
 func TestSizesByBytes(t *testing.T) {
 	s := newSizes()
-	lists := []need{{"list", 4}}
+	lists, four := []need{{"list", 4}}, map[string]int{"list": 4}
 	fit := func(want int) {
 		t.Helper()
 		if got := s.limit("list"); got != want {
 			t.Errorf("%d commands fit, want %d", got, want)
 		}
 	}
-	s.received(lists, map[string]int{"list": 4 << 20}) // 1 MiB each
+	s.received(map[string]int{"list": 4 << 20}, four) // 1 MiB each
 	fit(8)
 	if got := s.fits(repeated(Command{Method: "list"}, 50)); got != 8 {
 		t.Errorf("%d commands fit, want 8", got)
 	}
-	s.received(lists, map[string]int{"list": 8 << 20}) // it rises at once
+	s.received(map[string]int{"list": 8 << 20}, four) // it rises at once
 	fit(4)
-	s.received(lists, map[string]int{"list": 0}) // and falls by half
+	s.received(map[string]int{"list": 0}, four) // and falls by half
 	fit(8)
 	s.tooMuch(lists, 4, 400<<20)
 	fit(1)
@@ -109,4 +111,21 @@ func repeated(cmd Command, n int) []Command {
 		cmds[i] = cmd
 	}
 	return cmds
+}
+
+// TestEmptyPagesHaveNoSize: pages behind the end of a range are empty. They do not show how
+// large other pages are.
+func TestEmptyPagesHaveNoSize(t *testing.T) {
+	row := `{"id":1,"comments":"` + strings.Repeat("x", 1<<20) + `"}`
+	results := map[string]string{"c00": `{"payments":[` + row + `]}`}
+	for i := 1; i < 10; i++ {
+		results[chainKey(i)] = `{"payments":[]}`
+	}
+	c := clientOf(t, portal(func(*http.Request) (*http.Response, error) { return batchReply(results, nil), nil }), Options{})
+	if _, err := c.request(t.Context(), payments.chain(0, 0, 10, countNone), make([]Result, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.governor.sizes.limit(payments.Method); n != 7 {
+		t.Errorf("%d pages of slightly more than a MiB in one request, want 7", n)
+	}
 }

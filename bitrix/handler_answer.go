@@ -125,11 +125,11 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 	told := map[string]spent{}
 	outer := spentOn(a.wire.time)
 	unanswered, tooMany := 0, false
-	bytes := map[string]int{}
+	bytes, filled := map[string]int{}, map[string]int{}
 	for i := 0; i < len(x.batch); {
 		// The commands of one method usually follow each other.
 		method := x.batch[i].Method
-		s, size := told[method], 0
+		s, size, full := told[method], 0, 0
 		for ; i < len(x.batch) && x.batch[i].Method == method; i++ {
 			c := &a.wire.commands[i]
 			class := Class(0)
@@ -151,11 +151,13 @@ func (x *exchange) feedBack(g *governor, a *answer, count *counters) {
 			default:
 				s.add(spentOn(c.time))
 			}
-			size += len(c.result)
+			if c.page == nil && c.result != nil || c.page != nil && len(c.page.ids) > 0 {
+				size, full = size+len(c.result), full+1
+			}
 		}
-		told[method], bytes[method] = s, bytes[method]+size
+		told[method], bytes[method], filled[method] = s, bytes[method]+size, filled[method]+full
 	}
-	g.sizes.received(x.needs, bytes)
+	g.sizes.received(bytes, filled)
 	seconds := map[string]float64{}
 	var sum float64
 	for method, s := range told {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -39,7 +40,7 @@ func (c *Client) Pages(ctx context.Context, l Listing, after int64) iter.Seq2[Pa
 				return
 			}
 			for !w.ended {
-				if w.windowed() && w.windows(ctx, send) {
+				if w.windowed() && w.windows(ctx, chains) {
 					return
 				}
 				pages, err := w.next(ctx)
@@ -77,24 +78,30 @@ type chainOfPages struct {
 
 // walk is the position in a listing. It belongs to one goroutine.
 type walk struct {
-	c        *Client
-	list     Listing
-	cursor   int64
-	through  int64         // the highest id to list; 0: no bound
-	last     int64         // the highest id at the start of the walk, 0 if it is not known
-	asked    int           // how many requests so far
-	waits    time.Duration // for limits so far
-	length   int           // of the next chain
-	count    counting      // of the next chain
-	broken   int           // how often a cursor within a chain was not resolved
-	whole    bool          // a page had more elements than PageSize
-	listed   int64         // elements so far
-	counted  int64         // elements in all, by the portal's count, or -1
-	ended    bool
-	garbled  bool // the portal cannot encode a text of the next page
-	stalls   int  // consecutive attempts without a valid page
-	large    int  // consecutive attempts whose one page was too large
-	patience *patience
+	c       *Client
+	list    Listing
+	cursor  int64
+	through int64         // the highest id to list; 0: no bound
+	last    int64         // the highest id at the start of the walk, 0 if it is not known
+	asked   int           // how many requests so far
+	waits   time.Duration // for limits so far
+	length  int           // of the next chain
+	count   counting      // of the next chain
+	broken  int           // how often a chain ended at a page of another length, or at a cursor that was not resolved
+	near    float64       // elements an id, of the last pages; 0: not known
+	waste   float64       // requests of the walk's windows beyond full chains
+	gaps    bool          // a window has shown a gap of ids, or the count has
+	listed  int64         // elements so far
+	counted int64         // elements in all, by the portal's count, or -1
+	ended   bool
+	// uncounted means that a window ended at a short page that nothing confirms, because
+	// the portal has not counted.
+	uncounted bool
+	garbled   bool // the portal cannot encode a text of the next page
+	short     int  // consecutive chains that ended at a short page
+	stalls    int  // consecutive attempts without a valid page
+	large     int  // consecutive attempts whose one page was too large
+	patience  *patience
 	// rests is where a window offers its rest, once; nil otherwise. takes is another
 	// window's rest, for the next request. See pages_rest.go.
 	rests chan<- *rest
@@ -115,6 +122,10 @@ func newWalk(c *Client, l Listing, after int64) *walk {
 // maxStalls is how often an invalid page is requested. Such an answer is not a
 // temporary error, but a portal may answer one request wrongly.
 const maxStalls = 5
+
+// maxShort is how many chains in sequence may end at a short page, whatever the portal
+// counts, after all that existed at the start of the walk.
+const maxShort = 5
 
 // maxBroken is how many chains may break at their references before the walk requests
 // page by page.
@@ -162,10 +173,10 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 	}
 	most := w.c.governor.sizes.limit(w.list.Method)
 	n := min(w.length, most)
-	if w.counted >= 0 {
+	if w.counted >= w.listed { // otherwise the count was too low
 		// Pages after the last one cost the portal as much as any other. The first page
 		// that is not full, or empty, is the end.
-		pages := int(min(max(0, w.counted-w.listed)/PageSize, math.MaxInt32)) + 1
+		pages := int(min((w.counted-w.listed)/PageSize, math.MaxInt32)) + 1
 		n = min(n, pages)
 		// A few more pages now may save a whole request at the end.
 		if over := (pages - n) % most; over <= n/2 && n+over <= most {
@@ -192,16 +203,26 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 func (w *walk) take(ctx context.Context, k links) error {
 	before := w.cursor
 	w.advance(k)
+	w.short++
 	switch {
 	case !k.ended:
+		w.short = 0
 		return nil
+	case w.cursor == before && w.through > 0 && w.listed == 0 && k.total <= 0:
+		return errGap
 	case w.cursor == before: // the chain's first page has nothing new
 		return w.end(ctx)
+	case w.counted < 0 && w.through > 0:
+		w.ended, w.uncounted = true, true
+		return nil
 	}
 	// The end is accepted if all that the portal has counted was listed. Otherwise the
 	// next chain requests what follows. If nothing was counted, that is most likely
 	// nothing.
 	w.ended = w.counted >= 0 && w.listed >= w.counted
+	if w.last > 0 && w.cursor >= w.last && w.short >= maxShort {
+		w.ended = true // what follows was created during the walk, and may never end
+	}
 	if w.counted < 0 {
 		w.length = 1
 	}
@@ -222,30 +243,42 @@ func (w *walk) advance(k links) {
 				last = id
 			}
 		}
-		w.whole = w.whole || len(p.IDs) > PageSize
 		if w.count == countFirst && i == 0 {
 			w.counted = p.Total
 		} else {
 			k.pages[i].Total = -1
 		}
 	}
-	if len(k.pages) > 0 && w.count == countFirst {
-		w.count = countNone
+	if len(k.pages) > 0 {
+		if w.count == countFirst {
+			w.count = countNone
+		}
+		w.near = densityOf(k.pages[max(0, len(k.pages)-nearPages):])
 	}
 	w.c.counters.commands.Add(int64(len(k.pages)))
 	w.cursor = k.cursor
 	w.length = min(w.length*chainGrowth, MaxCommands)
-	if k.err != nil && len(k.pages) > 0 {
-		if errors.Is(k.err, errStall) {
+	if n := len(k.pages); n > 0 && !k.ended {
+		if errors.Is(k.err, errStall) || len(k.pages[n-1].IDs) > PageSize {
 			// The page before was full, but the portal did not use its last id as a
-			// cursor. If a portal never does, the walk requests page by page.
+			// cursor, or a page has other elements than the walk expects. If a portal
+			// always does that, the walk requests page by page.
 			w.broken++
+			w.length = 1
+		} else if k.err != nil && !tooLong(k.err) {
+			w.length = 1
 		}
+	}
+	if w.broken >= maxBroken {
 		w.length = 1
 	}
-	if w.broken >= maxBroken || w.whole {
-		w.length = 1
-	}
+}
+
+// tooLong reports whether err is about the number of commands, which the governor has
+// halved.
+func tooLong(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && strings.EqualFold(e.Code, CodeBatchLength)
 }
 
 // survive decides whether to retry after err, and pauses if so.
@@ -283,7 +316,9 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 			return w.patience.pause(ctx, e)
 		}
 		if w.c.governor.sizes.limit(w.list.Method) > 1 || w.length > 1 {
-			w.length = 1
+			if !tooLong(e) {
+				w.length = 1
+			}
 			return nil
 		}
 		if w.list.MayBeWhole && w.count == countNone {

@@ -166,6 +166,7 @@ var errStall = errors.New("the ids do not ascend from the last one")
 type links struct {
 	pages  []Page
 	cursor int64 // the last valid id
+	total  int64 // the count of the first page, -1 if there is none
 	ended  bool  // the last page was short
 	err    error // of the first invalid page: nil, *Error, errShape or errStall
 }
@@ -182,8 +183,11 @@ func (l Listing) page(r *Result) (wirePage, error) {
 // meaningless, because its cursor was not resolved: it may be an error, or the first
 // page once more. What follows an invalid page is meaningless as well.
 func (l Listing) cut(results []Result, after int64) links {
-	k := links{cursor: after}
-	for _, r := range results {
+	k := links{cursor: after, total: -1}
+	for i, r := range results {
+		if i == 0 {
+			k.total = r.Total
+		}
 		if r.Err != nil {
 			k.err = r.Err
 			return k

@@ -13,7 +13,7 @@ import (
 // remaining ids into windows. Each window is a walk of its own between two ids, and
 // several are listed concurrently. Their pages are yielded in the order of ids. The
 // first page of each window has its count, and its end is checked like that of any walk
-// (pages_end.go).
+// (pages_end.go). Gaps of ids, and wrong counts, are in pages_gaps.go.
 
 const (
 	// windowFill is the share of a full chain that a window should fill, by the density
@@ -27,10 +27,6 @@ const (
 	// windowsBytes is how many bytes the answers of the windows in flight may be expected
 	// to have together, unless one window has more.
 	windowsBytes = 24 << 20
-	// windowsDear is how many requests windows may take for each full chain of
-	// elements. windowsTried is how many windows must be finished before that counts.
-	// If they take more, because ids are sparse, one chain lists the rest.
-	windowsDear, windowsTried = 2.1, 8
 )
 
 const keyLast = "last"
@@ -45,7 +41,8 @@ func (l Listing) lastCommand(after int64) Command {
 	return Command{Key: keyLast, Method: l.Method, Params: p, Optional: true}
 }
 
-// lastOf returns the highest id in the answer of lastCommand, or 0.
+// lastOf returns the highest id in the answer of lastCommand. It returns 0 if there is none
+// or the portal ignores the order.
 func (l Listing) lastOf(r Result) int64 {
 	if r.Err != nil {
 		return 0
@@ -54,18 +51,23 @@ func (l Listing) lastOf(r Result) int64 {
 	if err != nil {
 		return 0
 	}
-	last := int64(0)
-	for _, id := range p.ids {
-		last = max(last, id)
+	for i, id := range p.ids {
+		if i > 0 && id >= p.ids[i-1] {
+			return 0
+		}
 	}
-	return last
+	if len(p.ids) == 0 {
+		return 0
+	}
+	return p.ids[0]
 }
 
 // window is a walk between two ids, in progress.
 type window struct {
 	*walk
-	from   int64
-	chains chan chainOfPages // closed after the last one
+	from     int64
+	expected float64           // elements
+	chains   chan chainOfPages // closed after the last one
 	// Valid once chains is closed: how many requests it took, and how long the first
 	// one took.
 	requests int
@@ -75,14 +77,14 @@ type window struct {
 // windowed reports whether the rest of the walk is better listed by windows.
 func (w *walk) windowed() bool {
 	left := w.counted - w.listed
-	return w.list.Windows && w.last > w.cursor && w.counted >= 0 && left > 2*PageSize*MaxCommands &&
-		w.broken == 0 && !w.whole && !w.c.isSingle(w.list.Method) && w.c.governor.sizes.limit(w.list.Method) == MaxCommands
+	return w.list.Windows && w.last > w.cursor && w.counted >= 0 && !w.dear() && left > 2*PageSize*MaxCommands &&
+		w.broken == 0 && !w.c.isSingle(w.list.Method) && w.c.governor.sizes.limit(w.list.Method) == MaxCommands
 }
 
 // windows lists the rest by windows and sends their pages in the order of ids. It
-// reports whether that was everything; if not, the walk continues from its cursor.
-// Nothing is in flight when it returns.
-func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done bool) {
+// reports whether that was everything; if not, the walk continues from its cursor with at
+// least one chain. Nothing is in flight when it returns.
+func (w *walk) windows(ctx context.Context, out chan<- chainOfPages) (done bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	var queue []*window
 	defer func() {
@@ -92,17 +94,52 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 			}
 		}
 	}()
-	density := float64(w.counted-w.listed) / float64(w.last-w.cursor)
+	density, sure := w.density()
 	atOnce, planned := windowsLeast, w.cursor
-	finished, requests, elements := 0, 0, 0.0
-	rests := make(chan *rest)
+	if !sure {
+		atOnce, w.gaps = windowsUnsure, true
+	}
+	rests, finished := make(chan *rest), 0
+	left := float64(w.counted - w.listed) // elements that no window is expected to list
+	enough := false                       // no further windows now
 	begin := func(takes *rest) {
 		one := w.window(ctx, planned, density, rests, takes)
 		queue = append(queue, one)
 		planned, done = one.through, one.through == 0
+		left -= one.expected
+	}
+	// room reports whether a further window may be in flight. If hardly any elements are
+	// left for ids that have room for many windows, there is a gap before them.
+	room := func(most int) bool {
+		full := windowFill * PageSize * MaxCommands
+		if left < full && float64(w.last-planned)*density > windowsFar*full {
+			enough, w.gaps = true, true
+		}
+		return !done && !enough && (len(queue) == 0 || len(queue) < min(most, w.affordable()))
+	}
+	share := func(r *rest) {
+		if w.c.governor.sizes.limit(w.list.Method) == MaxCommands && room(2*atOnce) {
+			begin(r)
+		} else {
+			close(r.answer)
+		}
+	}
+	// send also answers the windows that offer their rests: they must not wait for the
+	// caller.
+	send := func(chain chainOfPages) bool {
+		for {
+			select {
+			case out <- chain:
+				return true
+			case r := <-rests:
+				share(r)
+			case <-ctx.Done():
+				return false
+			}
+		}
 	}
 	for {
-		for !done && w.list.Windows && (len(queue) == 0 || len(queue) < min(atOnce, w.affordable())) {
+		for room(atOnce) {
 			begin(nil)
 		}
 		if len(queue) == 0 {
@@ -117,19 +154,17 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 			select {
 			case chain, open = <-one.chains:
 			case r := <-rests:
-				room := len(queue) < min(2*atOnce, w.affordable()) && w.c.governor.sizes.limit(w.list.Method) == MaxCommands
-				if room && !done && w.list.Windows {
-					begin(r)
-				} else {
-					close(r.answer)
-				}
+				share(r)
 				continue
 			}
 			if !open {
 				break
 			}
-			if errors.Is(chain.err, errUnbounded) {
-				w.list.Windows = false // what was listed so far is valid
+			if gap := errors.Is(chain.err, errGap); gap || contradicts(chain.err) {
+				// What was listed so far is valid.
+				w.listed += listed
+				w.waste += float64(len(queue)) - fullChains(listed)
+				w.gaps, w.list.Windows, w.length = true, gap, MaxCommands
 				return false
 			}
 			if !send(chain) || chain.err != nil {
@@ -141,19 +176,28 @@ func (w *walk) windows(ctx context.Context, send func(chainOfPages) bool) (done 
 				w.cursor = page.IDs[len(page.IDs)-1]
 			}
 		}
-		queue = queue[1:]
 		w.listed += listed
+		if one.uncounted {
+			w.list.Windows, w.length = false, MaxCommands
+			return false
+		}
+		queue = queue[1:]
+		left += one.expected - float64(listed)
 		w.cursor = max(w.cursor, one.through)
 		// The window that just finished determines three quarters of the new density.
 		if one.through > 0 {
 			own := float64(listed) / float64(one.through-one.from)
 			density = max((density+3*own)/4, density/4)
+			if float64(listed) < windowSparse*one.expected {
+				enough, w.gaps = true, true
+			}
 		}
-		finished, requests, elements = finished+1, requests+one.requests, elements+float64(listed)
+		w.waste += float64(one.requests) - fullChains(listed)
+		enough = enough || w.dear()
 		limits := w.c.governor.limits
 		atOnce = int(max(windowsLeast, min(windowsMost, math.Ceil(2*one.took.Seconds()*limits.Rate*limits.Share))))
-		if finished >= windowsTried && float64(requests) > windowsDear*elements/(PageSize*MaxCommands)+1 {
-			w.list.Windows = false // one chain lists what follows the windows in flight
+		if finished++; !sure {
+			atOnce = min(atOnce, windowsUnsure+finished/4)
 		}
 	}
 }
@@ -173,11 +217,12 @@ func (w *walk) affordable() int {
 // unless takes is nil. The window offers its own rest on rests.
 func (w *walk) window(ctx context.Context, from int64, density float64, rests chan<- *rest, takes *rest) *window {
 	one := &window{walk: newWalk(w.c, w.list, from), from: from, chains: make(chan chainOfPages, 1)}
-	one.list.Windows, one.length = false, MaxCommands
+	one.list.Windows, one.length = false, w.c.governor.sizes.limit(w.list.Method)
 	if one.takes = takes; takes != nil {
-		one.length -= len(takes.commands)
+		one.length = MaxCommands - len(takes.commands)
 	}
 	width := math.Ceil(windowFill * PageSize * float64(one.length) / density)
+	one.expected = density * min(width, float64(w.last-from))
 	if width < float64(w.last-from) {
 		one.through = from + int64(width)
 	}

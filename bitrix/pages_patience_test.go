@@ -1,0 +1,41 @@
+package bitrix
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestSlowCallerCostsNoPatience: the caller of a listing by windows waits for longer than
+// its patience, as for a budget. What fails once after that is retried.
+func TestSlowCallerCostsNoPatience(t *testing.T) {
+	ids := idsOfDensity(40_000, jumps(3000))
+	for stop := 60; stop < 800; stop += 10 {
+		synctest.Test(t, func(t *testing.T) {
+			var failing atomic.Bool
+			p := &listPortal{t: t, ids: ids, errs: map[int]string{}}
+			p.onReply = func(n int) {
+				if failing.Load() {
+					p.errs[n] = `{"result":{"result":[],"result_error":{"c00":{"error":"INTERNAL_SERVER_ERROR"},"r00":{"error":"INTERNAL_SERVER_ERROR"}}}}`
+				}
+			}
+			c := windowedList(t, p, time.Second)
+			n, pages := 0, 0
+			for page, err := range c.Pages(t.Context(), windowed, 0) {
+				if err != nil {
+					t.Fatalf("after a stop at page %d: %v", stop, err)
+				}
+				n += len(page.IDs)
+				if pages++; pages == stop {
+					time.Sleep(2 * time.Hour)
+					failing.Store(true)
+					time.AfterFunc(3*time.Second, func() { failing.Store(false) })
+				}
+			}
+			if n != len(ids) {
+				t.Errorf("%d ids, want %d", n, len(ids))
+			}
+		})
+	}
+}
