@@ -106,11 +106,7 @@ func (c *collector[R]) take(res result[R]) {
 	got := int64(len(res.got.Rows) + len(res.pooled))
 	res.got.Rows = append(append(res.got.Rows, res.pooled...), res.filled...)
 	sort.Sort(&rowsByID[R]{res.got.Rows, c.Table.ID})
-	if n := len(c.part.Rows); n+len(res.got.Rows) > cap(c.part.Rows) {
-		// Double the capacity: the smaller steps of append would leave four times as
-		// much garbage.
-		c.part.Rows = slices.Grow(c.part.Rows, max(n, len(res.got.Rows)))
-	}
+	c.grow(&res)
 	c.part.Rows = append(c.part.Rows, res.got.Rows...)
 	c.part.Gone = append(c.part.Gone, res.gone...)
 	c.part.Marks = append(c.part.Marks, res.marks...)
@@ -153,6 +149,31 @@ func (c *collector[R]) take(res result[R]) {
 	c.Progress.Got.Add(got)
 	c.Progress.Vanished.Add(int64(len(res.got.Vanished)))
 	c.Progress.Rejected.Add(int64(len(res.got.Rejects)))
+}
+
+// mostRoom is the most rows that grow makes room for at once. A slow portal's checkpoint
+// may come much earlier than after the rows that a job allows.
+const mostRoom = 50_000
+
+// grow makes room in the open part for the rows of a chunk.
+func (c *collector[R]) grow(res *result[R]) {
+	n, more := len(c.part.Rows), len(res.got.Rows)
+	if more == 0 || n+more <= cap(c.part.Rows) {
+		return
+	}
+	// Double the capacity: the smaller steps of append would leave four times as much
+	// garbage.
+	room := max(n, more)
+	if n == 0 && c.draft.Mode == Full {
+		// All that is still to be listed becomes rows. They are a third of the memory of
+		// a short run, and each doubling would leave as much garbage as it has rows.
+		most := min(mostRoom, int64(c.CheckpointRows), c.Progress.Total.Load()-c.draft.Ledger.Listed)
+		if res.bytes > 0 {
+			most = min(most, c.CheckpointBytes*int64(more)/res.bytes)
+		}
+		room = max(room, int(most)+c.Chunk)
+	}
+	c.part.Rows = slices.Grow(c.part.Rows, room)
 }
 
 // advance records that the part is collected up to through. final reports whether that

@@ -88,7 +88,9 @@ type Source[R any] interface {
 	// List yields pages of payments in strictly ascending order of id, from the first
 	// id above after. A payment that exists during the whole listing must be in it,
 	// unless Absent decides otherwise. A page belongs to the run, which may change it:
-	// List does not use it again. An error ends the sequence. List is called once for
+	// List does not use it again. The capacity behind a page belongs to List, which may put
+	// the next pages there: the run then need not copy a chunk that begins on one page and
+	// ends on another. An error ends the sequence. List is called once for
 	// each part of the listing that the run reads, one after another. Each sequence is
 	// ranged over once, and not always to its end.
 	List(ctx context.Context, after PaymentID) iter.Seq2[[]Listed[R], error]

@@ -294,13 +294,14 @@ func (l *lister[R]) take(item *Listed[R], was, pooled *R, same bool) {
 }
 
 // toGet adds a listed payment to the open chunk's gets. Payments that follow one another
-// on a page stay in the page's memory, which List leaves to the run. Others are copied.
+// in memory stay there: List leaves its pages to the run. Others are copied. Two pages
+// follow one another if the second is within the first one's capacity.
 func (l *lister[R]) toGet(item *Listed[R]) {
 	c := &l.open
 	n := len(c.get)
 	switch {
 	case n == 0 && len(l.rest) > 0 && item == &l.rest[0]:
-		c.get, c.shared = l.rest[:1:min(len(l.rest), l.Chunk)], true
+		c.get, c.shared = l.rest[:1:min(cap(l.rest), l.Chunk)], true
 		return
 	case c.shared && n < cap(c.get) && item == &c.get[:n+1][n]:
 		c.get = c.get[:n+1]

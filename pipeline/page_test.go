@@ -11,6 +11,7 @@ func TestChunkSharesPage(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		pages  [][]PaymentID
+		block  bool // the pages follow one another in memory
 		skip   []PaymentID
 		found  PaymentID // is added before the chunk is closed, and is not on a page
 		want   []PaymentID
@@ -21,14 +22,21 @@ func TestChunkSharesPage(t *testing.T) {
 		{name: "begins inside a page", pages: [][]PaymentID{{1, 2, 3, 4}}, skip: []PaymentID{1, 2}, want: []PaymentID{3, 4}, shared: true},
 		{name: "a payment between needs no get", pages: [][]PaymentID{{1, 2, 3, 4, 5}}, skip: []PaymentID{3}, want: []PaymentID{1, 2, 4, 5}},
 		{name: "two pages", pages: [][]PaymentID{{1, 2, 3}, {4, 5, 6}}, want: []PaymentID{1, 2, 3, 4}},
+		{name: "two pages of one block", pages: [][]PaymentID{{1, 2, 3}, {4, 5, 6}}, block: true, want: []PaymentID{1, 2, 3, 4}, shared: true},
+		{name: "a payment between pages of one block needs no get", pages: [][]PaymentID{{1, 2, 3}, {4, 5, 6}}, block: true,
+			skip: []PaymentID{4}, want: []PaymentID{1, 2, 3, 5}},
 		{name: "a payment found by its id", pages: [][]PaymentID{{1, 2, 3, 4}}, skip: []PaymentID{3, 4}, found: 9, want: []PaymentID{1, 2, 9}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := new(lister[row])
 			l.Chunk = 4
 			var pages [][]Listed[row]
+			block := make([]Listed[row], 20)
 			for _, ids := range test.pages {
 				page := make([]Listed[row], len(ids))
+				if test.block {
+					page, block = block[:len(ids)], block[len(ids):]
+				}
 				for i, id := range ids {
 					page[i] = Listed[row]{ID: id, Row: row{id: id}}
 				}

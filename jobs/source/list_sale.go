@@ -50,6 +50,31 @@ const (
 	atOnce = time.Nanosecond
 )
 
+const (
+	// blockPages is how many pages share one array. The run copies the payments of a chunk
+	// that begins in one array and ends in another.
+	blockPages = 10
+	// longPage is the size in bytes above which a page has an array of its own: an array
+	// and its texts may stay in memory until its last chunk is fetched.
+	longPage = 64 << 10
+)
+
+// pageOf returns memory for a page: the start of block, or of a new one. rest is what is
+// left for the next pages.
+func pageOf(block []listed, items [][]byte) (page, rest []listed) {
+	size, n := 0, len(items)
+	for _, raw := range items {
+		size += len(raw)
+	}
+	if size > longPage {
+		return make([]listed, n), block
+	}
+	if len(block) < n {
+		block = make([]listed, max(n, blockPages*bitrix.PageSize))
+	}
+	return block[:n], block[n:]
+}
+
 func (l *listSale) finder() finder {
 	return finder{
 		list: l.list, again: l.again, total: l.counted.Load, absent: l.absent, same: l.same,
@@ -121,6 +146,7 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 		if after == 0 {
 			listing.Beside = l.beside
 		}
+		var block []listed // for the next pages
 		for page, err := range l.client.Pages(ctx, listing, int64(after)) {
 			if err == nil {
 				<-measured
@@ -133,7 +159,8 @@ func (l *listSale) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2
 			if page.Total >= 0 {
 				l.counted.Store(page.Total)
 			}
-			items := make([]listed, len(page.Items))
+			var items []listed
+			items, block = pageOf(block, page.Items)
 			for i, raw := range page.Items {
 				items[i] = l.listedOr(page.Garbled[page.IDs[i]], raw, pipeline.PaymentID(page.IDs[i]), page.At)
 			}
