@@ -85,7 +85,7 @@ func (o *fileOptions) limits() (rows int64, text int) {
 type rowWriter[T any] struct {
 	table *table[T]
 	out   *parquetOut
-	pw    *parquet.Writer
+	pw    *parquet.Writer //nolint:staticcheck // GenericWriter needs a type of rows; values have none
 	// values has the rows that are not encoded yet, by column. n is their number, and text
 	// is the number of their unbounded bytes.
 	values  [][]parquet.Value
