@@ -315,8 +315,8 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 		if e.Code == CodeTimeout {
 			return w.patience.pause(ctx, e)
 		}
-		if w.c.governor.sizes.limit(w.list.Method) > 1 || w.length > 1 {
-			if !tooLong(e) {
+		if most := w.c.governor.sizes.limit(w.list.Method); most > 1 || w.length > 1 {
+			if most == 1 || !tooLong(e) {
 				w.length = 1
 			}
 			return nil

@@ -1,6 +1,8 @@
 package bitrix
 
 import (
+	"errors"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -38,4 +40,26 @@ func TestSlowCallerCostsNoPatience(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEveryLengthIsTooLong: a portal that refuses even a single command because there are
+// too many ends the listing.
+func TestEveryLengthIsTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		p := portal(func(*http.Request) (*http.Response, error) {
+			if requests++; requests > 100 {
+				t.Fatal("the listing does not end")
+			}
+			return reply(`400 {"error":"ERROR_BATCH_LENGTH_EXCEEDED"}`), nil
+		})
+		for _, err := range clientOf(t, p, Options{}).Pages(t.Context(), windowed, 0) {
+			if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeBatchLength {
+				t.Errorf("error %v", err)
+			}
+		}
+		if requests < 6 {
+			t.Errorf("%d requests do not reach a single command", requests)
+		}
+	})
 }
