@@ -50,8 +50,8 @@ const (
 	atOnce   = 16
 )
 
-// runPeer exports a portal with a peer into path.
-func runPeer(ctx context.Context, p peer, hook, path string) error {
+// runPeer exports a portal with a peer into path. fields are what it lists.
+func runPeer(ctx context.Context, p peer, fields []string, hook, path string) error {
 	_, script := p.(*naive) // net/http decompresses its answers
 	transport := &http.Transport{MaxIdleConnsPerHost: atOnce, DisableCompression: !script}
 	client := &http.Client{Transport: transport}
@@ -100,7 +100,7 @@ func runPeer(ctx context.Context, p peer, hook, path string) error {
 	}
 	var ids, orders []int64
 	for after, more := int64(0), true; more; {
-		body, err := batch(chain(after))
+		body, err := batch(chain(after, fields))
 		if err != nil {
 			fail(err)
 			break
@@ -128,8 +128,8 @@ func runPeer(ctx context.Context, p peer, hook, path string) error {
 	return p.close(path)
 }
 
-// chain returns the commands for 50 pages after an id.
-func chain(after int64) map[string]string {
+// chain returns the commands for 50 pages of fields after an id.
+func chain(after int64, fields []string) map[string]string {
 	cmd := map[string]string{}
 	for i := range commands {
 		cursor := strconv.FormatInt(after, 10)
@@ -137,7 +137,7 @@ func chain(after int64) map[string]string {
 			cursor = fmt.Sprintf("$result[c%02d][payments][%d][id]", i-1, pageSize-1)
 		}
 		q := url.Values{"order[id]": {"ASC"}, "start": {"-1"}, "filter[>id]": {cursor}}
-		for j, field := range []string{"id", "orderId", "dateBill"} {
+		for j, field := range fields {
 			q.Set(fmt.Sprintf("select[%d]", j), field)
 		}
 		cmd[fmt.Sprintf("c%02d", i)] = "sale.payment.list?" + q.Encode()

@@ -13,8 +13,9 @@
 //	go run ./speed -memory
 //	go run ./speed -lookup
 //
-// -beside also runs two programs that make the same requests; see floor.go. -latency is
-// the portal's time for each answer, because waiting costs processor time too.
+// -beside also runs two programs that make the same requests; see floor.go. With -few
+// they list only the fields that a get needs. -latency is the portal's time for each
+// answer, because waiting costs processor time too.
 //
 // -memory prints the peak memory of commands whose rows or answers are large; see memory.go.
 // With -vs it measures the other build alone. It fails if a peak is above 200 MB.
@@ -44,6 +45,8 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"b24export/schemas"
 )
 
 // settings configures the measurement.
@@ -53,6 +56,7 @@ type settings struct {
 	vs     string
 	enrich string
 	beside bool
+	few    bool
 	// latency is the portal's time for an answer.
 	latency time.Duration
 	// part divides the payments of -memory, for the tests.
@@ -74,8 +78,8 @@ func (f fleet) String() string {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if args := os.Args[1:]; len(args) == 4 && args[0] == "peer" && peers[args[1]] != nil {
-		if err := runPeer(ctx, peers[args[1]](), args[2], args[3]); err != nil {
+	if args := os.Args[1:]; len(args) == 5 && args[0] == "peer" && peers[args[1]] != nil {
+		if err := runPeer(ctx, peers[args[1]](), strings.Split(args[2], ","), args[3], args[4]); err != nil {
 			fmt.Fprintln(os.Stderr, args[1]+":", err)
 			os.Exit(1)
 		}
@@ -99,6 +103,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&s.vs, "vs", "", "another build of the program, to be run in turn with this one")
 	f.StringVar(&s.enrich, "enrich", "get", "get each payment, or take what the list shows: get, list")
 	f.BoolVar(&s.beside, "beside", false, "also run the programs floor and naive, with cases of one portal")
+	f.BoolVar(&s.few, "few", false, "with -beside: let them list only the fields that a get needs")
 	f.DurationVar(&s.latency, "latency", 0, "how long the portal takes for each answer")
 	memory := f.Bool("memory", false, "print the peak memory of commands whose rows or answers are large")
 	lookup := f.Bool("lookup", false, "print the processor time of version and of looking up one payment")
@@ -111,7 +116,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New("-beside is for -enrich get")
 	}
 	if f.NArg() > 0 || s.runs < 1 || s.part < 1 {
-		return errors.New("usage: speed [-payments N[xM][,…]] [-runs N] [-vs PROGRAM] [-beside] [-latency TIME]; -runs must be 1 or more")
+		return errors.New("usage: speed [-payments N[xM][,…]] [-runs N] [-vs PROGRAM] [-beside [-few]] [-latency TIME]; -runs must be 1 or more")
 	}
 	if *lookup && len(s.cases) == 0 {
 		s.cases = []fleet{{lookupPayments, 1}}
@@ -163,7 +168,8 @@ type series struct {
 	program string
 	fleet   fleet
 	job     string
-	hook    string // for the portal of a peer
+	hook    string   // for the portal of a peer
+	fields  []string // what a peer lists
 	used    []usage
 }
 
@@ -198,6 +204,10 @@ func (s *settings) bench(ctx context.Context, program, dir string, stdout io.Wri
 	if s.vs != "" {
 		programs = append(programs, s.vs)
 	}
+	fields := schemas.ListFields(nil)
+	if s.few {
+		fields = []string{"id", "orderId", "dateBill"}
+	}
 	var all []*series
 	for i, f := range s.cases {
 		job, hook, stop, err := s.portal(ctx, program, dir, i, f)
@@ -210,7 +220,7 @@ func (s *settings) bench(ctx context.Context, program, dir string, stdout io.Wri
 		}
 		if s.beside && f.portals == 1 {
 			for _, name := range []string{"floor", "naive"} {
-				all = append(all, &series{program: name, fleet: f, hook: hook})
+				all = append(all, &series{program: name, fleet: f, hook: hook, fields: fields})
 			}
 		}
 	}
@@ -239,7 +249,7 @@ func (s *series) run(ctx context.Context, out string) (usage, error) {
 		if err != nil {
 			return usage{}, err
 		}
-		cmd = exec.CommandContext(ctx, self, "peer", s.program, s.hook, out+"."+s.program)
+		cmd = exec.CommandContext(ctx, self, "peer", s.program, strings.Join(s.fields, ","), s.hook, out+"."+s.program)
 	}
 	cmd.Env = append(os.Environ(), "SPEED_OUT="+out)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

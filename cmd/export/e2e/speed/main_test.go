@@ -11,6 +11,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"b24export/bitrix/bitrixtest"
+	"b24export/schemas"
 )
 
 // TestSpeedMeasuresEachCase runs small cases. Each has a line with figures.
@@ -37,7 +38,7 @@ func TestPeers(t *testing.T) {
 	defer server.Close()
 	for name, peer := range peers {
 		path := filepath.Join(t.TempDir(), name)
-		if err := runPeer(t.Context(), peer(), portal.Webhook(server.URL), path); err != nil {
+		if err := runPeer(t.Context(), peer(), schemas.ListFields(nil), portal.Webhook(server.URL), path); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if name != "floor" {
