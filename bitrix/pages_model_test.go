@@ -64,7 +64,25 @@ func newModelPortal(t testing.TB, seed uint64, ids []int64, f modelFaults) *mode
 }
 
 // stable reports whether an id of the beginning has existed all the time.
-func (p *modelPortal) stable(id int64) bool { return !p.gone[id] }
+func (p *modelPortal) stable(id int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.gone[id]
+}
+
+// created reports whether an id was created later.
+func (p *modelPortal) created(id int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.late[id]
+}
+
+// received returns how many requests came, and how many of them were above the limit.
+func (p *modelPortal) received() (requests, above int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.requests, p.refused
+}
 
 func (p *modelPortal) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)

@@ -13,7 +13,11 @@ import (
 // its patience, as for a budget. What fails once after that is retried.
 func TestSlowCallerCostsNoPatience(t *testing.T) {
 	ids := idsOfDensity(40_000, jumps(3000))
-	for stop := 60; stop < 800; stop += 10 {
+	step := 10
+	if testing.Short() {
+		step = 80 // the race detector makes them slow
+	}
+	for stop := 60; stop < 800; stop += step {
 		synctest.Test(t, func(t *testing.T) {
 			var failing atomic.Bool
 			p := &listPortal{t: t, ids: ids, errs: map[int]string{}}
