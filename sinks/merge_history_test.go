@@ -173,6 +173,9 @@ func (h *history) check() {
 // TestHistories merges many nights of all kinds. After each, the table must be that of the
 // model, in whatever way it was written: decoded, copied in part, linked.
 func TestHistories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector makes it slow, and it runs in one goroutine")
+	}
 	for seed := range uint64(1) {
 		rnd := rand.New(rand.NewPCG(seed, 11))
 		folder, err := OpenFolder(t.TempDir())
