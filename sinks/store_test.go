@@ -52,3 +52,14 @@ func TestNightsAndBackfillsInFolder(t *testing.T) { sinktest.RunInterleaved(t, o
 func TestDatasetInMemory(t *testing.T) { sinktest.RunDataset(t, openMemory) }
 
 func TestDatasetInFolder(t *testing.T) { sinktest.RunDataset(t, openFolder) }
+
+func TestQuietDeathsInMemory(t *testing.T) { runQuietDeaths(t, openMemory) }
+
+func TestQuietDeathsInFolder(t *testing.T) { runQuietDeaths(t, openFolder) }
+
+func runQuietDeaths(t *testing.T, open func(*testing.T) sinks.Store) {
+	if testing.Short() {
+		t.Skip("the race detector makes them slow, and a night with changes has the same goroutines")
+	}
+	sinktest.RunQuietDeaths(t, open)
+}
