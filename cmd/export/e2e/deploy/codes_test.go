@@ -110,7 +110,7 @@ func TestCommandLines(t *testing.T) {
 		}
 		// The job file does not exist. That must be the only error.
 		out, err := exec.CommandContext(t.Context(), bin, args...).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "no such file") {
+		if err == nil || !strings.Contains(string(out), "the job file does not exist") {
 			t.Errorf("%s: b24export %s: %v\n%s", name, line, err, out)
 		}
 	}
