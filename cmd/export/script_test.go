@@ -22,9 +22,11 @@ import (
 	"go.uber.org/goleak"
 
 	"b24export/bitrix/bitrixtest"
+	"b24export/sinks/sinktest"
 )
 
 func TestMain(m *testing.M) {
+	sinktest.TempInMemory()
 	testscript.Main(tidyTests{m}, map[string]func(){"b24export": main})
 }
 

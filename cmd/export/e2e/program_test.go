@@ -15,12 +15,14 @@ import (
 
 	"b24export/cmd/export/e2e/internal/procs"
 	"b24export/pipeline"
+	"b24export/sinks/sinktest"
 )
 
 // bin is the path of the built program while the tests run.
 var bin string
 
 func TestMain(m *testing.M) {
+	sinktest.TempInMemory()
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "b24export-e2e-")
 		if err != nil {
