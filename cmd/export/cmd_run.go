@@ -76,13 +76,31 @@ the file.`,
 	flags.BoolVar(&opts.Restart, "restart", false, "discard an unfinished snapshot instead of resuming it")
 	flags.BoolVar(&opts.AllowDeletes, "allow-deletes", false, "let this run delete more rows than deletes.max allows")
 	flags.BoolVar(&opts.RejectsOK, "rejects-ok", false, "exit with 0 instead of 3 if payments were rejected, but fewer than rejects.max")
-	flags.DurationVar(&opts.IfOlder, "if-older", 0, "skip portals whose newest snapshot is younger than this `duration`, such as 12h")
+	flags.Var((*duration)(&opts.IfOlder), "if-older", "skip portals whose newest snapshot is younger than this `duration`, such as 12h")
 	flags.StringVar(&shown.file, "metrics-file", "", "write Prometheus metrics to this `file`, every 15 s and at the end, for node_exporter's textfile collector")
 	flags.StringVar(&shown.address, "metrics-addr", "", "serve metrics at this `address` during the run, such as 127.0.0.1:9424; without a host, on the loopback address only")
 	flags.StringVar(&shown.push, "metrics-push", "", "push metrics to the Pushgateway at this `URL`, every 15 s and at the end; the label instance is the job file and shard, or the value of ?instance=")
 	addKeyFlags(flags)
 	return cmd
 }
+
+// duration is a flag that is written like a duration in the job file: 7d is allowed.
+type duration time.Duration
+
+func (d *duration) String() string {
+	if *d == 0 {
+		return "" // the help shows no default
+	}
+	return time.Duration(*d).String()
+}
+
+func (d *duration) Set(text string) error {
+	v, err := jobfile.ParseDuration(text)
+	*d = duration(v)
+	return err
+}
+
+func (d *duration) Type() string { return "duration" }
 
 // keyFlag is a key of the job file as a flag. The rules of the job file parse its text.
 type keyFlag struct{ text, kind string }

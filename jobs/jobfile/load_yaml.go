@@ -68,7 +68,7 @@ func readYAML(data []byte) (*node, []Problem) {
 	}
 	file, err := parseTokens(tokens)
 	if err != nil {
-		return nil, []Problem{syntaxProblem(err)}
+		return nil, []Problem{syntaxProblem(err, data)}
 	}
 	// scan accepts only one document.
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
@@ -205,11 +205,21 @@ func tokenProblem(tk *token.Token, rule string) Problem {
 
 // syntaxProblem returns a problem for an error of the parser. It does not use the
 // parser's text, which may quote the file.
-func syntaxProblem(err error) Problem {
-	if e, ok := errors.AsType[*yaml.SyntaxError](err); ok {
-		return tokenProblem(e.Token, notYAML)
+func syntaxProblem(err error, data []byte) Problem {
+	e, ok := errors.AsType[*yaml.SyntaxError](err)
+	if !ok {
+		return Problem{What: notYAML}
 	}
-	return Problem{What: notYAML}
+	p := tokenProblem(e.Token, notYAML)
+	// The parser stops at the brace of ${NAME} only inside other braces or brackets.
+	lines := bytes.Split(data, []byte("\n"))
+	if p.Line > 0 && p.Line <= len(lines) {
+		line := []rune(string(lines[p.Line-1]))
+		if at := p.Column - 1; at > 0 && at < len(line) && string(line[at-1:at+1]) == "${" {
+			p.What = "a reference inside { } or [ ] must be in quotes, as in \"${NAME}\""
+		}
+	}
+	return p
 }
 
 // notYAML is the text of a problem where the parser has stopped. The parser's own

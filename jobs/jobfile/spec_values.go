@@ -148,6 +148,16 @@ func span(least, most time.Duration, zero string, p put[time.Duration]) reading 
 	}}
 }
 
+// ParseDuration reads a duration as it is written in a job file, such as 30s, 1h30m or
+// 7d.
+func ParseDuration(text string) (time.Duration, error) {
+	v, problem := parseSpan(text)
+	if problem != nil {
+		return 0, fmt.Errorf("%s, %s", problem.What, problem.Hint)
+	}
+	return v, nil
+}
+
 const day = 24 * time.Hour
 
 var spanForm = regexp.MustCompile(`^-?(?:([0-9]{1,6})d)?((?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|ms|m|s))*)$`)
