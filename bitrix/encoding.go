@@ -57,6 +57,9 @@ func (w *walk) askReadable(ctx context.Context) (links, error) {
 	if err != nil {
 		return links{}, err
 	}
+	if r.Err != nil {
+		return links{}, r.Err // such as ids that cannot be encoded either
+	}
 	k := w.list.cut([]Result{r}, w.cursor)
 	if len(k.pages) > 0 {
 		page := &k.pages[0]

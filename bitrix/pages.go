@@ -315,7 +315,11 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 		if e.Code == CodeTimeout {
 			return w.patience.pause(ctx, e)
 		}
-		if most := w.c.governor.sizes.limit(w.list.Method); most > 1 || w.length > 1 {
+		most := w.c.governor.sizes.limit(w.list.Method)
+		if e.BadEncoding() && w.length == 1 {
+			return e // one page that cannot be encoded remains such a page
+		}
+		if most > 1 || w.length > 1 {
 			if most == 1 || !tooLong(e) {
 				w.length = 1
 			}
