@@ -99,6 +99,7 @@ type walk struct {
 	uncounted bool
 	garbled   bool // the portal cannot encode a text of the next page
 	short     int  // consecutive chains that ended at a short page
+	cut       int  // consecutive chains whose first page was short
 	stalls    int  // consecutive attempts without a valid page
 	large     int  // consecutive attempts whose one page was too large
 	patience  *patience
@@ -122,10 +123,6 @@ func newWalk(c *Client, l Listing, after int64) *walk {
 // maxStalls is how often an invalid page is requested. Such an answer is not a
 // temporary error, but a portal may answer one request wrongly.
 const maxStalls = 5
-
-// maxShort is how many chains in sequence may end at a short page, whatever the portal
-// counts, after all that existed at the start of the walk.
-const maxShort = 5
 
 // maxBroken is how many chains may break at their references before the walk requests
 // page by page.
@@ -199,36 +196,6 @@ func (w *walk) ask(ctx context.Context) (links, time.Duration, error) {
 	return w.list.cut(results, w.cursor), waited, nil
 }
 
-// take adds the valid pages, and finds out whether the list ends there.
-func (w *walk) take(ctx context.Context, k links) error {
-	before := w.cursor
-	w.advance(k)
-	w.short++
-	switch {
-	case !k.ended:
-		w.short = 0
-		return nil
-	case w.cursor == before && w.through > 0 && w.listed == 0 && k.total <= 0:
-		return errGap
-	case w.cursor == before: // the chain's first page has nothing new
-		return w.end(ctx)
-	case w.counted < 0 && w.through > 0:
-		w.ended, w.uncounted = true, true
-		return nil
-	}
-	// The end is accepted if all that the portal has counted was listed. Otherwise the
-	// next chain requests what follows. If nothing was counted, that is most likely
-	// nothing.
-	w.ended = w.counted >= 0 && w.listed >= w.counted
-	if w.last > 0 && w.cursor >= w.last && w.short >= maxShort {
-		w.ended = true // what follows was created during the walk, and may never end
-	}
-	if w.counted < 0 {
-		w.length = 1
-	}
-	return nil
-}
-
 // advance adds a chain's pages.
 func (w *walk) advance(k links) {
 	if k.cursor > w.cursor {
@@ -254,6 +221,9 @@ func (w *walk) advance(k links) {
 			w.count = countNone
 		}
 		w.near = densityOf(k.pages[max(0, len(k.pages)-nearPages):])
+	}
+	if w.cut++; !k.ended || len(k.pages) != 1 {
+		w.cut = 0
 	}
 	w.c.counters.commands.Add(int64(len(k.pages)))
 	w.cursor = k.cursor

@@ -26,6 +26,42 @@ func isCount(err error) bool {
 	return ok
 }
 
+// maxShort is how many chains in sequence may end at a short page, whatever the portal
+// counts, after all that existed at the start of the walk.
+const maxShort = 5
+
+// take adds the valid pages, and finds out whether the list ends there.
+func (w *walk) take(ctx context.Context, k links) error {
+	before := w.cursor
+	w.advance(k)
+	w.short++
+	switch {
+	case !k.ended:
+		w.short = 0
+		return nil
+	case w.cursor == before && w.through > 0 && w.listed == 0 && k.total <= 0:
+		return errGap
+	case w.cursor == before: // the chain's first page has nothing new
+		return w.end(ctx)
+	case w.counted < 0 && w.through > 0:
+		w.ended, w.uncounted = true, true
+		return nil
+	}
+	// The end is accepted if all that the portal has counted was listed. Otherwise the
+	// next chain requests what follows. If nothing was counted, that is most likely
+	// nothing.
+	w.ended = w.counted >= 0 && w.listed >= w.counted
+	if w.last > 0 && w.cursor >= w.last && w.short >= maxShort {
+		w.ended = true // what follows was created during the walk, and may never end
+	}
+	// If first pages are short again and again, the portal filters elements after it has cut
+	// the page. No further page of a chain can then be resolved.
+	if w.counted < 0 || w.cut > 1 {
+		w.length = 1
+	}
+	return nil
+}
+
 // end finds out whether the list ends at the cursor, after which a page was empty; if
 // so, it sets w.ended. An empty page alone does not prove that, because servers
 // sometimes return one wrongly. end therefore counts the elements after the cursor in a

@@ -28,6 +28,7 @@ type modelPortal struct {
 	late     map[int64]bool // that were created later
 	gone     map[int64]bool // that were deleted
 	requests int
+	commands int     // in batches
 	level    float64 // of the counter
 	at       time.Time
 	refused  int // requests above the limit
@@ -189,6 +190,7 @@ func (p *modelPortal) single(body []byte) string {
 
 func (p *modelPortal) batch(body []byte) string {
 	cmds := commandsOf(p.t, &http.Request{URL: &url.URL{Path: "/batch"}, Body: io.NopCloser(strings.NewReader(string(body)))})
+	p.commands += len(cmds)
 	if len(cmds) > p.most && !p.mostEach {
 		return `400 {"error":"ERROR_BATCH_LENGTH_EXCEEDED"}`
 	}

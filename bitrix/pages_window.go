@@ -217,7 +217,7 @@ func (w *walk) affordable() int {
 // unless takes is nil. The window offers its own rest on rests.
 func (w *walk) window(ctx context.Context, from int64, density float64, rests chan<- *rest, takes *rest) *window {
 	one := &window{walk: newWalk(w.c, w.list, from), from: from, chains: make(chan chainOfPages, 1)}
-	one.list.Windows, one.length = false, w.c.governor.sizes.limit(w.list.Method)
+	one.list.Windows, one.length, one.cut = false, w.c.governor.sizes.limit(w.list.Method), w.cut
 	if one.takes = takes; takes != nil {
 		one.length = MaxCommands - len(takes.commands)
 	}
