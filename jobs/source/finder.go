@@ -14,7 +14,8 @@ import (
 type listed = pipeline.Listed[schemas.Payment]
 
 // finder is a way to find a portal's payments. Choose decides which one a run uses. Its
-// functions may be called concurrently, except that list is called once.
+// functions may be called concurrently, except list, which is called once for each part of
+// the listing.
 type finder struct {
 	// list yields pages of payments in strictly ascending order of id, from the first
 	// one above after. It includes every payment that exists during the whole listing.

@@ -51,7 +51,7 @@ type listItems struct {
 	counted   atomic.Int64
 
 	mu      sync.Mutex
-	sorted  spill.Sorter
+	sorted  spill.Sorter // of the part of the listing that is read now
 	refused ItemsRefusedError
 }
 
@@ -82,6 +82,8 @@ func (e *ItemsRefusedError) Unwrap() error { return e.First }
 
 func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
+		// A run may read several parts, and each of them lists from the beginning.
+		l.sorted = spill.Sorter{}
 		defer func() {
 			if err := l.sorted.Close(); err != nil {
 				l.log.Warn("clean up after a listing", "error", err)
