@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"fmt"
 	"testing"
 
 	"b24export/bitrix/bitrixtest"
@@ -28,6 +29,31 @@ func (e *runJob) wantBound(t *testing.T, portal *bitrixtest.Portal) {
 	}
 }
 
+// An owner with an order has no payments only if two answers of the portal say so.
+func TestPaymentsOfOwnersThatAreMissingOnce(t *testing.T) {
+	for _, job := range []string{"source: {list: bindings}", "source: {list: items}", "source: {list: bindings, batch: never}"} {
+		for _, times := range []int{1, 60} {
+			bubble(t, fmt.Sprint(job, times), func(t *testing.T) {
+				portal := bitrixtest.New(bitrixtest.Options{Seed: 1, Payments: 500, AllowRegets: true, Strict: t})
+				empty := bitrixtest.Fault{Kind: bitrixtest.FaultResult, Method: "crm.item.payment.list", Times: times, Result: `[]`}
+				faulty(portal, empty)
+				e := newBubbleJob(t, portal, job)
+				e.run(t, jobs.ExitComplete)
+				e.wantBound(t, portal)
+				faulty(portal) // the next one counts from zero
+				faulty(portal, empty)
+				if c := e.run(t, jobs.ExitComplete).Summary.Manifest.Changes; c.Sum() != 0 {
+					t.Errorf("the second run of a portal without changes found %+v", c)
+				}
+				e.wantBound(t, portal)
+				if n := portal.Stats().Faults; n != int64(2*times) {
+					t.Errorf("%d lists were empty, want %d", n, 2*times)
+				}
+			})
+		}
+	}
+}
+
 // A run that tries rejects again lists in several parts. Listings by owners sort each part
 // for itself.
 func TestPartsOfAListingByOwners(t *testing.T) {
@@ -41,4 +67,15 @@ func TestPartsOfAListingByOwners(t *testing.T) {
 			e.wantBound(t, portal)
 		})
 	}
+}
+
+// Smart processes are missing only if two answers of the portal lack them.
+func TestTypesThatAreMissingOnce(t *testing.T) {
+	bubble(t, "items", func(t *testing.T) {
+		portal := bitrixtest.New(bitrixtest.Options{Seed: 1, Payments: 500, AllowRegets: true, Strict: t})
+		faulty(portal, bitrixtest.Fault{Kind: bitrixtest.FaultResult, Method: "crm.type.list", Times: 1, Result: `{"types":[]}`})
+		e := newBubbleJob(t, portal, "source: {list: items}")
+		e.run(t, jobs.ExitComplete)
+		e.wantBound(t, portal)
+	})
 }

@@ -21,6 +21,7 @@ var rowTests = []struct {
 	{"portals", "`crm.orderentity.list` with `start: -1`", "TestOwnersWhateverAStartOfMinusOneMeans"},
 	{"portals", "A list of numbers in a filter", "TestPortalsThatCastLists TestFileOfIDsOnAPortalThatCastsLists TestListingsByItemsOnAPortalThatCastsLists TestCheckTellsOfCastLists"},
 	{"portals", "An answer to a list of ids lacks", "TestOwnersThatAreMissingOnce TestLookUpWithoutItsListIsMadeAgain"},
+	{"portals", "answers an empty list for an owner", "TestPaymentsOfOwnersThatAreMissingOnce TestTypesThatAreMissingOnce"},
 	{"portals", "A right, a scope or a method is removed", "TestRightsThatShrink"},
 	{"portals", "`crm.item.payment.get` refuses a payment that does not exist", "TestIDsRefusedInWordsThatDoNotTell"},
 	{"portals", "`crm.type.list` is refused", "TestItemsWithoutTheListOfTypes"},

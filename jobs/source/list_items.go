@@ -52,6 +52,7 @@ type listItems struct {
 
 	mu      sync.Mutex
 	sorted  spill.Sorter // of the part of the listing that is read now
+	empty   []owner      // that have an order, and whose list was empty once
 	refused ItemsRefusedError
 }
 
@@ -83,7 +84,7 @@ func (e *ItemsRefusedError) Unwrap() error { return e.First }
 func (l *listItems) list(ctx context.Context, after pipeline.PaymentID) iter.Seq2[[]listed, error] {
 	return func(yield func([]listed, error) bool) {
 		// A run may read several parts, and each of them lists from the beginning.
-		l.sorted = spill.Sorter{}
+		l.sorted, l.empty = spill.Sorter{}, nil
 		defer func() {
 			if err := l.sorted.Close(); err != nil {
 				l.log.Warn("clean up after a listing", "error", err)
@@ -168,15 +169,19 @@ func (l *listItems) collect(ctx context.Context, after pipeline.PaymentID) error
 	if walkErr != nil {
 		return walkErr
 	}
+	if err := l.confirm(ctx, l.empty, after); err != nil {
+		return err
+	}
 	if l.refused.Count > 0 {
 		return &l.refused
 	}
 	return nil
 }
 
-// take lists the payments of items of one type into l.sorted.
+// take lists the payments of items of one type into l.sorted, and those of owners whose
+// list was empty once more.
 func (l *listItems) take(ctx context.Context, items []owner, after pipeline.PaymentID) error {
-	found, whole, err := l.payments(ctx, items)
+	found, empty, whole, err := l.payments(ctx, items)
 	if err != nil {
 		return err
 	}
@@ -187,6 +192,14 @@ func (l *listItems) take(ctx context.Context, items []owner, after pipeline.Paym
 		}
 		return l.take(ctx, items[half:], after)
 	}
+	if err := l.add(found, after); err != nil {
+		return err
+	}
+	return l.confirm(ctx, l.doubt(empty), after)
+}
+
+// add adds payments above after to l.sorted.
+func (l *listItems) add(found []itemPayment, after pipeline.PaymentID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var value []byte
@@ -202,20 +215,21 @@ func (l *listItems) take(ctx context.Context, items []owner, after pipeline.Paym
 }
 
 // payments lists the payments of at most itemsARequest items of one type, and records
-// the items that the portal refuses. whole reports whether the portal returned all the
-// orders of these items; if not, the caller must use smaller groups.
+// the items that the portal refuses. empty are the items with an order whose list is
+// empty. whole reports whether the portal returned all the orders of these items; if not,
+// the caller must use smaller groups.
 //
 // A payment certainly belongs to its item's only order if the item had no other order
 // before its payments were listed, and none afterwards. The orders are therefore listed
 // twice, before and after the payments.
-func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPayment, whole bool, err error) {
+func (l *listItems) payments(ctx context.Context, items []owner) (found []itemPayment, empty []owner, whole bool, err error) {
 	return l.paymentsBetween(ctx, items, false)
 }
 
 // paymentsBetween implements payments. again reports whether the orders before and
 // after have already differed once. They are then listed once more: an empty answer may
 // have been wrong.
-func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bool) (found []itemPayment, whole bool, err error) {
+func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bool) (found []itemPayment, empty []owner, whole bool, err error) {
 	var commands []bitrix.Command
 	byOwner := bindingsByOwner(items[0].typeID)
 	alone := l.casting.has(&byOwner)
@@ -232,36 +246,36 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 	}
 	results, err := l.client.Batch(ctx, commands)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
-	only := map[owner]int64{}
+	only, ordered := map[owner]int64{}, map[owner][]int64{}
 	whole = true
 	if l.ordersToo {
 		after := results[behind:]
 		if slices.ContainsFunc(results, func(r bitrix.Result) bool { return r.Attempts > 1 }) {
 			// The commands that were retried were answered after the orders.
 			if after, err = l.client.Batch(ctx, bindingsOf("a", items, alone)); err != nil {
-				return nil, false, err
+				return nil, nil, false, err
 			}
 		}
 		if !alone {
 			casts, err := l.castsBindings(ctx, items, results[:first])
 			if err != nil {
-				return nil, false, err
+				return nil, nil, false, err
 			}
 			if casts && l.casting.has(&byOwner) {
 				return l.paymentsBetween(ctx, items, again) // each item by itself
 			}
 		}
 		var agree bool
-		if only, whole, agree, err = onlyOrders(results[:first], after, alone); err != nil {
-			return nil, false, err
+		if only, ordered, whole, agree, err = onlyOrders(results[:first], after, alone); err != nil {
+			return nil, nil, false, err
 		}
 		if !agree && !again {
 			return l.paymentsBetween(ctx, items, true)
 		}
 		if !whole && len(items) > 1 {
-			return nil, false, nil
+			return nil, nil, false, nil
 		}
 	}
 	var refusals []int
@@ -270,7 +284,7 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 		if res.Err != nil && res.Err.BadEncoding() {
 			readable, honoured, err := l.readable(ctx, item)
 			if err != nil {
-				return nil, false, err
+				return nil, nil, false, err
 			}
 			for _, e := range readable {
 				found = append(found, itemPayment{id: e.number, of: item, order: only[item], at: e.at, raw: e.raw, bad: e.err != nil})
@@ -285,16 +299,19 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, "", "id")
 		if err != nil {
-			return nil, false, fmt.Errorf("list the payments of owner %v: %w", item, err)
+			return nil, nil, false, fmt.Errorf("list the payments of owner %v: %w", item, err)
+		}
+		if len(raws) == 0 && len(ordered[item]) > 0 {
+			empty = append(empty, item)
 		}
 		for k, raw := range raws {
 			found = append(found, itemPayment{id: ids[k], of: item, order: only[item], at: res.At, raw: raw})
 		}
 	}
 	if len(refusals) == 0 {
-		return found, whole, nil
+		return found, empty, whole, nil
 	}
-	return found, whole, l.judge(ctx, items, refusals, results[first:])
+	return found, empty, whole, l.judge(ctx, items, refusals, results[first:])
 }
 
 // judge separates items that were deleted together with their payments from items that
@@ -406,7 +423,7 @@ func (l *listItems) again(ctx context.Context, asked []listed) (there map[pipeli
 			n++
 		}
 		one := listItems{client: l.client, rowMaker: l.rowMaker, log: l.log}
-		found, _, err := one.payments(ctx, items[:n])
+		found, _, _, err := one.payments(ctx, items[:n])
 		if err != nil {
 			return nil, false, err
 		}

@@ -74,16 +74,17 @@ func (l *listItems) castsBindings(ctx context.Context, items []owner, answers []
 	return how == asOne, err
 }
 
-// onlyOrders returns the order of each item that has exactly one in both answers. agree
-// reports whether both answers contain the same orders for each item.
-func onlyOrders(before, after []bitrix.Result, alone bool) (only map[owner]int64, whole, agree bool, err error) {
+// onlyOrders returns the order of each item that has exactly one in both answers, and the
+// orders of each item in the second answer. agree reports whether both answers contain the
+// same orders for each item.
+func onlyOrders(before, after []bitrix.Result, alone bool) (only map[owner]int64, has map[owner][]int64, whole, agree bool, err error) {
 	had, whole1, err := ordersIn(before, alone)
 	if err != nil {
-		return nil, false, false, err
+		return nil, nil, false, false, err
 	}
 	has, whole2, err := ordersIn(after, alone)
 	if err != nil {
-		return nil, false, false, err
+		return nil, nil, false, false, err
 	}
 	only = make(map[owner]int64, len(has))
 	for item, orders := range has {
@@ -91,7 +92,7 @@ func onlyOrders(before, after []bitrix.Result, alone bool) (only map[owner]int64
 			only[item] = orders[0]
 		}
 	}
-	return only, whole1 && whole2, maps.EqualFunc(had, has, slices.Equal[[]int64]), nil
+	return only, has, whole1 && whole2, maps.EqualFunc(had, has, slices.Equal[[]int64]), nil
 }
 
 // ordersIn returns the orders of each item in the answers to bindingsOf. whole reports

@@ -110,34 +110,54 @@ const (
 )
 
 // paymentTypes returns the types of items that can have payments, in ascending order:
-// deals, smart invoices, and the smart processes that are configured for payments.
+// deals, smart invoices, and the smart processes that are configured for payments. A
+// portal has fewer of these than it counts, or none, only if two answers say so.
 func paymentTypes(ctx context.Context, client *bitrix.Client) ([]int64, error) {
 	types := []int64{dealType, invoiceType}
+	seen := make(map[int64]bool)
+	for range 2 {
+		more, counted, err := processTypes(ctx, client, seen)
+		if err != nil {
+			return nil, err
+		}
+		types = append(types, more...)
+		if counted == 0 || len(seen) > 0 && int64(len(seen)) >= counted {
+			break
+		}
+	}
+	slices.Sort(types)
+	return slices.Compact(types), nil
+}
+
+// processTypes lists the smart processes once, and returns the types of those that are
+// configured for payments. It adds all types to seen. counted is how many the portal
+// counts, -1 if it does not.
+func processTypes(ctx context.Context, client *bitrix.Client, seen map[int64]bool) (types []int64, counted int64, err error) {
+	last := int64(0) // no page of a portal that has pages begins with the same type
 	for start := int64(0); ; {
 		res, err := client.Call(ctx, bitrix.MethodTypeList, bitrix.Params{"order": bitrix.Params{"id": "asc"}, "start": start})
 		if err != nil {
-			return nil, fmt.Errorf("find the types of owners (source.entity_types can name them instead): %w", err)
+			return nil, 0, fmt.Errorf("find the types of owners (source.entity_types can name them instead): %w", err)
 		}
 		raws, ids, err := bitrix.ItemsByID(res.Value, "types", "entityTypeId")
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", bitrix.MethodTypeList, err)
+			return nil, 0, fmt.Errorf("%s: %w", bitrix.MethodTypeList, err)
 		}
 		for i, raw := range raws {
 			pays, err := schemas.ReadFlag(raw, "isPaymentsEnabled")
 			if err != nil {
-				return nil, fmt.Errorf("%s: type %d: %w", bitrix.MethodTypeList, ids[i], err)
+				return nil, 0, fmt.Errorf("%s: type %d: %w", bitrix.MethodTypeList, ids[i], err)
 			}
+			seen[ids[i]] = true
 			if pays && ids[i] >= 128 {
 				types = append(types, ids[i])
 			}
 		}
-		if res.Next <= start || len(raws) == 0 {
-			break
+		if res.Next <= start || len(raws) == 0 || ids[0] == last {
+			return types, res.Total, nil
 		}
-		start = res.Next
+		start, last = res.Next, ids[0]
 	}
-	slices.Sort(types)
-	return slices.Compact(types), nil
 }
 
 // String returns the item as TYPE/ID.
