@@ -33,7 +33,7 @@ var rowTests = []struct {
 	{"portals", "403 `ACCESS_DENIED`", "TestAccessDeniedOfOneMethod"},
 	{"portals", "403 `WRONG_LICENSE`: the plan", "TestSinceEventsOnOddQueues"},
 	{"portals", "`ERROR_CORE`", "TestDatabaseInTrouble"},
-	{"portals", "`WRONG_ENCODING`", "TestTextThatCannotBeEncoded TestTextThatCannotBeEncodedByOwners TestRelatedTextThatCannotBeEncoded"},
+	{"portals", "`WRONG_ENCODING`", "TestTextThatCannotBeEncoded TestTextThatCannotBeEncodedByOwners TestRelatedTextThatCannotBeEncoded TestSavedOrdersThatCannotBeEncoded"},
 	{"portals", "byte order mark", "TestAnswersWithSomethingAround"},
 	{"portals", "PHP warnings", "TestAnswersWithSomethingAround"},
 	{"portals", "303", "TestRenamedPortal"},

@@ -48,3 +48,30 @@ func TestSinceOrdersWithoutAFilter(t *testing.T) {
 		})
 	}
 }
+
+// The payments of a saved order are read, also if the portal cannot encode one of them.
+func TestSavedOrdersThatCannotBeEncoded(t *testing.T) {
+	for _, casts := range []bool{false, true} {
+		bubble(t, "", func(t *testing.T) {
+			portal := bitrixtest.New(bitrixtest.Options{Seed: 8, Payments: 700, First: 500, AllowRegets: true, Strict: t,
+				Values: bitrixtest.ValueQuirks{CastLists: casts}})
+			e := newBubbleJob(t, portal, "source: {since: orders}")
+			e.run(t, jobs.ExitComplete)
+			change(portal, 60)
+			bad := []int64{portal.ID(333), portal.ID(500)}
+			for _, id := range bad {
+				if !portal.Pay(id) && !portal.Unpay(id) {
+					t.Fatalf("payment %d does not change", id)
+				}
+			}
+			portal.Adjust(func(o *bitrixtest.Options) { o.Server.BadTexts = bad })
+			out := e.run(t, jobs.ExitRejects)
+			if l := out.Summary.Ledger; l.Rejected != 2 || l.Kept != 2 || out.Summary.Manifest.Since.By != "orders" {
+				t.Errorf("ledger %+v, since %+v; want two rejects that keep their rows", l, out.Summary.Manifest.Since)
+			}
+			portal.Adjust(func(o *bitrixtest.Options) { o.Server.BadTexts = nil })
+			e.run(t, jobs.ExitComplete)
+			e.wantTable(t, portal, none)
+		})
+	}
+}

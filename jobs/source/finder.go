@@ -63,6 +63,10 @@ func (r *rowMaker) stamp(at time.Time) time.Time {
 	return at
 }
 
+// notEncoded describes a payment that the portal cannot encode, where its own error is not
+// kept.
+const notEncoded = "a text of the payment is not UTF-8"
+
 // listedOr is like listed for an element that the portal may not be able to encode. err
 // is the portal's error for it, and makes a reject.
 func (r *rowMaker) listedOr(err *bitrix.Error, raw []byte, id pipeline.PaymentID, at time.Time) listed {

@@ -392,7 +392,7 @@ func (p *itemPayment) alsoUnder(other itemPayment) {
 func (l *listItems) row(p *itemPayment) listed {
 	var bad *bitrix.Error
 	if p.bad {
-		bad = &bitrix.Error{Code: bitrix.CodeWrongEncoding, Description: "a text of the payment is not UTF-8", Method: bitrix.MethodItemPaymentList}
+		bad = &bitrix.Error{Code: bitrix.CodeWrongEncoding, Description: notEncoded, Method: bitrix.MethodItemPaymentList}
 	}
 	item := l.listedOr(bad, p.raw, pipeline.PaymentID(p.id), p.at)
 	item.Row.EntityTypeID, item.Row.EntityID = schemas.Some(p.of.typeID), schemas.Some(p.of.id)

@@ -131,12 +131,14 @@ func (l *listOrders) collect(ctx context.Context, after pipeline.PaymentID, sort
 }
 
 // payments adds the payments of at most idsARequest orders to sorted. It requests
-// further pages if a page is full.
+// further pages if a page is full. Where the portal cannot encode an answer, it requests
+// the ids, and then the payments by their ids, which shows whose text it is.
 func (l *listOrders) payments(ctx context.Context, orders []int64, after pipeline.PaymentID, sorted *spill.Sorter) error {
 	type group struct {
 		orders []int64
 		after  int64
 		again  bool // the answer was empty once
+		bare   bool // only ids are requested
 	}
 	fields := schemas.ListFields(l.fields)
 	filter := paymentsByOrder(fields, int64(after))
@@ -151,10 +153,14 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 		}
 	}
 	split(orders)
+	var bare []int64 // payments to request by their ids
 	for len(open) > 0 {
 		commands := make([]bitrix.Command, len(open))
 		for i, g := range open {
 			filter := paymentsByOrder(fields, g.after)
+			if g.bare {
+				filter.fields = []string{"id", filter.field}
+			}
 			if len(g.orders) == 1 {
 				commands[i] = filter.alone("o"+strconv.Itoa(i), g.orders[0])
 			} else {
@@ -169,6 +175,11 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 		var cast []int64 // orders whose answers come from a portal that casts lists
 		for i, res := range results {
 			g := open[i]
+			if res.Err != nil && res.Err.BadEncoding() && !g.bare {
+				g.bare = true
+				full = append(full, g)
+				continue
+			}
 			if res.Err != nil {
 				return fmt.Errorf("list the payments of orders %d to %d: %w", g.orders[0], g.orders[len(g.orders)-1], res.Err)
 			}
@@ -208,19 +219,49 @@ func (l *listOrders) payments(ctx context.Context, orders []int64, after pipelin
 					return fmt.Errorf("list the payments of orders behind payment %d: got payment %d; %s ignores its filter or its order", last, ids[k], bitrix.MethodPaymentList)
 				}
 				last = ids[k]
-				value := binary.AppendVarint(nil, res.At.UnixMicro())
-				if err := sorted.Add(spill.Key{last}, append(value, raw...)); err != nil {
+				if g.bare {
+					bare = append(bare, last)
+				} else if err := addSaved(sorted, element{last, raw, res.At, nil}); err != nil {
 					return err
 				}
 			}
 			if len(raws) >= bitrix.PageSize {
-				full = append(full, group{orders: g.orders, after: last})
+				full = append(full, group{orders: g.orders, after: last, bare: g.bare})
 			}
 		}
 		open = full
 		split(cast)
 	}
+	slices.Sort(bare)
+	byID := paymentsByID(fields)
+	for part := range slices.Chunk(slices.Compact(bare), idsARequest) {
+		found, err := byID.each(ctx, l.client, l.casting, part)
+		if err != nil {
+			return fmt.Errorf("list payments %d to %d: %w", part[0], part[len(part)-1], err)
+		}
+		for _, e := range found {
+			if err := addSaved(sorted, e); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// addSaved adds a payment of a saved order to sorted. savedOf reads it.
+func addSaved(sorted *spill.Sorter, e element) error {
+	value := binary.AppendVarint(nil, e.at.UnixMicro())
+	return sorted.Add(spill.Key{e.number}, append(value, e.raw...)) // no bytes: it cannot be encoded
+}
+
+// savedOf returns the payment that addSaved added.
+func (l *listOrders) savedOf(rec spill.Record) listed {
+	at, n := binary.Varint(rec.Value)
+	var bad *bitrix.Error
+	if n == len(rec.Value) {
+		bad = &bitrix.Error{Code: bitrix.CodeWrongEncoding, Description: notEncoded, Method: bitrix.MethodPaymentList}
+	}
+	return l.listedOr(bad, slices.Clone(rec.Value[n:]), pipeline.PaymentID(rec.Key[0]), time.UnixMicro(at))
 }
 
 // merge lists the ids above after, with the values of those that are in sorted. It ends
@@ -246,8 +287,7 @@ func (l *listOrders) merge(ctx context.Context, after pipeline.PaymentID, sorted
 				// Either both have the same values, or the next run sees the later
 				// ones.
 				if rec.Key[0] == id {
-					at, n := binary.Varint(rec.Value)
-					items[i] = l.listed(slices.Clone(rec.Value[n:]), pipeline.PaymentID(id), time.UnixMicro(at))
+					items[i] = l.savedOf(rec)
 				}
 				rec, err, ok = next()
 			}
