@@ -252,8 +252,9 @@ func (l *listItems) paymentsBetween(ctx context.Context, items []owner, again bo
 	whole = true
 	if l.ordersToo {
 		after := results[behind:]
-		if slices.ContainsFunc(results, func(r bitrix.Result) bool { return r.Attempts > 1 }) {
-			// The commands that were retried were answered after the orders.
+		if slices.ContainsFunc(results, func(r bitrix.Result) bool { return r.Attempts > 1 || !r.At.Equal(results[0].At) }) {
+			// Commands that were retried, or are in another request, may have been answered
+			// after the orders.
 			if after, err = l.client.Batch(ctx, bindingsOf("a", items, alone)); err != nil {
 				return nil, nil, false, err
 			}
