@@ -271,3 +271,27 @@ func TestBackfillWithoutTheListing(t *testing.T) {
 		t.Errorf("%d rows, ledger %+v", n, out.Summary.Ledger)
 	}
 }
+
+// A backfill of ids without the right to list tries the rejects of the last snapshot
+// again, as any backfill does.
+func TestBackfillOfIDsTriesOtherRejects(t *testing.T) {
+	portal := bitrixtest.New(bitrixtest.Options{Payments: 300, AllowRegets: true, Strict: t, Refuse: 0.05,
+		Rights: bitrixtest.Rights{NotAdmin: true}})
+	e := newRunJob(t, portal, "mode: backfill\nrejects: {max: 50%}\nsource: {list: ids, ids: {from: 1, to: 300}}")
+	first := e.run(t, jobs.ExitRejects).Summary.Ledger
+	e = e.again(t, portal, "mode: backfill\nrejects: {max: 50%}\nsource: {list: ids, ids: {from: 301, to: 500}}")
+	second := e.run(t, jobs.ExitRejects).Summary.Ledger
+	t.Logf("%+v, then %+v", first, second)
+	portal.Adjust(func(o *bitrixtest.Options) { o.Refuse = 0 })
+	e = e.again(t, portal, "mode: backfill\nsource: {list: ids, ids: {from: 301, to: 500}}")
+	e.run(t, jobs.ExitComplete)
+	ids := map[int64]bool{}
+	for _, row := range e.rows(t) {
+		ids[row.ID] = true
+	}
+	for p := range portal.All() {
+		if p.ID <= 500 && !ids[p.ID] {
+			t.Errorf("payment %d is not in the table", p.ID)
+		}
+	}
+}

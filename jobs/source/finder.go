@@ -26,6 +26,9 @@ type finder struct {
 	// If sure is false, a missing payment may also exist but be refused to this user.
 	// If a get was refused, the item's Reject contains the portal's error.
 	again func(ctx context.Context, items []listed) (there map[pipeline.PaymentID]schemas.Payment, sure bool, err error)
+	// byID implements Find of pipeline.Source. nil: sale.payment.list finds payments by
+	// their ids.
+	byID func(ctx context.Context, ids []pipeline.PaymentID) ([]listed, error)
 	// total implements Total of pipeline.Source.
 	total func() int64
 	// absent implements Absent of pipeline.Source.

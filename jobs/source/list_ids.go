@@ -304,7 +304,7 @@ type listBare struct {
 
 func (l *listBare) finder() finder {
 	return finder{
-		list: l.list, again: l.again, total: l.ids.counted.Load,
+		list: l.list, again: l.again, byID: l.byID, total: l.ids.counted.Load,
 		absent: always(l.rest), // every one of the ids is listed
 		same:   func(_, _ *schemas.Payment, _ uint64) bool { return false },
 	}
@@ -329,6 +329,15 @@ func (l *listBare) list(_ context.Context, after pipeline.PaymentID) iter.Seq2[[
 			yield(page, nil)
 		}
 	}
+}
+
+// byID returns all ids, as list does: the gets show whether a payment exists.
+func (l *listBare) byID(_ context.Context, ids []pipeline.PaymentID) ([]listed, error) {
+	found := make([]listed, len(ids))
+	for i, id := range ids {
+		found[i].ID = id
+	}
+	return found, nil
 }
 
 // noPayment is an id without a payment on any portal: the highest one that its column

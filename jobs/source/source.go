@@ -94,6 +94,9 @@ func (s *Source) Absent(id pipeline.PaymentID, last *schemas.Payment) pipeline.A
 
 // Find implements pipeline.Source.
 func (s *Source) Find(ctx context.Context, ids []pipeline.PaymentID) ([]listed, error) {
+	if s.find.byID != nil {
+		return s.find.byID(ctx, ids)
+	}
 	sale := s.find.sale
 	if sale == nil {
 		sale = &listSale{client: s.client, rowMaker: s.rowMaker, log: slog.New(slog.DiscardHandler)}
