@@ -72,10 +72,13 @@ func (l *live) orderMeets(r *orderRow, list []condition) bool {
 }
 
 // findOrders calls visit with the orders of one page, and returns how many meet the
-// conditions. Recently saved orders, and ranges of ids, are found without a search
+// conditions. Recently saved orders, and ranges and lists of ids, are found without a search
 // through all.
 func (l *live) findOrders(list []condition, pg page, visit func(*orderRow)) (total int64) {
 	rest, from, to := bounds(list, orderID)
+	if _, ids, ok := oneOf(rest, orderID); ok && len(ids) > 0 {
+		from, to = max(from, ids[0]), min(to, ids[len(ids)-1]) // rest selects among these
+	}
 	_, since, _ := bounds(rest, orderUpdated)
 	low, high := l.ordersBelow(max(from, 0)), l.orderCount()
 	if to < math.MaxInt64 {
