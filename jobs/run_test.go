@@ -122,9 +122,18 @@ func (e *runJob) wantPortal(t *testing.T, portal *bitrixtest.Portal, got []schem
 		}
 		got[i].ExtractedAt = schemas.Null[schemas.Instant]{}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := diffUnless(slices.Equal(want, got), want, got); diff != "" {
 		t.Errorf("table differs from the portal (-want +got):\n%s", diff)
 	}
+}
+
+// diffUnless is cmp.Diff for what is not equal. For equal tables, cmp.Diff takes a
+// hundred times longer than ==.
+func diffUnless(equal bool, want, got any) string {
+	if equal {
+		return ""
+	}
+	return cmp.Diff(want, got)
 }
 
 func none(bitrixtest.Payment) bool         { return false }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -27,6 +28,10 @@ import (
 
 func TestMain(m *testing.M) {
 	sinktest.TempInMemory()
+	// Transcripts mostly wait: for a portal's limits, and for the pauses of retries.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	testscript.Main(tidyTests{m}, map[string]func(){"b24export": main})
 }
 
