@@ -25,6 +25,8 @@ type leaseRecord struct {
 // heldLease is the lease of this runner.
 type heldLease struct {
 	number int64
+	// first is when the lease ends unless it is renewed. No other runner takes it earlier.
+	first  time.Time
 	record leaseRecord
 	lost   atomic.Bool        // the lease belongs to another runner by now
 	stop   context.CancelFunc // ends the goroutine of renewals
@@ -54,6 +56,7 @@ func (d *Dataset) acquire(ctx context.Context, list stateList) (stateList, error
 		h := &heldLease{number: max(number, list.highest(checkpointKind)) + 1, ended: make(chan struct{})}
 		now := d.opts.Now().UTC()
 		h.record = leaseRecord{claim: newClaim(d.opts.Runner), Merging: d.opts.Merging && d.work == "", Since: now, Expires: now.Add(d.opts.Lease)}
+		h.first = h.record.Expires
 		data, err := encodeJSON(h.record)
 		if err != nil {
 			return list, err

@@ -37,6 +37,7 @@ func (d *Dataset) keepTable(ctx context.Context, cp pipeline.Checkpoint, last *p
 	if opts := d.fileOptions(cp.Snapshot); whyRewrite(old.rows.file, opts) != "" || uneven(old.rows.file, opts) {
 		return pipeline.File{}, false, nil
 	}
+	// A runner that slept must not replace a table that its successor published.
 	if !d.unshared(cp.Snapshot) {
 		if err := allowed(); err != nil {
 			return pipeline.File{}, false, err

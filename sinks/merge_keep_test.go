@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"b24export/pipeline"
 	"b24export/schemas"
@@ -144,6 +145,51 @@ func TestDamageOfLinkedTables(t *testing.T) {
 				t.Errorf("repaired: %t: verify %s: %v, %v", repaired, id, found, err)
 			}
 		}
+	}
+}
+
+// A clock was set back, so the name of a snapshot follows from that of the last one. A
+// runner that slept finds no change. Its snapshot has the name of the one that its successor
+// has published, whose table must stay.
+func TestQuietNightThatSlept(t *testing.T) {
+	s := memStore(t)
+	m := newMerger(t, s)
+	last := m.last(generate(1, 1, 20))
+	if err := errors.Join(m.d.Publish(t.Context(), last), m.d.End(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	now := last.Snapshot.Time().Add(-time.Hour)
+	runner := func(name string) *Dataset {
+		began := now
+		d := New(s, &Options{Portal: "acme", Runner: name, Compression: "snappy", Now: func() time.Time { return began }})
+		if _, err := d.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.End(context.WithoutCancel(t.Context())) })
+		return d
+	}
+	slept := runner("a")
+	now = now.Add(2 * time.Minute)
+	m.d = runner("b")
+	m.cp.Number, m.cp.Snapshot = 0, pipeline.SnapshotAt(last.Snapshot.Time().Add(time.Second))
+	quiet := m.cp
+	m.segment(1, part{Rows: []schemas.Payment{pay(1000, 10)}})
+	res, _, _ := m.merge(last)
+	manifest := &pipeline.Manifest{
+		Version: 1, Dataset: "payments", Portal: "acme", Snapshot: m.cp.Snapshot, Previous: last.Snapshot, SchemaVersion: schemas.Version,
+		Ledger:  pipeline.Ledger{Listed: res.Rows, Got: res.Rows - res.Carried, Carried: res.Carried},
+		Changes: res.Changes, Totals: res.Totals, Files: res.Files,
+	}
+	merged := m.cp
+	merged.Number, merged.Phase, merged.Manifest = 1, pipeline.Merged, manifest
+	if err := errors.Join(m.d.Commit(t.Context(), merged), m.d.Publish(t.Context(), manifest)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := slept.Merge(t.Context(), quiet, last); !errors.Is(err, pipeline.ErrFenced) {
+		t.Errorf("the merge of the runner that slept: %v, want ErrFenced", err)
+	}
+	if _, found, err := m.d.Verify(t.Context(), manifest.Snapshot); err != nil || len(found) > 0 {
+		t.Errorf("verify: %v %v", found, err)
 	}
 }
 

@@ -206,9 +206,13 @@ func (d *Dataset) unmade(id pipeline.SnapshotID) bool {
 	return s.tidy && s.merges == 1 && s.base.Snapshot != id
 }
 
-// unshared reports whether no other run can know a snapshot, because no checkpoint
-// names it.
-func (d *Dataset) unshared(id pipeline.SnapshotID) bool { return d.seen.stored != id }
+// unshared reports whether no other run can have a snapshot of this name. No checkpoint
+// names it, and it is the time at which this run began: a runner that takes over the lease
+// begins later. If a clock was set back, the name is in the future and follows from that of
+// the last snapshot, and such a runner uses the same name.
+func (d *Dataset) unshared(id pipeline.SnapshotID) bool {
+	return d.seen.stored != id && !id.Time().Add(time.Second).After(d.held.first)
+}
 
 // look returns ErrFenced if another runner has written checkpoints after number, which
 // this one has just created. If the number was free because of a sweep, the sweep would
