@@ -236,11 +236,11 @@ func (f *Folder) sameBytes(ctx context.Context, key string, data []byte) error {
 	return nil
 }
 
-// linksUnsupported reports whether a file system has no hard links: FAT, some network
-// and FUSE mounts.
+// linksUnsupported reports whether a file system has no hard links, or none between two
+// folders: FAT, some network and FUSE mounts, and those that join several disks.
 func linksUnsupported(err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) ||
-		errors.Is(err, syscall.EMLINK) || errors.Is(err, syscall.ENOSYS)
+		errors.Is(err, syscall.EMLINK) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EXDEV)
 }
 
 // createWithoutLink is Create on file systems without hard links. The creation is just

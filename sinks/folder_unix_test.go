@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -45,5 +46,38 @@ func TestFolderKeepsUmaskAndGroup(t *testing.T) {
 		} else if info.Mode() != want {
 			t.Errorf("%s has mode %v, want %v", path, info.Mode(), want)
 		}
+	}
+}
+
+// A file system may have hard links in a folder and none between two folders, if it joins
+// several disks. A link is then a copy.
+func TestLinkToAnotherDisk(t *testing.T) {
+	var folders [2]string
+	for i, place := range []string{"/var/tmp", "/dev/shm"} {
+		dir, err := os.MkdirTemp(place, "")
+		if err != nil {
+			t.Skip(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		folders[i] = dir
+	}
+	here, there := folders[0], folders[1]
+	if err := os.WriteFile(filepath.Join(here, "table"), []byte("rows"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(here, "table"), filepath.Join(there, "link")); err == nil {
+		t.Skip("both folders are on one disk")
+	}
+	s, err := sinks.OpenFolder("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	key := func(dir string) string { return strings.TrimPrefix(dir, "/") + "/table" }
+	if err := s.Link(t.Context(), key(there), key(here)); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := s.Read(t.Context(), key(there)); err != nil || string(text) != "rows" {
+		t.Errorf("the copy has %q, error %v", text, err)
 	}
 }
