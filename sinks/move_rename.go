@@ -151,68 +151,6 @@ func (r *renaming) move(ctx context.Context, held holding) error {
 // fenced returns ErrFenced once one of the leases belongs to another runner.
 func (r *renaming) fenced() error { return errors.Join(r.from.fenced(), r.to.fenced()) }
 
-// copyFiles copies the snapshots' files, which never change.
-func (r *renaming) copyFiles(ctx context.Context) error {
-	for _, place := range r.from.snapshotPlaces() {
-		for e, err := range r.from.store.List(ctx, place) {
-			if err == nil {
-				err = r.fenced()
-			}
-			if err == nil {
-				err = r.from.store.Link(ctx, renamed(e.Key, r.from.layout, r.to.layout), e.Key)
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// copyState copies segments, marks, newest checkpoints and the record of the last run.
-func (r *renaming) copyState(ctx context.Context) error {
-	for _, work := range []string{"", backfillState} {
-		from, to := *r.from, *r.to
-		from.work, to.work = work, work
-		for e, err := range r.from.store.List(ctx, from.state()) {
-			if err != nil {
-				return err
-			}
-			_, segment := from.number(segmentKind, e.Key)
-			_, rejects := from.number(segmentRejectsKind, e.Key)
-			_, marks := from.number(segmentMarksKind, e.Key)
-			marks = marks || work == "" && from.listedOf(e.Key) != ""
-			if !segment && !rejects && !marks && e.Key != from.attempt() {
-				continue
-			}
-			if err := r.fenced(); err != nil {
-				return err
-			}
-			if err := r.from.store.Copy(ctx, renamed(e.Key, r.from.layout, r.to.layout), e.Key); err != nil {
-				return err
-			}
-		}
-		cp, err := from.newestCheckpoint(ctx)
-		if err != nil {
-			return err
-		}
-		if cp.Number == 0 {
-			continue
-		}
-		if cp.Manifest != nil {
-			renameManifest(cp.Manifest, r.from.layout, r.to.layout)
-		}
-		data, err := encodeCheckpoint(cp)
-		if err != nil {
-			return err
-		}
-		if err := r.put(ctx, to.checkpoint(cp.Number), data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (r *renaming) put(ctx context.Context, key string, data []byte) error {
 	if err := r.fenced(); err != nil {
 		return err
@@ -285,34 +223,26 @@ func (r *renaming) switchTables(ctx context.Context) error {
 	store := r.from.store
 	old, places := r.from.shownTables(), r.to.shownTables()
 	for i, key := range old {
-		if there, err := exists(ctx, store, key); err != nil || !there {
-			if err != nil {
-				return err
-			}
-			continue
+		size, err := sizeOf(ctx, store, key)
+		if err == nil && size >= 0 {
+			err = r.copy(ctx, r.aside(i), key, size, store.Copy)
 		}
-		if err := r.fenced(); err != nil {
-			return err
-		}
-		if err := store.Copy(ctx, r.aside(i), key); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	for i, key := range old {
-		there, err := exists(ctx, store, r.aside(i))
+		size, err := sizeOf(ctx, store, r.aside(i))
 		if err != nil {
 			return err
 		}
-		if !there {
+		if size < 0 {
 			continue // no such table
 		}
 		if err := r.from.deleteAll(ctx, []string{key}); err != nil {
 			return err
 		}
-		if err := r.fenced(); err != nil {
-			return err
-		}
-		if err := store.Copy(ctx, places[i], r.aside(i)); err != nil {
+		if err := r.copy(ctx, places[i], r.aside(i), size, store.Copy); err != nil {
 			return err
 		}
 	}
@@ -327,16 +257,4 @@ func (r *renaming) clear(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// exists reports whether an object exists.
-func exists(ctx context.Context, s Store, key string) (bool, error) {
-	obj, err := s.Open(ctx, key)
-	if isAbsent(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, obj.Close()
 }

@@ -128,7 +128,7 @@ func PutRelated[R any](ctx context.Context, d *Dataset, t *schemas.Table[R], m R
 	if err := d.putRelatedManifest(ctx, d.relatedPending(name), &m); err != nil {
 		return Related{}, err
 	}
-	if err := d.fencedThen(func() error { return d.store.Copy(ctx, d.related(name), stage) }); err != nil {
+	if err := d.fencedThen(func() error { return d.copyTable(ctx, d.related(name), f, d.store.Copy) }); err != nil {
 		return Related{}, err
 	}
 	if err := d.putRelatedManifest(ctx, d.relatedManifest(name), &m); err != nil {
