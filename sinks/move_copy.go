@@ -1,6 +1,21 @@
 package sinks
 
-import "context"
+import (
+	"context"
+
+	"b24export/schemas"
+)
+
+// finishRelated completes what a run has left of related tables. Their private
+// descriptions are not renamed.
+func (r *renaming) finishRelated(ctx context.Context) error {
+	for _, t := range schemas.Related {
+		if err := r.from.finishRelated(ctx, t.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // copyFiles copies the snapshots' files, which never change.
 func (r *renaming) copyFiles(ctx context.Context) error {

@@ -136,7 +136,7 @@ func (r *renaming) move(ctx context.Context, held holding) error {
 	if err := r.to.mark(ctx, r.markTo()); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{r.copyFiles, r.copyState, r.writeManifests, r.switchTables} {
+	for _, step := range []func(context.Context) error{r.finishRelated, r.copyFiles, r.copyState, r.writeManifests, r.switchTables} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("rename %s to %s: %w", r.from.portal, r.to.portal, err)
 		}
@@ -180,8 +180,8 @@ func (r *renaming) writeManifests(ctx context.Context) error {
 	}
 	for _, t := range schemas.Related {
 		m, err := r.from.Related(ctx, t.Name)
-		if isAbsent(err) {
-			continue
+		if isAbsent(err) || errors.Is(err, ErrDamaged) {
+			continue // the next run reads the table again
 		}
 		if err != nil {
 			return err

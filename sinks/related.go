@@ -92,7 +92,8 @@ func (t *table[T]) sortedBy(keys []string, before func(a, b *T) bool) *table[T] 
 //     description next to it. If it dies, both are created again, or swept.
 //  2. It copies the file to its place. If it dies, readers see the new table; the
 //     description in its place is that of the old one, and Verify uses the private one. The
-//     next PutRelated begins with step 3 for it.
+//     next PutRelated or Rename begins with step 3 for it, and so does a sweep that deletes
+//     the private one.
 //  3. It puts the description in its place. If it dies, the private objects are swept.
 //  4. It deletes the private objects.
 //
@@ -155,6 +156,20 @@ func (d *Dataset) finishRelated(ctx context.Context, table string) error {
 		return err // the file was not copied
 	}
 	return d.putRelatedManifest(ctx, d.relatedManifest(table), pending)
+}
+
+// finishSwept calls finishRelated for each table whose private description is among keys.
+// The table need not be read again soon: the portal may refuse it.
+func (d *Dataset) finishSwept(ctx context.Context, keys []string) error {
+	for _, t := range schemas.Related {
+		if !slices.Contains(keys, d.relatedPending(t.Name)) {
+			continue
+		}
+		if err := d.finishRelated(ctx, t.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *Related) file() pipeline.File {

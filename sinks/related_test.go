@@ -5,12 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
 	"b24export/schemas"
 	"b24export/sinks"
+	"b24export/sinks/sinktest"
 )
+
+// later is the clock of runs that begin some hours from now.
+func later() time.Time { return time.Now().Add(3 * time.Hour) }
 
 // putUsers replaces the related table of users by n rows, under the lease.
 func putUsers(t *testing.T, d *sinks.Dataset, n int) error {
@@ -39,6 +44,57 @@ func wantUsers(t *testing.T, d *sinks.Dataset, n int64) {
 	}
 	if m, err := d.Related(t.Context(), "users"); err != nil || m.Rows != n {
 		t.Errorf("described as %+v, error %v; want %d rows", m, err, n)
+	}
+}
+
+// A run dies when it has replaced a related table and not yet its description. The next run
+// sweeps, and may not be able to read the table again; or there is no next run before the
+// portal is renamed. In both cases the new table is described.
+func TestDescriptionOfARelatedTable(t *testing.T) {
+	for _, tt := range []struct {
+		name, portal string
+		next         func(t *testing.T, s sinks.Store) error
+	}{
+		{"prune", "acme", func(t *testing.T, s sinks.Store) error {
+			_, err := sinks.New(s, &sinks.Options{Portal: "acme", Now: later}).Prune(t.Context(), false)
+			return err
+		}},
+		{"a run", "acme", func(t *testing.T, s sinks.Store) error {
+			d := sinks.New(s, &sinks.Options{Portal: "acme", Now: later})
+			state, err := d.Begin(t.Context())
+			if err == nil {
+				err = errors.Join(d.Sweep(t.Context(), state.Checkpoint), d.End(t.Context()))
+			}
+			return err
+		}},
+		{"rename", "beta", func(t *testing.T, s sinks.Store) error {
+			return sinks.Rename(t.Context(), sinks.New(s, &sinks.Options{Portal: "acme", Now: later}), sinks.New(s, &sinks.Options{Portal: "beta", Now: later}))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := openMemory(t)
+			data := func(s sinks.Store, portal string) *sinks.Dataset { return sinks.New(s, &sinks.Options{Portal: portal}) }
+			if err := putUsers(t, data(store, "acme"), 3); err != nil {
+				t.Fatal(err)
+			}
+			died := false
+			dying := sinktest.Faulty(store, func(e sinktest.Effect) sinktest.Answer {
+				if died = died || strings.HasSuffix(e.Key, "/related/users.json"); died {
+					return sinktest.Refuse
+				}
+				return sinktest.Do
+			})
+			if err := putUsers(t, data(dying, "acme"), 5); !errors.Is(err, sinktest.ErrInjected) {
+				t.Fatalf("the run that dies: %v", err)
+			}
+			if found, err := data(store, "acme").VerifyRelated(t.Context()); err != nil || len(found) > 0 {
+				t.Errorf("after the death: %v, %v", found, err)
+			}
+			if err := tt.next(t, store); err != nil {
+				t.Fatal(err)
+			}
+			wantUsers(t, data(store, tt.portal), 5)
+		})
 	}
 }
 
@@ -88,4 +144,24 @@ func TestRenameWithCopiesThatAreNotMade(t *testing.T) {
 	if s, err := beta.Status(t.Context()); err != nil || s.Attempt == nil || s.Attempt.Exit != 1 {
 		t.Errorf("status %+v, error %v", s, err)
 	}
+}
+
+// A run replaces a damaged description of a related table, so it does not hold up a rename.
+func TestRenameWithADamagedDescription(t *testing.T) {
+	store := openMemory(t)
+	acme, beta := sinks.New(store, &sinks.Options{Portal: "acme"}), sinks.New(store, &sinks.Options{Portal: "beta"})
+	if err := putUsers(t, acme, 3); err != nil {
+		t.Fatal(err)
+	}
+	const description = "_runs/payments/portal=acme/related/users.json"
+	if err := store.Put(t.Context(), description, func(w io.Writer) error { _, err := io.WriteString(w, "{"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := sinks.Rename(t.Context(), acme, beta); err != nil {
+		t.Fatal(err)
+	}
+	if err := putUsers(t, beta, 5); err != nil {
+		t.Fatal(err)
+	}
+	wantUsers(t, beta, 5)
 }

@@ -46,6 +46,9 @@ func (d *Dataset) Sweep(ctx context.Context, cp pipeline.Checkpoint) error {
 	if keys, err = d.sweepable(ctx, cp, d.held.number); err != nil {
 		return err
 	}
+	if err := d.finishSwept(ctx, keys); err != nil {
+		return err
+	}
 	if err := d.deleteAll(ctx, keys); err != nil {
 		return err
 	}
@@ -267,6 +270,9 @@ func (d *Dataset) Prune(ctx context.Context, dryRun bool) (paths []string, err e
 	keys, err := d.sweepable(ctx, cp, lease)
 	if err != nil || dryRun {
 		return keys, err
+	}
+	if err := d.finishSwept(ctx, keys); err != nil {
+		return nil, fmt.Errorf("prune: %w", err)
 	}
 	if err := d.deleteAll(ctx, keys); err != nil {
 		return nil, fmt.Errorf("prune: %w", err)
