@@ -246,10 +246,10 @@ func TestDamagedFiles(t *testing.T) {
 					w.mustRun("run", w.job)
 				}
 				w.mustRun("verify", w.job, "--all")
-				for _, dir := range w.glob("payments_*/portal=acme/snapshot=*") {
-					manifest := "_runs/payments/portal=acme/" + strings.TrimPrefix(filepath.Base(dir), "snapshot=") + ".json"
+				for _, file := range w.glob("payments_*/portal=acme/snapshot=*/*") {
+					manifest := "_runs/payments/portal=acme/" + strings.TrimPrefix(filepath.Base(filepath.Dir(file)), "snapshot=") + ".json"
 					if _, err := os.Stat(filepath.Join(w.data, filepath.FromSlash(manifest))); err != nil {
-						t.Errorf("files of a snapshot without a manifest are left: %s", dir)
+						t.Errorf("a file of a snapshot without a manifest is left: %s", file)
 					}
 				}
 			})
