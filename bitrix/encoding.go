@@ -95,12 +95,12 @@ func (w *walk) fill(ctx context.Context, page *Page, from, to int) error {
 	}
 	for i, id := range p.ids {
 		if from+i >= to || page.IDs[from+i] != id {
-			return errStall // the list has changed in between
+			return ErrStall // the list has changed in between
 		}
 		page.Items[from+i] = p.items[i]
 	}
 	if len(p.ids) < to-from {
-		return fmt.Errorf("%w: some are missing", errStall)
+		return fmt.Errorf("%w: some are missing", ErrStall)
 	}
 	page.At = r.At
 	return nil

@@ -144,7 +144,7 @@ func (w *walk) next(ctx context.Context) ([]Page, error) {
 			}
 		}
 		if err == nil {
-			err = errStall // a page that is neither short nor valid
+			err = ErrStall // a page that is neither short nor valid
 		}
 		if err := w.survive(ctx, err, started); err != nil {
 			return nil, fmt.Errorf("list %s after %d: %w", w.list.Method, w.cursor, err)
@@ -229,7 +229,7 @@ func (w *walk) advance(k links) {
 	w.cursor = k.cursor
 	w.length = min(w.length*chainGrowth, MaxCommands)
 	if n := len(k.pages); n > 0 && !k.ended {
-		if errors.Is(k.err, errStall) || len(k.pages[n-1].IDs) > PageSize {
+		if errors.Is(k.err, ErrStall) || len(k.pages[n-1].IDs) > PageSize {
 			// The page before was full, but the portal did not use its last id as a
 			// cursor, or a page has other elements than the walk expects. If a portal
 			// always does that, the walk requests page by page.
@@ -258,7 +258,7 @@ func (w *walk) survive(ctx context.Context, err error, started time.Time) error 
 	case errors.Is(err, ErrPatience) || ctx.Err() != nil:
 		return err
 	case e == nil:
-		if !errors.Is(err, errStall) && !errors.Is(err, errShape) && !isCount(err) {
+		if !errors.Is(err, ErrStall) && !errors.Is(err, ErrShape) && !isCount(err) {
 			return err
 		}
 		if w.stalls++; w.stalls == maxStalls {

@@ -158,9 +158,9 @@ func chainKey(i int) string {
 	return "c" + strconv.Itoa(i)
 }
 
-// errStall is returned if the ids of a page do not ascend from the cursor of its
+// ErrStall is returned by a listing if the ids of a page do not ascend from the cursor of its
 // request.
-var errStall = errors.New("the ids do not ascend from the last one")
+var ErrStall = errors.New("the ids do not ascend from the last one")
 
 // links are the valid pages of a chain, and why there are no more of them.
 type links struct {
@@ -168,7 +168,7 @@ type links struct {
 	cursor int64 // the last valid id
 	total  int64 // the count of the first page, -1 if there is none
 	ended  bool  // the last page was short
-	err    error // of the first invalid page: nil, *Error, errShape or errStall
+	err    error // of the first invalid page: nil, *Error, ErrShape or ErrStall
 }
 
 // page returns the elements of a result.
@@ -200,13 +200,13 @@ func (l Listing) cut(results []Result, after int64) links {
 		last := k.cursor
 		for _, id := range p.ids {
 			if id < last || id == last && !l.Repeats {
-				k.err = errStall
+				k.err = ErrStall
 				return k
 			}
 			last = id
 		}
 		if l.Repeats && last == k.cursor && len(p.ids) >= PageSize {
-			k.err = errStall // a page of one id: the page after it cannot be requested
+			k.err = ErrStall // a page of one id: the page after it cannot be requested
 			return k
 		}
 		k.cursor = last

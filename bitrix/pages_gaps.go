@@ -71,5 +71,5 @@ var errGap = errors.New("a window has no elements")
 // contradicts reports whether err shows that a portal does not list a range of ids as it
 // lists all ids after one.
 func contradicts(err error) bool {
-	return errors.Is(err, errUnbounded) || errors.Is(err, errStall) || isCount(err)
+	return errors.Is(err, errUnbounded) || errors.Is(err, ErrStall) || isCount(err)
 }

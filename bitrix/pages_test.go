@@ -264,8 +264,8 @@ func TestListsThatCannotBeWalked(t *testing.T) {
 		ids      int
 		count    *CountError
 	}{
-		{name: "a portal that ignores the filter", portal: listPortal{ids: idsUpTo(500), deaf: true}, is: errStall, requests: 6, ids: 50},
-		{name: "and on the first page", portal: listPortal{ids: idsUpTo(500), deaf: true}, after: 100, is: errStall, requests: 5},
+		{name: "a portal that ignores the filter", portal: listPortal{ids: idsUpTo(500), deaf: true}, is: ErrStall, requests: 6, ids: 50},
+		{name: "and on the first page", portal: listPortal{ids: idsUpTo(500), deaf: true}, after: 100, is: ErrStall, requests: 5},
 		{name: "for administrators only", portal: listPortal{errs: refused("200040300010")}, code: "200040300010", requests: 1},
 		{name: "without the scope", portal: listPortal{errs: refused("insufficient_scope")}, code: "insufficient_scope", requests: 1},
 		{name: "a code that nobody knows", portal: listPortal{errs: refused("NEW")}, code: "NEW", requests: 3},

@@ -75,8 +75,8 @@ func (t wireTime) cost() float64 {
 	return math.NaN()
 }
 
-// errShape is returned for an answer that is JSON, but not in the portal's form.
-var errShape = errors.New("not of the expected shape")
+// ErrShape is returned for an answer that is JSON, but not in the portal's form.
+var ErrShape = errors.New("not of the expected shape")
 
 // reader reads an answer's JSON once. Its tokenizer bounds the depth, and a duplicate
 // name in a map is an error.
@@ -134,7 +134,7 @@ func (r reader) value() ([]byte, error) {
 // members calls f for each name of the next map, with the reader before the value,
 // which f must read. PHP writes an empty map as a list, and has several ways to write
 // that there is none. For anything else, such as a list whose values have no names,
-// members skips the value and returns errShape.
+// members skips the value and returns ErrShape.
 func (r reader) members(f func(name []byte) error) error {
 	switch r.d.PeekKind() {
 	case '{':
@@ -158,7 +158,7 @@ func (r reader) members(f func(name []byte) error) error {
 			return err // invalid JSON, not only another form
 		}
 		if !isAbsent(v) {
-			return errShape
+			return ErrShape
 		}
 		return nil
 	}
@@ -200,14 +200,14 @@ func (r reader) name() ([]byte, error) {
 // unquote returns a JSON string's text. It is part of v if nothing is escaped.
 func unquote(v []byte) ([]byte, error) {
 	if len(v) < 2 || v[0] != '"' {
-		return nil, errShape
+		return nil, ErrShape
 	}
 	if bytes.IndexByte(v, '\\') < 0 {
 		return v[1 : len(v)-1], nil
 	}
 	text, err := jsontext.AppendUnquote(nil, v)
 	if err != nil && len(text) == 0 {
-		return nil, errShape
+		return nil, ErrShape
 	}
 	return text, nil
 }
@@ -230,7 +230,7 @@ func (r reader) answer(batch []Command) (wireAnswer, error) {
 		if _, err := r.value(); err != nil {
 			return a, err
 		}
-		return a, errShape
+		return a, ErrShape
 	}
 	var code, description []byte
 	hasResult := false
@@ -266,7 +266,7 @@ func (r reader) answer(batch []Command) (wireAnswer, error) {
 	if e := newWireError(code, description); e != nil && !(hasResult && e.code == "" && e.description == "") {
 		a.err = e
 	} else if !hasResult {
-		return a, errShape // neither a result nor an error
+		return a, ErrShape // neither a result nor an error
 	}
 	return a, nil
 }
@@ -360,7 +360,7 @@ func (r reader) time(when bool) (wireTime, error) {
 
 // figures accepts an unexpected form of values that are only informative.
 func figures(err error) error {
-	if errors.Is(err, errShape) {
+	if errors.Is(err, ErrShape) {
 		return nil
 	}
 	return err

@@ -72,7 +72,7 @@ func Items(result []byte, name string) ([][]byte, error) {
 }
 
 // list calls f for each element of the list under name, with the reader before the
-// element, which f must read. After errShape the reader is behind the value.
+// element, which f must read. After ErrShape the reader is behind the value.
 func (r reader) list(name string, f func() error) error {
 	if name == "" {
 		return r.elements(f)
@@ -85,7 +85,7 @@ func (r reader) list(name string, f func() error) error {
 		}
 		found = true
 		err := r.elements(f)
-		if errors.Is(err, errShape) {
+		if errors.Is(err, ErrShape) {
 			shape, err = err, nil // the rest must be read
 		}
 		return err
@@ -94,7 +94,7 @@ func (r reader) list(name string, f func() error) error {
 	case err != nil:
 		return err
 	case !found:
-		return fmt.Errorf("no %q in it: %w", name, errShape)
+		return fmt.Errorf("no %q in it: %w", name, ErrShape)
 	}
 	return shape
 }
@@ -109,7 +109,7 @@ func (r reader) elements(f func() error) error {
 			return f()
 		})
 		if err == nil && !found {
-			err = errShape
+			err = ErrShape
 		}
 		return err
 	}
@@ -125,14 +125,14 @@ func (r reader) elements(f func() error) error {
 	return err
 }
 
-// element reads a map, together with its id. After errShape the reader is behind the
+// element reads a map, together with its id. After ErrShape the reader is behind the
 // value.
 func (r reader) element(idField string) (item []byte, id int64, err error) {
 	if r.d.PeekKind() != '{' {
 		if _, err := r.value(); err != nil {
 			return nil, 0, err
 		}
-		return nil, 0, errShape
+		return nil, 0, ErrShape
 	}
 	var raw []byte
 	if s, ok := r.d.(*jsonscan.Scanner); ok {
@@ -167,7 +167,7 @@ func (r reader) element(idField string) (item []byte, id int64, err error) {
 	}
 	id, found := readInt(raw)
 	if !found {
-		return nil, 0, fmt.Errorf("no readable %s: %w", idField, errShape)
+		return nil, 0, fmt.Errorf("no readable %s: %w", idField, ErrShape)
 	}
 	return item, id, nil
 }

@@ -47,8 +47,10 @@ var hints = []hint{
 		atRun: "look whether the portal has really lost these payments: if so, run once with --allow-deletes, or raise deletes.max; if not, check the webhook's rights (b24export check JOB); any other run lists again"}},
 	{is[*source.ItemsRefusedError], [3]string{
 		atRun: "give the user read access to these items and their orders; or name other types in source.entity_types (with source.list: items)"}},
-	{is[*bitrix.CountError], [3]string{
-		atRun: "the portal contradicts itself, so nothing was published: run again later; if it stays so, let the portal's support look at its list methods"}},
+	{contradicts, [3]string{
+		atRun: "the portal contradicts itself, so nothing was published: run again later; if it stays so, try another source.list, and let the portal's support look at its list methods"}},
+	{badEncoding, [3]string{
+		atRun: "a text on the portal is not UTF-8, and the portal cannot show whose it is: correct the text on the portal, or try another source.list"}},
 	{is[*source.FilterIgnoredError], [3]string{
 		atRun: "this portal cannot be asked for days: run with mode: full, or name the payments with source.list: ids and source.ids"}},
 	{is[*source.IDsError], [3]string{
@@ -125,6 +127,18 @@ func hintAt(m moment, err error) string {
 func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+// contradicts reports whether the portal answered a list method against its own count,
+// its filter or its form.
+func contradicts(err error) bool {
+	return is[*bitrix.CountError](err) || errors.Is(err, bitrix.ErrStall) || errors.Is(err, bitrix.ErrShape)
+}
+
+// badEncoding reports whether the portal could not encode an answer.
+func badEncoding(err error) bool {
+	e, ok := errors.AsType[*bitrix.Error](err)
+	return ok && e.BadEncoding()
 }
 
 // wraps reports whether an error wraps target.

@@ -50,6 +50,16 @@ func TestHintOfTooManyRowGroups(t *testing.T) {
 	}
 }
 
+// A portal that answers a list against its filter, its form or its count, or that cannot
+// encode it, ends a run. The hint says what else to try.
+func TestHintsOfListingsThatFail(t *testing.T) {
+	for _, err := range []error{bitrix.ErrStall, bitrix.ErrShape, &bitrix.CountError{}, &bitrix.Error{Code: bitrix.CodeWrongEncoding}} {
+		if hint := Hint(fmt.Errorf("list payments: %w", err)); !strings.Contains(hint, "another source.list") {
+			t.Errorf("%v: hint %q", err, hint)
+		}
+	}
+}
+
 // Hints with --restart mention the work that is lost.
 func TestHintsOfRestartNameTheLoss(t *testing.T) {
 	found := false
