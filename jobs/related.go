@@ -63,7 +63,7 @@ func (r *relatedRefresh) due(ctx context.Context) (map[string]bool, error) {
 	for _, table := range r.spec.Source.Related {
 		d, err := r.data.Related(ctx, table)
 		switch {
-		case err == nil && d.Missing == "" && r.now().Sub(d.ReadAt) < r.spec.Source.RelatedEvery:
+		case err == nil && d.Missing == "" && !pipeline.Due(d.ReadAt, r.spec.Source.RelatedEvery, r.now()):
 		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, sinks.ErrDamaged):
 			due[table] = true
 		default:

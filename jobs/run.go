@@ -258,6 +258,9 @@ func youngSnapshot(ctx context.Context, spec *jobfile.Spec, data *sinks.Dataset,
 		if now.Sub(m.FinishedAt) >= ifOlder {
 			break
 		}
+		if pipeline.Ahead(m.FinishedAt, now) {
+			continue // by a wrong clock: it would be young for years
+		}
 		if (m.Mode == pipeline.Backfill) == backfill && (!backfill || m.Range == span) {
 			return m, nil
 		}

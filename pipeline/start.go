@@ -201,9 +201,19 @@ func joined(ranges []Range) []Range {
 	return all
 }
 
-// fullSlack is how much earlier than full_every a full run may start. A nightly job
-// that starts some minutes earlier than a week ago then need not wait another night.
-const fullSlack = time.Hour
+// dueSlack is how much earlier than its interval something may be done again. A nightly
+// job that starts some minutes earlier than a week ago then need not wait another night.
+const dueSlack = time.Hour
+
+// Due reports whether what was done last at a time, and is done once in an interval, is
+// due at now. It is also due if that time is in the future: the clock of some run was
+// wrong, and waiting for this time could take years.
+func Due(last time.Time, every time.Duration, now time.Time) bool {
+	return every <= 0 || now.Sub(last) >= every-min(dueSlack, every/10) || Ahead(last, now)
+}
+
+// Ahead reports whether a time that a run has recorded can only be from a wrong clock.
+func Ahead(at, now time.Time) bool { return at.Sub(now) > dueSlack }
 
 // ResolveIncremental decides whether an incremental job's new snapshot, begun at now,
 // must be full. It returns the mode and the reason. last is the newest snapshot's
@@ -214,11 +224,10 @@ func ResolveIncremental(last *Manifest, fingerprint string, fullEvery time.Durat
 		return Full, "first snapshot"
 	case last.Fingerprint != fingerprint:
 		return Full, "the job has changed since the last snapshot"
-	case fullEvery > 0 && now.Sub(last.FullAt) >= fullEvery-min(fullSlack, fullEvery/10):
-		return Full, "full_every"
-	case fullEvery > 0 && last.FullAt.Sub(now) > fullSlack:
-		// The clock of some run was wrong. Waiting for this time could take years.
+	case fullEvery > 0 && Ahead(last.FullAt, now):
 		return Full, "the last full run's time is in the future"
+	case fullEvery > 0 && Due(last.FullAt, fullEvery, now):
+		return Full, "full_every"
 	}
 	return Incremental, "as the job says"
 }
