@@ -151,120 +151,6 @@ func oneSystem(id int64) bitrix.Params {
 	return p
 }
 
-// readable returns the rows of a page, which is the result, and how many rows the portal
-// counts. Where the portal cannot encode the page, it asks for the ids of its rows by
-// bare, and for each row by one: a row that cannot be encoded has an error.
-func (r *Related) readable(ctx context.Context, res bitrix.Result, method string, bare bitrix.Params, one func(id int64) bitrix.Params) (rows []element, counted int64, err error) {
-	garbled := res.Err != nil && res.Err.BadEncoding()
-	if garbled {
-		if res, err = r.client.Call(ctx, method, bare); err != nil {
-			return nil, 0, err
-		}
-	}
-	if res.Err != nil {
-		return nil, 0, res.Err
-	}
-	raws, ids, err := bitrix.ItemsByID(res.Value, "", "ID")
-	if err != nil {
-		return nil, 0, err
-	}
-	commands := make([]bitrix.Command, len(raws))
-	for i, raw := range raws {
-		rows = append(rows, element{ids[i], raw, r.how.stamp(res.At), nil})
-		commands[i] = bitrix.Command{Key: fmt.Sprintf("r%d", i), Method: method, Params: one(ids[i])}
-	}
-	if !garbled {
-		return rows, res.Total, nil
-	}
-	results, err := r.client.Batch(ctx, commands)
-	if err != nil {
-		return nil, 0, err
-	}
-	there := rows[:0]
-	for i := range results {
-		row, alone := rows[i], &results[i]
-		if alone.Err != nil && !alone.Err.BadEncoding() {
-			return nil, 0, alone.Err
-		}
-		if row.err = alone.Err; row.err == nil {
-			found, err := bitrix.Items(alone.Value, "")
-			if err != nil {
-				return nil, 0, err
-			}
-			if len(found) != 1 {
-				continue // deleted in between
-			}
-			row.raw, row.at = found[0], r.how.stamp(alone.At)
-		}
-		there = append(there, row)
-	}
-	return there, res.Total, nil
-}
-
-// users reads the pages of users, and requests the remaining ones.
-func (r *Related) users(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.User]) error {
-	for n := 0; ; {
-		total := int64(0)
-		for _, res := range got {
-			bare := userPage(n)
-			bare["select"] = []string{"ID"}
-			page, counted, err := r.readable(ctx, res, bitrix.MethodUserGet, bare, oneUser)
-			if err != nil {
-				return err
-			}
-			total = max(total, counted)
-			for _, row := range page {
-				if err := rows.add(spill.Key{0, row.number}, row); err != nil {
-					return err
-				}
-			}
-			n++
-		}
-		if int64(n)*bitrix.PageSize >= total {
-			return nil
-		}
-		var commands []bitrix.Command
-		for i := n; int64(i)*bitrix.PageSize < total && len(commands) < bitrix.MaxCommands; i++ {
-			commands = append(commands, bitrix.Command{Key: fmt.Sprintf("u%d", i), Method: bitrix.MethodUserGet, Params: userPage(i)})
-		}
-		var err error
-		if got, err = r.client.Batch(ctx, commands); err != nil {
-			return err
-		}
-	}
-}
-
-// systems reads the payment systems, and requests more until nothing new is returned:
-// the method may return all at once, or fewer than a page.
-func (r *Related) systems(ctx context.Context, got []bitrix.Result, rows *Rows[schemas.PaySystem]) error {
-	res, last := got[0], int64(0)
-	for {
-		bare := systemPage(last)
-		bare["SELECT"] = []string{"ID"}
-		page, _, err := r.readable(ctx, res, bitrix.MethodPaySystemList, bare, oneSystem)
-		if err != nil {
-			return err
-		}
-		before := last
-		for _, row := range page {
-			if err := rows.add(spill.Key{0, row.number}, row); err != nil {
-				return err
-			}
-			last = max(last, row.number)
-		}
-		if last == before {
-			return nil
-		}
-		res, err = r.client.Call(ctx, bitrix.MethodPaySystemList, systemPage(last))
-		if e, ok := errors.AsType[*bitrix.Error](err); ok && e.BadEncoding() {
-			res, err = bitrix.Result{Err: e}, nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
 // funnels contains the funnels of the CRM types, and the place of each stage.
 type funnels struct {
 	names map[[2]int64]string // by type and funnel
@@ -289,43 +175,48 @@ func (r *Related) stages(ctx context.Context, got []bitrix.Result, rows *Rows[sc
 		at    time.Time
 	}
 	var all []found
-	for page := 0; ; {
-		fresh, total := 0, int64(0)
-		for _, res := range got {
-			if res.Err != nil {
-				return res.Err
-			}
-			page++
-			total = max(total, res.Total)
-			items, err := bitrix.Items(res.Value, "")
-			if err != nil {
-				return err
-			}
-			for _, raw := range items {
-				var key struct {
-					Entity string `json:"ENTITY_ID"`
-					Status string `json:"STATUS_ID"`
-				}
-				if err := json.Unmarshal(raw, &key); err != nil || seen[key.Entity+"\x00"+key.Status] {
-					continue // the method may not have pages, and send the same rows again
-				}
-				seen[key.Entity+"\x00"+key.Status] = true
-				fresh++
-				typeID, category, ok := stagesOf(key.Entity)
-				if !ok || !r.types[typeID] {
-					continue
-				}
-				if of[typeID] == nil {
-					of[typeID] = make(map[int64]bool)
-				}
-				of[typeID][category] = true
-				all = append(all, found{[2]int64{typeID, category}, key.Status, raw, r.how.stamp(res.At)})
-			}
+	total, fresh := int64(0), 0
+	read := func(res bitrix.Result, _ int) (int, error) {
+		if res.Err != nil {
+			return 0, res.Err
 		}
+		total = max(total, res.Total)
+		items, err := bitrix.Items(res.Value, "")
+		if err != nil {
+			return 0, err
+		}
+		for _, raw := range items {
+			var key struct {
+				Entity string `json:"ENTITY_ID"`
+				Status string `json:"STATUS_ID"`
+			}
+			if err := json.Unmarshal(raw, &key); err != nil || seen[key.Entity+"\x00"+key.Status] {
+				continue // the method may not have pages, and send the same rows again
+			}
+			seen[key.Entity+"\x00"+key.Status] = true
+			fresh++
+			typeID, category, ok := stagesOf(key.Entity)
+			if !ok || !r.types[typeID] {
+				continue
+			}
+			if of[typeID] == nil {
+				of[typeID] = make(map[int64]bool)
+			}
+			of[typeID][category] = true
+			all = append(all, found{[2]int64{typeID, category}, key.Status, raw, r.how.stamp(res.At)})
+		}
+		return len(items), nil
+	}
+	for first := 0; ; {
+		fresh = 0
+		if err := r.readPages(ctx, bitrix.MethodStatusList, statusPage, got, first, &total, read); err != nil {
+			return err
+		}
+		first += len(got)
 		if fresh == 0 || int64(len(seen)) >= total {
 			break
 		}
-		res, err := r.client.Call(ctx, bitrix.MethodStatusList, statusPage(page))
+		res, err := r.client.Call(ctx, bitrix.MethodStatusList, statusPage(first))
 		if err != nil {
 			return err
 		}
@@ -374,16 +265,18 @@ func stagesOf(entity string) (typeID, category int64, ok bool) {
 	return 0, 0, false
 }
 
-// names requests the names of a type's funnels. It is a separate call because it is
-// slow. If it fails, the names stay empty.
+// names requests the names of a type's funnels, of which it has some. It is a separate
+// call because it is slow. If it fails, the names stay empty.
 func (r *Related) names(ctx context.Context, typeID int64, f *funnels) {
-	res, err := r.client.Call(ctx, bitrix.MethodCategoryList, bitrix.Params{"entityTypeId": typeID})
-	if err != nil {
-		return
-	}
-	items, err := bitrix.Items(res.Value, "categories")
-	if err != nil {
-		return
+	var items [][]byte
+	for try := 0; try < 2 && len(items) == 0; try++ {
+		res, err := r.client.Call(ctx, bitrix.MethodCategoryList, bitrix.Params{"entityTypeId": typeID})
+		if err != nil {
+			return
+		}
+		if items, err = bitrix.Items(res.Value, "categories"); err != nil {
+			return
+		}
 	}
 	for _, raw := range items {
 		var c struct {
