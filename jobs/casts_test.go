@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,6 +143,19 @@ func TestOwnersThatAreMissingOnce(t *testing.T) {
 		faulty(portal, bitrixtest.Fault{Kind: bitrixtest.FaultResult, Method: "crm.orderentity.list", Times: 1, Result: `{"orderEntity":[]}`})
 		e := newBubbleJob(t, portal, "")
 		e.run(t, jobs.ExitComplete)
+		e.wantTable(t, portal, none)
+	})
+	bubble(t, "almost empty once", func(t *testing.T) {
+		portal := bitrixtest.New(bitrixtest.Options{Seed: 8, Payments: 30, AllowRegets: true, Strict: t})
+		e := newBubbleJob(t, portal, "mode: full")
+		e.run(t, jobs.ExitComplete)
+		row := e.rows(t)[0]
+		faulty(portal, bitrixtest.Fault{Kind: bitrixtest.FaultResult, Method: "crm.orderentity.list", Times: 1,
+			Result: fmt.Sprintf(`{"orderEntity":[{"orderId":%d,"ownerId":%d,"ownerTypeId":%d}]}`, row.OrderID.V, row.EntityID.V, row.EntityTypeID.V)})
+		e.run(t, jobs.ExitComplete)
+		if n := portal.Stats().Faults; n != 1 {
+			t.Errorf("%d answers lacked owners, want 1", n)
+		}
 		e.wantTable(t, portal, none)
 	})
 	bubble(t, "payments by id empty once", func(t *testing.T) {

@@ -21,8 +21,10 @@ type owners struct {
 	// alone reports whether each order is requested by itself, because the portal casts
 	// lists.
 	alone   bool
-	again   bool // they were requested alone before, and had no owner
+	again   bool // they were requested before, and had no owner
+	none    bool // the portal has no bindings
 	casting *castFilters
+	share   *ownerless // nil: orders without an owner are not requested again
 }
 
 // owner is what an order belongs to. Deals have type 2, smart invoices 31, smart processes have types
@@ -56,7 +58,9 @@ func (s *Source) ownersOf(chunk []listed) *owners {
 	if s.find.owned {
 		return &owners{told: true}
 	}
-	return newOwners(chunk, s.casting)
+	own := newOwners(chunk, s.casting)
+	own.share = &s.ownerless
+	return own
 }
 
 // ownersByOrder filters owners by their orders. It requests no row count. By its
@@ -91,21 +95,45 @@ func (o *owners) parts() iter.Seq[[]int64] {
 // take reads the results of commands, in the order of the commands. A full page may
 // lack a command's last orders: take requests those again, without the orders before
 // them. An answer as from a portal that casts lists is accepted only if the portal is
-// known not to cast. Then an empty answer must be received twice.
+// known not to cast. Then an empty answer must be received twice, and what an answer lacks
+// is requested again if that is more than usual.
 func (o *owners) take(ctx context.Context, client *bitrix.Client, results []bitrix.Result) error {
 	i := 0
+	var doubtful []int64
 	for part := range o.parts() {
 		err := o.takePart(ctx, client, part, &results[i])
 		if err != nil {
 			return fmt.Errorf("list the owners of orders %d to %d: %w", part[0], part[len(part)-1], err)
 		}
 		i++
+		if missing := o.missing(part); o.alone || o.share.unusual(len(part), len(missing)) {
+			doubtful = append(doubtful, missing...)
+		}
 	}
-	if !o.alone || o.again {
+	switch {
+	case o.again || o.none || len(doubtful) == 0:
 		return nil
+	case o.alone:
+		return o.askAlone(ctx, client, doubtful)
 	}
-	missing := slices.DeleteFunc(slices.Clone(o.orders), func(order int64) bool { _, ok := o.of[order]; return ok })
-	return o.askAlone(ctx, client, missing)
+	once := &owners{orders: doubtful, of: o.of, again: true, casting: o.casting}
+	before := len(o.of)
+	for part := range once.parts() {
+		res, err := o.askAgain(ctx, client, part)
+		if err == nil {
+			err = once.takePart(ctx, client, part, res)
+		}
+		if err != nil {
+			return fmt.Errorf("list the owners of orders %d to %d: %w", part[0], part[len(part)-1], err)
+		}
+	}
+	o.share.found(len(o.of) - before)
+	return nil
+}
+
+// missing returns the orders of a part that have no owner so far.
+func (o *owners) missing(part []int64) []int64 {
+	return slices.DeleteFunc(slices.Clone(part), func(order int64) bool { _, ok := o.of[order]; return ok })
 }
 
 func (o *owners) takePart(ctx context.Context, client *bitrix.Client, part []int64, res *bitrix.Result) error {
@@ -123,7 +151,8 @@ func (o *owners) takePart(ctx context.Context, client *bitrix.Client, part []int
 			if how == asOne {
 				return o.askAlone(ctx, client, part)
 			}
-			if len(answered) == 0 && how != nothing {
+			o.none = o.none || how == nothing
+			if len(answered) == 0 && how != nothing && !o.again {
 				if res, err = o.askAgain(ctx, client, part); err != nil {
 					return err
 				}

@@ -33,6 +33,7 @@ type Source struct {
 	days   *time.Location // the job's zone, in which days are counted; nil: as the portal prints them
 	sample sampler
 	speed  speed
+	ownerless
 	// commands holds those of earlier gets, *getCommands, for reuse.
 	commands sync.Pool
 }
