@@ -96,7 +96,10 @@ func (g *rateGate) used() float64 {
 	return max(0, g.burst-g.tokens)
 }
 
-// restore fills the bucket as if the counter had the value used at an earlier moment.
+// restore fills the bucket as if the counter had the value used at an earlier moment. used
+// may be of another process with a larger burst, or without a limit. But no counter is above
+// the portal's burst, so requests that are a token apart are not refused, and an empty bucket
+// is the least.
 func (g *rateGate) restore(used float64, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -104,7 +107,7 @@ func (g *rateGate) restore(used float64, at time.Time) {
 		return
 	}
 	now := time.Now()
-	g.tokens = min(g.room(), g.burst-max(0, used-now.Sub(at).Seconds()*g.full))
+	g.tokens = max(0, min(g.room(), g.burst-max(0, used-now.Sub(at).Seconds()*g.full)))
 	g.at = now
 }
 
