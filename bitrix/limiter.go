@@ -163,3 +163,17 @@ func (b *budgets) restore(methods map[string]MethodState, at, now time.Time) {
 		}
 	}
 }
+
+// adopt converts the times of the portal's clock that were recorded by ours, before the
+// first answer showed how the two differ. The restored state of an earlier process has
+// such times.
+func (a *account) adopt(c *clock) {
+	if !a.reset.IsZero() {
+		a.reset = c.theirs(a.reset)
+	}
+	for _, charges := range [][]charge{a.history, a.recent} {
+		for i := range charges {
+			charges[i].booked = c.theirs(charges[i].booked)
+		}
+	}
+}

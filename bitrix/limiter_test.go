@@ -41,3 +41,35 @@ func TestRestoredRateWaitsForOneToken(t *testing.T) {
 		})
 	}
 }
+
+// TestRestoredResetIsOnOurClock: a stored reset is by our clock. Once the first answer
+// shows the portal's clock, the reset means the same moment as before.
+func TestRestoredResetIsOnOurClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, 0, time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				reset := start.Add(time.Minute)
+				l := NewLimiter(Limits{Operating: 480 * time.Second}, &LimitState{At: start, Methods: map[string]MethodState{
+					"list": {Counted: true, Reported: 480, Cost: 0.1, ResetAt: &reset},
+				}}, nil)
+				defer l.Close()
+				b := l.governor.budgets
+				theirs := func() time.Time { return time.Now().Add(ahead) }
+				s, err := b.take(t.Context(), []need{{"scope", 1}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.end(&ticket{stakes: s, sent: time.Now(), start: theirs(), finish: theirs()}, map[string]spent{"scope": {done: 1, known: 1, cost: 0.1}})
+				s, err = b.take(t.Context(), []need{{"list", 1}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(start); took < time.Minute || took > time.Minute+time.Second {
+					t.Errorf("the method may be called after %v, want a minute", took)
+				}
+				b.end(&ticket{stakes: s}, nil)
+			})
+		})
+	}
+}

@@ -245,7 +245,13 @@ func (b *budgets) end(r *ticket, reported map[string]spent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
+	unknown := b.clock.at.IsZero()
 	b.clock.observe(r.sent, r.start, r.finish, now)
+	if unknown && !b.clock.at.IsZero() {
+		for _, a := range b.accounts {
+			a.adopt(&b.clock)
+		}
+	}
 	booked := r.finish
 	if r.start.After(booked) {
 		booked = r.start
