@@ -142,15 +142,10 @@ const nearlyOne = 1 - 1e-9
 // dispatch distributes the available tokens and sets the timer for the next one.
 func (g *rateGate) dispatch() {
 	now := time.Now()
-	if g.full == 0 {
-		for len(g.queue) > 0 {
-			g.pass(now)
-		}
-		g.waited.stop()
-		return
-	}
 	g.fill(now)
-	for len(g.queue) > 0 && g.tokens >= nearlyOne {
+	// recover can end a limit that was found: then all requests pass, and tokens has no
+	// meaning.
+	for len(g.queue) > 0 && (g.full == 0 || g.tokens >= nearlyOne) {
 		g.tokens--
 		g.pass(now)
 		g.recover()

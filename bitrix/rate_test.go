@@ -411,3 +411,19 @@ func TestCancelledAtTheInstantOfTheToken(t *testing.T) {
 		t.Logf("%d of 64 were cancelled", cancelled)
 	})
 }
+
+// TestEndOfALimitThatWasFound: when the gate removes a limit that it had found, it passes
+// all waiting requests at once. No timer has to follow, because the rate is 0 then.
+func TestEndOfALimitThatWasFound(t *testing.T) {
+	g := newRateGate(0, 0, quiet)
+	defer g.close()
+	g.full, g.rate, g.slowed, g.tokens, g.at = 10, 10, true, 1, time.Now()
+	waiting := []*passing{{make(chan struct{})}, {make(chan struct{})}, {make(chan struct{})}}
+	g.queue = slices.Clone(waiting)
+	g.mu.Lock()
+	g.dispatch()
+	g.mu.Unlock()
+	if len(g.queue) > 0 || g.timer != nil {
+		t.Errorf("%d requests wait for the timer of a gate without a limit", len(g.queue))
+	}
+}
