@@ -139,19 +139,28 @@ func (f *TokenFile) Lock(ctx context.Context) (begun time.Time, err error) {
 	return begun, nil
 }
 
-// recover completes the rename of a pair that was written.
+// recover completes the rename of a pair that was written. That pair may be the only valid
+// one, so recover deletes the file only if it is certainly something else.
 func (f *TokenFile) recover() (bool, error) {
-	doc, err := read(f.name + ".new")
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	next := f.name + ".new"
+	info, err := os.Lstat(next)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return false, err
 	}
-	if err == nil {
-		_, err = decodePair(doc)
+	if !info.Mode().IsRegular() || info.Size() > maxPair {
+		return false, os.Remove(next)
 	}
-	if err != nil { // the write was interrupted
-		return false, os.Remove(f.name + ".new")
+	doc, err := read(next)
+	if err != nil {
+		return false, err
 	}
-	if err := os.Rename(f.name+".new", f.name); err != nil {
+	if _, err := decodePair(doc); err != nil { // the write was interrupted
+		return false, os.Remove(next)
+	}
+	if err := os.Rename(next, f.name); err != nil {
 		return false, err
 	}
 	return true, durable.SyncDir(filepath.Dir(f.name))

@@ -184,3 +184,32 @@ func FuzzTokens(f *testing.F) {
 		}
 	})
 }
+
+// TestTokenFileKeepsWhatCannotBeRead: the tokens that a process has written and not yet
+// renamed may be the only valid ones. A problem that a person can fix deletes nothing.
+func TestTokenFileKeepsWhatCannotBeRead(t *testing.T) {
+	store, name := tokenFile(t, `{"refresh_token":"one"}`)
+	if err := os.WriteFile(name+".new", []byte(`{"refresh_token":"two"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// As a copy of the folder for another user leaves it.
+	if err := os.Chmod(name+".new", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store.Lock(t.Context())
+	if p, ok := errors.AsType[*StoreProblem](err); !ok || !strings.Contains(p.Text, "chmod 600 "+name+".new") {
+		t.Errorf("error %v, want one that says chmod 600", err)
+	}
+	if err := os.Chmod(name+".new", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if doc, err := store.Load(t.Context()); err != nil || string(doc) != `{"refresh_token":"two"}` {
+		t.Errorf("%s, %v", doc, err)
+	}
+	if err := store.Unlock(t.Context(), false); err != nil {
+		t.Error(err)
+	}
+}
