@@ -85,14 +85,19 @@ func (x *exchange) lacksLists(a *answer) *wireError {
 	return nil
 }
 
+// longestPage is how many bytes of a page are searched for secrets.
+const longestPage = 64 << 10
+
 // unreadable returns the error for an answer that a portal does not write.
 func (x *exchange) unreadable(a *answer, err error, secrets redactor) *Error {
 	text := oneLine(err.Error(), secrets)
 	if start := a.body[:min(len(a.body), descriptionLimit)]; bytes.HasPrefix(bytes.TrimSpace(start), []byte("<")) {
 		// The text ends before what could be a part of an answer: no payment may get
-		// into a log.
-		page, _, _ := bytes.Cut(start, []byte("{"))
-		text = "HTML instead of JSON: " + oneLine(string(page), secrets)
+		// into a log. It is cut after the secrets are removed: the part of one that is
+		// left before a cut would not be found.
+		page, _, _ := bytes.Cut(a.body[:min(len(a.body), longestPage)], []byte("{"))
+		shown := secrets.redact(string(page))
+		text = "HTML instead of JSON: " + oneLine(shown[:min(len(shown), descriptionLimit)], secrets)
 	}
 	switch {
 	case a.status == http.StatusTooManyRequests:

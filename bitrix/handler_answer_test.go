@@ -181,3 +181,18 @@ func TestReadAnswersPassesOn(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestPageThatQuotesTheSecret: no part of a secret gets into the error for a page, wherever
+// the page's text is cut.
+func TestPageThatQuotesTheSecret(t *testing.T) {
+	g := newGovernor(Limits{}, quiet)
+	defer g.close()
+	for n := range descriptionLimit + 20 {
+		x := &exchange{method: "a.b", where: inCall, needs: []need{{"a.b", 1}}}
+		page := "<p>" + strings.Repeat("x", n) + "/rest/1/" + testSecret + "/a.b {</p>"
+		_, err := readOnce(x, g, &answer{status: 502, body: []byte(page), received: time.Now()})
+		if err == nil || strings.Contains(err.Error(), testSecret[:1+len(testSecret)/2]) {
+			t.Fatalf("after %d characters: %v", n, err)
+		}
+	}
+}
