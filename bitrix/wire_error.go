@@ -47,7 +47,12 @@ func errorMembers(v []byte) (code, description []byte, err error) {
 
 // newWireError returns an error for a raw code and text, nil if both are absent.
 func newWireError(code, description []byte) *wireError {
-	if code == nil || code[0] == 'n' || code[0] == 'f' {
+	// "" is a code, so it is not absent.
+	absent := func(v []byte) bool { return v == nil || v[0] != '"' && (isAbsent(v) || string(v) == "{}") }
+	if absent(description) {
+		description = nil
+	}
+	if absent(code) {
 		if description == nil {
 			return nil
 		}
