@@ -285,7 +285,7 @@ func (p *program) copyCat(f *catFlags, src *catSource, width int) (n int64, err 
 // tellMore prints that the table ends after n rows although there are more. all is the
 // number of all rows, -1 if it is not known.
 func (p *program) tellMore(f *catFlags, n, all int64) error {
-	if f.form != "table" || n < f.limit || n == all || n == 0 {
+	if f.form != "table" || f.limit == 0 || n < f.limit || n == all || n == 0 {
 		return nil
 	}
 	of := ""
