@@ -37,7 +37,7 @@ func (e *expandedRows) Write(rec arrow.Record) error {
 		e.rows++
 		fmt.Fprintf(&b, "── row %s\n", grouped(e.rows))
 		for i, column := range rec.Columns() {
-			b.WriteString(strings.TrimRight(" "+e.names[i]+" │ "+shownCell(column, row), " ") + "\n")
+			b.WriteString(strings.TrimRight(" "+e.names[i]+" │ "+wholeCell(column, row), " ") + "\n")
 		}
 	}
 	_, err := e.w.Write(b.Bytes())

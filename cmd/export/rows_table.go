@@ -71,6 +71,14 @@ func shownCell(column arrow.Array, row int) string {
 	return printable(string(appendCell(nil, column, row)))
 }
 
+// wholeCell is shownCell without the cut. The text may belong to the column.
+func wholeCell(column arrow.Array, row int) string {
+	if a, ok := column.(*array.String); ok && !a.IsNull(row) {
+		return printable(a.Value(row))
+	}
+	return shownCell(column, row)
+}
+
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

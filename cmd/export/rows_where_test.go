@@ -152,3 +152,20 @@ func TestExpandedRows(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
 	}
 }
+
+// A row as a list of columns cuts nothing, however long it is.
+func TestExpandedRowsCutNothing(t *testing.T) {
+	long := `{"comments":"` + strings.Repeat("я", 3000) + `"}`
+	rows := []schemas.Payment{{ID: 1, Extra: schemas.Null[string]{V: long, Valid: true}}}
+	columns, err := pickColumns(schemas.Payments(), []string{"extra"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if _, err := copyRows(newExpandedRows(&b, project(schemas.Payments(), columns)), sequence(rows), newPaymentRecords(), &selection{columns: columns}); err != nil {
+		t.Fatal(err)
+	}
+	if want := " extra │ " + long + "\n"; !strings.HasSuffix(b.String(), want) {
+		t.Errorf("%d bytes, want the whole text of %d", b.Len(), len(long))
+	}
+}
