@@ -119,7 +119,12 @@ func (t *tableRows) render() error {
 	for i, width := range t.widths {
 		field := t.schema.Field(i)
 		names[i] = field.Name
-		configs[i] = table.ColumnConfig{Number: i + 1, WidthMin: width, WidthMax: width, WidthMaxEnforcer: snip}
+		configs[i] = table.ColumnConfig{Number: i + 1, WidthMin: width}
+		if field.Type.ID() == arrow.STRING {
+			// A part of a number or of a time would be another one: a later block with
+			// longer ones is wider.
+			configs[i].WidthMax, configs[i].WidthMaxEnforcer = width, snip
+		}
 		if isNumber(field.Type) {
 			configs[i].Align, configs[i].AlignHeader = text.AlignRight, text.AlignRight
 		}

@@ -213,6 +213,21 @@ func TestRowsAcrossRecordsAndBlocks(t *testing.T) {
 	}
 }
 
+// The first block decides the width of a column, but no digit of a number or a time is cut
+// in a later one.
+func TestTableCutsNoNumber(t *testing.T) {
+	many := make([]schemas.Payment, tableBlock+1)
+	for i := range many {
+		many[i].ID = int64(i + 1)
+	}
+	many[tableBlock].ID = 123_456_789
+	many[tableBlock].DatePaid = schemas.Null[schemas.Instant]{V: schemas.InstantOf(time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)), Valid: true}
+	text := printPayments(t, many, "table", 0, 0, "id", "date_paid")
+	if !strings.HasSuffix(strings.TrimSpace(text), "123456789 │ 2026-11-22 02:00:00") {
+		t.Errorf("the last row is %q", text[len(text)-40:])
+	}
+}
+
 // Memory never holds more than a record and a block of rows, whatever their number.
 func TestRowFormsHoldNothingBack(t *testing.T) {
 	heap := func() uint64 {
