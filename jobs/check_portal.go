@@ -179,7 +179,8 @@ func (c *portalCheck) reach(ctx context.Context) (scopes bitrix.Result, ok bool)
 	case refused && e.Method == bitrix.TokenMethod:
 		c.fail("tokens", err)
 		return scopes, false
-	case is(bitrix.CodeOverload, bitrix.CodePortalDeleted, bitrix.CodeForeignRedirect, bitrix.CodeInvalidRequest):
+	case is(bitrix.CodeOverload, bitrix.CodePortalDeleted, bitrix.CodeForeignRedirect, bitrix.CodeInvalidRequest,
+		bitrix.CodeCertificate, bitrix.CodeBadAnswer):
 		c.fail("reachable", err)
 		return scopes, false
 	case is(bitrix.CodeAccessDenied) && e.Class() == bitrix.Stop:

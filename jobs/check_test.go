@@ -2,8 +2,10 @@ package jobs_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -178,6 +180,48 @@ func TestCheckOfAPortalThatIsAway(t *testing.T) {
 			t.Errorf("%+v, exit code %d", line, exitOf(lines))
 		}
 	})
+}
+
+// A server whose certificate is not valid, and one that returns web pages, are not the
+// portal: nothing says that it accepts the webhook, and no other method is tried.
+func TestCheckOfAnotherServer(t *testing.T) {
+	page := func(status int) func(r *http.Request) (*http.Response, error) {
+		return func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("<html>Log in</html>")), ContentLength: -1, Request: r}, nil
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		answer func(*http.Request) (*http.Response, error)
+		hint   string
+		most   int
+	}{
+		{"certificate", func(*http.Request) (*http.Response, error) {
+			return nil, &tls.CertificateVerificationError{Err: errors.New("unknown authority")}
+		}, "SSL_CERT_FILE", 1},
+		{"page", page(http.StatusNotFound), "login page", 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newRunJob(t, bitrixtest.New(bitrixtest.Options{}), "")
+				requests := 0
+				e.opts.Transport = transport(func(r *http.Request) (*http.Response, error) {
+					requests++
+					return tt.answer(r)
+				})
+				lines, byName := checked(t, e)
+				if line := byName["reachable"]; line.State != jobs.CheckFailed || !strings.Contains(line.Hint, tt.hint) || exitOf(lines) != jobs.ExitRefused {
+					t.Errorf("%+v, exit code %d", line, exitOf(lines))
+				}
+				if line, ok := byName["webhook"]; ok {
+					t.Errorf("%+v", line)
+				}
+				if requests > tt.most {
+					t.Errorf("%d requests, want at most %d", requests, tt.most)
+				}
+			})
+		})
+	}
 }
 
 // A run waits for a budget that other programs have used up; a check reports it.
