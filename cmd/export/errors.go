@@ -95,16 +95,24 @@ func (p *program) complain(err error, code int) {
 	p.stderr.say(err, hint)
 }
 
-// say prints an error and, if there is one, the hint about what to do.
+// say prints an error and, if there is one, the hint about what to do. Parts of an error
+// come from portals, file names and pasted texts, so it prints no control characters.
 func (s *screen) say(err error, hint string) {
+	clean := func(line string) string {
+		parts := strings.Split(line, "\t")
+		for i, part := range parts {
+			parts[i] = printable(part)
+		}
+		return strings.Join(parts, "\t")
+	}
 	var b strings.Builder
 	lines := strings.Split(err.Error(), "\n")
-	fmt.Fprintf(&b, "b24export: %s\n", lines[0])
+	fmt.Fprintf(&b, "b24export: %s\n", clean(lines[0]))
 	for _, line := range lines[1:] {
-		fmt.Fprintf(&b, "           %s\n", line)
+		fmt.Fprintf(&b, "           %s\n", clean(line))
 	}
 	if hint != "" {
-		fmt.Fprintf(&b, "hint: %s\n", hint)
+		fmt.Fprintf(&b, "hint: %s\n", clean(hint))
 	}
 	_, _ = s.Write([]byte(hideSecrets(b.String()))) // there is no other output for this error
 }

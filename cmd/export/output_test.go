@@ -130,3 +130,14 @@ func TestInterruptionIsACancellation(t *testing.T) {
 		t.Errorf("exit code %d, want 130", code)
 	}
 }
+
+// The text of an error can come from a portal, a file name or a pasted address. It cannot
+// move the cursor of a terminal or change its colours.
+func TestErrorsHaveNoControlCharacters(t *testing.T) {
+	var b bytes.Buffer
+	newScreen(&b).say(errors.New("first\x1b[2J line\nsecond\u009b31m\r line\tof it"), "a hint\x07")
+	const want = "b24export: first·[2J line\n           second·31m· line\tof it\nhint: a hint·\n"
+	if b.String() != want {
+		t.Errorf("got %q, want %q", &b, want)
+	}
+}
