@@ -195,7 +195,7 @@ func (m *metrics) jobEnded(file string, code int) {
 	if m.jobs == nil {
 		m.jobs = make(map[string]int)
 	}
-	m.jobs[file] = code
+	m.jobs[strings.ToValidUTF8(file, "\ufffd")] = code // other texts cannot be labels
 }
 
 // of returns the entry of a portal. The caller holds the lock.

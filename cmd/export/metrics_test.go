@@ -227,6 +227,22 @@ b24export_last_success_timestamp_seconds{dataset="payments",portal="acme"} 1.7e+
 	}
 }
 
+// A job file may have a name that is not UTF-8, as from a disk of another system. A label
+// must not.
+func TestMetricsOfAnOddFileName(t *testing.T) {
+	dir := t.TempDir()
+	file, job := filepath.Join(dir, "b24export.prom"), filepath.Join(dir, "caf\xe9.yaml")
+	if err := os.WriteFile(job, []byte("version: 2\n"), 0o600); err != nil {
+		t.Skip(err) // the system has no such names
+	}
+	if code, _, _ := runProgram(t, "run", job, "--metrics-file", file); code != jobs.ExitUsage {
+		t.Errorf("exit code %d", code)
+	}
+	if got := scrape(t, file); got["b24export_job_exit_code "+strings.ToValidUTF8(job, "\ufffd")] != 2 {
+		t.Errorf("got %v", got)
+	}
+}
+
 // A run that nothing can scrape pushes all metrics at its end. After a wrong job file
 // it pushes only the exit code, so that the others stay.
 func TestMetricsArePushed(t *testing.T) {
