@@ -147,13 +147,16 @@ func (t *Tokens) Save(ctx context.Context, doc []byte) error {
 // has ended.
 func (t *Tokens) Unlock(ctx context.Context, open bool) error {
 	defer func() { t.held = tokenLock{} }()
-	if open && !t.held.Begun.IsZero() {
+	now, err := t.readLock(ctx)
+	if err == nil && now.Runner != t.held.Runner {
+		return nil // it expired, and belongs to another process
+	}
+	if open && !t.held.Begun.IsZero() && (err == nil || isAbsent(err)) {
 		t.held.Expires = t.now().UTC()
 		return t.putLock(ctx)
 	}
-	now, err := t.readLock(ctx)
-	if isAbsent(err) || err == nil && now.Runner != t.held.Runner {
-		return nil // it expired, and belongs to another process
+	if isAbsent(err) {
+		return nil
 	}
 	if err != nil {
 		return err

@@ -72,6 +72,15 @@ func TestTokens(t *testing.T) {
 				if took := time.Since(start); took < tokenLease-time.Second || took > tokenLease+time.Second {
 					t.Errorf("taken over after %v, want %v", took, tokenLease)
 				}
+				// That process wakes, and does not end another one's lock, also if the end of
+				// its own exchange is not known.
+				b.held.Begun = start
+				held := b.held
+				do(b.Unlock(ctx, true))
+				if now, err := a.readLock(ctx); err != nil || now.Runner != a.held.Runner {
+					t.Errorf("the lock is %+v, %v", now, err)
+				}
+				b.held = held
 				// That process wakes, and does not release another one's lock.
 				do(b.Unlock(ctx, false))
 				soon, cancel = context.WithTimeout(ctx, 10*time.Second)
