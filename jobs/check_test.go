@@ -185,10 +185,8 @@ func TestCheckOfAPortalThatIsAway(t *testing.T) {
 // A server whose certificate is not valid, and one that returns web pages, are not the
 // portal: nothing says that it accepts the webhook, and no other method is tried.
 func TestCheckOfAnotherServer(t *testing.T) {
-	page := func(status int) func(r *http.Request) (*http.Response, error) {
-		return func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("<html>Log in</html>")), ContentLength: -1, Request: r}, nil
-		}
+	page := func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusNotFound, Body: io.NopCloser(strings.NewReader("<html>Log in</html>")), ContentLength: -1, Request: r}, nil
 	}
 	for _, tt := range []struct {
 		name   string
@@ -199,7 +197,7 @@ func TestCheckOfAnotherServer(t *testing.T) {
 		{"certificate", func(*http.Request) (*http.Response, error) {
 			return nil, &tls.CertificateVerificationError{Err: errors.New("unknown authority")}
 		}, "SSL_CERT_FILE", 1},
-		{"page", page(http.StatusNotFound), "login page", 5},
+		{"page", page, "login page", 5},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
