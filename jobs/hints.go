@@ -77,7 +77,7 @@ var hints = []hint{
 		atRun:  "once the storage answers, run again: it resumes from the last checkpoint; b24export check JOB tries what a run needs of it",
 		atSink: "check sink.url, and that this machine can reach it (endpoint, DNS, proxy, firewall)"}},
 	{wraps(syscall.ENOSPC), [3]string{
-		atRun: "make room on the disk of sink.url, or lower sink.history and run b24export prune JOB; the next run resumes"}},
+		atRun: "make room on the disk of sink.url, or of the file that the error names, or lower sink.history and run b24export prune JOB; the next run resumes"}},
 	{wraps(syscall.EROFS), [3]string{
 		atRun: "the disk of sink.url is mounted read-only: mount it for writing, or name another place"}},
 	{wraps(fs.ErrPermission), [3]string{

@@ -18,6 +18,7 @@ import (
 // describes under Evolution: a field and a row of the table in schemas/payment.go, and
 // one command. The copy then reads and resumes the work of this program.
 func TestRecipeForAColumn(t *testing.T) {
+	t.Parallel()
 	copied := t.TempDir()
 	for _, name := range append(packages(t), "docs") {
 		if err := os.CopyFS(filepath.Join(copied, name), os.DirFS(filepath.Join("..", name))); err != nil {

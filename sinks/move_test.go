@@ -11,7 +11,10 @@ import (
 	"b24export/sinks/sinktest"
 )
 
-func TestMovesInMemory(t *testing.T) { sinktest.RunMoves(t, openMemory, 1) }
+func TestMovesInMemory(t *testing.T) {
+	t.Parallel()
+	sinktest.RunMoves(t, openMemory, 1)
+}
 
 func TestMovesInFolder(t *testing.T) {
 	if testing.Short() {

@@ -40,6 +40,7 @@ func TestPrefixedBucket(t *testing.T) {
 }
 
 func TestNightsAndBackfillsInMemory(t *testing.T) {
+	t.Parallel()
 	orders := 500
 	if testing.Short() {
 		orders = 100 // the race detector makes them slow
@@ -49,9 +50,15 @@ func TestNightsAndBackfillsInMemory(t *testing.T) {
 
 func TestNightsAndBackfillsInFolder(t *testing.T) { sinktest.RunInterleaved(t, openFolder, 25) }
 
-func TestDatasetInMemory(t *testing.T) { sinktest.RunDataset(t, openMemory) }
+func TestDatasetInMemory(t *testing.T) {
+	t.Parallel()
+	sinktest.RunDataset(t, openMemory)
+}
 
-func TestDatasetInFolder(t *testing.T) { sinktest.RunDataset(t, openFolder) }
+func TestDatasetInFolder(t *testing.T) {
+	t.Parallel()
+	sinktest.RunDataset(t, openFolder)
+}
 
 func TestQuietDeathsInMemory(t *testing.T) { runQuietDeaths(t, openMemory) }
 
