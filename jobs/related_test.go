@@ -240,6 +240,7 @@ func TestRelatedTables(t *testing.T) {
 // TestRelatedCost: the related tables of a portal with 128,000 payments, 64,000 orders
 // and 40,000 deals need at most 3 % more requests than if each were full.
 func TestRelatedCost(t *testing.T) {
+	slow(t)
 	const payments = 128_000
 	portal := bitrixtest.New(bitrixtest.Options{Seed: 5, Payments: payments, Rights: everyScope, Strict: t})
 	e := newRunJob(t, portal, "source: {enrich: list, related: [orders, owners, stages, companies, contacts, users, pay_systems]}\nrejects: {max: 100%}")

@@ -18,6 +18,9 @@ import (
 // describes under Evolution: a field and a row of the table in schemas/payment.go, and
 // one command. The copy then reads and resumes the work of this program.
 func TestRecipeForAColumn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds programs for a minute")
+	}
 	t.Parallel()
 	copied := t.TempDir()
 	for _, name := range append(packages(t), "docs") {

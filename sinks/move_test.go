@@ -13,7 +13,11 @@ import (
 
 func TestMovesInMemory(t *testing.T) {
 	t.Parallel()
-	sinktest.RunMoves(t, openMemory, 1)
+	every := int64(1)
+	if testing.Short() {
+		every = 5 // the race detector makes them slow
+	}
+	sinktest.RunMoves(t, openMemory, every)
 }
 
 func TestMovesInFolder(t *testing.T) {

@@ -380,6 +380,9 @@ func paymentOf(rec arrow.Record, row int) schemas.Payment {
 // rows. A byte that nothing depends on, such as in the statistics of a page, may change
 // unnoticed.
 func TestBitFlips(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector makes it slow, and it has no goroutines")
+	}
 	opts := testFileOptions()
 	opts.rowGroupRows = 12
 	rows := generate(5, 1, 20)

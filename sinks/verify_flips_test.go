@@ -11,6 +11,9 @@ import (
 // A flipped bit, a missing end or an exchanged file is found in every
 // published file, and Verify names the file.
 func TestVerifyFindsEveryFlip(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector makes it slow, and it has no goroutines")
+	}
 	m := newMerger(t, memStore(t))
 	man := m.published()
 	keys := []string{m.d.CurrentPath()}
